@@ -1,0 +1,96 @@
+# Commands of the project; `make` alone lists them. Needs make, bash and Python 3.11, 3.12 or 3.13.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+unexport PYTHONPATH PYTHONHOME
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8080
+KEEP ?=
+ARGS ?=
+PY := $(VENV)/bin/python
+
+# Runs pip; some hundred packages take minutes the first time, so it tells how far it is.
+define pip
+"$(PY)" -m pip install --disable-pip-version-check --no-input --progress-bar off $(1) 2>&1 \
+	| tee "$(VENV)/pip.log" \
+	| awk '/^Collecting/ && ++n % 50 == 0 { print "  " n " packages looked up"; fflush() } \
+		/^Installing collected/ { print "  unpacking " NF - 3 " packages"; fflush() }' \
+	|| { tail -n 20 "$(VENV)/pip.log"; exit 1; }
+endef
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=python3.12 chooses the interpreter, PORT=8080 the port of the UI,"
+	@echo "  ARGS='-k name' goes to pytest or to the benchmark."
+
+.PHONY: demo
+demo: install  ## one past day, end to end, without an account (KEEP=1 leaves the UI open)
+	@exec "$(PY)" scripts/demo.py $(if $(KEEP),--keep --port "$(PORT)")
+
+.PHONY: run
+run: install  ## Airflow on this machine, with the UI, against the real service
+	@exec "$(PY)" scripts/run.py --port "$(PORT)"
+
+.PHONY: test
+test: lint  ## what CI runs: style, types, tests
+	@exec "$(PY)" -m pytest $(ARGS)
+
+.PHONY: test-long
+test-long: $(VENV)/.dev-installed  ## the proofs that take long
+	@exec "$(PY)" -m pytest -m long $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev-installed  ## the measured figures
+	@exec "$(PY)" -m benchmarks $(ARGS)
+
+.PHONY: live
+live: $(VENV)/.dev-installed  ## checks against the real service; needs COPERNICUS_USERNAME and COPERNICUS_PASSWORD
+	@: "$${COPERNICUS_USERNAME:?is not set; make live needs an account}" "$${COPERNICUS_PASSWORD:?is not set; make live needs an account}"
+	@exec "$(PY)" -m pytest -m live tests/live $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev-installed  ## style and types only
+	@"$(PY)" -m ruff format --check .
+	@"$(PY)" -m ruff check .
+	@"$(PY)" -m mypy
+
+.PHONY: install
+install: $(VENV)/.installed  ## the virtual environment that runs the project
+
+.PHONY: env
+env: .env  ## .env for docker compose, with fresh secrets
+.env: | .env.example
+	@"$(PYTHON)" scripts/make_env.py
+
+.PHONY: pins
+pins:  ## new versions in requirements.txt and requirements-dev.txt; needs uv
+	@command -v uv >/dev/null || { echo "make pins needs uv: pip install uv"; exit 1; }
+	@"$(PYTHON)" scripts/pin.py
+
+.PHONY: clean
+clean:  ## removes the virtual environment, the demo and caches; keeps .airflow, .env and data
+	rm -rf "$(VENV)" .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -maxdepth 2 -name '*.egg-info' -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1 || true); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12"; exit 1; }
+	@echo "Making $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv "$(VENV)"
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what runs the project (one to three minutes the first time)"
+	@$(call pip,--requirement requirements.txt)
+	@$(call pip,--no-deps --editable .)
+	@touch "$@"
+
+$(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what tests the project"
+	@$(call pip,--requirement requirements-dev.txt)
+	@touch "$@"

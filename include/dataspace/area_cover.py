@@ -1,0 +1,178 @@
+"""Knows how to say an area in few characters: outlines round it, never inside it."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import numpy as np
+import shapely
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+_CALL_CHARS: Final = 85
+"""URL-encoded length of the catalogue's call round one piece, with the word between two."""
+
+_DECIMALS: Final = 7
+"""A centimetre, the finest that is written."""
+
+_FINEST_DEG: Final = 1e-4
+"""Some ten metres, a pixel: an outline closer than that finds no fewer products."""
+
+_ROUGH_VERTICES: Final = 3_000
+"""More are thinned out first, for speed; of these some hundred at most remain in the end."""
+
+_WORLD: Final = shapely.box(-180, -90, 180, 90)
+
+
+@lru_cache(maxsize=4)
+@np.errstate(divide="ignore", invalid="ignore")  # corners that turn back on themselves
+def cover(area: BaseGeometry, max_chars: int) -> tuple[str, ...]:
+    """Return WKT of polygons and points that cover the area and fit into a URL.
+
+    The area itself is returned if it fits. Else it is either traced roughly, or parts that lie
+    together are put into one convex piece, whichever takes in less. Holes are filled.
+
+    Args:
+        area: Valid polygons and points between -180 and 180 degrees.
+        max_chars: URL-encoded length of all pieces, with the call round each of them.
+
+    Raises:
+        ValueError: Not even one rough outline fits.
+    """
+    if shapely.get_num_coordinates(area) < max_chars and (
+        exact := _first_fit(_exact(area), area, max_chars)
+    ):
+        return exact
+    rough = _roughened(area)
+    candidates = (_first_fit(way(rough), area, max_chars) for way in (_traced, _grouped))
+    fitting = [pieces for pieces in candidates if pieces]
+    if not fitting:
+        message = f"max_chars {max_chars} is too few for any outline."
+        raise ValueError(message)
+    return min(fitting, key=lambda pieces: _read(pieces).area)
+
+
+def _first_fit(
+    outlines: Iterator[BaseGeometry], area: BaseGeometry, max_chars: int
+) -> tuple[str, ...] | None:
+    """Return the first outline that fits, is valid and covers the area, all as it is written."""
+    for outline in outlines:
+        if shapely.get_num_geometries(outline) * _CALL_CHARS > max_chars:
+            continue
+        pieces = tuple(map(_write, shapely.get_parts(outline)))
+        if sum(len(quote(piece, safe="")) + _CALL_CHARS for piece in pieces) > max_chars:
+            continue
+        covering = _read(pieces)
+        shapely.prepare(covering)
+        valid = all(shapely.is_valid(shapely.from_wkt(piece)) for piece in pieces)
+        if valid and shapely.covers(covering, area):
+            return pieces
+    return None
+
+
+def _exact(area: BaseGeometry) -> Iterator[BaseGeometry]:
+    for slack in (0, 3 * 10**-_DECIMALS):  # the second where rounding would cut something off
+        yield _filled(_rounded(_widened(area, slack), _DECIMALS))
+
+
+def _roughened(area: BaseGeometry) -> BaseGeometry:
+    """Return the area, or an outline of few enough corners to work with."""
+    tolerance = max(_FINEST_DEG, shapely.length(area) / _ROUGH_VERTICES / 32)
+    while shapely.get_num_coordinates(area) > _ROUGH_VERTICES:
+        area = _filled(_widened(_thinned(area, tolerance), tolerance))
+        tolerance *= 4
+    return area
+
+
+def _traced(area: BaseGeometry) -> Iterator[BaseGeometry]:
+    for tolerance in _scales():
+        yield _outline(area, tolerance)
+
+
+def _grouped(area: BaseGeometry) -> Iterator[BaseGeometry]:
+    hulls = shapely.convex_hull(shapely.get_parts(area))
+    for gap in _scales():
+        hulls = _merged(hulls, gap)
+        yield _outline(shapely.geometrycollections(hulls), gap / 16)
+
+
+def _scales() -> Iterator[float]:
+    """Yield rising distances in degrees, from some metres to the whole Earth."""
+    scale = _FINEST_DEG
+    while scale < 360:  # noqa: PLR2004
+        yield scale
+        scale *= 1.4
+
+
+def _merged(hulls: NDArray[np.object_], gap: float) -> NDArray[np.object_]:
+    """Return convex hulls of those that lie less than the gap from each other."""
+    near = shapely.disjoint_subset_union_all(shapely.buffer(hulls, gap / 2, quad_segs=2))
+    groups = shapely.get_parts(near)
+    members, labels = shapely.STRtree(groups).query(shapely.centroid(hulls), "intersects")
+    order = np.argsort(labels, kind="stable")
+    collected = shapely.geometrycollections(hulls[members[order]], indices=labels[order])
+    merged: NDArray[np.object_] = shapely.convex_hull(collected)
+    return merged
+
+
+def _outline(geometry: BaseGeometry, tolerance: float) -> BaseGeometry:
+    """Return an outline of fewer corners that is never inside the geometry.
+
+    Thinned out, no line moves by more than the tolerance; so it is moved outward by that, and by
+    what rounding may take away.
+    """
+    decimals = min(_DECIMALS, max(0, math.ceil(math.log10(8 / tolerance))))
+    slack = tolerance + 10**-decimals
+    return _filled(_rounded(_widened(_thinned(geometry, tolerance), slack), decimals))
+
+
+def _thinned(geometry: BaseGeometry, tolerance: float) -> BaseGeometry:
+    # One by one: together, thousands of parts would be kept apart, which takes minutes.
+    parts = shapely.simplify(shapely.get_parts(geometry), tolerance)
+    return shapely.geometrycollections(parts)
+
+
+def _widened(geometry: BaseGeometry, slack: float) -> BaseGeometry:
+    if not slack:
+        return geometry
+    parts = shapely.get_parts(geometry)
+    # Mitred corners keep their number of vertices; square ends make boxes of points.
+    wide = shapely.buffer(parts, slack, cap_style="square", join_style="mitre", mitre_limit=2)
+    return shapely.intersection(shapely.disjoint_subset_union_all(wide), _WORLD)
+
+
+def _rounded(geometry: BaseGeometry, decimals: int) -> BaseGeometry:
+    return shapely.set_precision(geometry, 10**-decimals)
+
+
+def _filled(geometry: BaseGeometry) -> BaseGeometry:
+    parts = shapely.get_parts(geometry)
+    is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    shells = shapely.polygons(shapely.get_exterior_ring(parts[is_polygon]))
+    filled = shapely.disjoint_subset_union_all(
+        [*shells, *parts[~is_polygon]]
+    )  # drops what lies in a filled hole
+    return shapely.orient_polygons(filled)
+
+
+def _read(pieces: tuple[str, ...]) -> BaseGeometry:
+    return shapely.disjoint_subset_union_all([shapely.from_wkt(piece) for piece in pieces])
+
+
+def _write(piece: Any) -> str:
+    positions = ",".join(
+        f"{_number(lon)} {_number(lat)}" for lon, lat in shapely.get_coordinates(piece)
+    )
+    return f"POINT({positions})" if piece.geom_type == "Point" else f"POLYGON(({positions}))"
+
+
+def _number(degrees: float) -> str:
+    text = f"{degrees:.{_DECIMALS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

@@ -1,0 +1,60 @@
+"""Knows the checksum algorithms ESA uses and how STAC writes them; reads no files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_ALGORITHMS: Final = {"MD5": "md5", "SHA3-256": "sha3_256", "SHA-256": "sha256"}
+_MULTIHASH: Final = {"MD5": "d50110", "SHA3-256": "1620", "SHA-256": "1220"}
+"""Prefix of code and length, https://github.com/multiformats/multicodec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A digest and its algorithm, one of MD5, SHA3-256 and SHA-256; hex in lower case."""
+
+    algorithm: str
+    value: str
+
+    @classmethod
+    def parse(cls, algorithm: str, value: str) -> Self | None:
+        """Return the checksum, or None where the source holds no usable one.
+
+        The catalogue writes ``N/A``, blanks or zeros for "none yet"; manifests mix hex cases
+        within one file, and spell algorithms in more than one way.
+        """
+        name = algorithm.strip().upper().replace("_", "-")
+        name = {"SHA256": "SHA-256", "SHA3256": "SHA3-256", "MD-5": "MD5"}.get(name, name)
+        digest = value.strip().lower()
+        if name not in _ALGORITHMS or not _is_digest(digest, name):
+            return None
+        return cls(name, digest)
+
+    def hasher(self) -> _Hash:
+        """Return a fresh hash object of this algorithm."""
+        return _new(self.algorithm)
+
+    def multihash(self) -> str:
+        """Return the value of STAC's ``file:checksum``."""
+        return _MULTIHASH[self.algorithm] + self.value
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.value}"
+
+
+def _new(algorithm: str) -> _Hash:
+    return hashlib.new(_ALGORITHMS[algorithm], usedforsecurity=False)
+
+
+def _is_digest(digest: str, algorithm: str) -> bool:
+    expected_length = 2 * _new(algorithm).digest_size
+    return (
+        len(digest) == expected_length
+        and set(digest) <= set("0123456789abcdef")
+        and set(digest) != {"0"}
+    )

@@ -1,0 +1,116 @@
+"""All errors of the library, grouped by what can be done about them.
+
+::
+
+    DataSpaceError
+    ├── PermanentError            trying again cannot help
+    │   ├── ConfigurationError        a setting or the connection lacks or contradicts something
+    │   ├── CredentialsError          the account was refused
+    │   ├── AccessDeniedError         the account may not have this
+    │   ├── QueryError                the catalogue refused the question
+    │   ├── AreaError                 the area of interest cannot be used
+    │   ├── BandError                 a wanted band or file does not exist
+    │   ├── ProductNotFoundError      no such product, or no longer offered
+    │   ├── NotStagedError            nothing was fetched that could be delivered
+    │   ├── RefusedRequestError       the service refused a request we built, or redirects abroad
+    │   ├── UnsafeContentError        a member that would leave its folder, or is a bomb
+    │   └── CorruptProductError       the product contradicts its own manifest
+    └── TransientError            a later attempt may succeed
+        ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete answer
+        ├── RateLimitedError          429 after our own waiting
+        ├── ProductUnavailableError   listed, but its bytes cannot be had now
+        └── CorruptDownloadError      size or checksum differ; the partial file is gone
+
+A message says what failed, which one, what was observed and expected, and what to do.
+No message holds a token, a password, or the query string of a URL.
+"""
+
+from __future__ import annotations
+
+
+class DataSpaceError(Exception):
+    """Everything this library raises on purpose."""
+
+
+class PermanentError(DataSpaceError):
+    """Trying again cannot help; a person must change something."""
+
+
+class TransientError(DataSpaceError):
+    """A later attempt may succeed."""
+
+
+class ConfigurationError(PermanentError, ValueError):
+    """A setting is missing, malformed, or contradicts another one."""
+
+
+class CredentialsError(PermanentError):
+    """The identity service refused the account, or the download service its token."""
+
+
+class AccessDeniedError(PermanentError):
+    """The account is known but has no right to this product."""
+
+
+class QueryError(PermanentError, ValueError):
+    """The question is malformed, or the catalogue refused it (HTTP 400 or 422)."""
+
+
+class AreaError(PermanentError, ValueError):
+    """The area of interest is empty, of the wrong kind, or cannot be repaired."""
+
+
+class BandError(PermanentError, ValueError):
+    """A wanted band or file pattern matches nothing in the product."""
+
+
+class ProductNotFoundError(PermanentError):
+    """The catalogue does not know the product. Not for a product whose bytes are missing."""
+
+
+class NotStagedError(PermanentError):
+    """A product is to be delivered whose download has not ended well."""
+
+
+class RefusedRequestError(PermanentError):
+    """The service refused a request for its form, or sent us to a host that is not its own."""
+
+
+class UnsafeContentError(PermanentError):
+    """A member name leaves its folder, is a link or a duplicate, or expands beyond reason."""
+
+
+class CorruptProductError(PermanentError):
+    """Members of a complete, verified archive contradict the manifest inside it.
+
+    Attributes:
+        members: One line per failing member: path, observed, expected.
+    """
+
+    def __init__(self, message: str, members: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.members = members
+
+
+class ServiceUnavailableError(TransientError):
+    """The service answered 5xx, not at all, or with something unreadable or incomplete."""
+
+
+class RateLimitedError(TransientError):
+    """The service still answers 429 after our own waiting.
+
+    Attributes:
+        retry_after_s: Seconds the service asked us to wait; None where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ProductUnavailableError(TransientError):
+    """The catalogue lists the product, but its bytes cannot be had now."""
+
+
+class CorruptDownloadError(TransientError):
+    """Size or checksum of received bytes differ from what was promised."""

@@ -1,0 +1,110 @@
+"""Knows which error an HTTP answer of the service stands for; sends nothing."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+
+from dataspace.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    DataSpaceError,
+    ProductUnavailableError,
+    QueryError,
+    RateLimitedError,
+    RefusedRequestError,
+    ServiceUnavailableError,
+)
+
+_BODY_BYTES: Final = 4096
+_SHOWN_CHARS: Final = 300
+_FATAL_TOKEN_CODES: Final = ("DAT-ZIP-604", "DAT-ZIP-609")
+"""Token missing, and token of an account kind that may not download: a new one cannot help."""
+
+
+class TokenRefusedError(CredentialsError):
+    """The token was refused; a newer one may be accepted."""
+
+
+_GONE: Final = (ProductUnavailableError, "it may be offline, moved or withdrawn.")
+_FORM: Final = (QueryError, "the request's form was refused.")
+_AGAIN: Final = (ServiceUnavailableError, "try again.")
+_KINDS: Final[dict[int, tuple[type[DataSpaceError], str]]] = {
+    400: _FORM,
+    403: (AccessDeniedError, "this account has no right to it."),
+    404: _GONE,
+    408: _AGAIN,
+    409: _GONE,
+    410: _GONE,
+    413: _AGAIN,
+    422: _FORM,
+}
+"""Error and advice by status, for those that need no more than the status."""
+
+
+def error_of(response: requests.Response, what: str) -> DataSpaceError:
+    """Return the error an unsuccessful answer stands for; reads the beginning of its body."""
+    status = response.status_code
+    code, reason = _body(response)
+    message = " ".join(f"{what}: HTTP {status} {code} {reason}".split()).rstrip(".")
+    if status == requests.codes.unauthorized:
+        return _unauthorized(message, code)
+    if status == requests.codes.too_many_requests:
+        text = f"{message}; the account has too many transfers or sessions open."
+        return RateLimitedError(text, _retry_after_s(response))
+    if status in _KINDS or status >= requests.codes.server_error:
+        kind, advice = _KINDS.get(status, _AGAIN)
+        return kind(f"{message}; {advice}")
+    return RefusedRequestError(f"{message}; the service refused the request.")
+
+
+def shown(url: str) -> str:
+    """Return a URL without account and query, fit for a message."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _unauthorized(message: str, code: str) -> CredentialsError:
+    if code in _FATAL_TOKEN_CODES:
+        return CredentialsError(
+            f"{message}; the download service wants the token of an account with password."
+        )
+    return TokenRefusedError(f"{message}; the token was refused.")
+
+
+def _body(response: requests.Response) -> tuple[str, str]:
+    """Return code and text of any of the service's error envelopes."""
+    try:
+        raw = next(response.iter_content(_BODY_BYTES), b"")
+    except requests.RequestException:
+        return "", "(the error's text was cut)"
+    text = raw.decode("utf-8", "replace")
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        return "", " ".join(text.split())[:_SHOWN_CHARS]
+    if not isinstance(body, dict):
+        return "", str(body)[:_SHOWN_CHARS]
+    detail = body.get("detail")
+    if isinstance(detail, dict):
+        body = {**detail, **body}
+    reason = body.get("message") or body.get("error_description") or detail or body.get("error")
+    trace = f" (trace-id {body['trace-id']})" if body.get("trace-id") else ""
+    return str(body.get("code") or ""), f"{str(reason or '')[:_SHOWN_CHARS]}{trace}"
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Return the seconds a Retry-After header asks for, in either of its forms."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        until = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, until.timestamp() - time.time())

@@ -1,0 +1,62 @@
+"""Knows where things lie below the output root; touches no storage."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from dataspace.product import Product
+
+
+def bands_dir(product: Product) -> str:
+    """Folder of a product's delivered files and its item."""
+    return f"{bands_day_dir(product.product_type, product.sensed.date())}/{product.stem}"
+
+
+def bands_day_dir(product_type: str, day: date) -> str:
+    """Folder of all delivered products of a UTC sensing day."""
+    return f"bands/{product_type}/{day:%Y/%m/%d}"
+
+
+def archive_path(product: Product) -> str:
+    """Path of a product's kept zip."""
+    return f"archive/{product.product_type}/{product.sensed:%Y/%m/%d}/{product.stem}.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """Paths that belong to one run, so that runs never share a partial product."""
+
+    dag_id: str
+    run_id: str
+
+    @property
+    def records_dir(self) -> str:
+        """Folder of the run's product records and summary."""
+        return f"runs/{_plain(self.dag_id)}/{_plain(self.run_id)}"
+
+    @property
+    def staging_dir(self) -> str:
+        """Folder of all that this run has fetched and not yet delivered."""
+        return f".staging/{_plain(self.dag_id)}/{_plain(self.run_id)}"
+
+    def safe_dir(self, product: Product) -> str:
+        """Folder of a product's fetched members, in SAFE layout."""
+        return f"{self.staging_dir}/{product.stem}.SAFE"
+
+    def receipt_path(self, product: Product) -> str:
+        """Path of the note that says which of a product's members were fetched."""
+        return f"{self.staging_dir}/{product.stem}.json"
+
+    def zip_path(self, product: Product) -> str:
+        """Path of a product's fetched zip."""
+        return f"{self.staging_dir}/{product.stem}.zip"
+
+
+def _plain(text: str) -> str:
+    """Return the text with whatever is unusual in a file name replaced."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"

@@ -1,0 +1,144 @@
+"""Keeps what one run found, fetched and delivered, as small JSON files in the store.
+
+Tasks hand each other references to these records instead of the tables themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from dataspace.product import Product
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dataspace.layout import RunLayout
+    from dataspace.store import Store
+
+_MOST_BATCHES: Final = 200
+"""Mapped task instances a run has at most; more products share instances.
+
+Each instance costs the scheduler about a quarter of a second, and Airflow refuses more than 1024.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one try at fetching a batch moved.
+
+    Attributes:
+        requests: Requests sent, for tokens too.
+        bytes_transferred: Bytes of bodies received.
+        seconds: Wall time.
+        errors: Message by product stem, for the products that failed.
+    """
+
+    requests: int
+    bytes_transferred: int
+    seconds: float
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What stands of one product after its extraction.
+
+    Attributes:
+        files: Number of delivered files, the item not counted.
+        bytes: Their size.
+        folder: Address of the folder that holds them.
+    """
+
+    files: int
+    bytes: int
+    folder: str
+
+
+class RunRecords:
+    """The records of one run."""
+
+    def __init__(self, store: Store, run: RunLayout) -> None:
+        self._store = store
+        self._dir = run.records_dir
+
+    def begin(self, search: Mapping[str, Any], products: Sequence[Product]) -> list[str]:
+        """Write what the search found, in place of all older records; return the batches' keys."""
+        self._store.delete(self._dir)
+        keys = []
+        for number, batch in enumerate(_batches(products)):
+            key = f"{number:04}"
+            self._write(f"products/{key}", [product.to_json() for product in batch])
+            keys.append(key)
+        self._write("search", search)
+        return keys
+
+    def search(self) -> dict[str, Any] | None:
+        """Return what `begin` was given about the search; None where it never ended."""
+        found: dict[str, Any] | None = self._read("search")
+        return found
+
+    def products(self, key: str) -> list[Product]:
+        """Return the products of a batch.
+
+        Raises:
+            FileNotFoundError: The search of this run has no such batch.
+        """
+        records = self._read(f"products/{key}")
+        if records is None:
+            message = (
+                f"{self._store.uri(self._dir)}/products/{key}.json is not there: was it removed, "
+                "or does output_uri differ between the search and this task?"
+            )
+            raise FileNotFoundError(message)
+        return [Product.from_json(record) for record in records]
+
+    def all_products(self) -> list[Product]:
+        """Return the products of all batches, in the order of the search."""
+        keys = sorted(self._names("products"))
+        return [product for key in keys for product in self.products(key)]
+
+    def add_attempt(self, key: str, try_number: int, attempt: Attempt) -> None:
+        """Note what one try at a batch moved."""
+        self._write(f"attempts/{key}-{try_number:03}", asdict(attempt))
+
+    def attempts(self) -> list[Attempt]:
+        """Return all tries, those of one batch in their order."""
+        names = sorted(self._names("attempts"))
+        return [Attempt(**self._read(f"attempts/{name}")) for name in names]
+
+    def add_delivered(self, key: str, delivered: Mapping[str, Delivered]) -> None:
+        """Note what stands of the products of a batch, by product stem."""
+        self._write(f"delivered/{key}", {stem: asdict(one) for stem, one in delivered.items()})
+
+    def delivered(self) -> dict[str, Delivered]:
+        """Return what stands, by product stem."""
+        batches = (self._read(f"delivered/{name}") for name in self._names("delivered"))
+        return {stem: Delivered(**one) for batch in batches for stem, one in batch.items()}
+
+    def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
+        """Write the run's summary as JSON and as text; return the address of the JSON."""
+        self._write("summary", summary)
+        self._store.write(f"{self._dir}/summary.txt", text.encode())
+        return self._store.uri(f"{self._dir}/summary.json")
+
+    def _names(self, kind: str) -> list[str]:
+        found = self._store.sizes(f"{self._dir}/{kind}")
+        return [name.removesuffix(".json") for name in found if name.endswith(".json")]
+
+    def _write(self, name: str, value: Any) -> None:
+        content = json.dumps(value, indent=1).encode()
+        self._store.write(f"{self._dir}/{name}.json", content)
+
+    def _read(self, name: str) -> Any:
+        content = self._store.read(f"{self._dir}/{name}.json")
+        return None if content is None else json.loads(content)
+
+
+def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:
+    """Share products out evenly: one each while they are few, never too many batches."""
+    count = min(len(products), _MOST_BATCHES)
+    starts = [len(products) * number // count for number in range(count + 1)] if count else [0]
+    return [products[start:end] for start, end in itertools.pairwise(starts)]

@@ -1,0 +1,89 @@
+"""Knows how long to try again within one task; minutes and hours are the caller's matter."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import tenacity
+
+from dataspace.errors import (
+    CorruptDownloadError,
+    RateLimitedError,
+    ServiceUnavailableError,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final[dict[type[TransientError], int]] = {
+    RateLimitedError: 10,
+    ServiceUnavailableError: 5,
+    CorruptDownloadError: 3,
+}
+"""Others are not tried again here: what is offline now is offline in a minute.
+
+Transfer slots are given back late, so waiting for one is normal work and may take minutes; a body
+that arrives wrong three times is wrong at its source.
+"""
+
+_LONGEST_WAIT_S: Final = 60.0
+"""A longer Retry-After is handed to the caller instead of holding a worker."""
+
+_backoff = tenacity.wait_exponential_jitter(initial=1, max=_LONGEST_WAIT_S, jitter=1)
+
+
+class Retries:
+    """Calls again what failed for a reason that may pass within seconds."""
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_may_pass),
+            stop=_tried_enough,
+            wait=_wait_s,
+            sleep=sleep,
+            before_sleep=_log,
+            reraise=True,
+        )
+
+    def call(self, attempt: Callable[[], T]) -> T:
+        """Return what the attempt returns, after as many attempts as its errors deserve.
+
+        Raises:
+            DataSpaceError: The last attempt's error.
+        """
+        return self._retrying.copy()(attempt)
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, RateLimitedError) and (error.retry_after_s or 0) > _LONGEST_WAIT_S:
+        return False
+    return isinstance(error, tuple(_ATTEMPTS))
+
+
+def _tried_enough(state: tenacity.RetryCallState) -> bool:
+    error = _error(state)
+    allowed = next((n for kind, n in _ATTEMPTS.items() if isinstance(error, kind)), 1)
+    return state.attempt_number >= allowed
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    error = _error(state)
+    if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
+        return error.retry_after_s
+    return _backoff(state)
+
+
+def _log(state: tenacity.RetryCallState) -> None:
+    wait_s = state.next_action.sleep if state.next_action else 0.0
+    logger.warning("%s Next try in %.1f s.", _error(state), wait_s)

@@ -1,0 +1,125 @@
+"""Knows one product's places in a store, and tells what of it stands there; moves nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from dataspace.errors import ConfigurationError
+from dataspace.item import ITEM_NAME, DeliveredFile, Delivery
+from dataspace.layout import archive_path, bands_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataspace.layout import RunLayout
+    from dataspace.product import Product
+    from dataspace.store import Store
+
+TRANSFERS: Final = ("files", "archive")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of each product is to be delivered.
+
+    Attributes:
+        bands: Band names and patterns, see `bands.select_files`.
+        transfer: ``files`` fetches only these; ``archive`` fetches the whole zip.
+        keep_archive: Whether the zip is kept beside the files; for ``archive`` only.
+        overwrite: Whether what is there is fetched again.
+    """
+
+    bands: tuple[str, ...]
+    transfer: str = "files"
+    keep_archive: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.transfer not in TRANSFERS:
+            message = f"transfer {self.transfer!r} is unknown; write {' or '.join(TRANSFERS)}."
+            raise ConfigurationError(message)
+        if self.keep_archive and self.transfer != "archive":
+            message = "keep_archive needs transfer 'archive': with 'files' there is no zip to keep."
+            raise ConfigurationError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What `stage` leaves for `deliver`, written last.
+
+    Attributes:
+        selection: For each band the paths it stands for; empty where a zip was fetched.
+        files: The fetched members; their names are not decided yet.
+        zip_path: Where the fetched zip lies; None where single files were fetched.
+        source_url: Where the zip came from.
+    """
+
+    selection: Mapping[str, tuple[str, ...]]
+    files: tuple[DeliveredFile, ...]
+    zip_path: str | None = None
+    source_url: str = ""
+
+    @classmethod
+    def read(cls, content: bytes | None) -> Self | None:
+        """Return what `to_bytes` wrote; None where there is nothing."""
+        if content is None:
+            return None
+        record = json.loads(content)
+        record["selection"] = {band: tuple(paths) for band, paths in record["selection"].items()}
+        record["files"] = tuple(map(DeliveredFile.from_json, record["files"]))
+        return cls(**record)
+
+    def to_bytes(self) -> bytes:
+        """Return all facts as JSON."""
+        record: dict[str, Any] = {
+            "selection": {band: list(paths) for band, paths in self.selection.items()},
+            "files": [file.to_json() for file in self.files],
+            "zip_path": self.zip_path,
+            "source_url": self.source_url,
+        }
+        return json.dumps(record).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One product's places in a store, for one run."""
+
+    store: Store
+    run: RunLayout
+    product: Product
+    wanted: Wanted
+
+    @property
+    def item_path(self) -> str:
+        """Path of the product's STAC item."""
+        return f"{bands_dir(self.product)}/{ITEM_NAME}"
+
+    def delivery(self) -> Delivery | None:
+        """Return what the item promises; None where there is no item, or it is to be replaced."""
+        delivery = Delivery.read(self.store.read(self.item_path))
+        if delivery is None:
+            return None
+        is_ours = (delivery.dag_id, delivery.run_id) == (self.run.dag_id, self.run.run_id)
+        return delivery if is_ours or not self.wanted.overwrite else None
+
+    def is_present(self) -> bool:
+        """Tell whether all that is wanted stands, by the item and the sizes of its files."""
+        delivery = self.delivery()
+        sizes = self.store.sizes(bands_dir(self.product)) if delivery else {}
+        return (
+            delivery is not None
+            and not delivery.missing(self.wanted.bands, sizes)
+            and (not self.wanted.keep_archive or self.kept_archive() is not None)
+        )
+
+    def kept_archive(self) -> str | None:
+        """Return the path of the kept zip where it has the size the catalogue gives."""
+        size = self.store.size(archive_path(self.product))
+        right = size is not None and self.product.size_bytes in (None, size)
+        return archive_path(self.product) if right else None
+
+    def receipt(self) -> Receipt | None:
+        """Return the receipt of this run's download."""
+        return Receipt.read(self.store.read(self.run.receipt_path(self.product)))

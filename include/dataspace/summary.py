@@ -1,0 +1,91 @@
+"""Tells in one page what became of a run; takes values and returns values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dataspace.product import Product
+    from dataspace.records import Attempt, Delivered
+
+_SMALL_BYTES: Final = 1e5
+
+
+def summarise(
+    search: Mapping[str, Any],
+    products: Sequence[Product],
+    attempts: Iterable[Attempt],
+    delivered: Mapping[str, Delivered],
+) -> dict[str, Any]:
+    """Return the counts, bytes and one row per product; ``days`` tells which are complete.
+
+    Args:
+        search: What `RunRecords.begin` noted, with ``days`` as ``YYYY-MM-DD``.
+        products: What was to be delivered.
+        attempts: All tries at fetching, oldest first for each product.
+        delivered: What stands, by product stem.
+    """
+    tries = list(attempts)
+    errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
+    rows = [_row(product, delivered.get(product.stem), errors) for product in products]
+    open_days = {row["day"] for row in rows if row["state"] != "delivered"}
+    return {
+        **search,
+        "products": len(products),
+        "delivered": sum(row["state"] == "delivered" for row in rows),
+        "missing": [row["name"] for row in rows if row["state"] != "delivered"],
+        "complete_days": [day for day in search["days"] if day not in open_days],
+        "files": sum(row["files"] for row in rows),
+        "bytes_delivered": sum(row["bytes"] for row in rows),
+        "bytes_transferred": sum(attempt.bytes_transferred for attempt in tries),
+        "bytes_of_products": sum(product.size_bytes or 0 for product in products),
+        "requests": sum(attempt.requests for attempt in tries) + search["requests"],
+        "table": rows,
+    }
+
+
+def as_text(summary: Mapping[str, Any]) -> str:
+    """Return a summary as one page of text."""
+    days = summary["days"]
+    period = (
+        days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "chosen products"
+    )
+    lines = [
+        f"{summary['dag_id']}  {period}  run {summary['run_id']}",
+        f"{summary['delivered']} of {summary['products']} products delivered, "
+        f"{summary['files']} files, {megabytes(summary['bytes_delivered'])}.",
+        f"{megabytes(summary['bytes_transferred'])} in {summary['requests']} requests crossed the "
+        f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
+    ]
+    if summary["offline"]:
+        lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")
+    if not summary["products"]:
+        lines.append("The catalogue lists no matching product: nothing to do.")
+    lines += [
+        f"{row['state']:9}  {row['day']}  {row['files']:3} files  {megabytes(row['bytes']):>10}  "
+        f"{row['name']}{'  ' + row['error'] if row['error'] else ''}"
+        for row in summary["table"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def megabytes(size_bytes: float) -> str:
+    """Return a size in millions of bytes, as people write it."""
+    decimals = 1 if size_bytes >= _SMALL_BYTES else 3
+    return f"{size_bytes / 1e6:.{decimals}f} MB"
+
+
+def _row(product: Product, stands: Delivered | None, errors: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": product.stem,
+        "id": product.id,
+        "day": product.sensed.date().isoformat(),
+        "cloud_cover": product.cloud_cover,
+        "state": "delivered" if stands else "missing",
+        "files": stands.files if stands else 0,
+        "bytes": stands.bytes if stands else 0,
+        "folder": stands.folder if stands else None,
+        "error": None if stands else errors.get(product.stem),
+    }

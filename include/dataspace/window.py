@@ -1,0 +1,97 @@
+"""Knows half-open UTC intervals and days; knows nothing of schedules or of the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Self
+
+from dataspace.errors import QueryError
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The instants from ``start`` to before ``end``, both aware and in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            message = f"window {self.start} to {self.end}: both ends need a time zone."
+            raise QueryError(message)
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
+        object.__setattr__(self, "end", self.end.astimezone(UTC))
+        if self.start >= self.end:
+            message = f"window {self.start} to {self.end} is empty or reversed; swap its ends."
+            raise QueryError(message)
+
+    @classmethod
+    def of_days(cls, first: date, last: date) -> Self:
+        """Return the window from the first day's midnight to the end of the last day.
+
+        Raises:
+            QueryError: The last day lies before the first.
+        """
+        if last < first:
+            message = f"last_day {last} lies before first_day {first}; swap them."
+            raise QueryError(message)
+        return cls(_midnight(first), _midnight(last) + timedelta(days=1))
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The UTC days this window touches, in order."""
+        first = self.start.date()
+        last = (self.end - timedelta.resolution).date()
+        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def halves(self) -> tuple[Self, Self]:
+        """Split into two adjacent windows that together are this one, at a whole millisecond.
+
+        Raises:
+            QueryError: The window is too short to be split.
+        """
+        middle = self.start + (self.end - self.start) / 2
+        middle -= timedelta(microseconds=middle.microsecond % 1000)
+        if middle <= self.start:
+            message = f"window {self} is too short to be split; narrow the area instead."
+            raise QueryError(message)
+        return type(self)(self.start, middle), type(self)(middle, self.end)
+
+    def __str__(self) -> str:
+        return f"{format_instant(self.start)} to {format_instant(self.end)}"
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the instant an ISO 8601 text names, in UTC; a text without a zone is UTC.
+
+    Raises:
+        ValueError: The text is no ISO 8601 instant.
+    """
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def format_instant(instant: datetime) -> str:
+    """Return an instant as the catalogue writes literals, in milliseconds and with ``Z``."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_day(text: str) -> date:
+    """Return the day ``YYYY-MM-DD`` names.
+
+    Raises:
+        QueryError: The text is no such day.
+    """
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        message = f"{text!r} is not a day; write it as YYYY-MM-DD, for example 2024-08-01."
+        raise QueryError(message) from error
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

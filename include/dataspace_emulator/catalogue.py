@@ -1,0 +1,157 @@
+"""The catalogue service: lists, single products, attributes, quicklooks, redirects.
+
+Knows the paths and the envelopes of answers and errors.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from dataspace_emulator.area import RefusedError
+from dataspace_emulator.entity import asset_id, entity
+from dataspace_emulator.listing import InvalidOptionError, Lists, Query, parse_query
+from dataspace_emulator.rows import Row, Rows
+from dataspace_emulator.vocabulary import ATTRIBUTES, COLLECTIONS
+from dataspace_emulator.wire import Request, Response, json_response
+
+ROOT: Final = "/odata/v1"
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_METHODS: Final = frozenset({"GET", "POST"})
+
+
+def _not_found(what: str) -> Response:
+    detail = {"message": f"{what} not found.", "request_id": str(uuid.uuid4())}
+    return json_response(404, {"detail": detail})
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Answers below ``/odata/v1``; addresses are those clients are told."""
+
+    listed: Rows
+    deleted: Rows
+    clock: Callable[[], datetime]
+    public_url: Callable[[], str]
+    download_url: Callable[[], str]
+    name: str = "catalogue"
+    _lists: Lists = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lists = Lists(self.clock)
+
+    def answer(self, request: Request) -> Response:
+        """Route one request; its complaints are turned into the service's envelopes."""
+        if not request.headers.get("User-Agent"):
+            return Response(403, b"<html>Forbidden</html>", {"Content-Type": "text/html"})
+        if request.method not in _METHODS:
+            return self.refusal(405)
+        try:
+            return self._route(request)
+        except InvalidOptionError as error:
+            return json_response(422, {"detail": [error.detail]})
+        except RefusedError as error:
+            return json_response(error.status, {"detail": str(error)})
+
+    def refusal(self, status: int) -> Response:
+        """An error in this service's envelope."""
+        detail = {"message": f"HTTP {status}", "request_id": str(uuid.uuid4())}
+        return json_response(status, {"detail": detail})
+
+    def _route(self, request: Request) -> Response:
+        path = request.path.removeprefix(ROOT + "/")
+        if request.method == "POST":
+            known = path == "Products/OData.CSC.FilterList"
+            return self._named(request) if known else self.refusal(405)
+        if path in {"Products", "DeletedProducts"}:
+            return self._list(path, request)
+        if path == "Attributes":
+            return json_response(200, _attribute_list())
+        single = re.fullmatch(r"(Products|Assets|Attributes)\(([^/]*)\)(?:/(.+))?", path)
+        if single is None or path == request.path:
+            return _not_found("Resource")
+        return self._single(request, single[1], single[2], single[3] or "")
+
+    def _single(self, request: Request, kind: str, key: str, rest: str) -> Response:
+        if kind == "Attributes":
+            known = key in COLLECTIONS and not rest
+            return json_response(200, _attribute_list()) if known else _not_found("Collection")
+        if _ID.fullmatch(key) is None:
+            raise InvalidOptionError(
+                {
+                    "type": "uuid_parsing",
+                    "loc": ["path", "id"],
+                    "msg": "Input should be a valid UUID",
+                    "input": key,
+                }
+            )
+        if kind == "Assets":
+            return self._quicklook(key) if rest == "$value" else _not_found("Resource")
+        if rest:
+            if rest != "$value" and not rest.startswith("Nodes"):
+                return _not_found("Resource")
+            query = f"?{request.query}" if request.query else ""
+            target = f"{self.download_url()}/Products({key})/{rest}{query}"
+            return Response(301, headers={"Location": target})
+        return self._product(request, key)
+
+    def _list(self, listing: str, request: Request) -> Response:
+        query = parse_query(request.options, listing)
+        rows = self.listed if listing == "Products" else self.deleted
+        page = self._lists.page(rows, query, listing)
+        document = self._document(listing, page.rows, query)
+        if query.count:
+            document["@odata.count"] = page.total
+        document["value"] = document.pop("value")
+        if page.announced:
+            document["@odata.nextLink"] = query.next_link(f"{self.public_url()}/{listing}")
+        return json_response(200, document)
+
+    def _document(self, listing: str, rows: list[Row], query: Query) -> dict[str, Any]:
+        now, url = self.clock(), self.public_url()
+        return {
+            "@odata.context": f"$metadata#{listing}{_expanded(query)}",
+            "value": [entity(row, now, url, query.expand, query.select) for row in rows],
+        }
+
+    def _product(self, request: Request, key: str) -> Response:
+        query = parse_query(request.options, "Products")
+        row = self.listed.find(key.lower())
+        if row is None or row.product.facts.published > self.clock():
+            return _not_found(f"Product with id {key}")
+        document = entity(row, self.clock(), self.public_url(), query.expand, query.select)
+        context = f"$metadata#Products{_expanded(query)}/$entity"
+        return json_response(200, {"@odata.context": context, **document})
+
+    def _quicklook(self, key: str) -> Response:
+        for row in self.listed.all():
+            if asset_id(row.product) == key.lower():
+                return Response(200, row.product.quicklook(), {"Content-Type": "image/jpeg"})
+        return _not_found(f"Asset with id {key}")
+
+    def _named(self, request: Request) -> Response:
+        query = parse_query(request.options, "Products")
+        try:
+            names = {str(wanted["Name"]) for wanted in json.loads(request.body)["FilterProducts"]}
+        except (ValueError, KeyError, TypeError) as error:
+            detail = {"type": "missing", "loc": ["body", "FilterProducts"], "msg": "Field required"}
+            raise InvalidOptionError({**detail, "input": None}) from error
+        now = self.clock()
+        rows = [
+            row
+            for row in self.listed.all()
+            if row.product.name in names and row.product.facts.published <= now
+        ]
+        return json_response(200, self._document("Products", rows, query))
+
+
+def _expanded(query: Query) -> str:
+    unique = dict.fromkeys(query.expand)
+    return f"({','.join(f'{name}()' for name in unique)})" if unique else ""
+
+
+def _attribute_list() -> list[dict[str, str]]:
+    return [{"Name": name, "ValueType": kind} for name, kind in ATTRIBUTES.items()]

@@ -1,0 +1,134 @@
+"""The download service: whole products, the listing of their nodes, and single files.
+
+Knows the order in which the service checks a request, and its error codes.
+"""
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote
+
+from dataspace_emulator.product import Product
+from dataspace_emulator.rows import Rows
+from dataspace_emulator.slots import Slots
+from dataspace_emulator.tokens import Tokens, Verdict
+from dataspace_emulator.wire import Payload, Request, Response, json_response
+
+_PATH: Final = re.compile(r"/odata/v1/Products\(([^/]*)\)((?:/Nodes\([^/]*\))*)/(\$value|Nodes)")
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NODE: Final = re.compile(r"Nodes\(([^/]*)\)")
+_REFUSALS: Final[dict[Verdict, tuple[str, str]]] = {
+    "unknown": ("DAT-ZIP-604", "Token not found"),
+    "expired": ("DAT-ZIP-109", "Token is expired"),
+    "wrong audience": ("DAT-ZIP-609", "Token audience not allowed"),
+}
+_STATUS_CODES: Final = {
+    400: ("DAT-ZIP-104", "Malformed OData request path"),
+    401: ("DAT-ZIP-109", "Token is expired"),
+    403: ("DAT-ZIP-608", "Access forbidden"),
+    404: ("DAT-ZIP-915", "No objects to stream"),
+    422: ("DAT-ZIP-111", "Invalid product id"),
+    429: ("DAT-ZIP-100", "Max session number exceeded"),
+}
+
+
+def _refused(status: int, code: str, message: str) -> Response:
+    document = {"trace-id": uuid.uuid4().hex, "code": code, "message": message}
+    return json_response(status, document)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Answers below ``/odata/v1``; Range is ignored, HEAD is refused."""
+
+    listed: Rows
+    tokens: Tokens
+    slots: Slots
+    clock: Callable[[], datetime]
+    public_url: Callable[[], str]
+    name: str = "download"
+
+    def answer(self, request: Request) -> Response:
+        """Route one request."""
+        if request.method != "GET":
+            return Response(405, headers={"Allow": "GET"})
+        match = _PATH.fullmatch(request.path)
+        if match is None:
+            return self.refusal(400)
+        product_id, nodes, last = match.groups()
+        if _ID.fullmatch(product_id) is None:
+            return self.refusal(422)
+        names = _NODE.findall(nodes)
+        if any(not name or name[0] in "'\"" for name in names):
+            return self.refusal(400)
+        product = self._find(product_id)
+        if last == "Nodes":
+            return self._nodes(product, product_id, names)
+        return self._bytes(request, product, names)
+
+    def refusal(self, status: int) -> Response:
+        """An error in this service's envelope."""
+        return _refused(status, *_STATUS_CODES.get(status, ("DAT-ZIP-500", f"HTTP {status}")))
+
+    def _find(self, product_id: str) -> Product | None:
+        row = self.listed.find(product_id.lower())
+        if row is None or row.product.facts.published > self.clock():
+            return None
+        offered = row.product.facts.online and row.product.has_bytes
+        return row.product if offered else None
+
+    def _nodes(self, product: Product | None, product_id: str, names: list[str]) -> Response:
+        if product is None:
+            return self.refusal(404)
+        content, path = product.content, "/".join(names[1:])
+        if not names:
+            children: dict[str, tuple[int, int]] | None = {
+                content.top: (0, len(content.children("") or {}))
+            }
+        else:
+            children = content.children(path) if names[0] == content.top else None
+        if children is None:
+            return self.refusal(404)
+        here = "".join(f"/Nodes({quote(name)})" for name in names)
+        base = f"{self.public_url()}/Products({product_id}){here}"
+        rows = [
+            {
+                "Id": name,
+                "Name": name,
+                "ContentLength": size,
+                "ChildrenNumber": below,
+                "Nodes": {"uri": f"{base}/Nodes({quote(name)})/Nodes"},
+            }
+            for name, (size, below) in children.items()
+        ]
+        return json_response(200, {"result": rows})
+
+    def _bytes(self, request: Request, product: Product | None, names: list[str]) -> Response:
+        verdict, account = self.tokens.judge(request.token, request.flaw)
+        if verdict != "valid":
+            return _refused(401, *_REFUSALS[verdict])
+        payload = None if product is None else _payload(product, names)
+        if product is None or payload is None:
+            return self.refusal(404)
+        if not self.slots.take(account):
+            return self.refusal(429)
+        file_name = names[-1] if names else f"{product.name}.zip"
+        headers = {
+            "Content-Type": "application/octet-stream" if names else "application/zip",
+            "Content-Disposition": f"attachment; filename={file_name}",
+        }
+        return Response(200, payload, headers, on_last=lambda: self.slots.give_back(account))
+
+
+def _payload(product: Product, names: list[str]) -> Payload | None:
+    """The zip, or the file at the nodes' path; None if there is no such file."""
+    content = product.content
+    if not names:
+        return content.whole()
+    path = "/".join(names[1:])
+    if names[0] != content.top or path not in content.members:
+        return None
+    return content.payload(path)

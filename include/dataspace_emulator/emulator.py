@@ -1,0 +1,184 @@
+"""The stand-in as one object: services, catalogue, calendar and script.
+
+Made for ``with``; what it binds and writes is gone afterwards.
+"""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from dataspace_emulator.catalogue import ROOT, Catalogue
+from dataspace_emulator.download import Download
+from dataspace_emulator.faults import Faults
+from dataspace_emulator.identity import REALM, Identity
+from dataspace_emulator.product import Product, from_recipe, from_zip
+from dataspace_emulator.recipe import Recipe, instant
+from dataspace_emulator.rows import Row, Rows
+from dataspace_emulator.server import Host, Line
+from dataspace_emulator.slots import Slots
+from dataspace_emulator.tokens import Tokens, User
+from dataspace_emulator.wire import Record, Service
+
+_CAUSES: Final = frozenset(
+    {"Duplicated product", "Missing checksum", "Corrupted product", "Obsolete product", "Other"}
+)
+_HTTPS_PORT: Final = 443
+
+
+def _one_user() -> dict[str, User]:
+    return {"user@example.org": User("correct horse")}
+
+
+@dataclass
+class Emulator:
+    """A local Copernicus Data Space.
+
+    ``now`` is the catalogue's calendar, an ISO text that may be set at any time; None lets
+    the real clock run. ``folder`` holds real product zips to offer. Lifetimes, lateness and
+    latency are in seconds. ``ports`` are those of identity, catalogue and download, 0 for
+    any; ``public_host`` is the host name clients are told.
+    """
+
+    now: str | None = "2026-11-20T12:00:00Z"
+    folder: Path | str | None = None
+    token_lifetime_s: float = 600
+    refresh_lifetime_s: float = 3600
+    max_connections: int = 4
+    late_release_s: float = 0.0
+    latency_s: float = 0.0
+    bytes_per_s: float | None = None
+    users: dict[str, User] = field(default_factory=_one_user)
+    host: str = "127.0.0.1"
+    public_host: str | None = None
+    ports: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        self._listed, self._deleted = Rows(), Rows()
+        self._tokens = Tokens(self.users, self.token_lifetime_s, self.refresh_lifetime_s)
+        self._slots = Slots(self.max_connections, self.late_release_s)
+        self._line = Line(self.latency_s, self.bytes_per_s)
+        self._folder = tempfile.TemporaryDirectory(prefix="dataspace_emulator_")
+        services: tuple[Service, ...] = (
+            Identity(self._tokens, lambda: self.identity_url),
+            Catalogue(
+                self._listed,
+                self._deleted,
+                self.clock,
+                lambda: self.catalogue_url,
+                lambda: self.download_url,
+            ),
+            Download(
+                self._listed, self._tokens, self._slots, self.clock, lambda: self.download_url
+            ),
+        )
+        self._hosts = [
+            Host((self.host, port), service, self._line)
+            for port, service in zip(self.ports, services, strict=True)
+        ]
+        self._tokens.issuer = self.identity_url
+        for path in sorted(Path(self.folder).glob("*.zip")) if self.folder else ():
+            self.add_zip(path)
+
+    def __enter__(self) -> Self:
+        """Begin to answer."""
+        for host in self._hosts:
+            host.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop, and delete what was made."""
+        for host in self._hosts:
+            host.stop()
+        self._folder.cleanup()
+
+    def clock(self) -> datetime:
+        """The catalogue's present."""
+        return datetime.now(UTC) if self.now is None else instant(self.now)
+
+    def _url(self, place: int, path: str) -> str:
+        return f"http://{self.public_host or self.host}:{self._hosts[place].port}{path}"
+
+    @property
+    def identity_url(self) -> str:
+        """Address of the realm."""
+        return self._url(0, REALM)
+
+    @property
+    def catalogue_url(self) -> str:
+        """Address of the catalogue."""
+        return self._url(1, ROOT)
+
+    @property
+    def download_url(self) -> str:
+        """Address of the download service."""
+        return self._url(2, ROOT)
+
+    @property
+    def faults(self) -> Faults:
+        """The scripted misbehaviour."""
+        return self._line.faults
+
+    @property
+    def requests(self) -> list[Record]:
+        """The journal, in order of arrival."""
+        return self._line.journal
+
+    @property
+    def grants(self) -> Counter[str]:
+        """Tokens granted, by type of grant."""
+        return self._tokens.grants
+
+    @property
+    def peak_connections(self) -> int:
+        """Most transfers one account ever had or wanted at once."""
+        return self._slots.peak
+
+    def connection(self, **extra: Any) -> dict[str, Any]:
+        """An Airflow connection to this stand-in for its first user."""
+        login, user = next(iter(self.users.items()))
+        urls = {
+            "identity_url": self.identity_url,
+            "catalogue_url": self.catalogue_url,
+            "download_url": self.download_url,
+        }
+        return {
+            "conn_type": "copernicus",
+            "login": login,
+            "password": user.password,
+            "port": _HTTPS_PORT,
+            "extra": urls | extra,
+        }
+
+    def add(self, recipe: Recipe) -> Product:
+        """Offer a synthetic product; its bytes are made when first needed."""
+        return self._offered(from_recipe(recipe, Path(self._folder.name)))
+
+    def add_zip(self, path: Path | str) -> Product:
+        """Offer a real product zip as it is."""
+        return self._offered(from_zip(Path(path)))
+
+    def _offered(self, product: Product) -> Product:
+        self._listed.add(Row(product))
+        return product
+
+    def remove(self, product_id: str, cause: str = "Obsolete product") -> None:
+        """Withdraw a product, now: it goes to the deleted ones.
+
+        Raises:
+            KeyError: It is not offered.
+            ValueError: The service gives no such cause.
+        """
+        if cause not in _CAUSES:
+            raise ValueError(f"Unknown cause {cause!r}: {sorted(_CAUSES)}")
+        self._deleted.add(Row(self._listed.remove(product_id), self.clock(), cause))
+
+    def expire_tokens(self) -> None:
+        """Let all access tokens expire now."""
+        self._tokens.expire_tokens()
+
+    def end_sessions(self) -> None:
+        """Let all refresh tokens die now."""
+        self._tokens.end_sessions()

@@ -1,0 +1,165 @@
+"""Catalogue rows as the JSON that the service writes.
+
+Knows the service's vintages: three or six digits after the second, ``+00:00`` or ``Z``.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import shapely
+
+from dataspace_emulator.product import Product
+from dataspace_emulator.recipe import milliseconds
+from dataspace_emulator.rows import Row
+from dataspace_emulator.vocabulary import ATTRIBUTES
+
+_SIX_DIGITS_SINCE: Final = datetime(2024, 9, 2, tzinfo=UTC)
+_ZULU_SINCE: Final = datetime(2025, 3, 17, tzinfo=UTC)
+_CHECKSUM_AFTER: Final = timedelta(seconds=60)
+_FOREVER: Final = "9999-12-31T23:59:59.999999Z"
+_BINARY: Final = "application/octet-stream"
+_REPROCESSED: Final = "05.00"
+
+Entity = dict[str, Any]
+
+
+def date_text(moment: datetime) -> str:
+    """A date as rows hold it."""
+    if moment < _SIX_DIGITS_SINCE:
+        return milliseconds(moment)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def asset_id(product: Product) -> str:
+    """Id of the product's quicklook."""
+    return str(uuid.uuid5(uuid.UUID(product.id), "quicklook"))
+
+
+def entity(
+    row: Row, now: datetime, base_url: str, expand: Collection[str], select: Collection[str]
+) -> Entity:
+    """One row; fields that are not selected cost nothing, above all no product is made."""
+    fields = _deleted_fields(row, now) if row.deleted else _fields(row, now)
+    if select and "*" not in select:
+        wanted = {"GeoFootprint" if name == "Geofootprint" else name for name in select} | {"Id"}
+        fields = {name: value for name, value in fields.items() if name in wanted}
+    document: Entity = {"@odata.mediaContentType": _BINARY}
+    document |= {name: value() for name, value in fields.items()}
+    if "Attributes" in expand:
+        document["Attributes"] = _attributes(row.product)
+    if "Assets" in expand:
+        document["Assets"] = [_quicklook(row.product, base_url)]
+    if "Locations" in expand:
+        document["Locations"] = [_location(row.product, now, base_url)]
+    return document
+
+
+def _fields(row: Row, now: datetime) -> dict[str, Callable[[], Any]]:
+    product, facts = row.product, row.product.facts
+    return {
+        "Id": lambda: product.id,
+        "Name": lambda: product.name,
+        "ContentType": lambda: _BINARY,
+        "ContentLength": lambda: _length(product),
+        "OriginDate": lambda: date_text(facts.origin),
+        "PublicationDate": lambda: date_text(facts.published),
+        "ModificationDate": lambda: date_text(facts.modified),
+        "Online": lambda: facts.online,
+        "EvictionDate": lambda: _FOREVER,
+        "S3Path": lambda: _s3_path(product),
+        "Checksum": lambda: _checksum(product, now),
+        **_shape(product),
+    }
+
+
+def _deleted_fields(row: Row, now: datetime) -> dict[str, Callable[[], Any]]:
+    product = row.product
+    return {
+        "Id": lambda: product.id,
+        "Name": lambda: product.name,
+        "ContentType": lambda: _BINARY,
+        "ContentLength": lambda: _length(product),
+        "OriginDate": lambda: date_text(product.facts.origin),
+        "DeletionDate": lambda: date_text(row.deleted or now),
+        "DeletionCause": lambda: row.cause,
+        "Checksum": lambda: _checksum(product, now),
+        **_shape(product),
+    }
+
+
+def _shape(product: Product) -> dict[str, Callable[[], Any]]:
+    start = date_text(product.facts.sensed)
+    return {
+        "ContentDate": lambda: {"Start": start, "End": start},
+        "Footprint": lambda: f"geography'SRID=4326;{_wkt(product)}'",
+        "GeoFootprint": lambda: product.facts.footprint,
+    }
+
+
+def _wkt(product: Product) -> str:
+    return str(shapely.to_wkt(product.geometry, rounding_precision=-1))
+
+
+def _length(product: Product) -> int:
+    return 0 if product.facts.checksum == "none" and not product.has_bytes else product.zip_size
+
+
+def _s3_path(product: Product) -> str:
+    facts = product.facts
+    folder = f"{facts.level}_N0500" if facts.baseline == _REPROCESSED else facts.level
+    return f"/eodata/Sentinel-2/MSI/{folder}/{facts.sensed:%Y/%m/%d}/{product.name}"
+
+
+def _checksum(product: Product, now: datetime) -> list[dict[str, str]]:
+    kind, when = product.facts.checksum, product.facts.modified
+    if kind == "none" or (kind == "late" and now < product.facts.published + _CHECKSUM_AFTER):
+        return []
+    value = {"N/A": "N/A", "zeros": "0" * 32, "wrong": "f" * 32}.get(kind) or product.md5
+    date = f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"
+    md5 = {"Value": value, "Algorithm": "MD5", "ChecksumDate": date}
+    if kind == "md5":
+        return [md5]
+    # The second algorithm is listed for its shape; its value is no digest of the product.
+    other = hashlib.sha256(value.encode()).hexdigest()
+    return [md5, {"Value": other, "Algorithm": "BLAKE3", "ChecksumDate": date}]
+
+
+def _attributes(product: Product) -> list[Entity]:
+    return [
+        {
+            "@odata.type": f"#OData.CSC.{ATTRIBUTES[name]}Attribute",
+            "Name": name,
+            "Value": _attribute_date(name, value) if isinstance(value, datetime) else value,
+            "ValueType": ATTRIBUTES[name],
+        }
+        for name, value in product.facts.attributes.items()
+    ]
+
+
+def _attribute_date(name: str, moment: datetime) -> str:
+    if name == "processingDate" and moment < _ZULU_SINCE:
+        return moment.isoformat(timespec="seconds")
+    return date_text(moment)
+
+
+def _quicklook(product: Product, base_url: str) -> Entity:
+    number = asset_id(product)
+    return {
+        "Type": "QUICKLOOK",
+        "Id": number,
+        "DownloadLink": f"{base_url}/Assets({number})/$value",
+        "S3Path": _s3_path(product),
+    }
+
+
+def _location(product: Product, now: datetime, base_url: str) -> Entity:
+    return {
+        "FormatType": "Extracted",
+        "DownloadLink": f"{base_url}/Products({product.id})/$value",
+        "ContentLength": _length(product),
+        "Checksum": _checksum(product, now),
+        "S3Path": _s3_path(product),
+    }

@@ -1,0 +1,241 @@
+"""Scripted misbehaviour, one short function a kind.
+
+A kind receives the fault and the call it befalls; most let the service answer and then
+spoil the answer. Kinds that only the service itself can carry out mark the request.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from dataspace_emulator.wire import Request, Response, Service, cut, read, size_of
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One scripted misbehaviour of a service.
+
+    ``times`` None means every time; ``skip`` lets that many matching requests pass first;
+    ``match`` is a piece of the decoded ``path?query``, or a regular expression found in it;
+    ``at`` is a position in the body as a fraction, ``seconds`` the length of a stall,
+    ``bytes_per_s`` the speed of a trickle, ``retry_after`` seconds or an HTTP date.
+    """
+
+    service: str
+    kind: str = "status"
+    status: int = 500
+    times: int | None = 1
+    skip: int = 0
+    match: str = ""
+    retry_after: int | str | None = None
+    at: float = 0.5
+    seconds: float = 1.0
+    bytes_per_s: float = 100.0
+    location: str = "http://127.0.0.1:9/elsewhere"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"Unknown fault kind {self.kind!r}: one of {', '.join(sorted(KINDS))}")
+        if self.service not in {"identity", "catalogue", "download"}:
+            raise ValueError(f"Unknown service {self.service!r}")
+
+    def befalls(self, service: str, request: Request) -> bool:
+        """Whether this fault is meant for the request."""
+        target = f"{request.path}?{'&'.join('='.join(pair) for pair in request.options)}"
+        if service != self.service or self.match in target:
+            return service == self.service
+        try:
+            return re.search(self.match, target) is not None
+        except re.error:  # a plain piece of a path, such as "Nodes("
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    service: Service
+    request: Request
+
+    def proceed(self) -> Response:
+        return self.service.answer(self.request)
+
+
+_Kind = Callable[[Fault, _Call], Response]
+
+
+def _status(fault: Fault, call: _Call) -> Response:
+    response = call.service.refusal(fault.status)
+    if fault.retry_after is not None:
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response
+
+
+def _reset(_fault: Fault, _call: _Call) -> Response:
+    return Response(0, silent=True, reset=True)
+
+
+def _cut_short(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    response.stop_at = int(size_of(response.payload) * fault.at)
+    response.reset = fault.kind == "reset_body"
+    return response
+
+
+def _short_length(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    response.payload = cut(response.payload, 0, int(size_of(response.payload) * fault.at))
+    return response
+
+
+def _flip(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    body = bytearray(read(response.payload))
+    if body:
+        body[min(int(len(body) * fault.at), len(body) - 1)] ^= 1
+    response.payload = bytes(body)
+    return response
+
+
+def _zeros(_fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    response.payload = bytes(size_of(response.payload))
+    return response
+
+
+def _replaced(body: bytes, content_type: str) -> _Kind:
+    def answer(_fault: Fault, _call: _Call) -> Response:
+        return Response(200, body, {"Content-Type": content_type})
+
+    return answer
+
+
+def _stall(fault: Fault, call: _Call) -> Response:
+    time.sleep(fault.seconds)
+    return call.proceed()
+
+
+def _trickle(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    response.bytes_per_s = fault.bytes_per_s
+    return response
+
+
+def _redirect(fault: Fault, _call: _Call) -> Response:
+    return Response(302, headers={"Location": fault.location})
+
+
+def _redirect_loop(_fault: Fault, call: _Call) -> Response:
+    query = f"?{call.request.query}" if call.request.query else ""
+    return Response(302, headers={"Location": f"{call.request.path}{query}"})
+
+
+def _page(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    document = json.loads(read(response.payload))
+    rows = document.get("value", [])
+    if fault.kind == "repeated_rows":
+        half = len(rows) // 2
+        document["value"] = [*rows[: len(rows) - half], *rows[:half]]
+    elif fault.kind == "partial_page":
+        document["value"] = rows[: int(len(rows) * fault.at)]
+        document.pop("@odata.nextLink", None)
+    elif fault.kind == "next_link_loop":
+        host = call.request.headers.get("Host", "")
+        document["@odata.nextLink"] = f"http://{host}{call.request.path}?{call.request.query}"
+    else:
+        document.pop("value", None)
+    response.payload = json.dumps(document).encode()
+    return response
+
+
+def _range(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", call.request.headers.get("Range", ""))
+    if asked is None or response.status != HTTPStatus.OK:
+        return response
+    size = size_of(response.payload)
+    start, stop = int(asked[1]), min(int(asked[2] or size - 1) + 1, size)
+    if fault.kind == "range_501":
+        response.release()
+        return call.service.refusal(501)
+    if fault.kind == "range_416" or start >= size:
+        response.release()
+        return Response(416, headers={"Content-Range": f"bytes */{size}"})
+    if fault.kind == "range_206_wrong":  # another part than the one asked for
+        start, stop = 0, stop - start
+    response.status = 206
+    response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    response.payload = cut(response.payload, start, stop)
+    return response
+
+
+def _flaw(fault: Fault, call: _Call) -> Response:
+    call.request.flaw = fault.kind
+    return call.proceed()
+
+
+KINDS: Final[dict[str, _Kind]] = {
+    "status": _status,
+    "reset": _reset,
+    "reset_body": _cut_short,
+    "short_body": _cut_short,
+    "short_length": _short_length,
+    "flipped_bit": _flip,
+    "zeros": _zeros,
+    "json": _replaced(b'{"code":"DAT-ZIP-000","message":"internal"}', "application/json"),
+    "html": _replaced(b"<html><body>Maintenance</body></html>", "text/html"),
+    "malformed_json": _replaced(b'{"@odata.context":"$metadata#Products","value":[{', "text/json"),
+    "stall": _stall,
+    "trickle": _trickle,
+    "redirect": _redirect,
+    "redirect_loop": _redirect_loop,
+    "repeated_rows": _page,
+    "next_link_loop": _page,
+    "partial_page": _page,
+    "no_value": _page,
+    "range_206": _range,
+    "range_206_wrong": _range,
+    "range_416": _range,
+    "range_501": _range,
+    "wrong_audience": _flaw,
+    "expired_token": _flaw,
+}
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults still to happen; the first that fits a request befalls it."""
+
+    pending: list[Fault] = field(default_factory=list)
+    _seen: dict[int, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, fault: Fault) -> None:
+        """Script one more fault."""
+        self.pending.append(fault)
+
+    def clear(self) -> None:
+        """Forget every fault."""
+        with self._lock:
+            self.pending.clear()
+            self._seen.clear()
+
+    def answer(self, service: Service, request: Request) -> Response:
+        """The service's answer, spoiled by the fault whose turn it is."""
+        fault = self._take(service.name, request)
+        call = _Call(service, request)
+        return call.proceed() if fault is None else KINDS[fault.kind](fault, call)
+
+    def _take(self, service: str, request: Request) -> Fault | None:
+        with self._lock:
+            for place, fault in enumerate(self.pending):
+                if not fault.befalls(service, request):
+                    continue
+                seen = self._seen[place] = self._seen.get(place, 0) + 1
+                if fault.skip < seen and (fault.times is None or seen <= fault.skip + fault.times):
+                    return fault
+        return None

@@ -1,0 +1,133 @@
+"""A product as the emulator offers it: catalogue facts, and bytes made when first asked for.
+
+Built from a recipe or from a real zip. Knows no JSON and no HTTP.
+"""
+
+import hashlib
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import shapely
+from shapely.geometry import shape
+
+from dataspace_emulator import facts
+from dataspace_emulator.content import Content, Member, digest_of, open_content, write_content
+from dataspace_emulator.facts import Facts
+from dataspace_emulator.recipe import Recipe
+from dataspace_emulator.scene import quicklook
+from dataspace_emulator.wire import read
+
+_LISTED_SIZE: Final = 900_000_000  # of products without bytes, as a full tile has
+
+
+@dataclass(eq=False)
+class Product:
+    """A product offered; its content is made once, below ``folder``, when first needed."""
+
+    facts: Facts
+    folder: Path
+    recipe: Recipe | None = None
+    archive: Path | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _content: Content | None = field(default=None, repr=False)
+
+    @property
+    def id(self) -> str:
+        """The product's id."""
+        return self.facts.id
+
+    @property
+    def name(self) -> str:
+        """The product's name with ``.SAFE``."""
+        return self.facts.name
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether the product can be downloaded at all, were it online."""
+        return self.archive is not None or (self.recipe is not None and self.recipe.content)
+
+    @property
+    def content(self) -> Content:
+        """The product's zip and members.
+
+        Raises:
+            LookupError: The product is listed only.
+        """
+        with self._lock:
+            if self._content is None:
+                self._content = self._make()
+            return self._content
+
+    @property
+    def zip_size(self) -> int:
+        """Size of the zip in bytes; invented for a product that is listed only."""
+        if not self.has_bytes:
+            return _LISTED_SIZE + int(self._invented[:6], 16)
+        return self.content.size
+
+    @property
+    def md5(self) -> str:
+        """MD5 of the zip; invented for a product that is listed only."""
+        return self.content.md5 if self.has_bytes else self._invented
+
+    @cached_property
+    def files(self) -> dict[str, Member]:
+        """Size and digest of every file, by its path below the ``.SAFE`` folder."""
+        algorithm = "SHA3-256" if self.facts.baseline >= "03.01" else "MD5"
+        if self.recipe is not None:
+            algorithm = self.recipe.algorithm
+        return {path: self._member(path, algorithm) for path in self.content.members}
+
+    @cached_property
+    def geometry(self) -> shapely.Geometry:
+        """The footprint, ready for many comparisons."""
+        outline: shapely.Geometry = shape(self.facts.footprint)
+        shapely.prepare(outline)
+        return outline
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file, by its path below the ``.SAFE`` folder."""
+        return read(self.content.payload(path))
+
+    def quicklook(self) -> bytes:
+        """The quicklook's JPEG."""
+        if self.archive is not None:
+            for path in self.content.members:
+                if path.endswith("-ql.jpg"):
+                    return self.read(path)
+        return quicklook()
+
+    @property
+    def _invented(self) -> str:
+        return hashlib.md5(self.id.encode(), usedforsecurity=False).hexdigest()
+
+    def _make(self) -> Content:
+        if self.archive is not None:
+            return open_content(self.archive)
+        if self.recipe is None or not self.recipe.content:
+            raise LookupError(f"{self.name} is listed only")
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".zip", delete=False) as file:
+            path = Path(file.name)
+        return write_content(self.recipe, path)
+
+    def _member(self, path: str, algorithm: str) -> Member:
+        data = self.read(path)
+        return Member(len(data), digest_of(data, algorithm), algorithm)
+
+
+def from_recipe(recipe: Recipe, folder: Path) -> Product:
+    """The product of a recipe; nothing is made yet."""
+    return Product(facts.of_recipe(recipe), folder, recipe=recipe)
+
+
+def from_zip(path: Path) -> Product:
+    """The product in a real zip, to be served as it is.
+
+    Raises:
+        ValueError: The zip is no Sentinel-2 product.
+    """
+    return Product(facts.of_zip(path), path.parent, archive=path)

@@ -1,0 +1,90 @@
+"""What the catalogue holds: products in order of sensing, and those deleted since.
+
+Knows when a row is visible; nothing of queries or JSON.
+"""
+
+import bisect
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import attrgetter
+
+from dataspace_emulator.product import Product
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A product in a list; ``deleted`` and ``cause`` are set once it is gone."""
+
+    product: Product
+    deleted: datetime | None = None
+    cause: str = ""
+
+    def date(self, name: str) -> datetime | None:
+        """The date of an OData field; None where this list lacks it."""
+        facts = self.product.facts
+        dates = {
+            "PublicationDate": facts.published,
+            "ModificationDate": facts.modified,
+            "OriginDate": facts.origin,
+            "DeletionDate": self.deleted,
+        }
+        return dates.get(name, facts.sensed)
+
+    def text(self, name: str) -> str:
+        """The value of a text field."""
+        return self.product.name if name == "Name" else self.cause
+
+
+_sensed = attrgetter("product.facts.sensed")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows by time of sensing, and by id; safe to change while it is read."""
+
+    version: int = 0
+    _sorted: list[Row] = field(default_factory=list)
+    _by_id: dict[str, Row] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, row: Row) -> None:
+        """Hold one more row.
+
+        Raises:
+            ValueError: The product is held already.
+        """
+        with self._lock:
+            if row.product.id in self._by_id:
+                raise ValueError(f"{row.product.name} is listed already")
+            self._by_id[row.product.id] = row
+            bisect.insort(self._sorted, row, key=_sensed)
+            self.version += 1
+
+    def remove(self, product_id: str) -> Product:
+        """Hold a row no longer; returns its product.
+
+        Raises:
+            KeyError: It is not held.
+        """
+        with self._lock:
+            row = self._by_id.pop(product_id)
+            self._sorted.remove(row)
+            self.version += 1
+            return row.product
+
+    def find(self, product_id: str) -> Row | None:
+        """The row of a product id."""
+        return self._by_id.get(product_id)
+
+    def all(self) -> list[Row]:
+        """Every row, in order of sensing."""
+        with self._lock:
+            return list(self._sorted)
+
+    def between(self, earliest: datetime, latest: datetime) -> list[Row]:
+        """Rows sensed within ``[earliest, latest]``, in order of sensing."""
+        with self._lock:
+            start = bisect.bisect_left(self._sorted, earliest, key=_sensed)
+            stop = bisect.bisect_right(self._sorted, latest, key=_sensed)
+            return self._sorted[start:stop]

@@ -1,0 +1,168 @@
+"""Builds the DAG of an ingest: search, then download and extract per product, then publish."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import DAG, Asset, task, task_group
+from airflow.sdk.exceptions import AirflowFailException
+
+from copernicus.ingests import Ingest
+from copernicus.operators import (
+    QUERY_FIELDS,
+    WANTED_FIELDS,
+    CopernicusDownloadOperator,
+    CopernicusExtractOperator,
+    CopernicusPublishOperator,
+    CopernicusSearchOperator,
+)
+from copernicus.params import dag_params
+from copernicus.timetables import SensingDayTimetable
+from dataspace.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+POOL: Final = "copernicus"
+TAGS: Final = ["sentinel-2", "copernicus"]
+
+_ACTIVE_RUNS: Final = 4
+"""Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
+
+_DEFAULT_ARGS: Final = {
+    "retries": 4,
+    "retry_delay": timedelta(minutes=2),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(hours=1),
+}
+"""An hour and more of trying again: outages of the service last minutes to hours."""
+
+_LONGEST_TRANSFER: Final = timedelta(hours=6)
+
+
+def build_dags(folder: Path) -> dict[str, DAG]:
+    """Return a DAG for each ingest file of a folder, by DAG id.
+
+    A broken file gives a DAG that fails every day and says why; the others are not affected.
+    """
+    dags = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            dags[path.stem] = build_dag(Ingest.read(path))
+        except ConfigurationError as error:
+            logger.error("%s", error)  # noqa: TRY400 - the message says it all
+            dags[path.stem] = _broken_dag(path.stem, str(error))
+    return dags
+
+
+def day_asset(dag_id: str) -> Asset:
+    """Return the asset whose events say which sensing days an ingest has completed.
+
+    Its events carry the days as partitions, ``YYYY-MM-DD``.
+    """
+    return Asset(f"sentinel2_day_{dag_id}", uri=f"x-copernicus://{dag_id}/day")
+
+
+def build_dag(ingest: Ingest) -> DAG:
+    """Return the DAG of an ingest."""
+    with DAG(
+        ingest.dag_id,
+        description=ingest.description,
+        doc_md=_DOC,
+        schedule=ingest.timetable,
+        start_date=ingest.start_day,
+        catchup=ingest.catchup,
+        max_active_runs=_ACTIVE_RUNS,
+        default_args=_DEFAULT_ARGS,
+        params=dag_params(ingest.defaults),
+        tags=TAGS,
+    ) as dag:
+        asked: dict[str, Any] = {name: dag.param(name) for name in ingest.defaults}
+        wanted = {name: asked[name] for name in WANTED_FIELDS}
+        search = CopernicusSearchOperator(
+            task_id="search",
+            bands=asked["bands"],
+            output_uri=asked["output_uri"],
+            copernicus_conn_id=ingest.copernicus_conn_id,
+            **{name: asked[name] for name in QUERY_FIELDS},
+        )
+
+        @task_group(group_id="product")
+        def product(batch: Any) -> None:
+            label = "{{ task.batch['label'] }}"
+            download = CopernicusDownloadOperator(
+                task_id="download",
+                batch=batch,
+                map_index_template=label,
+                copernicus_conn_id=ingest.copernicus_conn_id,
+                pool=POOL,
+                execution_timeout=_LONGEST_TRANSFER,
+                **wanted,
+            )
+            extract = CopernicusExtractOperator(
+                task_id="extract",
+                batch=batch,
+                map_index_template=label,
+                trigger_rule="all_done",
+                **wanted,
+            )
+            download >> extract
+
+        publish = CopernicusPublishOperator(
+            task_id="publish",
+            output_uri=asked["output_uri"],
+            trigger_rule="all_done",
+            outlets=[day_asset(ingest.dag_id)],
+        )
+        search >> product.expand(batch=search.output) >> publish
+        all_delivered(published=publish.output)  # type: ignore[arg-type]  # resolved at run time
+    return dag
+
+
+@task
+def all_delivered(published: dict[str, Any]) -> None:
+    """Make the run fail where products are missing, though complete days were announced."""
+    if published["missing"]:
+        message = f"missing: {', '.join(published['missing'])}; see {published['summary']}"
+        raise AirflowFailException(message)
+
+
+def _broken_dag(dag_id: str, reason: str) -> DAG:
+    with DAG(
+        dag_id,
+        description=f"Broken: {reason}",
+        doc_md=f"This ingest file cannot be used:\n\n    {reason}",
+        schedule=SensingDayTimetable(publication_delay=timedelta(0)),
+        start_date=datetime(2015, 1, 1, tzinfo=UTC),
+        catchup=False,
+        tags=[*TAGS, "broken"],
+    ) as dag:
+
+        @task(task_id="broken_ingest_file")
+        def fail() -> None:
+            raise AirflowFailException(reason)
+
+        fail()
+    return dag
+
+
+_DOC: Final = """
+### What arrives
+The wanted files of every matching Sentinel-2 product of the run's UTC sensing days, each verified
+against ESA's own checksum, below `bands/<product type>/<YYYY>/<MM>/<DD>/<product>/` of the output,
+with a STAC item beside them.
+
+### Which days
+* **Scheduled**: the day that ended one publication delay ago.
+* **Triggered**: the days of the form; left empty, the UTC day before the logical date, or
+  yesterday where there is none.
+* **Backfill**: each day of its range once. Leave the form's days empty.
+
+### When it is red
+`publish` and `all_delivered` name what is missing. Clear the failed `download`: what has already
+been verified is not fetched again.
+"""

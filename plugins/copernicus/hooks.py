@@ -1,0 +1,193 @@
+"""Turns an Airflow Connection into a client, and search arguments into a query."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from copernicus.project import AREAS
+from copernicus.provider import CONNECTION_TYPE
+from dataspace.auth import Account
+from dataspace.client import DataSpaceClient
+from dataspace.endpoints import Endpoints
+from dataspace.errors import ConfigurationError, CredentialsError, DataSpaceError, QueryError
+from dataspace.query import MISSION, Query
+from dataspace.window import Window, parse_day
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from airflow.sdk import Connection
+
+    from dataspace.product import Product
+
+_URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
+
+
+class CopernicusHook(BaseHook):
+    """Reaches the Data Space with the account of an Airflow Connection of type ``copernicus``.
+
+    Login is the account's e-mail address. The connection's extra may hold `identity_url`,
+    `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `client_id`, `totp_secret`
+    and `request_spacing_s`; as soon as one URL is given, those not given are off.
+    """
+
+    conn_name_attr = "copernicus_conn_id"
+    default_conn_name = "copernicus_default"
+    conn_type = CONNECTION_TYPE
+    hook_name = "Copernicus Data Space"
+
+    def __init__(self, copernicus_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.copernicus_conn_id = copernicus_conn_id
+
+    def get_conn(self) -> DataSpaceClient:
+        """Return a new client, to be closed by the caller; nothing is sent yet.
+
+        Raises:
+            ConfigurationError: The connection lacks or contradicts something.
+        """
+        connection = self.get_connection(self.copernicus_conn_id)
+        extra = connection.extra_dejson
+        return DataSpaceClient(
+            Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
+            _account(connection, self.copernicus_conn_id),
+            spacing_s=_spacing_s(extra),
+            on_new_token=mask_secret,
+        )
+
+    def search(self, query: Query) -> list[Product]:
+        """Return the products a query asks for, see `Catalogue.search`.
+
+        Raises:
+            DataSpaceError: The catalogue refused the question or cannot be asked.
+        """
+        with self.get_conn() as client:
+            return client.catalogue.search(query)
+
+    def search_frame(  # noqa: PLR0913
+        self,
+        *,
+        area: Any = None,
+        tiles: Sequence[str] = (),
+        product_type: str | None = "S2MSI2A",
+        max_cloud_cover: float | None = None,
+        first_day: str | None = None,
+        last_day: str | None = None,
+        product_ids: Sequence[str] = (),
+        geometry: bool = False,
+    ) -> pd.DataFrame:
+        """Return the metadata of matching products, one row each, oldest sensing first.
+
+        Args:
+            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north``.
+            tiles: MGRS tiles; with an area, both must hold.
+            product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
+            max_cloud_cover: Percent, inclusive; None for no limit.
+            first_day: First UTC sensing day, ``YYYY-MM-DD``.
+            last_day: Last UTC sensing day, included; one alone means that one day.
+            product_ids: Ids or names: exactly these, whatever the other arguments say.
+            geometry: Whether a GeoDataFrame with the footprints is returned.
+
+        Raises:
+            DataSpaceError: An argument cannot be used, or the catalogue cannot be asked.
+        """
+        from dataspace.frame import to_frame  # noqa: PLC0415 - pandas takes long to import
+
+        query = build_query(
+            window=days_window(first_day, last_day),
+            area=area,
+            tiles=tiles,
+            product_type=product_type,
+            max_cloud_cover=max_cloud_cover,
+            product_ids=product_ids,
+        )
+        return to_frame(self.search(query), geometry=geometry)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the catalogue and log in; return whether both work, and a sentence about it."""
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        query = Query(sensed=Window.of_days(yesterday, yesterday))
+        try:
+            with self.get_conn() as client:
+                listed = client.catalogue.count(query)
+                client.tokens.token()
+        except CredentialsError as error:
+            return False, str(error)
+        except DataSpaceError as error:
+            return False, f"The service could not be used: {error}"
+        return True, f"Logged in. The catalogue lists {listed} Sentinel-2 products of {yesterday}."
+
+
+def build_query(
+    *,
+    window: Window | None,
+    area: Any,
+    tiles: Sequence[str],
+    product_type: str | None,
+    max_cloud_cover: float | None,
+    product_ids: Sequence[str],
+) -> Query:
+    """Return the query the arguments of a search stand for.
+
+    Raises:
+        QueryError: Neither area, tiles nor products are given, or the days are missing.
+        AreaError: The area cannot be used.
+    """
+    from dataspace.area import Area  # noqa: PLC0415 - shapely takes long to import
+
+    if product_ids:
+        return Query(sensed=MISSION, product_ids=tuple(product_ids))
+    if window is None:
+        message = "neither first_day nor last_day nor product_ids are given; give one of them."
+        raise QueryError(message)
+    if not area and not tiles:
+        message = "neither area nor tiles are given: that would be the whole world; give one."
+        raise QueryError(message)
+    return Query(
+        sensed=window,
+        product_type=product_type,
+        area=Area.parse(area, folder=AREAS) if area else None,
+        tiles=tuple(tiles),
+        max_cloud_cover=max_cloud_cover,
+    )
+
+
+def days_window(first_day: str | None, last_day: str | None) -> Window | None:
+    """Return the window of the days given, both included; one alone means that one day.
+
+    Raises:
+        QueryError: A day is malformed, or they are reversed.
+    """
+    if not first_day and not last_day:
+        return None
+    first, last = parse_day(first_day or last_day or ""), parse_day(last_day or first_day or "")
+    return Window.of_days(first, last)
+
+
+def _account(connection: Connection, conn_id: str) -> Account:
+    extra = connection.extra_dejson
+    if not connection.login or not connection.password:
+        lacking = "login (the account's e-mail address)" if not connection.login else "password"
+        message = f"connection {conn_id!r} has no {lacking}; enter it under Admin > Connections."
+        raise ConfigurationError(message)
+    optional = {name: extra[name] for name in ("totp_secret", "client_id") if extra.get(name)}
+    return Account(connection.login, connection.password, **optional)
+
+
+def _spacing_s(extra: dict[str, Any]) -> float:
+    value = extra.get("request_spacing_s") or 0
+    try:
+        spacing_s = float(value)
+    except (TypeError, ValueError):
+        spacing_s = -1.0
+    if spacing_s < 0:
+        message = (
+            f"request_spacing_s {value!r} in the extra is not a number of seconds; write 0 or more."
+        )
+        raise ConfigurationError(message)
+    return spacing_s

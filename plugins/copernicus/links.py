@@ -1,0 +1,59 @@
+"""Leads from a task to its product in the Copernicus Browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+    from dataspace.product import Product
+
+_BROWSER_URL: Final = "https://browser.dataspace.copernicus.eu/"
+_DATASETS: Final = {"S2MSI2A": "S2_L2A_CDAS", "S2MSI1C": "S2_L1C_CDAS"}
+_ZOOM: Final = 9
+"""Shows a tile of 110 km at once."""
+
+
+class CopernicusBrowserLink(BaseOperatorLink):
+    """Opens the Copernicus Browser at the place and day of the task's (first) product."""
+
+    name = "Copernicus Browser"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the address; runs on the worker once the task has ended."""
+        batch: Any = getattr(operator, "batch", None)
+        return browser_url(**batch["seen"]) if batch and batch.get("seen") else _BROWSER_URL
+
+
+def seen(product: Product) -> dict[str, Any]:
+    """Return the few facts `browser_url` needs: type, day, and a point inside the footprint."""
+    from shapely.geometry import shape  # noqa: PLC0415 - slow to import
+
+    facts: dict[str, Any] = {
+        "product_type": product.product_type,
+        "day": product.sensed.date().isoformat(),
+    }
+    if product.footprint:
+        point = shape(product.footprint).representative_point()
+        facts |= {"lon": round(point.x, 2), "lat": round(point.y, 2)}
+    return facts
+
+
+def browser_url(
+    product_type: str, day: str, lon: float | None = None, lat: float | None = None
+) -> str:
+    """Return the address of a product type, day (``YYYY-MM-DD``) and place in degrees."""
+    place = {} if lon is None else {"zoom": _ZOOM, "lat": lat, "lng": lon}
+    query = {
+        **place,
+        "themeId": "DEFAULT-THEME",
+        "datasetId": _DATASETS.get(product_type, _DATASETS["S2MSI2A"]),
+        "fromTime": f"{day}T00:00:00.000Z",
+        "toTime": f"{day}T23:59:59.999Z",
+    }
+    return f"{_BROWSER_URL}?{urlencode(query)}"

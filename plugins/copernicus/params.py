@@ -1,0 +1,117 @@
+"""The parameters of an ingest DAG: their schema, their default, and what the trigger form says.
+
+An ingest file gives another default to any of them; who triggers a run may change any for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import Param
+
+from copernicus.project import default_output_uri
+from dataspace.product import PRODUCT_TYPES
+from dataspace.shelf import TRANSFERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_STRINGS: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
+_DAY: Final = {"type": ["null", "string"], "format": "date"}
+
+PARAMS: Final[dict[str, dict[str, Any]]] = {
+    "first_day": {
+        "title": "First day",
+        "description": "First UTC sensing day, included. Empty: the run's own day, which is the "
+        "UTC day before its logical date, or yesterday where it has none. Leave empty for a "
+        "backfill, whose own dates count.",
+        "schema": _DAY,
+        "default": None,
+    },
+    "last_day": {
+        "title": "Last day",
+        "description": "Last UTC sensing day, included. One of the two alone means that one day.",
+        "schema": _DAY,
+        "default": None,
+    },
+    "area": {
+        "title": "Area of interest",
+        "description": "A name from include/areas, or GeoJSON, or WKT, or "
+        "`west,south,east,north` in degrees (west > east crosses 180°). May be empty where "
+        "tiles are given.",
+        "schema": {"type": ["null", "string", "object"]},
+        "default": None,
+    },
+    "tiles": {
+        "title": "Tiles",
+        "description": "MGRS tiles such as T36TXL, one a line. With an area, both must hold.",
+        "schema": _STRINGS,
+        "default": [],
+    },
+    "product_type": {
+        "title": "Product type",
+        "description": "S2MSI2A: surface reflectance with scene classification. S2MSI1C: top of "
+        "atmosphere.",
+        "schema": {"type": "string", "enum": list(reversed(PRODUCT_TYPES.values()))},
+        "default": PRODUCT_TYPES["L2A"],
+    },
+    "max_cloud_cover": {
+        "title": "Most cloud cover (percent)",
+        "description": "Inclusive. Empty: no limit, and products that do not say pass too.",
+        "schema": {"type": ["null", "number"], "minimum": 0, "maximum": 100},
+        "default": None,
+    },
+    "bands": {
+        "title": "Bands and files",
+        "description": "One a line: `SCL_20m`, `B04_10m`, or `B04` for its native resolution; "
+        "L1C bands carry none. With `*`, `?` or `/` it is a pattern on the path inside the "
+        "product, such as `*/MTD_TL.xml`.",
+        "schema": {**_STRINGS, "minItems": 1},
+        "default": ["SCL_20m"],
+    },
+    "product_ids": {
+        "title": "Products",
+        "description": "Ids or names of products, one a line: exactly these, whatever the other "
+        "filters say.",
+        "schema": _STRINGS,
+        "default": [],
+    },
+    "transfer": {
+        "title": "Transfer",
+        "description": "`files` fetches only the wanted files; `archive` the whole zip.",
+        "schema": {"type": "string", "enum": list(TRANSFERS)},
+        "default": "files",
+    },
+    "keep_archive": {
+        "title": "Keep the zip",
+        "description": "With `archive`: store the zip below archive/ too.",
+        "schema": {"type": "boolean"},
+        "default": False,
+    },
+    "output_uri": {
+        "title": "Output",
+        "description": "Where files go: any fsspec URI, `s3://connection_id@bucket/path` for "
+        "object storage.",
+        "schema": {"type": "string", "minLength": 1},
+        "default": default_output_uri(),
+    },
+    "overwrite": {
+        "title": "Fetch again",
+        "description": "Fetch and replace what is already there.",
+        "schema": {"type": "boolean"},
+        "default": False,
+    },
+}
+
+
+def dag_params(defaults: Mapping[str, Any]) -> dict[str, Param]:
+    """Return Airflow's params with the given defaults."""
+    return {
+        name: Param(
+            defaults[name],
+            title=param["title"],
+            description_md=param["description"],
+            **param["schema"],
+        )
+        for name, param in PARAMS.items()
+    }

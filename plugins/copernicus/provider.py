@@ -1,0 +1,111 @@
+"""What Airflow shows about this project: the connection type and its form.
+
+Read by every Airflow process at its start, so nothing heavy is imported here. What the
+fields mean to the code is the hook's business.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+CONNECTION_TYPE: Final = "copernicus"
+DISTRIBUTION: Final = "airflow-provider-copernicus"
+
+_OFF: Final = "As soon as one address is changed, those left empty are switched off."
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The description Airflow asks of the entry point `apache_airflow_provider`."""
+    return {
+        "package-name": DISTRIBUTION,
+        "name": "Copernicus Data Space",
+        "description": "Sentinel-2 products of the Copernicus Data Space Ecosystem.",
+        "versions": [version(DISTRIBUTION)],
+        "connection-types": [
+            {
+                "connection-type": CONNECTION_TYPE,
+                "hook-name": "Copernicus Data Space",
+                "hook-class-name": "copernicus.hooks.CopernicusHook",
+                "ui-field-behaviour": _standard_fields(),
+                "conn-fields": _addresses() | _object_store() | _account(),
+            }
+        ],
+    }
+
+
+def _standard_fields() -> dict[str, Any]:
+    """The fields every connection has: two of them hidden, the others in the service's words.
+
+    The port stays in sight on purpose: the form sends 0 for a port that was never saved, and
+    Airflow then refuses to test the stored connection.
+    """
+    return {
+        "hidden-fields": ["host", "schema"],
+        "relabeling": {"login": "Account e-mail", "password": "Account password"},
+        "placeholders": {
+            "login": "you@example.org",
+            "password": "of dataspace.copernicus.eu",
+            "port": "443",
+        },
+    }
+
+
+def _addresses() -> dict[str, Any]:
+    return {
+        "identity_url": _text(
+            "Identity address",
+            f"Realm that gives out tokens. Empty: the Data Space's own. {_OFF}",
+        ),
+        "catalogue_url": _text(
+            "Catalogue address", f"OData root for searches. Empty: the Data Space's own. {_OFF}"
+        ),
+        "download_url": _text(
+            "Download address", f"OData root for files. Empty: the Data Space's own. {_OFF}"
+        ),
+        "stac_url": _text(
+            "STAC address", f"STAC root the items refer to. Empty: the Data Space's own. {_OFF}"
+        ),
+    }
+
+
+def _object_store() -> dict[str, Any]:
+    return {
+        "s3_endpoint_url": _text(
+            "S3 address", f"Object store of the products. Empty: the Data Space's own. {_OFF}"
+        ),
+        "s3_access_key": _text(
+            "S3 access key", "From the Data Space's S3 key manager. Only needed to read over S3."
+        ),
+        "s3_secret_key": _secret("S3 secret key", "The secret that belongs to the access key."),
+    }
+
+
+def _account() -> dict[str, Any]:
+    return {
+        "client_id": _text("OAuth client", "Leave empty unless the Data Space gave you your own."),
+        "totp_secret": _secret(
+            "Two-factor secret",
+            "Base32 secret behind the six-digit codes. Only for accounts with two-factor login.",
+        ),
+        "max_connections": {
+            "label": "Transfers at once",
+            "description": "Downloads at the same time over all workers. An ordinary account "
+            "has 4, one of a Copernicus Service 20. Give the pool `copernicus` as many slots.",
+            "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
+        },
+        "request_spacing_s": {
+            "label": "Pause between requests (seconds)",
+            "description": "Least time from one request of a task to its next. 0: none.",
+            "schema": {"type": ["number", "null"], "minimum": 0, "default": 0},
+        },
+    }
+
+
+def _text(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+
+
+def _secret(label: str, description: str) -> dict[str, Any]:
+    schema = {"type": ["string", "null"], "format": "password"}
+    return {"label": label, "description": description, "schema": schema}

@@ -1,0 +1,52 @@
+"""Decides by the class of an error whether a failed task is tried again, and when.
+
+Knows the error hierarchy of the library. How often and how far apart ordinary retries are is
+the task's own business (`retries`, `retry_delay`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from dataspace.errors import PermanentError, RateLimitedError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# The service's quotas per minute and per hour are over by then; a monthly one is not worth
+# a task that sleeps for weeks, and a wrong header must not park a run.
+LONGEST_WAIT: Final = timedelta(hours=1)
+
+
+class CopernicusRetryPolicy(RetryPolicy):
+    """Permanent errors fail at once, a rate limit waits as told, all else is left to the task.
+
+    Runs in the worker only: Airflow stores no more than that a task has a policy, so no other
+    component needs this module.
+    """
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,  # noqa: ARG002 - Airflow calls by keyword
+        max_tries: int,  # noqa: ARG002
+        context: Context | None = None,  # noqa: ARG002
+    ) -> RetryDecision:
+        """Judge one failure.
+
+        A wait the service asked for is kept, up to `LONGEST_WAIT`. It does not extend the
+        task's `retries`.
+        """
+        if isinstance(exception, PermanentError):
+            return RetryDecision.fail(_first_line(exception))
+        if isinstance(exception, RateLimitedError) and exception.retry_after_s is not None:
+            wait_s = min(exception.retry_after_s, LONGEST_WAIT.total_seconds())
+            return RetryDecision.retry(timedelta(seconds=wait_s), _first_line(exception))
+        return RetryDecision.default()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,16 @@
+"""Registers with Airflow what must be registered; holds no logic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from copernicus.timetables import SensingDayTimetable
+
+
+class Sentinel2Plugin(AirflowPlugin):
+    """What the scheduler, the DAG processor and the API server must know by name."""
+
+    name = "sentinel2"
+    timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared so by Airflow

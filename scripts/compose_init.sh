@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# What docker compose runs once before Airflow: the database, the first user, the pool and the
+# connection. May run again at any time: what is there stays as it is, the pool's size excepted.
+# As root, which is in the container, it first gives the mounted folders to AIRFLOW_UID and becomes
+# that user; /entrypoint is the image's own, and gives a name to a user that has none.
+set -euo pipefail
+
+if [ "$(id -u)" = 0 ] && [ "${AIRFLOW_UID:-0}" != 0 ]; then
+  mkdir -p "$AIRFLOW_HOME"/logs "$AIRFLOW_HOME"/data
+  chown "$AIRFLOW_UID:0" "$AIRFLOW_HOME"/logs "$AIRFLOW_HOME"/data
+  exec setpriv --reuid "$AIRFLOW_UID" --regid 0 --clear-groups /entrypoint bash "$0"
+fi
+
+airflow db migrate
+airflow users create --role Admin --username "$AIRFLOW_ADMIN_USERNAME" \
+  --password "$AIRFLOW_ADMIN_PASSWORD" --email "$AIRFLOW_ADMIN_USERNAME@localhost" \
+  --firstname Airflow --lastname Admin
+airflow pools set copernicus "$COPERNICUS_MAX_CONNECTIONS" "Connections of the account"
+
+if [ -z "$COPERNICUS_USERNAME" ] || [ -z "$COPERNICUS_PASSWORD" ]; then
+  echo "COPERNICUS_USERNAME and COPERNICUS_PASSWORD are not set: enter the connection in the UI."
+  exit
+fi
+connections=$(mktemp --suffix .json) # a file, because arguments can be read by other processes
+trap 'rm -f "$connections"' EXIT
+python - > "$connections" <<'PYTHON'
+import json
+import os
+
+urls = ("identity_url", "catalogue_url", "download_url")
+extra = {name: os.environ[f"COPERNICUS_{name.upper()}"] for name in urls}
+extra = {name: url for name, url in extra.items() if url}
+extra["max_connections"] = int(os.environ["COPERNICUS_MAX_CONNECTIONS"])
+connection = {
+    "conn_type": "copernicus",
+    "login": os.environ["COPERNICUS_USERNAME"],
+    "password": os.environ["COPERNICUS_PASSWORD"],
+    "port": 443,
+    "extra": json.dumps(extra),
+}
+print(json.dumps({"copernicus_default": connection}))
+PYTHON
+airflow connections import "$connections" # leaves a connection that is there as it is

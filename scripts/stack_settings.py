@@ -1,0 +1,91 @@
+"""The settings of an Airflow that stack.py runs: ports, secrets, environment variables.
+
+Every Airflow folder has secrets of its own, made at random the first time and kept, because the
+database holds what is encrypted with them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOCALHOST: Final = "127.0.0.1"
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    """Return the variables every component of the Airflow in `home` shares.
+
+    Airflow's own variables of the calling shell are left out: they belong to another Airflow.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
+    known = _secrets(home)
+    return {
+        **inherited,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{LOCALHOST}:{port}/execution/",
+        "AIRFLOW__CORE__FERNET_KEY": known["fernet_key"],
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "login.json"),
+        "AIRFLOW__API__HOST": LOCALHOST,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
+        "AIRFLOW__API__SECRET_KEY": known["api_secret_key"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": known["jwt_secret"],
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # how soon a new file is seen
+        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOCALHOST, "localhost"])),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def admin_password(home: Path) -> str:
+    """Return the password of the user `admin`, after writing it where Airflow looks for it."""
+    password = _secrets(home)["admin_password"]
+    _write_private(home / "login.json", {"admin": password})
+    return password
+
+
+def free_ports(wanted: int) -> list[int]:
+    """Return the wanted port, or a free one for 0, and two more that are free now.
+
+    Raises:
+        OSError: The wanted port is taken.
+    """
+    sockets = [socket.socket() for _ in range(3)]
+    try:
+        for number, each in zip((wanted, 0, 0), sockets, strict=True):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind((LOCALHOST, number))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _secrets(home: Path) -> dict[str, str]:
+    """Return the secrets of one Airflow folder, made at random when it has none yet."""
+    path = home / "secrets.json"
+    if not path.exists():
+        made = {name: secrets.token_urlsafe(48) for name in ("jwt_secret", "api_secret_key")}
+        made["admin_password"] = secrets.token_urlsafe(12)
+        made["fernet_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        _write_private(path, made)
+    return dict(json.loads(path.read_text()))
+
+
+def _write_private(path: Path, value: object) -> None:
+    """Write JSON to a file that only its owner can read."""
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file)

@@ -1,0 +1,96 @@
+"""What every test shares: a home for Airflow, a closed network, and the emulator."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_HOME = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+os.environ["AIRFLOW_HOME"] = str(_HOME)
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parents[1] / "dags")
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "plugins")
+os.environ["SENTINEL2_OUTPUT_URI"] = (_HOME / "output").as_uri()
+
+import pytest  # noqa: E402
+
+from dataspace.endpoints import Endpoints  # noqa: E402
+from dataspace_emulator import Emulator  # noqa: E402
+
+_SERVICE = ("identity_url", "catalogue_url", "download_url")
+
+_connect, _resolve = socket.socket.connect, socket.getaddrinfo
+_open_to: set[str] = set()
+"""Hosts, and their addresses once looked up, that the running test may reach off this machine."""
+
+
+def _loopback_only(self, address):
+    host = address[0] if isinstance(address, tuple) else ""
+    at_home = host in ("", "localhost", "::1") or str(host).startswith("127.")
+    if not at_home and host not in _open_to:
+        message = f"a test tried to reach {address}; only this machine may be reached"
+        raise RuntimeError(message)
+    return _connect(self, address)
+
+
+def _remembering(host, *args, **kwargs):
+    found = _resolve(host, *args, **kwargs)
+    if host in _open_to:
+        _open_to.update(str(one[4][0]) for one in found)
+    return found
+
+
+socket.socket.connect, socket.getaddrinfo = _loopback_only, _remembering
+
+
+def _service():
+    urls = {name: os.environ.get(f"COPERNICUS_{name.upper()}") for name in _SERVICE}
+    return Endpoints.resolve(**urls)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """A live test may also reach the service that the environment names, and nothing else."""
+    if item.get_closest_marker("live"):
+        service = _service()
+        _open_to.update(urlsplit(service.require(name)).hostname for name in _SERVICE)
+    yield
+    _open_to.clear()
+
+
+@pytest.fixture(scope="session")
+def service_endpoints():
+    """The Data Space of the live tests: the one the environment names, else the real one."""
+    return _service()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With REQUIRE_ALL set nothing may be skipped: what is missing must be installed."""
+    report = (yield).get_result()
+    if os.environ.get("REQUIRE_ALL") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although everything is required: {report.longrepr}"
+
+
+@pytest.fixture
+def emulator():
+    """A running Data Space with no products, one account, and no faults."""
+    with Emulator(now="2026-11-20T12:00:00Z") as running:
+        yield running
+
+
+@pytest.fixture
+def sleeps():
+    """The waits that were asked for, in seconds; none is really waited."""
+    return []
+
+
+@pytest.fixture
+def shared_data():
+    """Real products and areas, which lie beside the project on some machines only."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real products are not on this machine")
+    return folder

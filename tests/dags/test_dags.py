@@ -1,0 +1,124 @@
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from copernicus.dag import POOL, build_dag, build_dags
+from copernicus.ingests import Ingest
+from dataspace.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("pandas", "numpy", "geopandas", "rasterio", "shapely", "pystac", "boto3", "pyogrio")
+
+
+@pytest.fixture(scope="module")
+def bag():
+    return DagBag(dag_folder=str(ROOT / "dags"))
+
+
+@pytest.fixture
+def ingest_file(tmp_path):
+    def write(text, name="lakes"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_every_dag_file_parses(bag):
+    assert bag.import_errors == {}
+    assert {"sentinel2_daily", "example_clear_sky"} <= set(bag.dags)
+
+
+def test_the_daily_dag_has_exactly_its_tasks(bag):
+    dag = bag.dags["sentinel2_daily"]
+    assert set(dag.task_ids) == {
+        "search", "product.download", "product.extract", "publish", "all_delivered",
+    }  # fmt: skip
+    assert dag.get_task("product.download").downstream_task_ids == {"product.extract"}
+    assert dag.get_task("publish").upstream_task_ids >= {"product.extract"}
+
+
+def test_house_rules_hold_for_every_dag(bag):
+    for dag in bag.dags.values():
+        assert dag.doc_md
+        assert dag.tags
+        assert not dag.catchup
+        assert dag.start_date.tzinfo is not None
+        assert all(task.retries for task in dag.tasks)
+
+
+def test_transfers_take_slots_of_the_pool(bag):
+    tasks = bag.dags["sentinel2_daily"].tasks
+    assert [task.task_id for task in tasks if task.pool == POOL] == ["product.download"]
+
+
+def test_every_param_explains_itself(bag):
+    params = bag.dags["sentinel2_daily"].params
+    for name in params:
+        param = params.get_param(name)
+        assert param.schema["title"]
+        assert param.schema["description_md"]
+        assert "section" not in param.schema, "sections start closed"
+    assert params["area"] == "lake"
+    assert params["bands"] == ["SCL_20m"]
+    assert params["max_cloud_cover"] == 20
+
+
+def test_parsing_imports_nothing_heavy():
+    code = (
+        "import sys; sys.path[:0] = ['plugins', 'include', 'dags']\n"
+        "import sentinel2_daily, example_clear_sky\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_a_file_gives_a_dag_with_its_defaults(ingest_file):
+    path = ingest_file(
+        "tiles: [T32TQM]\nbands: [B04, SCL_20m]\nmax_cloud_cover: 5\nschedule: '@weekly'\n"
+        "publication_delay: 36 hours\nstart_day: 2024-01-01\ncatchup: true\n"
+    )
+    ingest = Ingest.read(path)
+    assert ingest.timetable.publication_delay == timedelta(hours=36)
+    assert ingest.start_day == datetime(2024, 1, 1, tzinfo=UTC)
+    dag = build_dag(ingest)
+    assert dag.dag_id == "lakes"
+    assert dag.params["tiles"] == ["T32TQM"]
+    assert dag.catchup
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("bands: [", "is not YAML"),
+        ("- a\n- b", "is not of type 'object'"),
+        ("band: SCL_20m", "'band' was unexpected"),
+        ("bands: SCL_20m", "bands: 'SCL_20m' is not of type 'array'"),
+        ("publication_delay: soon", "publication_delay: 'soon' does not match"),
+        ("start_day: 2024-02-31x", "start_day"),
+        ("max_cloud_cover: 101", "max_cloud_cover: 101 is greater"),
+        ("schedule: 0 5 * * *", "schedule"),
+        ("schedule: never", "schedule"),
+        ("product_type: S2MSI3A", "product_type"),
+    ],
+)
+def test_a_broken_file_says_what_and_where(ingest_file, text, words):
+    with pytest.raises(ConfigurationError, match=r"lakes\.yaml") as caught:
+        build_dag(Ingest.read(ingest_file(text)))
+    assert words in str(caught.value)
+
+
+def test_one_broken_file_leaves_the_others(ingest_file, tmp_path):
+    ingest_file("area: lake")
+    ingest_file("bands: [", "broken")
+    dags = build_dags(tmp_path)
+    assert set(dags["lakes"].task_ids) > {"search", "publish"}
+    assert dags["broken"].task_ids == ["broken_ingest_file"]
+    assert "broken.yaml is not YAML" in dags["broken"].description
+    assert "broken" in dags["broken"].tags

@@ -1,0 +1,25 @@
+import pytest
+
+from dataspace.auth import Account
+from dataspace.client import DataSpaceClient
+from dataspace.endpoints import Endpoints
+
+
+def endpoints_of(emulator):
+    extra = emulator.connection()["extra"]
+    names = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
+    return Endpoints.resolve(**{name: extra.get(name) for name in names})
+
+
+def account_of(emulator, **changes):
+    connection = emulator.connection()
+    facts = {"username": connection["login"], "password": connection["password"]}
+    return Account(**{**facts, **changes})
+
+
+@pytest.fixture
+def client(emulator, sleeps):
+    with DataSpaceClient(
+        endpoints_of(emulator), account_of(emulator), sleep=sleeps.append
+    ) as running:
+        yield running

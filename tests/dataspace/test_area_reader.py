@@ -1,0 +1,255 @@
+import contextlib
+import json
+import zipfile
+
+import geopandas
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely.geometry import mapping
+
+from dataspace import area_reader
+from dataspace.area import Area
+from dataspace.errors import AreaError
+
+SQUARE = {"type": "Polygon", "coordinates": [[[10, 50], [11, 50], [11, 51], [10, 51], [10, 50]]]}
+UTM_SQUARE = shapely.box(500_000, 5_000_000, 520_000, 5_020_000)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    areas = tmp_path / "areas"
+    areas.mkdir()
+    (areas / "square.geojson").write_text(json.dumps(SQUARE))
+    (tmp_path / "outside.geojson").write_text(json.dumps(SQUARE))
+    return areas
+
+
+def polygon(*positions):
+    return {"type": "Polygon", "coordinates": [[list(position) for position in positions]]}
+
+
+def collection(*geometries, **members):
+    features = [{"type": "Feature", "properties": {}, "geometry": one} for one in geometries]
+    return {"type": "FeatureCollection", "features": features, **members}
+
+
+def layer(*shapes, crs="EPSG:4326"):
+    return geopandas.GeoDataFrame({"n": range(len(shapes))}, geometry=list(shapes), crs=crs)
+
+
+# --- the forms ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10,50,11,51",
+        " 10.0, 50 ,11,51 ",
+        "POLYGON((10 50,11 50,11 51,10 51,10 50))",
+        "polygon ((10 50, 11 50, 11 51, 10 51))",
+        "POLYGON Z((10 50 7,11 50 7,11 51 7,10 51 7,10 50 7))",
+        "SRID=4326;POLYGON((10 50,11 50,11 51,10 51,10 50))",
+        "geography'SRID=4326;POLYGON((10 50,11 50,11 51,10 51,10 50))'",
+        json.dumps(SQUARE),
+        "square",
+        "square.geojson",
+        SQUARE,
+        polygon((10, 50, 1), (11, 50), (11, 51, 1), (10, 51)),
+        collection(SQUARE, None, SQUARE),
+        {"type": "Feature", "properties": None, "geometry": SQUARE},
+        {"type": "GeometryCollection", "geometries": [SQUARE]},
+    ],
+)
+def test_every_form_gives_the_same_area(text, folder):
+    area = Area.parse(text, folder=folder)
+    assert area.geometry.equals(shapely.box(10, 50, 11, 51))
+    assert not area.geometry.has_z
+    assert area.search_wkts()[0].count(",") == 4
+
+
+def test_an_area_is_passed_through():
+    area = Area.parse("10,50,11,51")
+    assert Area.parse(area) is area
+
+
+def test_points_are_searched_as_points():
+    area = Area.parse("MULTIPOINT((34.5 40.63),(-190 -3.25))")
+    assert sorted(area.search_wkts()) == ["POINT(170 -3.25)", "POINT(34.5 40.63)"]
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp", ".kml", ".fgb", ".geojson"])
+def test_files_are_read_by_name_and_by_path(suffix, folder):
+    driver = "KML" if suffix == ".kml" else None
+    boxes = layer(shapely.box(1, 2, 3, 4), shapely.box(5, 6, 7, 8))
+    boxes.to_file(folder / f"lake{suffix}", driver=driver)
+    for text in ("lake", f"lake{suffix}", str(folder / f"lake{suffix}")):
+        assert Area.parse(text, folder=folder).geometry.area == pytest.approx(8)
+
+
+def test_a_shapefile_in_a_zip_and_in_metres_is_put_into_degrees(folder, tmp_path):
+    layer(UTM_SQUARE, crs="EPSG:32633").to_file(tmp_path / "field.shp")
+    with zipfile.ZipFile(folder / "field.zip", "w") as archive:
+        for part in tmp_path.glob("field.*"):
+            archive.write(part, part.name)
+    area = Area.parse("field", folder=folder)
+    corner = layer(shapely.Point(520_000, 5_020_000), crs="EPSG:32633").to_crs(4326).geometry[0]
+    assert area.geometry.distance(corner) < 1e-9
+    assert area.geometry.bounds == pytest.approx((15, 45.1537, 15.2557, 45.3338), abs=1e-3)
+
+
+def test_all_layers_count_unless_one_is_named(folder):
+    for name, west in (("north", 0), ("south", 10)):
+        file = folder / "lake.gpkg"
+        layer(shapely.box(west, 0, west + 1, 1)).to_file(file, layer=name)
+    assert Area.parse("lake", folder=folder).geometry.area == pytest.approx(2)
+    assert Area.parse("lake:south", folder=folder).geometry.bounds == (10, 0, 11, 1)
+    with pytest.raises(AreaError, match=r"no layer east; its layers are: north, south"):
+        Area.parse("lake.gpkg:east", folder=folder)
+
+
+def test_folders_of_a_kml_are_all_read(folder):
+    square = "<Polygon><outerBoundaryIs><LinearRing><coordinates>{}</coordinates></LinearRing>"
+    marks = [
+        f"<Folder><name>f{west}</name><Placemark>"
+        + square.format(f"{west},0,9 {west + 1},0,9 {west + 1},1,9 {west},1,9 {west},0,9")
+        + "</outerBoundaryIs></Polygon></Placemark></Folder>"
+        for west in (0, 10)
+    ]
+    kml = "<kml xmlns='http://www.opengis.net/kml/2.2'><Document>{}</Document></kml>"
+    (folder / "two.kml").write_text(kml.format("".join(marks)))
+    assert Area.parse("two", folder=folder).geometry.bounds == (0, 0, 11, 1)
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [
+        {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}},
+        {"type": "name", "properties": {"name": "epsg:32633"}},
+        {"type": "EPSG", "properties": {"code": 32633}},
+    ],
+)
+def test_a_declared_crs_is_honoured(crs):
+    area = Area.parse(collection(mapping(UTM_SQUARE), crs=crs))
+    assert area.geometry.bounds == pytest.approx((15, 45.1537, 15.2557, 45.3338), abs=1e-3)
+    same = Area.parse(f"SRID=32633;{UTM_SQUARE.wkt}")
+    assert same.geometry.equals(area.geometry)
+
+
+@pytest.mark.parametrize("name", ["urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326"])
+def test_geojson_stays_longitude_first_whatever_its_crs_says(name):
+    crs = {"type": "name", "properties": {"name": name}}
+    assert Area.parse({**SQUARE, "crs": crs}).geometry.bounds == (10, 50, 11, 51)
+
+
+# --- refused in words --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("  ", "it is empty; give a name"),
+        ("laek", "no such name; there are: square. Give"),
+        ("../outside", "no such file"),
+        ("..", "no such file"),
+        ("/etc/passwd", "no such file of a kind that can be read"),
+        ("x" * 9000, "no such file"),
+        ("a\0b.geojson", "no such file"),
+        ("POINT", "no such name"),
+        ("LINESTRING(0 0,1 1)", r"1 line\(s\) and no polygon"),
+        ("GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,1 1))", r"1 line\(s\) and no polygon"),
+        ("POLYGON EMPTY", "holds no shape"),
+        ("POLYGON((0 0,1 0", "WKT cannot be read: .*end of stream"),
+        ("POLYGOM((0 0,1 0,1 1,0 0))", "WKT cannot be read: .*POLYGOM"),
+        ("POLYGON((0 0,1 0,nan 1,0 0))", "infinite or not a number"),
+        ("POLYGON((0 0,1 0,inf 1,0 0))", "infinite or not a number"),
+        ("POLYGON((0 0,1 1,2 2,0 0))", "enclose nothing"),
+        ("SRID=99999;POINT(1 1)", "CRS 'EPSG:99999' is unknown"),
+        ("SRID=32633;POINT(1e300 1)", "do not fit its CRS"),
+        ("POLYGON((45 120,46 120,46 121,45 120))", "look swapped. Write longitude first"),
+        ("639420,5673960,646720,5685290", "need their CRS"),
+        ("1e308,0,1,1", "need their CRS"),
+        ("10,50,11", "3 numbers"),
+        ("10,50,11,nan", "4 numbers, .*nan"),
+        ("10,50,11,5l", "'5l' is not a number"),
+        ("10,50,10,51", "west equals east"),
+        ("10,51,11,50", "south is not below north"),
+        ("10,50,11,50", "south is not below north"),
+        ("-190,0,190,1", "380 degrees wide"),
+        ('{"type": "Polygon",\n "coordinates": [[1, }', "broken at line 2, column 22"),
+        ("[1, 2, 3, 4]", "not a GeoJSON object"),
+        ('{"a":' * 50_000, "nested too deeply"),
+        ({}, "GeoJSON is not a GeoJSON object with a type"),
+        ({"type": "Topology"}, "'Topology', which GeoJSON does not know"),
+        ({"type": "FeatureCollection"}, "without a list of features"),
+        (collection(), "holds no shape"),
+        (collection(None), "holds no shape"),
+        (collection(SQUARE, "here"), r"features\[1\].geometry is not a GeoJSON object"),
+        (polygon((0, 0), (1,), (1, 1)), "coordinates are not those of a Polygon"),
+        (polygon((0, 0), (1, 1)), "coordinates are not those of a Polygon"),
+        (polygon((0, 0), (1, "b"), (1, 1)), "coordinates are not those of a Polygon"),
+        (polygon((0, 0), (1, None), (1, 1)), "infinite or not a number"),
+        ({"type": "Point", "coordinates": [10**400, 1]}, "not those of a Point"),
+        ({**SQUARE, "crs": {"type": "link"}}, "names no CRS"),
+        (polygon((0, 60), (90, 60), (180, -60), (-90, -60)), "which pole is inside"),
+    ],
+)
+def test_what_cannot_be_an_area_is_refused_in_words(text, words, folder):
+    with pytest.raises(AreaError, match=words) as refused:
+        Area.parse(text, folder=folder)
+    assert str(refused.value).startswith("Area ")
+    assert len(str(refused.value)) < 500
+
+
+def test_deeply_nested_collections_are_refused():
+    node = SQUARE
+    for _ in range(5000):
+        node = {"type": "GeometryCollection", "geometries": [node]}
+    with pytest.raises(AreaError, match="nested too deeply"):
+        Area.parse(node)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("a.geojson", b"", "has 0 bytes"),
+        ("a.geojson", b"\xff\xfe{", "cannot be read"),
+        ("a.gpkg", b"not a database", "cannot be read"),
+        ("a.shp", b"torn", "cannot be read"),
+        ("a.zip", b"PK torn", "cannot be read"),
+    ],
+)
+def test_a_broken_file_is_refused(file, content, words, folder):
+    (folder / file).write_bytes(content)
+    with pytest.raises(AreaError, match=rf"{file}.*{words}"):
+        Area.parse("a", folder=folder)
+
+
+def test_a_file_in_metres_without_crs_is_refused(folder):
+    layer(UTM_SQUARE, crs="EPSG:32633").to_file(folder / "field.shp")
+    (folder / "field.prj").unlink()
+    with pytest.raises(AreaError, match=r"need their CRS: .*\.prj"):
+        Area.parse("field", folder=folder)
+
+
+def test_a_huge_file_is_refused_unread(folder, monkeypatch):
+    monkeypatch.setattr(area_reader, "MAX_FILE_BYTES", 10)
+    with pytest.raises(AreaError, match="1 to 10 are read"):
+        Area.parse("square", folder=folder)
+
+
+def test_a_name_never_leaves_the_folder_but_a_path_may(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path / "areas")
+    assert Area.parse(str(tmp_path / "outside.geojson"), folder=folder).geometry.area == 1
+    monkeypatch.chdir("/")
+    for text in ("../outside", "../outside.geojson", "x/../../outside.geojson"):
+        with pytest.raises(AreaError, match="no such file"):
+            Area.parse(text, folder=folder)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text() | st.from_regex(r"[POLYGNT(){}\[\]\"0-9a-z ,.:/-]{1,40}", fullmatch=True))
+def test_any_text_is_an_area_or_refused(text):
+    with contextlib.suppress(AreaError):
+        assert not Area.parse(text).geometry.is_empty

@@ -1,0 +1,120 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from dataspace_emulator import Emulator
+
+INCLUDE = Path(__file__).parents[2] / "include"
+ANY_PORT = [f"--{name}-port=0" for name in ("identity", "catalogue", "download")]
+
+
+@pytest.fixture
+def program():
+    """Start the program; yields its first line once it answers."""
+    started = []
+
+    def start(*arguments, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dataspace_emulator", *ANY_PORT, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(INCLUDE), **environment},
+        )
+        started.append(process)
+        return process, json.loads(process.stdout.readline())
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def rows(ready, text):
+    options = {"$filter": f"Collection/Name eq 'SENTINEL-2' and {text}", "$top": "100"}
+    url = f"{ready['catalogue_url']}/Products"
+    return requests.get(url, params=options, timeout=60).json()["value"]
+
+
+PRODUCTS = (
+    "Attributes/OData.CSC.StringAttribute/any(att:att/Name eq 'productType' and "
+    "att/OData.CSC.StringAttribute/Value eq 'S2MSI2A') and "
+    "OData.CSC.Intersects(area=geography'SRID=4326;POINT(34.5 40.63)')"
+)
+CLEAR = (
+    "Attributes/OData.CSC.DoubleAttribute/any(att:att/Name eq 'cloudCover' and "
+    "att/OData.CSC.DoubleAttribute/Value le 20)"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_rehearsal_of_one_day(program, number):
+    process, ready = program("--day", "2024-08-01", "--products", "3", "--scale", "0.0001")
+    day = f"{PRODUCTS} and ContentDate/Start ge 2024-08-01T00:00:00Z"
+    assert len(rows(ready, day)) == 4
+    clear = rows(ready, f"{day} and {CLEAR}")
+    assert len({row["Name"] for row in clear}) == 3
+    form = {"grant_type": "password", "client_id": "cdse-public"}
+    form |= {"username": ready["login"], "password": ready["password"]}
+    url = f"{ready['identity_url']}/protocol/openid-connect/token"
+    token = requests.post(url, data=form, timeout=10).json()["access_token"]
+    url = f"{ready['download_url']}/Products({clear[0]['Id']})/$value"
+    body = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).content
+    assert len(body) == clear[0]["ContentLength"]
+    process.send_signal(number)
+    assert process.wait(timeout=10) == 0
+
+
+def test_a_rehearsal_of_many_days_told_another_name(program):
+    _, ready = program(
+        *("--from", "2025-02-01", "--to", "2025-02-10", "--products", "2", "--cloudy", "0"),
+        *("--tile", "33TVM", "--public-host", "localhost", "--now", "2025-02-06T00:00:00Z"),
+        *("--host", "127.0.0.1", "--scale", "0.0001"),
+        EMULATOR_USER="a@b.c",
+        EMULATOR_PASSWORD="given",
+    )
+    assert ready["login"] == "a@b.c"
+    assert "password" not in ready
+    assert ready["catalogue_url"].startswith("http://localhost:")
+    listed = rows(ready, "contains(Name,'_T33TVM_') and contains(Name,'MSIL2A')")
+    assert len(listed) == 10
+    assert len({row["ContentDate"]["Start"][:10] for row in listed}) == 5
+
+
+def test_a_taken_port_is_said_in_one_line():
+    with Emulator() as emulator:
+        port = emulator.catalogue_url.split(":")[2].split("/")[0]
+        done = subprocess.run(
+            [sys.executable, "-m", "dataspace_emulator", *ANY_PORT, f"--catalogue-port={port}"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(INCLUDE)},
+            timeout=30,
+        )
+    assert done.returncode == 2
+    assert "cannot listen" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_connection_is_what_airflow_reads(emulator):
+    connection = emulator.connection(max_connections=2)
+    assert connection["conn_type"] == "copernicus"
+    assert connection["port"] == 443
+    assert connection["extra"] == {
+        "identity_url": emulator.identity_url,
+        "catalogue_url": emulator.catalogue_url,
+        "download_url": emulator.download_url,
+        "max_connections": 2,
+    }
+    json.dumps(connection)
+
+
+def test_services_have_ports_of_their_own(emulator):
+    urls = emulator.connection()["extra"].values()
+    assert len({url.split("/")[2] for url in urls}) == 3

@@ -1,0 +1,63 @@
+"""The client against the service; and what the service answers, compared with the emulator."""
+
+from datetime import timedelta
+
+import pytest
+
+from dataspace.auth import Account
+from dataspace.client import DataSpaceClient
+from dataspace.manifest import parse_manifest
+from dataspace.query import Query
+from dataspace.window import Window
+from tests.live.probes import PROBES
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_the_client_understands_the_answer(probe, visit, emulator_visit, ledger):
+    ledger.emulator[probe.name] = probe.observe(emulator_visit)
+    ledger.service[probe.name] = seen = probe.observe(visit)
+    if probe.accepted:
+        assert seen["the client sees"] in probe.accepted, seen
+
+
+@pytest.fixture(scope="module")
+def client(visit, service_endpoints):
+    """Our client, with a session of its own; a refused account is not tried a second time."""
+    assert visit.access_token.count(".")
+    account = Account(visit.username, visit.password)
+    with DataSpaceClient(service_endpoints, account, spacing_s=visit.spacing_s) as running:
+        yield running
+
+
+def test_the_client_logs_in_once_and_then_refreshes(client):
+    before = client.traffic.requests
+    first = client.tokens.token()
+    is_new = client.tokens.renew(first) != first
+    assert is_new
+    assert client.traffic.requests - before == 2
+
+
+def test_the_client_finds_the_product_by_name(client, visit):
+    product = visit.product
+    window = Window(product.sensed, product.sensed + timedelta(seconds=1))
+    found = client.catalogue.search(Query(window, product_ids=(product.name,)))
+    assert [one.id for one in found] == [product.id]
+
+
+@pytest.fixture(scope="module")
+def files(client, visit):
+    return parse_manifest(client.downloads.manifest(visit.product))
+
+
+def test_the_manifest_lists_files_with_checksums(files):
+    assert [file for file in files if file.path.endswith("MTD_TL.xml")]
+    assert all(file.checksum for file in files)
+
+
+def test_a_small_file_arrives_verified(client, visit, files, tmp_path):
+    texts = [file for file in files if file.path.endswith(".xml") and file.size_bytes]
+    wanted = min(texts, key=lambda file: file.size_bytes)
+    client.downloads.file(visit.product, wanted, tmp_path / wanted.name, lambda _: None)
+    assert (tmp_path / wanted.name).stat().st_size == wanted.size_bytes

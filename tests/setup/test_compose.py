@@ -1,0 +1,143 @@
+"""The files that set the project up say the same things, and give no secret away."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+COMPOSE = PROJECT / "docker-compose.yaml"
+AIRFLOW = (
+    "airflow-apiserver",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "airflow-worker",
+)
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z0-9_]+)(?P<rest>[^}]*)\}")
+SECRET = re.compile(r"PASSWORD|SECRET|_KEY$")
+PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^=\s;]+( ; .+)?")
+MAKE_ENV = [sys.executable, "scripts/make_env.py"]
+
+
+def compose() -> dict:
+    return yaml.safe_load(COMPOSE.read_text())
+
+
+def variables() -> list[tuple[str, str]]:
+    """Every use of a variable in the compose file: its name and what follows the name."""
+    lines = (line.partition(" #")[0] for line in COMPOSE.read_text().splitlines())
+    code = "\n".join(line for line in lines if not line.startswith("#"))
+    return [(match["name"], match["rest"]) for match in VARIABLE.finditer(code)]
+
+
+def example() -> dict[str, str]:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+def pins(name: str) -> list[str]:
+    lines = (PROJECT / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r "))]
+
+
+def test_compose_file_is_valid():
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    if not checker.exists():
+        pytest.skip("check-jsonschema is not installed beside this Python")
+    command = [checker, "--builtin-schema", "vendor.compose-spec", COMPOSE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_variable_is_in_the_example_and_the_other_way_round():
+    assert {name for name, _ in variables()} == set(example())
+
+
+def test_no_secret_has_a_default():
+    needed = [(name, rest) for name, rest in variables() if SECRET.search(name)]
+    assert needed
+    for name, rest in needed:
+        # the account may be missing: it can be entered in the UI
+        refused = rest == ":-" if name == "COPERNICUS_PASSWORD" else rest.startswith(":?")
+        assert refused, f"{name}{rest}"
+        assert example()[name] == "", name
+
+
+def test_passwords_in_the_compose_file_are_variables():
+    text = COMPOSE.read_text()
+    for scheme, authority in re.findall(r"(\w[\w+]*)://([^\s/]*)@", text):
+        password = authority.partition(":")[2]
+        assert password.startswith("${"), f"{scheme}: {authority}"
+
+
+def test_every_component_waits_for_the_set_up_and_tells_its_health():
+    services = compose()["services"]
+    for name in AIRFLOW:
+        waits = services[name]["depends_on"]["airflow-init"]
+        assert waits == {"condition": "service_completed_successfully"}, name
+        assert services[name]["healthcheck"]["test"], name
+    for name in ("postgres", "redis"):
+        assert services[name]["healthcheck"]["test"], name
+        waits = services["airflow-init"]["depends_on"][name]
+        assert waits == {"condition": "service_healthy"}, name
+
+
+def test_every_component_has_the_same_keys_and_folders():
+    services = compose()["services"]
+    shared = services["airflow-scheduler"]
+    for name in AIRFLOW:
+        extra = services[name]["environment"].keys() - shared["environment"].keys()
+        assert extra <= {"DUMB_INIT_SETSID"}, name
+        assert services[name]["environment"].items() >= shared["environment"].items(), name
+        assert services[name]["volumes"] == shared["volumes"], name
+
+
+def test_the_emulator_is_there_for_the_demo_only():
+    profiles = {name: s.get("profiles") for name, s in compose()["services"].items()}
+    assert profiles.pop("emulator") == ["demo"]
+    assert set(profiles.values()) == {None}
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned(name):
+    assert len(pins(name)) > 30
+    assert [line for line in pins(name) if not PIN.fullmatch(line)] == []
+
+
+def test_development_requirements_change_no_pin():
+    run = {line.partition("==")[0] for line in pins("requirements.txt")}
+    dev = {line.partition("==")[0] for line in pins("requirements-dev.txt")}
+    assert run & dev == set()
+
+
+def test_the_image_has_the_pinned_airflow():
+    image = re.search(
+        r"^FROM apache/airflow:slim-(.+)-python", (PROJECT / "Dockerfile").read_text(), re.M
+    )
+    assert image
+    assert f"apache-airflow=={image[1]}" in pins("requirements.txt")
+
+
+def test_make_env_fills_in_every_secret_and_keeps_what_is_there(tmp_path):
+    shutil.copy(PROJECT / ".env.example", tmp_path)
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(PROJECT / "scripts" / "make_env.py", tmp_path / "scripts")
+    subprocess.run(MAKE_ENV, cwd=tmp_path, check=True, capture_output=True)
+    made = tmp_path / ".env"
+    values = dict(line.split("=", 1) for line in made.read_text().splitlines() if "=" in line)
+    assert made.stat().st_mode & 0o077 == 0
+    needed = {name for name, rest in variables() if rest.startswith(":?")}
+    secrets = [values[name] for name in needed]
+    assert min(map(len, secrets)) >= 40
+    assert len(set(secrets)) == len(secrets)
+    before = made.read_text()
+    assert subprocess.run(MAKE_ENV, cwd=tmp_path, check=False, capture_output=True).returncode
+    assert made.read_text() == before

@@ -1,0 +1,104 @@
+"""The Airflow that `make demo`, `make run` and the end-to-end tests start: real, and gone after."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "scripts"))
+from stack import Stack, StackError  # noqa: E402
+
+DAG = """
+import os
+from airflow.sdk import DAG, task
+with DAG("probe", schedule=None):
+    @task(pool="copernicus")
+    def probe():
+        assert os.environ["PROBE"] == "yes"
+    probe()
+"""
+HOLD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from stack import Stack
+with Stack(Path(sys.argv[2]), dags_folder=Path(sys.argv[3])):
+    print("up", flush=True)
+    sys.stdin.read()
+"""
+GONE_TIMEOUT_S = 30.0
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=GONE_TIMEOUT_S)
+    assert [" ".join(process.cmdline()) for process in alive] == []
+
+
+@pytest.fixture
+def dags(tmp_path):
+    folder = tmp_path / "dags with blank"
+    folder.mkdir()
+    (folder / "probe.py").write_text(DAG)
+    return folder
+
+
+def test_runs_a_dag_and_leaves_no_process(tmp_path, dags):
+    (dags / "broken.py").write_text("from airflow.sdk import DAG\nraise ValueError('broken here')")
+    before = set(descendants(os.getpid()))
+    stack = Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"})
+    with stack:
+        stack.unpause("probe")
+        run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
+        assert stack.wait_for_run("probe", run_id, 60) == "success"
+        assert "probe" in stack.cli("dags", "list")
+        with pytest.raises(StackError, match=r"(?s)no_such_dag did not appear.*broken here"):
+            stack.unpause("no_such_dag", timeout_s=1)
+        started = set(descendants(os.getpid())) - before
+        assert len(started) >= 5
+    assert_gone(list(started))
+    with pytest.raises(StackError, match="Airflow is not running"):
+        stack.wait_until_it_ends()
+
+
+def test_killed_holder_leaves_no_process(tmp_path, dags):
+    command = [sys.executable, "-c", HOLD, str(PROJECT / "scripts"), str(tmp_path / "home"), dags]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "up\n"
+        started = descendants(holder.pid)
+        assert len(started) >= 5
+        holder.send_signal(signal.SIGKILL)
+        assert_gone(started)
+
+
+def test_failure_to_start_shows_the_log_and_leaves_no_process(tmp_path, dags):
+    before = set(descendants(os.getpid()))
+    stack = Stack(tmp_path / "home", dags_folder=dags, database="sqlite:////no/such/folder/a.db")
+    started = time.monotonic()
+    with pytest.raises(StackError, match=r"(?s)not running.*migrate\.log.*unable to open"), stack:
+        pass
+    assert time.monotonic() - started < 60
+    assert set(descendants(os.getpid())) - before == set()
+
+
+def test_taken_port_is_refused_at_once(tmp_path, dags):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        stack = Stack(tmp_path / "home", dags_folder=dags, port=taken.getsockname()[1])
+        with pytest.raises(StackError, match="in use"), stack:
+            pass
