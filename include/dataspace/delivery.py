@@ -44,9 +44,11 @@ def stage(shelf: Shelf, downloads: Downloads, progress: Progress) -> bool:
     """
     if shelf.is_present():
         return False
-    fetch = _stage_archive if shelf.wanted.transfer == "archive" else _stage_files
-    receipt = fetch(shelf, downloads, progress)
-    shelf.store.write(shelf.run.receipt_path(shelf.product), receipt.to_bytes())
+    receipt = shelf.receipt()
+    if receipt is None or not _is_held(shelf, receipt):
+        fetch = _stage_archive if shelf.wanted.transfer == "archive" else _stage_files
+        receipt = fetch(shelf, downloads, progress)
+        shelf.store.write(shelf.run.receipt_path(shelf.product), receipt.to_bytes())
     return True
 
 
@@ -62,6 +64,7 @@ def deliver(shelf: Shelf) -> Delivery:
         if current is None or not shelf.is_present():
             message = f"{shelf.product.stem}: nothing to deliver; its download has not succeeded."
             raise NotStagedError(message)
+        _clear_staging(shelf)
         return current
     put = _from_zip if receipt.zip_path else _from_files
     newer = put(shelf, receipt, current)
@@ -71,6 +74,20 @@ def deliver(shelf: Shelf) -> Delivery:
     shelf.store.write(shelf.item_path, delivery.to_item(shelf.product))
     _clear_staging(shelf)
     return delivery
+
+
+def _is_held(shelf: Shelf, receipt: Receipt) -> bool:
+    """Tell whether all that an earlier try fetched is staged or, already, in place."""
+    store = shelf.store
+    if receipt.zip_path:
+        return bool(store.size(receipt.zip_path) or shelf.kept_archive())
+    names = _names([file.path for file in receipt.files], shelf.delivery())
+    staged = store.sizes(shelf.run.safe_dir(shelf.product))
+    placed = store.sizes(bands_dir(shelf.product))
+    return set(shelf.wanted.bands) <= set(receipt.selection) and all(
+        file.size_bytes in (staged.get(file.path), placed.get(names[file.path]))
+        for file in receipt.files
+    )
 
 
 def _clear_staging(shelf: Shelf) -> None:

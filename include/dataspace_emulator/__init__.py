@@ -2,6 +2,19 @@
 
 Identity, catalogue and download, each on a port of its own, as strict as the service is.
 Shares no code with the client it is there to test.
+
+What nobody has recorded is answered so that a careless client fails here rather than there:
+
+- more than a hundred sessions: 400 ``invalid_grant``
+- an access token that is none of ours: 401 DAT-ZIP-604
+- a request line of more than 8 KiB: 414
+- WKT other than POINT and POLYGON, a third coordinate, degrees outside the world: 400
+- a date without a time, an attribute compared as another type than its own: 400
+- a quoted id at the catalogue: 422
+- products offline, listed only, or removed; a folder's ``$value``: 404 DAT-ZIP-915
+- a last page that is exactly full announces no next page
+
+The listed BLAKE3 digests are there for their shape; sizes and MD5 are those of the zip.
 """
 
 from dataspace_emulator.content import Member

@@ -10,6 +10,7 @@ import secrets
 import signal
 import sys
 import threading
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     place.add_argument("--area", type=_area, default=_LAKE, help="west,south,east,north in degrees")
     place.add_argument("--tile", type=_tile, action="append", help="MGRS tile; may be repeated")
     add("--scale", type=float, default=0.01, help="1 makes products of their real size, 1 GB")
+    add("--prepare", action="store_true", help="make every product before answering")
     add("--max-connections", type=int, default=4, help="concurrent transfers of an account")
     add("--token-lifetime-s", type=float, default=600)
     add("--latency-s", type=float, default=0.0, help="wait before every answer")
@@ -79,7 +81,9 @@ def emulator(arguments: argparse.Namespace, password: str) -> Emulator:
         ports=(arguments.identity_port, arguments.catalogue_port, arguments.download_port),
     )
     for recipe in _rehearsal(arguments).recipes(*_days(arguments)):
-        made.add(recipe)
+        product = made.add(recipe)
+        if arguments.prepare:
+            product.prepare()
     return made
 
 
@@ -111,8 +115,8 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         prepared = emulator(arguments, password)
-    except OSError as error:
-        options.error(f"cannot listen: {error}")
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        options.error(f"cannot start: {error}")
     with prepared as running:
         ready = {
             "identity_url": running.identity_url,

@@ -5,6 +5,7 @@ Made for ``with``; what it binds and writes is gone afterwards.
 
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,8 +91,8 @@ class Emulator:
 
     def __exit__(self, *_error: object) -> None:
         """Stop, and delete what was made."""
-        for host in self._hosts:
-            host.stop()
+        with ThreadPoolExecutor(len(self._hosts)) as pool:  # each waits for its own loop
+            list(pool.map(Host.stop, self._hosts))
         self._folder.cleanup()
 
     def clock(self) -> datetime:

@@ -57,10 +57,16 @@ class Product:
         Raises:
             LookupError: The product is listed only.
         """
+        self.prepare()
+        if self._content is None:
+            raise LookupError(f"{self.name} is listed only")
+        return self._content
+
+    def prepare(self) -> None:
+        """Make the bytes now rather than when they are first asked for."""
         with self._lock:
-            if self._content is None:
+            if self.has_bytes and self._content is None:
                 self._content = self._make()
-            return self._content
 
     @property
     def zip_size(self) -> int:
@@ -108,8 +114,8 @@ class Product:
     def _make(self) -> Content:
         if self.archive is not None:
             return open_content(self.archive)
-        if self.recipe is None or not self.recipe.content:
-            raise LookupError(f"{self.name} is listed only")
+        if self.recipe is None:
+            raise LookupError(f"{self.name} has neither a recipe nor a zip")
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".zip", delete=False) as file:
             path = Path(file.name)
         return write_content(self.recipe, path)

@@ -32,7 +32,7 @@ from dataspace_emulator.wire import (
 _LONGEST_LINE: Final = 8192
 _PIECE_BYTES: Final = 4 << 20
 _LAST_PIECE_BYTES: Final = 16 << 10
-_TICK_S: Final = 0.02
+_TICK_S: Final = 0.01
 
 
 @dataclass(slots=True)

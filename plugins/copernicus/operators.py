@@ -311,7 +311,8 @@ class CopernicusPublishOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Summarise, announce, and return the summary's address and what is missing."""
         store = open_store(self.output_uri or default_output_uri())
-        records = RunRecords(store, run_layout(context))
+        run = run_layout(context)
+        records = RunRecords(store, run)
         search = records.search()
         if search is None:
             message = "the search has left no result; look at its log."
@@ -322,6 +323,8 @@ class CopernicusPublishOperator(BaseOperator):
         self.log.info("\n%s", text)
         address = records.write_summary(summary, text)
         missing, days = summary["missing"], summary["complete_days"]
+        if not missing:
+            store.delete(run.staging_dir)
         if missing and not days:
             message = (
                 f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"

@@ -17,7 +17,9 @@ def bucket():
     host, port = server.get_host_and_port()
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket="b")
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(
+        Bucket="archive"
+    )
     yield s3fs.S3FileSystem(key="test", secret="test", endpoint_url=url)
     server.stop()
 
@@ -26,7 +28,7 @@ def bucket():
 def store(request, tmp_path):
     if request.param == "disk":
         return Store(LocalFileSystem(), str(tmp_path / "out"))
-    return Store(request.getfixturevalue("bucket"), f"b/{os.urandom(4).hex()}")
+    return Store(request.getfixturevalue("bucket"), f"archive/{os.urandom(4).hex()}")
 
 
 def test_what_is_written_is_read(store):

@@ -1,15 +1,16 @@
 """The rehearsal of `make live`: its table is empty between equals and shows what was changed."""
 
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dataspace_emulator import Emulator, Fault
 
 from dataspace.endpoints import Endpoints
+from dataspace_emulator import Emulator, Fault
 from tests.live.ledger import Ledger
 from tests.live.probes import PROBES
 from tests.live.visit import Visit, fill
@@ -69,10 +70,10 @@ def test_every_kind_of_difference_is_in_the_table(compared, other):
     found = {(one.request, one.fact): (one.emulator, one.service) for one in ledger.differences()}
     expected = {
         ("file, Range", "status"): ("200", "206"),
-        ("file, Range", "Content-Range"): ("–", "as asked for"),
+        ("file, Range", "Content-Range"): ("-", "as asked for"),
         ("file, Range", "body"): ("the whole file", "the part asked for"),
         ("search, $top=1001", "status"): ("422", "429"),
-        ("search, $top=1001", "Retry-After"): ("–", "7"),
+        ("search, $top=1001", "Retry-After"): ("-", "7"),
         ("search, $top=1001", "the client sees"): ("QueryError", "RateLimitedError"),
         ("bytes asked of the catalogue", "Location"): (
             "{download_url}/Products(<id>)/$value",
@@ -94,13 +95,15 @@ def test_a_range_that_is_refused_is_in_the_table(compared, other):
     assert {one.request for one in ledger.differences()} == {"file, Range"}
 
 
+def test_other_tests_cannot_leave_this_machine():
+    with pytest.raises(RuntimeError, match="only this machine may be reached"):
+        socket.create_connection(("192.0.2.1", 443), timeout=1)
+
+
 def live(emulator, report, *arguments, **changes):
     facts = emulator.connection()
     account = {"COPERNICUS_USERNAME": facts["login"], "COPERNICUS_PASSWORD": facts["password"]}
-    urls = {
-        f"COPERNICUS_{name.upper()}": url
-        for name, url in facts["extra"].items()
-    }
+    urls = {f"COPERNICUS_{name.upper()}": url for name, url in facts["extra"].items()}
     command = ["-m", "pytest", "-m", "live", "-p", "no:cacheprovider", "tests/live", *arguments]
     return subprocess.run(
         [sys.executable, *command],

@@ -98,7 +98,7 @@ def test_a_taken_port_is_said_in_one_line():
             timeout=30,
         )
     assert done.returncode == 2
-    assert "cannot listen" in done.stderr
+    assert "cannot start" in done.stderr
     assert "Traceback" not in done.stderr
 
 

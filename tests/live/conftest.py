@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from dataspace_emulator import Emulator
 
 from dataspace.endpoints import Endpoints
+from dataspace_emulator import Emulator
 from tests.live.facts import cleaned
 from tests.live.ledger import Ledger
 from tests.live.visit import Visit, fill
@@ -69,8 +69,8 @@ def ledger(request, visit):
     path = Path(os.environ.get("COPERNICUS_LIVE_REPORT") or default)
     request.config.stash[_REPORT] = path
     yield kept
-    urls = (visit.endpoints.require(f"{part}_url") for part in ("identity", "catalogue"))
-    hosts = ", ".join(urlsplit(url).netloc for url in urls)
+    parts = ("identity_url", "catalogue_url", "download_url")
+    hosts = ", ".join(urlsplit(visit.endpoints.require(part)).netloc for part in parts)
+    about = f"Asked: {hosts}, on {visit.now:%Y-%m-%d %H:%M} UTC, by {visit.sent} requests."
     path.parent.mkdir(parents=True, exist_ok=True)
-    about = f"{hosts}, {visit.now:%Y-%m-%d %H:%M} UTC, {visit.sent} requests."
     path.write_text(kept.report(about), encoding="utf-8")

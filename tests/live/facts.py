@@ -77,10 +77,8 @@ def _body(response: requests.Response, clean: Clean) -> Facts:
     if isinstance(body, dict | list):
         kind = "JSON object" if isinstance(body, dict) else "JSON list"
         facts: Facts = {"body": kind, "keys": frozenset(_keys(body))}
-        code, message = _words(body)
-        return facts | {
-            name: clean(text) for name, text in (("code", code), ("message", message)) if text
-        }
+        words = zip(("context", "code", "message"), _words(body), strict=True)
+        return facts | {name: clean(text) for name, text in words if text}
     beginning = response.content[:200].lstrip().lower()
     if beginning.startswith((b"<!doctype html", b"<html")):
         return {"body": "HTML page"}
@@ -99,10 +97,10 @@ def _keys(value: Any, path: str = "") -> Iterator[str]:
             yield from _keys(inner, f"{path}[]")
 
 
-def _words(body: Any) -> tuple[str, str]:
-    """Return code and message of any error envelope, empty where there is none."""
+def _words(body: Any) -> tuple[str, str, str]:
+    """Return a list's context, and code and message of any error envelope; empty if missing."""
     if not isinstance(body, dict):
-        return "", ""
+        return "", "", ""
     detail = body.get("detail")
     if isinstance(detail, list):
         complaints = (
@@ -110,8 +108,8 @@ def _words(body: Any) -> tuple[str, str]:
             for one in detail
             if isinstance(one, dict)
         )
-        return "", "; ".join(complaints)
+        return "", "", "; ".join(complaints)
     inner = detail if isinstance(detail, dict) else {"message": detail}
     code = body.get("code") or inner.get("code") or body.get("error")
     message = body.get("message") or body.get("error_description") or inner.get("message")
-    return str(code or ""), str(message or "")
+    return str(body.get("@odata.context", "")), str(code or ""), str(message or "")

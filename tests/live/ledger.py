@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.live.facts import Facts
 
-_NOTHING = "–"
+_NOTHING = "-"
 
 Value = str | frozenset[str] | None
 
@@ -34,16 +34,15 @@ class Ledger:
     def _differences(self) -> Iterator[Difference]:
         for request, seen in self.service.items():
             stood_in = self.emulator[request]
-            for fact in dict.fromkeys((*stood_in, *seen)):
+            answered = "body" in stood_in and "body" in seen
+            for fact in dict.fromkeys((*stood_in, *seen)) if answered else ("status",):
                 ours, theirs = stood_in.get(fact), seen.get(fact)
                 if ours != theirs:
                     yield Difference(request, fact, _shown(ours, theirs), _shown(theirs, ours))
 
     def table(self) -> list[str]:
         """Return the differences as lines of a Markdown table, or one line that says none."""
-        rows = [
-            (one.request, one.fact, one.emulator, one.service) for one in self.differences()
-        ]
+        rows = [(one.request, one.fact, one.emulator, one.service) for one in self.differences()]
         if not rows:
             return [f"No differences in the answers to {len(self.service)} requests."]
         return _markdown(("request", "fact", "emulator", "service"), rows)

@@ -23,6 +23,7 @@ _FIRST, _LAST = 10, 19
 
 _LIFETIMES: Final = ("expires_in", "refresh_expires_in")
 
+_SEEN: Final = "the client sees"
 _REFUSED_QUESTION: Final = ("QueryError",)
 _REFUSED_TOKEN: Final = ("TokenRefusedError", "CredentialsError")
 _LOGIN_AGAIN: Final = ("QueryError", "TokenRefusedError")
@@ -52,9 +53,9 @@ class Probe:
         try:
             response, special = self.ask(visit)
         except NoAnswerError as error:
-            return {"status": f"no answer ({error})", "the client sees": "no answer"}
+            return {"status": f"no answer ({error})", _SEEN: "no answer"}
         seen = _seen(visit, response)
-        return {**answer_facts(response, visit.clean), **special, "the client sees": seen}
+        return {**answer_facts(response, visit.clean), **special, _SEEN: seen}
 
 
 PROBES: list[Probe] = []

@@ -12,12 +12,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from dataspace_emulator import Emulator, make_product
 
 from dataspace.endpoints import Endpoints
 from dataspace.errors import TransientError
 from dataspace.product import Product
 from dataspace.window import format_instant
+from dataspace_emulator import Emulator, make_product
 from tests.live.facts import cleaned, document
 
 COLLECTION: Final = "Collection/Name eq 'SENTINEL-2'"
@@ -56,7 +56,7 @@ class Visit:
     refresh_token: str = field(default="", repr=False)
     _next_start: float = field(default=0.0, repr=False)
     _session: requests.Session = field(default_factory=requests.Session, repr=False)
-    _kept: dict[str, requests.Response | NoAnswerError] = field(default_factory=dict, repr=False)
+    _kept: dict[str, requests.Response | str] = field(default_factory=dict, repr=False)
 
     @property
     def spacing_s(self) -> float:
@@ -107,10 +107,10 @@ class Visit:
             try:
                 self._kept[name] = ask()
             except NoAnswerError as error:
-                self._kept[name] = error
+                self._kept[name] = str(error)
         kept = self._kept[name]
-        if isinstance(kept, NoAnswerError):
-            raise kept
+        if isinstance(kept, str):
+            raise NoAnswerError(kept)
         return kept
 
     @property

@@ -1,0 +1,85 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+from dataspace.layout import RunLayout
+from dataspace.product import Product
+from dataspace.records import Attempt, Delivered, RunRecords
+from dataspace.store import Store
+from dataspace.summary import as_text, summarise
+
+SEARCH = {
+    "dag_id": "d",
+    "run_id": "r",
+    "days": ["2024-08-01", "2024-08-02"],
+    "offline": [],
+    "requests": 1,
+}
+
+
+def make(count):
+    start = datetime(2024, 8, 1, tzinfo=UTC)
+    return [
+        Product(
+            f"id{n}", f"S2A_{n:05}.SAFE", "S2MSI2A", start + timedelta(minutes=n), size_bytes=100
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def records(tmp_path):
+    return RunRecords(Store(LocalFileSystem(), str(tmp_path)), RunLayout("d", "r/../x:y"))
+
+
+@pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 1024, 5003])
+def test_products_are_shared_out_evenly_and_none_is_lost(records, count):
+    products = make(count)
+    keys = records.begin(SEARCH, products)
+    assert len(keys) == min(count, 200)
+    batches = [records.products(key) for key in keys]
+    assert [product for batch in batches for product in batch] == products
+    assert records.all_products() == products
+    sizes = {len(batch) for batch in batches}
+    assert not sizes or max(sizes) - min(sizes) <= 1
+
+
+def test_a_new_search_forgets_the_old_one(records):
+    (key,) = records.begin(SEARCH, make(1))
+    records.add_attempt(key, 1, Attempt(1, 2, 3.0, {}))
+    records.add_delivered(key, {"x": Delivered(1, 2, "f")})
+    records.begin(SEARCH, [])
+    assert records.attempts() == []
+    assert records.delivered() == {}
+    assert records.all_products() == []
+
+
+def test_a_missing_batch_is_explained(records):
+    with pytest.raises(FileNotFoundError, match="does output_uri differ"):
+        records.products("0007")
+
+
+def test_every_try_counts(records):
+    first, second = make(2)
+    records.begin(SEARCH, [first, second])
+    records.add_attempt("0000", 1, Attempt(2, 50, 1.0, {first.stem: "reset"}))
+    records.add_attempt("0000", 2, Attempt(1, 30, 1.0, {}))
+    records.add_attempt("0001", 1, Attempt(1, 20, 1.0, {second.stem: "HTTP 403"}))
+    records.add_delivered("0000", {first.stem: Delivered(1, 30, "file:///x")})
+    summary = summarise(SEARCH, [first, second], records.attempts(), records.delivered())
+    assert summary["requests"] == 5
+    assert summary["bytes_transferred"] == 100
+    assert summary["bytes_of_products"] == 200
+    assert summary["missing"] == [second.stem]
+    assert summary["complete_days"] == ["2024-08-02"]
+    assert [row["error"] for row in summary["table"]] == [None, "HTTP 403"]
+    text = as_text(summary)
+    assert "1 of 2 products delivered" in text
+    assert "HTTP 403" in text
+
+
+def test_an_empty_summary_says_so():
+    text = as_text(summarise(SEARCH, [], [], {}))
+    assert "nothing to do" in text
+    assert "2024-08-01 to 2024-08-02" in text
