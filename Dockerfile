@@ -12,5 +12,5 @@ COPY --chown=airflow:0 plugins /opt/airflow/plugins
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 scripts /opt/airflow/scripts
 RUN pip install --no-cache-dir --no-deps --editable /opt/airflow \
-    && AIRFLOW_HOME=/tmp/probe python -c "import airflow.providers.celery.executors.celery_executor, copernicus.hooks, dataspace" \
-    && rm -r /tmp/probe
+    && AIRFLOW_HOME=$(mktemp -d) python -c \
+       "import airflow.providers.celery.executors.celery_executor, copernicus.hooks, dataspace"

@@ -48,8 +48,8 @@ with DAG(
             content = (item_path.parent / name).read_bytes()
             with MemoryFile(content, ext=".jp2") as memory, memory.open() as image:
                 classes = image.read(1)
-            valid = np.count_nonzero(classes)
-            clear = np.count_nonzero(np.isin(classes, CLEAR_CLASSES))
+            valid = int(np.count_nonzero(classes))
+            clear = int(np.count_nonzero(np.isin(classes, CLEAR_CLASSES)))
             shares[item["id"]] = round(clear / valid, 4) if valid else 0.0
         print(f"Clear share on {partition_key}: {shares}")  # noqa: T201 - goes to the task's log
         return shares

@@ -18,9 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from stack import PROJECT, Stack, StackError
-
 from dataspace_emulator.__main__ import emulator, parser
+from stack import PROJECT, Stack, StackError
 
 if TYPE_CHECKING:
     from dataspace_emulator import Emulator

@@ -13,6 +13,7 @@ import sys
 from typing import Final
 
 import requests
+
 from stack import PROJECT, ApiError, Stack, StackError
 
 HOME: Final = PROJECT / ".airflow"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import requests
+
 import stack_settings
 
 if TYPE_CHECKING:

@@ -23,8 +23,11 @@ from dataspace.errors import (
 
 _BODY_BYTES: Final = 4096
 _SHOWN_CHARS: Final = 300
-_FATAL_TOKEN_CODES: Final = ("DAT-ZIP-604", "DAT-ZIP-609")
-"""Token missing, and token of an account kind that may not download: a new one cannot help."""
+_WRONG_AUDIENCE: Final = "DAT-ZIP-609"
+"""A token of a kind of account that may not download: a new one cannot help.
+
+DAT-ZIP-604, no token found, may also be said of one the service no longer knows.
+"""
 
 
 class TokenRefusedError(CredentialsError):
@@ -70,7 +73,7 @@ def shown(url: str) -> str:
 
 
 def _unauthorized(message: str, code: str) -> CredentialsError:
-    if code in _FATAL_TOKEN_CODES:
+    if code == _WRONG_AUDIENCE:
         return CredentialsError(
             f"{message}; the download service wants the token of an account with password."
         )

@@ -10,7 +10,6 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final, Literal
 
 import jwt
@@ -30,6 +29,10 @@ class GrantRefusedError(Exception):
     """Raised when a grant is refused; ``args`` are status, error and description."""
 
 
+_KEY: Final = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+"""Signs the tokens of this process."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """An account; with ``totp_secret`` (base32) a one-time code is asked for too."""
@@ -44,12 +47,6 @@ class _Session:
     refresh_expires: float
 
 
-@cache
-def _key() -> rsa.RSAPrivateKey:
-    """The signing key of this process; making one takes a tenth of a second."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
 def _base64(number: int) -> str:
     raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -57,7 +54,7 @@ def _base64(number: int) -> str:
 
 def key_set() -> dict[str, Any]:
     """The public key as a JSON web key set."""
-    numbers = _key().public_key().public_numbers()
+    numbers = _KEY.public_key().public_numbers()
     modulus, exponent = _base64(numbers.n), _base64(numbers.e)
     key = {"kid": _KEY_ID, "kty": "RSA", "alg": "RS256", "use": "sig", "n": modulus, "e": exponent}
     return {"keys": [key]}
@@ -187,7 +184,7 @@ class Tokens:
             self._access.add(token_id)
         expires = math.ceil(now + lifetime_s)
         dates = {"iat": int(now), "exp": expires, "jti": token_id, "iss": self.issuer}
-        return jwt.encode(claims | dates, _key(), algorithm="RS256", headers={"kid": _KEY_ID})
+        return jwt.encode(claims | dates, _KEY, algorithm="RS256", headers={"kid": _KEY_ID})
 
     def _spent(self, claims: dict[str, Any]) -> bool:
         return self._expiry.get(claims["jti"], 0.0) <= time.time()
@@ -196,7 +193,7 @@ class Tokens:
         try:
             return jwt.decode(
                 token,
-                _key().public_key(),
+                _KEY.public_key(),
                 ["RS256"],
                 options={"verify_exp": False, "verify_aud": False, "verify_iat": False},
             )

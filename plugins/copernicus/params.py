@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _STRINGS: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
+_ANY_STRINGS: Final = {**_STRINGS, "type": ["null", "array"]}
+"""May be empty: the form gives null for a field that was typed in and cleared again."""
+
 _DAY: Final = {"type": ["null", "string"], "format": "date"}
 
 PARAMS: Final[dict[str, dict[str, Any]]] = {
@@ -37,7 +40,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     "area": {
         "title": "Area of interest",
         "description": "A name from include/areas, or GeoJSON, or WKT, or "
-        "`west,south,east,north` in degrees (west > east crosses 180°). May be empty where "
+        "west,south,east,north in degrees (west > east crosses 180°). May be empty where "
         "tiles are given.",
         "schema": {"type": ["null", "string", "object"]},
         "default": None,
@@ -45,7 +48,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     "tiles": {
         "title": "Tiles",
         "description": "MGRS tiles such as T36TXL, one a line. With an area, both must hold.",
-        "schema": _STRINGS,
+        "schema": _ANY_STRINGS,
         "default": [],
     },
     "product_type": {
@@ -63,9 +66,9 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     },
     "bands": {
         "title": "Bands and files",
-        "description": "One a line: `SCL_20m`, `B04_10m`, or `B04` for its native resolution; "
-        "L1C bands carry none. With `*`, `?` or `/` it is a pattern on the path inside the "
-        "product, such as `*/MTD_TL.xml`.",
+        "description": "One a line: SCL_20m, B04_10m, or B04 for its native resolution; "
+        "L1C bands carry none. With *, ? or / it is a pattern on the path inside the "
+        "product, such as */MTD_TL.xml.",
         "schema": {**_STRINGS, "minItems": 1},
         "default": ["SCL_20m"],
     },
@@ -73,24 +76,24 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
         "title": "Products",
         "description": "Ids or names of products, one a line: exactly these, whatever the other "
         "filters say.",
-        "schema": _STRINGS,
+        "schema": _ANY_STRINGS,
         "default": [],
     },
     "transfer": {
         "title": "Transfer",
-        "description": "`files` fetches only the wanted files; `archive` the whole zip.",
+        "description": "files: only the wanted files. archive: the whole zip.",
         "schema": {"type": "string", "enum": list(TRANSFERS)},
         "default": "files",
     },
     "keep_archive": {
         "title": "Keep the zip",
-        "description": "With `archive`: store the zip below archive/ too.",
+        "description": "With archive: store the zip below archive/ too.",
         "schema": {"type": "boolean"},
         "default": False,
     },
     "output_uri": {
         "title": "Output",
-        "description": "Where files go: any fsspec URI, `s3://connection_id@bucket/path` for "
+        "description": "Where files go: any fsspec URI, s3://connection_id@bucket/path for "
         "object storage.",
         "schema": {"type": "string", "minLength": 1},
         "default": default_output_uri(),
@@ -110,7 +113,7 @@ def dag_params(defaults: Mapping[str, Any]) -> dict[str, Param]:
         name: Param(
             defaults[name],
             title=param["title"],
-            description_md=param["description"],
+            description=param["description"],
             **param["schema"],
         )
         for name, param in PARAMS.items()

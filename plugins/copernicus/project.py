@@ -12,5 +12,8 @@ INGESTS: Final = ROOT / "include" / "ingests"
 
 
 def default_output_uri() -> str:
-    """Return where files go unless a run says otherwise."""
-    return os.environ.get("SENTINEL2_OUTPUT_URI") or (ROOT / "data").as_uri()
+    """Return where files go unless a run says otherwise.
+
+    Not `Path.as_uri`, which writes a blank as ``%20``: fsspec takes paths literally.
+    """
+    return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"

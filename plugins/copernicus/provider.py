@@ -37,12 +37,16 @@ def get_provider_info() -> dict[str, Any]:
 def _standard_fields() -> dict[str, Any]:
     """The fields every connection has: two of them hidden, the others in the service's words.
 
-    The port stays in sight on purpose: the form sends 0 for a port that was never saved, and
-    Airflow then refuses to test the stored connection.
+    The port stays in sight on purpose: the form sends 0 for a port that was left empty, and
+    Airflow then refuses to test the stored connection with a bare "Bad Request".
     """
     return {
         "hidden-fields": ["host", "schema"],
-        "relabeling": {"login": "Account e-mail", "password": "Account password"},
+        "relabeling": {
+            "login": "Account e-mail",
+            "password": "Account password",
+            "port": "Port (enter 443)",
+        },
         "placeholders": {
             "login": "you@example.org",
             "password": "of dataspace.copernicus.eu",

@@ -62,7 +62,7 @@ def test_every_param_explains_itself(bag):
     for name in params:
         param = params.get_param(name)
         assert param.schema["title"]
-        assert param.schema["description_md"]
+        assert param.description
         assert "section" not in param.schema, "sections start closed"
     assert params["area"] == "lake"
     assert params["bands"] == ["SCL_20m"]

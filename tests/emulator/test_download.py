@@ -235,6 +235,15 @@ def test_four_workers_in_a_row_are_never_refused(emulator, product, bearer):
     assert emulator.peak_connections <= 4
 
 
+def test_a_slot_is_free_once_the_last_byte_is_there():
+    with Emulator(max_connections=1, bytes_per_s=1_000_000) as emulator:
+        product = emulator.add(make_product(scale=SMALL))
+        url = f"{emulator.download_url}/{node(product, 'manifest.safe')}"
+        headers = signed_in(emulator)
+        answers = [requests.get(url, headers=headers, timeout=10) for _ in range(8)]
+    assert {answer.status_code for answer in answers} == {200}
+
+
 def test_slots_can_be_freed_late():
     with Emulator(max_connections=1, late_release_s=0.4) as emulator:
         product = emulator.add(make_product(scale=SMALL))

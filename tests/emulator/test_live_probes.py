@@ -139,7 +139,7 @@ def test_a_refused_account_is_tried_once_and_nothing_secret_is_shown(other, tmp_
 def test_a_service_that_is_down_is_not_shown_the_password_for_nothing(tmp_path):
     with Emulator() as emulator:
         pass
-    done = live(emulator, tmp_path / "report.md", "-k", "logs_in or token", "-l")
+    done = live(emulator, tmp_path / "report.md", "-k", "logs_in or refreshed", "-l")
     assert done.returncode == 1, done.stdout
     assert "no answer (ConnectionError)" in done.stdout
     assert "correct horse" not in done.stdout

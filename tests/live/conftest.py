@@ -14,7 +14,7 @@ from dataspace.endpoints import Endpoints
 from dataspace_emulator import Emulator
 from tests.live.facts import cleaned
 from tests.live.ledger import Ledger
-from tests.live.visit import Visit, fill
+from tests.live.visit import SERVICES, Visit, fill
 
 _LEDGER = pytest.StashKey[Ledger]()
 _REPORT = pytest.StashKey[Path]()
@@ -46,6 +46,8 @@ def visit(service_endpoints):
     missing = [name for name in _ACCOUNT if not os.environ.get(name)]
     if missing:
         pytest.skip(f"needs an account: {' and '.join(missing)} not set")
+    for service in SERVICES:
+        service_endpoints.require(service)
     username, password = (os.environ[name] for name in _ACCOUNT)
     return Visit(service_endpoints, username, password, datetime.now(UTC))
 
@@ -69,8 +71,8 @@ def ledger(request, visit):
     path = Path(os.environ.get("COPERNICUS_LIVE_REPORT") or default)
     request.config.stash[_REPORT] = path
     yield kept
-    parts = ("identity_url", "catalogue_url", "download_url")
-    hosts = ", ".join(urlsplit(visit.endpoints.require(part)).netloc for part in parts)
+    urls = (visit.endpoints.require(service) for service in SERVICES)
+    hosts = ", ".join(urlsplit(url).netloc for url in urls)
     about = f"Asked: {hosts}, on {visit.now:%Y-%m-%d %H:%M} UTC, by {visit.sent} requests."
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(kept.report(about), encoding="utf-8")

@@ -43,6 +43,8 @@ class Ledger:
     def table(self) -> list[str]:
         """Return the differences as lines of a Markdown table, or one line that says none."""
         rows = [(one.request, one.fact, one.emulator, one.service) for one in self.differences()]
+        if not self.service:
+            return ["No request was answered or compared."]
         if not rows:
             return [f"No differences in the answers to {len(self.service)} requests."]
         return _markdown(("request", "fact", "emulator", "service"), rows)

@@ -221,12 +221,12 @@ def ranged(visit: Visit) -> tuple[requests.Response, Facts]:
 
 @_probe("logout")
 def logout(visit: Visit) -> requests.Response:
-    form = {"client_id": "cdse-public", "refresh_token": visit.refresh_token}
-    return visit.send("POST", visit.url("identity", "protocol/openid-connect/logout"), data=form)
+    return visit.logout
 
 
-@_probe("token, session ended", _LOGIN_AGAIN)
+@_probe("token, session ended", (*_LOGIN_AGAIN, *_SUCCESS))
 def session_ended(visit: Visit) -> requests.Response:
+    visit.logout.close()
     return _refresh(visit)
 
 
@@ -235,10 +235,7 @@ def _search(visit: Visit, **options: str) -> requests.Response:
 
 
 def _refresh(visit: Visit) -> requests.Response:
-    if not visit.refresh_token:
-        message = f"the login (HTTP {visit.login.status_code}) gave no refresh token"
-        raise LookupError(message)
-    return visit.grant(grant_type="refresh_token", refresh_token=visit.refresh_token)
+    return visit.grant(grant_type="refresh_token", refresh_token=visit.known_refresh_token)
 
 
 def _token_facts(answer: requests.Response) -> Facts:

@@ -20,6 +20,7 @@ from dataspace.window import format_instant
 from dataspace_emulator import Emulator, make_product
 from tests.live.facts import cleaned, document
 
+SERVICES: Final = ("identity_url", "catalogue_url", "download_url")
 COLLECTION: Final = "Collection/Name eq 'SENTINEL-2'"
 _LEVEL: Final = (
     "Attributes/OData.CSC.StringAttribute/any(att:att/Name eq 'productType'"
@@ -133,6 +134,22 @@ class Visit:
         return str(answer["access_token"])
 
     @property
+    def known_refresh_token(self) -> str:
+        """The newest refresh token; logs in where that has not been done."""
+        status = self.login.status_code
+        if not self.refresh_token:
+            message = f"the login (HTTP {status}) gave no refresh token"
+            raise LookupError(message)
+        return self.refresh_token
+
+    @property
+    def logout(self) -> requests.Response:
+        """The answer to the end of this visit's session."""
+        url = self.url("identity", "protocol/openid-connect/logout")
+        form = {"client_id": "cdse-public", "refresh_token": self.known_refresh_token}
+        return self._once("logout", lambda: self.send("POST", url, data=form))
+
+    @property
     def search(self) -> requests.Response:
         """One page of the newest products; of whatever days where recent ones are missing."""
         return self._once("search", self._newest)
@@ -209,8 +226,7 @@ class Visit:
     def clean(self, text: str) -> str:
         """Return a text without secrets and without what is this product's or this host's own."""
         known = {self.username: "<login>", self.password: "<password>"}
-        services = ("identity_url", "catalogue_url", "download_url")
-        known |= {self.endpoints.require(name): f"{{{name}}}" for name in services}
+        known |= {self.endpoints.require(name): f"{{{name}}}" for name in SERVICES}
         if "product" in vars(self):
             known |= {self.product.id: "<id>", self.product.name: "<name>.SAFE"}
         if "file_name" in vars(self):

@@ -1,0 +1,186 @@
+"""What a person sees and does in Airflow's UI, in a real browser.
+
+With UPDATE_IMAGES=1 the pictures of the documentation are made anew.
+"""
+
+import json
+import os
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import expect
+
+from copernicus.params import PARAMS
+from copernicus.provider import get_provider_info
+from dataspace_emulator import Emulator
+from stack import Stack
+from tests.e2e import browser
+from tests.e2e.conftest import DAG, Rehearsal
+
+pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
+
+FIRST, LAST = date(2024, 8, 1), date(2024, 8, 2)
+BACKFILLED = date(2024, 9, 10)
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+LABEL = "T36TXL 2024-08-01 08:36 S2A L2A N05.11"
+CLOUDY = 60.0
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory):
+    """An Airflow of its own, because other tests count the runs of theirs."""
+    home = tmp_path_factory.mktemp("browser")
+    output = home / "output"
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with Emulator(now=now) as emulator:
+        env = {
+            "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(emulator.connection()),
+            "SENTINEL2_OUTPUT_URI": output.as_uri(),
+        }
+        with Stack(home / "home", env=env) as airflow:
+            yield Rehearsal(airflow, emulator, output)
+
+
+@pytest.fixture(scope="module")
+def page(rehearsal):
+    with browser.opened(rehearsal.airflow) as page:
+        yield page
+
+
+@pytest.fixture
+def picture(page, tmp_path):
+    """Keeps what the browser shows, in the documentation only where that is asked for."""
+    docs = Path(__file__).parents[2] / "docs" / "images"
+
+    def take(name):
+        path = (docs if os.environ.get("UPDATE_IMAGES") else tmp_path) / name
+        path.parent.mkdir(exist_ok=True)
+        page.mouse.move(0, 0)
+        page.screenshot(path=path)
+        assert path.stat().st_size < 200_000
+
+    return take
+
+
+@pytest.fixture(scope="module")
+def runs(rehearsal, page):
+    """Two runs asked for by the form: one for days and bands, one with everything left as it is.
+
+    What was sent for each, and the run's id, by a name for it.
+    """
+    for day in (FIRST, LAST, LAST + timedelta(days=1), YESTERDAY, BACKFILLED):
+        rehearsal.add(day)
+    rehearsal.add(FIRST, hour=9, cloud_cover=CLOUDY)
+    rehearsal.airflow.unpause(DAG)
+    return {}
+
+
+def test_the_connection_form_is_filled_saved_and_tested(rehearsal, page, picture):
+    account = rehearsal.emulator.connection()
+    browser.connections(page)
+    form = browser.new_connection(page, "from_the_form", "Copernicus Data Space")
+    for label in ("Account e-mail", "Account password", "Port (enter 443)"):
+        expect(form.get_by_text(label, exact=True)).to_be_visible()
+    for text in ("you@example.org", "of dataspace.copernicus.eu", "443"):
+        expect(form.get_by_placeholder(text)).to_be_visible()
+    expect(form.locator("[name=host]")).to_have_count(0)
+    form.locator("[name=login]").fill(account["login"])
+    form.locator("[name=password]").fill(account["password"])
+    form.locator("[name=port]").fill("443")
+    picture("connection.png")
+    form.get_by_text("Extra Fields", exact=True).click()
+    for field in get_provider_info()["connection-types"][0]["conn-fields"].values():
+        expect(form.get_by_text(field["label"], exact=True)).to_be_visible()
+    for name, url in account["extra"].items():
+        browser.param(form, name).fill(url)
+    browser.save(form)
+    message = browser.tested(page, "from_the_form")
+    expect(message).to_contain_text(re.compile(r"Logged in\. The catalogue lists \d+ Sentinel-2"))
+
+
+def test_a_wrong_password_is_refused_in_plain_words(page):
+    wrong = "battery staple"
+    row = page.get_by_role("row", name=re.compile("from_the_form"))
+    row.get_by_role("button", name="Edit Connection").click()
+    form = page.get_by_role("dialog")
+    form.locator("[name=password]").fill(wrong)
+    browser.save(form)
+    message = browser.tested(page, "from_the_form")
+    expect(message).to_contain_text("was refused: wrong e-mail or password")
+    assert wrong not in page.content()
+
+
+def test_the_trigger_form_explains_every_param(rehearsal, page, runs):
+    form = browser.trigger_form(page, rehearsal.airflow, DAG)
+    for name, about in PARAMS.items():
+        title = re.compile(rf"^\s*{re.escape(about['title'])}\s*\*?\s*$")
+        expect(form.get_by_text(title)).to_be_visible()
+        expect(form.get_by_text(about["description"], exact=True)).to_be_visible()
+        expect(browser.param(form, name)).to_have_count(1)
+    assert browser.param(form, "area").input_value() == "lake"
+    assert browser.param(form, "max_cloud_cover").input_value() == "20"
+    assert browser.param(form, "bands").input_value() == "SCL_20m"
+
+
+def test_the_trigger_form_fetches_the_days_and_bands_entered(rehearsal, page, runs, picture):
+    form = page.get_by_role("dialog")
+    browser.param(form, "first_day").fill(str(FIRST))
+    browser.param(form, "last_day").fill(str(LAST))
+    picture("trigger.png")
+    browser.param(form, "tiles").fill("T36TXL\nT36TYL")
+    browser.param(form, "tiles").fill("")
+    browser.param(form, "bands").fill("SCL_20m\nB05_60m")
+    browser.param(form, "max_cloud_cover").fill("50")
+    sent, status, run = browser.submitted(page, form, "Trigger", f"/dags/{DAG}/dagRuns")
+    assert status == 200, run
+    assert sent["conf"]["bands"] == ["SCL_20m", "B05_60m"]
+    runs["chosen"] = run["dag_run_id"]
+    expect(form).to_be_hidden()
+
+
+def test_the_trigger_form_may_be_sent_as_it_is(rehearsal, page, runs):
+    form = browser.trigger_form(page, rehearsal.airflow, DAG)
+    browser.param(form, "max_cloud_cover").fill("")
+    sent, status, run = browser.submitted(page, form, "Trigger", f"/dags/{DAG}/dagRuns")
+    assert status == 200, run
+    assert sent["conf"]["first_day"] is None
+    assert sent["conf"]["max_cloud_cover"] is None
+    assert rehearsal.finished(run["dag_run_id"]) == "success"
+    assert len(rehearsal.delivered(YESTERDAY)) == 1
+    assert rehearsal.finished(runs["chosen"]) == "success"
+    assert {day: len(rehearsal.delivered(day)) for day in (FIRST, LAST)} == {FIRST: 2, LAST: 2}
+    assert not rehearsal.delivered(LAST + timedelta(days=1))
+
+
+def test_the_pages_of_a_run_name_its_products(rehearsal, page, runs, picture):
+    run = f"{rehearsal.airflow.url}/dags/{DAG}/runs/{quote(runs['chosen'])}"
+    page.goto(run)
+    expect(page.get_by_text("7 Task Instances")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile(LABEL))).to_have_count(2)
+    picture("run.png")
+    page.goto(f"{run}/tasks/product.download/mapped/0")
+    expect(page.get_by_text(LABEL).first).to_be_visible()
+    link = page.get_by_role("link", name="Copernicus Browser")
+    expect(link).to_have_attribute("href", re.compile(r"^https://browser\.dataspace\.copernicus"))
+    expect(page.get_by_text(re.compile(r"100% of [\d.]+ MB, .* at [\d.]+ MB/s"))).to_be_visible()
+
+
+def test_the_backfill_form_starts_a_backfill(rehearsal, page, runs):
+    form = browser.trigger_form(page, rehearsal.airflow, DAG)
+    form.get_by_text("Backfill", exact=True).click()
+    browser.param(form, "bands").fill("AOT_20m\nB05_60m")
+    days = form.get_by_test_id("datetime-input")
+    browser.choose_day(page, days.nth(0), BACKFILLED)
+    browser.choose_day(page, days.nth(1), BACKFILLED)
+    status, deadline = 0, time.monotonic() + 30
+    while status != 200 and time.monotonic() < deadline:
+        sent, status, answer = browser.submitted(page, form, "Run Backfill", "/backfills")
+        assert status in (200, 503), answer  # 503: another component is writing to SQLite
+    assert sent["dag_run_conf"]["bands"] == ["AOT_20m", "B05_60m"]
+    run = f"backfill__{BACKFILLED + timedelta(days=1)}T00:00:00+00:00"
+    assert rehearsal.finished(run) == "success"
+    assert len(rehearsal.delivered(BACKFILLED)) == 2

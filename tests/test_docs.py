@@ -1,0 +1,65 @@
+"""The documents say what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from copernicus.ingests import _SETTINGS
+from copernicus.params import PARAMS
+from copernicus.provider import get_provider_info
+from dataspace import errors
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MAP = (ROOT / "CONTRIBUTING.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def named(text, word):
+    return re.search(rf"`[^`\n]*\b{re.escape(word)}\b[^`\n]*`", text)
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_every_param_is_in_the_readme(name):
+    assert named(README, name)
+
+
+@pytest.mark.parametrize("name", _SETTINGS)
+def test_every_setting_of_an_ingest_is_in_the_readme(name):
+    assert named(README, name)
+
+
+def test_every_extra_field_is_in_the_readme():
+    (kind,) = get_provider_info()["connection-types"]
+    assert all(named(README, field) for field in kind["conn-fields"])
+
+
+def test_every_error_is_in_the_readme():
+    parents = {"DataSpaceError", "PermanentError", "TransientError"}
+    kinds = {name for name, value in vars(errors).items() if isinstance(value, type)} - parents
+    assert not {kind for kind in kinds if f"`{kind}`" not in README}
+
+
+def test_every_command_of_the_readme_exists():
+    asked = set(re.findall(r"\bmake ([a-z-]+)", README + MAP))
+    assert asked >= {"demo", "run", "test"}
+    assert not {name for name in asked if f"\n{name}:" not in MAKEFILE}
+
+
+def test_every_picture_and_file_the_readme_names_exists():
+    names = set(re.findall(r"\]\((docs/[^)]+|[A-Z]+\.md)\)", README))
+    assert names
+    assert not {name for name in names if not (ROOT / name).is_file()}
+
+
+@pytest.mark.parametrize("folder", ["include/dataspace", "plugins/copernicus"])
+def test_the_map_names_every_module(folder):
+    modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert not {module for module in modules if f"`{module}`" not in MAP}
+
+
+def test_no_module_is_called_a_drawer():
+    drawers = {"utils", "helpers", "common", "base", "manager", "misc"}
+    files = [*ROOT.glob("include/**/*.py"), *ROOT.glob("plugins/**/*.py")]
+    assert not {path.stem for path in files} & drawers
