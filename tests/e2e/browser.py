@@ -61,13 +61,23 @@ def save(form):
     expect(form).to_be_hidden()
 
 
+def change_password(page, connection_id, password):
+    """Change the password of a saved connection, and nothing else."""
+    row = page.get_by_role("row", name=re.compile(connection_id))
+    row.get_by_role("button", name="Edit Connection").click()
+    form = page.get_by_role("dialog")
+    form.locator("[name=password]").fill(password)
+    save(form)
+
+
 def tested(page, connection_id):
     """Press Test in the row of a saved connection; return the message that pops up."""
     row = page.get_by_role("row", name=re.compile(connection_id))
+    messages = page.locator("[data-scope=toast][data-part=root]", has_text="Test Connection")
+    expect(messages).to_have_count(0)
     row.get_by_role("button", name="Test Connection").click()
-    message = page.locator("[data-scope=toast][data-part=root]", has_text="Test Connection")
-    message.wait_for()
-    return message
+    messages.wait_for()
+    return messages
 
 
 def trigger_form(page, airflow, dag_id):
