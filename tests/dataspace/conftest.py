@@ -23,3 +23,10 @@ def client(emulator, sleeps):
         endpoints_of(emulator), account_of(emulator), sleep=sleeps.append
     ) as running:
         yield running
+
+
+@pytest.fixture(params=["T56JMM", "T53JQJ", "T48LWP", "T22HBD", "T33TVM"])
+def real_product(request, shared_data):
+    """Path of the zip of a real product."""
+    (path,) = (path for path in shared_data.glob("*.zip") if request.param in path.name)
+    return path

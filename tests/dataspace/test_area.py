@@ -282,7 +282,7 @@ def test_points_are_covered(places):
         ("test_geojson_crs_from_epsg_utm", 1),
     ],
 )
-@pytest.mark.skipif(not REAL_AREAS.is_dir(), reason="the collected area files are not here")
+@pytest.mark.skipif(not REAL_AREAS.is_dir(), reason="the real areas are not on this machine")
 def test_real_areas_are_searchable(name, parts):
     area = Area.parse(name, folder=REAL_AREAS)
     assert shapely.get_num_geometries(area.geometry) == parts
@@ -293,7 +293,7 @@ def test_real_areas_are_searchable(name, parts):
     ("name", "words"),
     [("geometrycollection", "no polygon"), ("near_and_far_polygon", "need their CRS")],
 )
-@pytest.mark.skipif(not REAL_AREAS.is_dir(), reason="the collected area files are not here")
+@pytest.mark.skipif(not REAL_AREAS.is_dir(), reason="the real areas are not on this machine")
 def test_real_files_that_are_no_areas_are_refused(name, words):
     with pytest.raises(AreaError, match=words):
         Area.parse(name, folder=REAL_AREAS)
