@@ -50,3 +50,7 @@ class CopernicusRetryPolicy(RetryPolicy):
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+RETRY_POLICY: Final = CopernicusRetryPolicy()
+"""Named in the signature of every operator, because ``.partial()`` takes defaults from there."""

@@ -1,0 +1,168 @@
+"""The steps every batch of products goes through: download, then extract."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+
+from copernicus.batches import each_product
+from copernicus.hooks import CopernicusHook
+from copernicus.links import CopernicusBrowserLink
+from copernicus.progress import progress_of
+from copernicus.project import default_output_uri
+from copernicus.retry import RETRY_POLICY
+from copernicus.runs import open_store, run_layout
+from dataspace.delivery import deliver, stage
+from dataspace.layout import bands_dir
+from dataspace.records import Attempt, Delivered, RunRecords
+from dataspace.shelf import Shelf, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, RetryPolicy
+
+    from dataspace.product import Product
+
+WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
+"""Arguments and params that decide what of each product is delivered, and where."""
+
+
+class CopernicusDownloadOperator(BaseOperator):
+    """Fetches what is missing of a batch of products, verified, into the run's staging folder.
+
+    What already stands in the output, or was staged by an earlier try, is not fetched again. One
+    product failing does not keep the others of its batch from being fetched.
+
+    Every argument is a template field.
+    """
+
+    template_fields: Sequence[str] = ("batch", *WANTED_FIELDS, "copernicus_conn_id")
+    operator_extra_links = (CopernicusBrowserLink(),)
+    ui_color = "#cfe8d5"
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        batch: dict[str, Any],
+        bands: Sequence[str],
+        transfer: str = "files",
+        keep_archive: bool = False,
+        overwrite: bool = False,
+        output_uri: str | None = None,
+        copernicus_conn_id: str = CopernicusHook.default_conn_name,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the download.
+
+        Args:
+            batch: A reference from CopernicusSearchOperator.
+            bands: Band names and patterns.
+            transfer: ``files`` fetches only what is wanted, ``archive`` the whole zip.
+            keep_archive: Whether the zip is kept.
+            overwrite: Whether what is there is fetched again.
+            output_uri: As for the search.
+            copernicus_conn_id: The Airflow Connection.
+            retry_policy: Judges failures by the class of the error.
+            **kwargs: Passed to BaseOperator.
+        """
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.batch = batch
+        self.bands = bands
+        self.transfer = transfer
+        self.keep_archive = keep_archive
+        self.overwrite = overwrite
+        self.output_uri = output_uri
+        self.copernicus_conn_id = copernicus_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Fetch the batch and record what was moved."""
+        run, wanted = run_layout(context), _wanted(self)
+        store = open_store(self.output_uri or default_output_uri())
+        records = RunRecords(store, run)
+        products = records.products(self.batch["batch"])
+        errors: dict[str, str] = {}
+        began = time.monotonic()
+        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
+            told = progress_of(context)
+
+            def fetch(product: Product) -> None:
+                shelf = Shelf(store, run, product, wanted)
+                fetched = stage(shelf, client.downloads, told)
+                state = "fetched and verified" if fetched else "is there already"
+                self.log.info("%s: %s.", product.stem, state)
+
+            try:
+                each_product(products, fetch, errors)
+            finally:
+                moved, seconds = client.traffic, time.monotonic() - began
+                attempt = Attempt(moved.requests, moved.bytes, seconds, errors)
+                records.add_attempt(self.batch["batch"], context["ti"].try_number, attempt)
+                self.log.info(
+                    "%d bytes in %d requests and %.1f s.", moved.bytes, moved.requests, seconds
+                )
+
+
+class CopernicusExtractOperator(BaseOperator):
+    """Puts the staged files of a batch into place and writes each product's STAC item.
+
+    Out of a staged or kept zip only the wanted members are read. Needs no account.
+
+    Every argument is a template field.
+    """
+
+    template_fields: Sequence[str] = ("batch", *WANTED_FIELDS)
+    operator_extra_links = (CopernicusBrowserLink(),)
+    ui_color = "#f5e9cf"
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        batch: dict[str, Any],
+        bands: Sequence[str],
+        transfer: str = "files",
+        keep_archive: bool = False,
+        overwrite: bool = False,
+        output_uri: str | None = None,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the extraction; arguments as for CopernicusDownloadOperator."""
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.batch = batch
+        self.bands = bands
+        self.transfer = transfer
+        self.keep_archive = keep_archive
+        self.overwrite = overwrite
+        self.output_uri = output_uri
+
+    def execute(self, context: Context) -> None:
+        """Deliver the batch and record what stands."""
+        run, wanted = run_layout(context), _wanted(self)
+        store = open_store(self.output_uri or default_output_uri())
+        records = RunRecords(store, run)
+        delivered: dict[str, Delivered] = {}
+
+        def put(product: Product) -> None:
+            files = deliver(Shelf(store, run, product, wanted)).chosen(wanted.bands)
+            folder = store.uri(bands_dir(product))
+            size_bytes = sum(file.size_bytes for file in files)
+            delivered[product.stem] = Delivered(len(files), size_bytes, folder)
+            self.log.info("%s: %s", folder, ", ".join(file.name for file in files))
+
+        try:
+            each_product(records.products(self.batch["batch"]), put, {})
+        finally:
+            records.add_delivered(self.batch["batch"], delivered)
+
+
+def _wanted(operator: CopernicusDownloadOperator | CopernicusExtractOperator) -> Wanted:
+    return Wanted(
+        bands=tuple(operator.bands),
+        transfer=operator.transfer,
+        keep_archive=operator.keep_archive,
+        overwrite=operator.overwrite,
+    )

@@ -1,0 +1,76 @@
+"""The last step: one page about the run, and an event for every complete day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from copernicus.project import default_output_uri
+from copernicus.retry import RETRY_POLICY
+from copernicus.runs import open_store, run_layout
+from dataspace.errors import NotStagedError, PermanentError
+from dataspace.records import RunRecords
+from dataspace.summary import as_text, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, RetryPolicy
+
+
+class CopernicusPublishOperator(BaseOperator):
+    """Writes the run's one-page summary and announces its complete days.
+
+    Each outlet asset gets one event with the complete sensing days as partitions. Fails where
+    products are missing and no day is complete; where only some days are, these are announced
+    and the returned ``missing`` names the rest.
+    """
+
+    template_fields: Sequence[str] = ("output_uri",)
+    ui_color = "#e6dcf2"
+
+    def __init__(
+        self,
+        *,
+        output_uri: str | None = None,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the publication.
+
+        Args:
+            output_uri: As for the search.
+            retry_policy: Judges failures by the class of the error.
+            **kwargs: Passed to BaseOperator; `outlets` are the assets to announce.
+        """
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.output_uri = output_uri
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Summarise, announce, and return the summary's address and what is missing."""
+        store = open_store(self.output_uri or default_output_uri())
+        run = run_layout(context)
+        records = RunRecords(store, run)
+        search = records.search()
+        if search is None:
+            message = "the search has left no result; look at its log."
+            raise NotStagedError(message)
+        products, delivered = records.all_products(), records.delivered()
+        summary = summarise(search, products, records.attempts(), delivered)
+        text = as_text(summary)
+        self.log.info("\n%s", text)
+        address = records.write_summary(summary, text)
+        missing, days = summary["missing"], summary["complete_days"]
+        if not missing:
+            store.delete(run.staging_dir)
+        if missing and not days:
+            message = (
+                f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"
+            )
+            raise PermanentError(message)
+        for asset in self.outlets:
+            event = context["outlet_events"][asset]
+            event.add_partitions(days)
+            event.extra = {"products": summary["delivered"], "summary": address}
+        return {"summary": address, "missing": missing}

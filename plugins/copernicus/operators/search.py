@@ -1,0 +1,138 @@
+"""The first step: which products the run's days hold, recorded and handed on in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+
+from copernicus.batches import describe
+from copernicus.hooks import CopernicusHook, build_query
+from copernicus.project import default_output_uri
+from copernicus.retry import RETRY_POLICY
+from copernicus.runs import open_store, refuse_in_backfill, run_layout, sensing_window
+from dataspace.bands import check_bands
+from dataspace.errors import ProductUnavailableError
+from dataspace.records import RunRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context, RetryPolicy
+
+    from dataspace.product import Product
+
+QUERY_FIELDS: Final = (
+    "area",
+    "tiles",
+    "product_type",
+    "max_cloud_cover",
+    "first_day",
+    "last_day",
+    "product_ids",
+)
+"""Arguments and params that decide which products a run is about."""
+
+
+class CopernicusSearchOperator(BaseOperator):
+    """Finds the products of the run's days and hands them on in batches.
+
+    Returns one reference per batch, to be mapped over: ``batch`` (its key), ``label`` (its name
+    in the UI) and ``seen`` (where the browser link leads). The products themselves are recorded
+    in the output store. A batch is one product while products are few.
+
+    Every argument is a template field. Products the catalogue lists as offline are named in the
+    log and the summary, and left out.
+    """
+
+    template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
+    ui_color = "#d9e8f5"
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        bands: Sequence[str],
+        area: Any = None,
+        tiles: Sequence[str] | None = None,
+        product_type: str = "S2MSI2A",
+        max_cloud_cover: float | None = None,
+        first_day: str | None = None,
+        last_day: str | None = None,
+        product_ids: Sequence[str] | None = None,
+        output_uri: str | None = None,
+        copernicus_conn_id: str = CopernicusHook.default_conn_name,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the search.
+
+        Args:
+            bands: Checked here, so that a misspelt band fails before anything is fetched.
+            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north`` in degrees.
+            tiles: MGRS tiles; with an area, both must hold.
+            product_type: ``S2MSI2A`` or ``S2MSI1C``.
+            max_cloud_cover: Percent, inclusive; None for no limit.
+            first_day: First UTC sensing day, ``YYYY-MM-DD``; None for the run's own day.
+            last_day: Last UTC sensing day, included; one alone means that one day.
+            product_ids: Ids or names: exactly these, whatever the other arguments say.
+            output_uri: Where the run's records go; None for the project's default.
+            copernicus_conn_id: The Airflow Connection.
+            retry_policy: Judges failures by the class of the error.
+            **kwargs: Passed to BaseOperator.
+        """
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.area = area
+        self.tiles = tiles
+        self.product_type = product_type
+        self.max_cloud_cover = max_cloud_cover
+        self.first_day = first_day
+        self.last_day = last_day
+        self.product_ids = product_ids
+        self.bands = bands
+        self.output_uri = output_uri
+        self.copernicus_conn_id = copernicus_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Search, record what was found, and return the references."""
+        refuse_in_backfill(context, self.first_day, self.last_day, self.product_ids)
+        if not self.product_ids:
+            check_bands(self.bands, self.product_type)
+        window = (
+            None if self.product_ids else sensing_window(self.first_day, self.last_day, context)
+        )
+        query = build_query(
+            window=window,
+            area=self.area,
+            tiles=self.tiles or (),
+            product_type=self.product_type,
+            max_cloud_cover=self.max_cloud_cover,
+            product_ids=self.product_ids or (),
+        )
+        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
+            found = client.catalogue.search(query)
+            requests = client.traffic.requests
+        products = [product for product in found if product.online]
+        offline = [product.stem for product in found if not product.online]
+        if self.product_ids and offline:
+            message = f"asked for, but offline and not to be had: {', '.join(offline)}."
+            raise ProductUnavailableError(message)
+        days = window.days if window else sorted({product.sensed.date() for product in products})
+        self._tell(products, offline, requests)
+        run = run_layout(context)
+        records = RunRecords(open_store(self.output_uri or default_output_uri()), run)
+        facts = {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "days": [day.isoformat() for day in days],
+            "offline": offline,
+            "requests": requests,
+        }
+        keys = records.begin(facts, products)
+        return [describe(key, records.products(key)) for key in keys]
+
+    def _tell(self, products: list[Product], offline: list[str], requests: int) -> None:
+        self.log.info("%d products found by %d requests.", len(products), requests)
+        if not products:
+            self.log.info("Nothing to do: the catalogue lists no matching product that is online.")
+        if offline:
+            self.log.warning("Offline, left out: %s", ", ".join(offline))
