@@ -14,9 +14,9 @@ from dataspace.product import PRODUCT_TYPES
 from dataspace.shelf import TRANSFERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-_STRINGS: Final = {"type": "array", "items": {"type": "string", "minLength": 1}}
+_STRINGS: Final = {"type": "array", "items": {"type": "string"}}
 _ANY_STRINGS: Final = {**_STRINGS, "type": ["null", "array"]}
 """May be empty: the form gives null for a field that was typed in and cleared again."""
 
@@ -118,3 +118,9 @@ def dag_params(defaults: Mapping[str, Any]) -> dict[str, Param]:
         )
         for name, param in PARAMS.items()
     }
+
+
+def lines(values: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Return the entries of a one-a-line field, without the blank ones the form sends along."""
+    given = values.splitlines() if isinstance(values, str) else values or ()
+    return tuple(text for value in given if (text := value.strip()))

@@ -158,6 +158,13 @@ def test_filters_hold(connected, ingest):
     assert ran.summary["products"] == 1
 
 
+def test_blank_lines_of_the_form_do_not_count(connected, ingest):
+    connected.add(lake_product())
+    ran = ingest(tiles=["T36TXL", ""], bands=["SCL_20m", " "], product_ids=[""])
+    assert ran.errors == []
+    assert len(ran.files) == 2
+
+
 def test_area_selects_by_footprint(connected, ingest):
     connected.add(lake_product())
     assert ingest(tiles=[], area="lake").summary["products"] == 1

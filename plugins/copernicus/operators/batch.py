@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from copernicus.batches import each_product
 from copernicus.hooks import CopernicusHook
 from copernicus.links import CopernicusBrowserLink
+from copernicus.params import lines
 from copernicus.progress import progress_of
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
@@ -161,7 +162,7 @@ class CopernicusExtractOperator(BaseOperator):
 
 def _wanted(operator: CopernicusDownloadOperator | CopernicusExtractOperator) -> Wanted:
     return Wanted(
-        bands=tuple(operator.bands),
+        bands=lines(operator.bands),
         transfer=operator.transfer,
         keep_archive=operator.keep_archive,
         overwrite=operator.overwrite,

@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from copernicus.batches import describe
 from copernicus.hooks import CopernicusHook, build_query
+from copernicus.params import lines
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, refuse_in_backfill, run_layout, sensing_window
@@ -94,26 +95,25 @@ class CopernicusSearchOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record what was found, and return the references."""
-        refuse_in_backfill(context, self.first_day, self.last_day, self.product_ids)
-        if not self.product_ids:
-            check_bands(self.bands, self.product_type)
-        window = (
-            None if self.product_ids else sensing_window(self.first_day, self.last_day, context)
-        )
+        product_ids = lines(self.product_ids)
+        refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
+        if not product_ids:
+            check_bands(lines(self.bands), self.product_type)
+        window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
         query = build_query(
             window=window,
             area=self.area,
-            tiles=self.tiles or (),
+            tiles=lines(self.tiles),
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
-            product_ids=self.product_ids or (),
+            product_ids=product_ids,
         )
         with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
             found = client.catalogue.search(query)
             requests = client.traffic.requests
         products = [product for product in found if product.online]
         offline = [product.stem for product in found if not product.online]
-        if self.product_ids and offline:
+        if product_ids and offline:
             message = f"asked for, but offline and not to be had: {', '.join(offline)}."
             raise ProductUnavailableError(message)
         days = window.days if window else sorted({product.sensed.date() for product in products})
