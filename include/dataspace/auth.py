@@ -177,7 +177,7 @@ class TokenSource:
         second_factor = (
             "the one-time code of totp_secret was refused (is this machine's clock right?)"
             if self._account.totp_secret
-            else "the account asks for a second factor (then set totp_secret, the two-factor secret)"
+            else "the account has a second factor (then set the two-factor secret, totp_secret)"
         )
         return (
             f"Login of {self._account.username} was refused: wrong e-mail or password, or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import ObjectStoragePath
@@ -64,18 +64,31 @@ def sensing_window(
     """Return the run's UTC sensing days: those asked for, else the run's own.
 
     1. `first_day` and `last_day`, both included; one alone means that one day.
-    2. The data interval of a scheduled or backfill run.
+    2. The data interval of a scheduled or backfill run, or one chosen by hand in the form.
     3. The UTC day before the logical date, or before the run was asked for where it has none.
-       Not the data interval: the command line derives that of a manual run from the present.
 
     Raises:
-        QueryError: The days are malformed or reversed.
+        QueryError: The days are malformed or reversed, or the interval is not of whole days.
     """
     asked = days_window(first_day, last_day)
     if asked is not None:
         return asked
     dag_run = context["dag_run"]
+    start, end = dag_run.data_interval_start, dag_run.data_interval_end
+    own = _day_before(dag_run.logical_date or dag_run.run_after)
+    if start is None or end is None:
+        return own
+    interval = Window(start, end)
     if dag_run.run_type in _INTERVAL_RUNS:
-        return Window(dag_run.data_interval_start, dag_run.data_interval_end)
-    day_before = ((dag_run.logical_date or dag_run.run_after).astimezone(UTC) - _ONE_DAY).date()
-    return Window.of_days(day_before, day_before)
+        return interval
+    if interval in (own, _day_before(dag_run.run_after)):  # inferred; by the CLI from the present
+        return own
+    if any(edge.time() != time.min for edge in (interval.start, interval.end)):
+        message = f"the data interval {interval} is not of whole UTC days; choose midnights."
+        raise QueryError(message)
+    return interval
+
+
+def _day_before(instant: datetime) -> Window:
+    day = (instant.astimezone(UTC) - _ONE_DAY).date()
+    return Window.of_days(day, day)

@@ -58,7 +58,7 @@ class Ran:
 
 def make_context(day="2024-08-01", run_id="scheduled__2024-08-01", run_type="scheduled", **changes):
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    facts = {
+    facts = {  # a run by hand has the interval its logical date implies
         "dag_id": "sentinel2_daily",
         "run_id": run_id,
         "run_type": run_type,

@@ -198,15 +198,45 @@ def test_one_day_alone_means_that_day(connected, ingest):
 @pytest.mark.parametrize(
     ("logical_date", "day"),
     [
-        (None, "2024-08-02"),
         (datetime(2024, 7, 5, 13, 30, tzinfo=UTC), "2024-07-04"),
         (datetime(2024, 7, 5, 0, 0, tzinfo=UTC), "2024-07-04"),
         (datetime(2024, 7, 5, 1, 0, tzinfo=timezone(timedelta(hours=2))), "2024-07-03"),
     ],
 )
 def test_a_run_by_hand_takes_the_day_before(connected, ingest, logical_date, day):
-    context = make_context(run_type="manual", run_id="manual", logical_date=logical_date)
+    inferred = {  # as the command line does: from the present, whatever the logical date
+        "data_interval_start": datetime(2024, 8, 2, tzinfo=UTC),
+        "data_interval_end": datetime(2024, 8, 3, tzinfo=UTC),
+        "logical_date": logical_date,
+    }
+    context = make_context(run_type="manual", run_id="manual", **inferred)
     assert ingest(context).partitions == [day]
+
+
+def by_hand(start, end):
+    return {
+        "data_interval_start": datetime.fromisoformat(start).replace(tzinfo=UTC),
+        "data_interval_end": datetime.fromisoformat(end).replace(tzinfo=UTC),
+        "logical_date": datetime(2024, 9, 1, 12, tzinfo=UTC),
+    }
+
+
+def test_an_interval_chosen_by_hand_counts(connected, ingest):
+    chosen = by_hand("2024-07-05", "2024-07-07")
+    ran = ingest(make_context(run_type="manual", run_id="manual", **chosen))
+    assert ran.partitions == ["2024-07-05", "2024-07-06"]
+
+
+def test_an_interval_of_no_whole_days_is_refused(connected, ingest):
+    chosen = by_hand("2024-07-05T10:00", "2024-07-07")
+    with pytest.raises(QueryError, match="not of whole UTC days"):
+        ingest(make_context(run_type="manual", run_id="manual", **chosen))
+
+
+def test_a_run_without_any_date_takes_yesterday(connected, ingest):
+    dates = dict.fromkeys(["data_interval_start", "data_interval_end", "logical_date"])
+    ran = ingest(make_context(run_type="manual", run_id="manual", **dates))
+    assert ran.partitions == ["2024-08-02"]
 
 
 def test_products_are_fetched_by_name_whatever_the_filters_say(connected, ingest):

@@ -112,7 +112,7 @@ def test_many_threads_cause_one_login(emulator, make_source):
 def test_a_wrong_password_is_tried_once_and_explained(emulator, make_source, sleeps):
     source = make_source(emulator, password="nonsense-word")
     with pytest.raises(
-        CredentialsError, match="wrong e-mail or password, or the account asks for a second"
+        CredentialsError, match="wrong e-mail or password, or the account has a second"
     ):
         source.token()
     assert len(emulator.requests) == 1
@@ -123,7 +123,7 @@ def test_a_second_factor_is_computed(make_source):
     with Emulator(users={"a@example.org": User("pw", totp_secret=SECRET)}) as emulator:
         account = {"username": "a@example.org", "password": "pw"}
         assert make_source(emulator, **account, totp_secret=SECRET).token()
-        with pytest.raises(CredentialsError, match="set totp_secret"):
+        with pytest.raises(CredentialsError, match="set the two-factor secret"):
             make_source(emulator, **account).token()
         with pytest.raises(CredentialsError, match="one-time code"):
             make_source(emulator, **account, totp_secret="GEZDGNBVGY3TQOJQ").token()
