@@ -36,6 +36,10 @@ demo: install  ## one past day, end to end, without an account (KEEP=1 leaves th
 run: install  ## Airflow on this machine, with the UI, against the real service
 	@exec "$(PY)" scripts/run.py --port "$(PORT)"
 
+.PHONY: airflow
+airflow: install  ## a command in the Airflow of `make run`: ARGS='dags list'
+	@exec "$(PY)" scripts/cli.py $(ARGS)
+
 .PHONY: test
 test: lint  ## what CI runs: style, types, tests
 	@exec "$(PY)" -m pytest $(ARGS)

@@ -30,6 +30,7 @@ EXECUTING: Final = ("scheduler", "worker")
 TASK_GRACE_S: Final = 8.0  # for tasks to end by themselves; what still runs then is killed
 OTHERS_GRACE_S: Final = 2.0  # an idle triggerer takes ten seconds when it is let
 POLL_S: Final = 0.2
+MOST_RESTARTS: Final = 20  # on SQLite a component may die of a lock that another holds too long
 PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 PR_SET_CHILD_SUBREAPER: Final = 36
 ENTRY: Final = "airflow.__main__"
@@ -61,6 +62,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     importlib.import_module(ENTRY)
+    restarts = 0
     running = {_fork(logs / "migrate.log", ["db", "migrate"]): "migrate"}
     try:
         for name in WARM:
@@ -73,8 +75,12 @@ def main() -> int:
                     for name, command in job["components"].items()
                 }
             elif ended:
-                print(f"{ended[0]} ended with exit code {ended[1]}", flush=True)
-                return 1
+                name, code = ended
+                print(f"{name} ended with exit code {code}", flush=True)
+                if name not in job["components"] or restarts == MOST_RESTARTS:
+                    return 1
+                restarts += 1
+                running[_fork(logs / f"{name}.log", job["components"][name])] = name
     finally:
         _stop_all(running)
     return 0

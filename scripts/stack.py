@@ -238,7 +238,7 @@ class Stack:
             )
         self._wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
         self._log_in()
-        self._make_pool()
+        self._wait(self._has_pool, START_TIMEOUT_S, lambda: f"the pool {POOL} could not be made.")
 
     def _healthy(self) -> bool:
         try:
@@ -253,13 +253,19 @@ class Stack:
         answer.raise_for_status()
         self._token = answer.json()["access_token"]
 
-    def _make_pool(self) -> None:
+    def _has_pool(self) -> bool:
+        """Make the pool where it is missing; False where the database is too busy just now."""
         pool = {"name": POOL, "slots": POOL_SLOTS, "description": "Connections of the account"}
         try:
             self.api("POST", "pools", pool)
         except ApiError as error:
+            if error.status >= requests.codes.server_error:
+                return False
             if error.status != requests.codes.conflict:  # it is there, with the user's own size
                 raise
+        except requests.RequestException:
+            return False
+        return True
 
     def _wait(self, done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
         """Poll until done; complain with the logs when Airflow ended or time is up."""

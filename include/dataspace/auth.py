@@ -5,12 +5,20 @@ Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.errors import CredentialsError, QueryError, ServiceUnavailableError
+from dataspace.errors import (
+    ConfigurationError,
+    CredentialsError,
+    DataSpaceError,
+    ProductUnavailableError,
+    QueryError,
+    ServiceUnavailableError,
+)
 from dataspace.http_errors import TokenRefusedError
 
 if TYPE_CHECKING:
@@ -20,6 +28,9 @@ if TYPE_CHECKING:
     from dataspace.retries import Retries
 
 _TOKEN_PATH: Final = "/protocol/openid-connect/token"  # noqa: S105
+_LOGOUT_PATH: Final = "/protocol/openid-connect/logout"
+logger = logging.getLogger(__name__)
+
 _CLIENT_ID: Final = "cdse-public"
 
 _USED_SHARE: Final = 0.8
@@ -61,7 +72,7 @@ class Token:
         """
         try:
             return cls(
-                access=str(answer["access_token"]),
+                access=_text(answer["access_token"]),
                 refresh=answer.get("refresh_token"),
                 renew_at=now + _USED_SHARE * float(answer["expires_in"]),
                 refresh_until=now + float(answer.get("refresh_expires_in") or 0),
@@ -96,6 +107,7 @@ class TokenSource:
         """
         self._http = http
         self._url = identity_url + _TOKEN_PATH
+        self._logout_url = identity_url + _LOGOUT_PATH
         self._account = account
         self._retries = retries
         self._on_new_token = on_new_token
@@ -127,6 +139,18 @@ class TokenSource:
                 self._token = self._new_token()
             return self._token.access
 
+    def end(self) -> None:
+        """End the session, of which an account may have a hundred; a failure does not matter."""
+        with self._lock:
+            token, self._token = self._token, None
+        if token is None or not token.refresh:
+            return
+        form = {"client_id": self._account.client_id, "refresh_token": token.refresh}
+        try:
+            self._http.post_form(self._logout_url, form, what="identity service").close()
+        except DataSpaceError as error:
+            logger.debug("The session could not be ended: %s", error)
+
     def _new_token(self) -> Token:
         token = self._refreshed() or self._logged_in()
         self._on_new_token(token.access)
@@ -140,22 +164,16 @@ class TokenSource:
         if old is None or not old.refresh or self._clock() >= old.refresh_until:
             return None
         try:
-            return self._grant({"grant_type": "refresh_token", "refresh_token": old.refresh})
+            form = {"grant_type": "refresh_token", "refresh_token": old.refresh}
+            return self._grant(lambda: form)
         except (QueryError, TokenRefusedError):
             return None
 
     def _logged_in(self) -> Token:
-        form = {
-            "grant_type": "password",
-            "username": self._account.username,
-            "password": self._account.password,
-        }
-        if self._account.totp_secret:
-            form["totp"] = _one_time_code(self._account.totp_secret)
         try:
-            return self._grant(form)
+            return self._grant(self._password_form)
         except TokenRefusedError as error:
-            raise CredentialsError(self._refusal()) from error
+            raise CredentialsError(f"{self._refusal()} The service said: {error}") from error
         except QueryError as error:
             message = (
                 f"Login of {self._account.username} was refused: {error} Log in once at "
@@ -163,15 +181,31 @@ class TokenSource:
             )
             raise CredentialsError(message) from error
 
-    def _grant(self, form: Mapping[str, str]) -> Token:
-        form = {"client_id": self._account.client_id, **form}
+    def _password_form(self) -> dict[str, str]:
+        form = {
+            "grant_type": "password",
+            "username": self._account.username,
+            "password": self._account.password,
+        }
+        if self._account.totp_secret:
+            form["totp"] = _one_time_code(self._account.totp_secret)
+        return form
 
-        def attempt() -> Token:
+    def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
+        """Return the token of a grant; the form is made anew for each try, as codes grow old."""
+
+        def attempt() -> tuple[dict[str, Any], float]:
             sent_at = self._clock()
+            form = {"client_id": self._account.client_id, **make_form()}
             with self._http.post_form(self._url, form, what="identity service") as answer:
-                return Token.from_answer(answer.json(), sent_at)
+                return answer.json(), sent_at
 
-        return self._retries.call(attempt)
+        try:
+            answer, sent_at = self._retries.call(attempt)
+        except ProductUnavailableError as error:
+            message = f"There is no identity service at identity_url: {error}"
+            raise ConfigurationError(message) from error
+        return Token.from_answer(answer, sent_at)
 
     def _refusal(self) -> str:
         second_factor = (
@@ -184,6 +218,13 @@ class TokenSource:
             f"{second_factor}, or too many wrong attempts have locked the account for a while. "
             "Correct the connection; it was tried once and is not tried again."
         )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        message = "a token"
+        raise TypeError(message)
+    return value
 
 
 def _one_time_code(secret: str) -> str:

@@ -28,6 +28,8 @@ _WALL_ROWS: Final = 10_000
 https://documentation.dataspace.copernicus.eu/APIs/OData.html#query-structure
 """
 
+_POSITIONS: Final = ("$skip", "$skiptoken")
+
 _WHAT: Final = "catalogue"
 
 
@@ -48,7 +50,7 @@ class Catalogue:
             TransientError: A page could not be had in full; never fewer rows instead.
         """
         found: dict[str, Product] = {}
-        for product in self._listed(query):
+        for product in self._all(query):
             if query.accepts(product):
                 found.setdefault(product.id, product)
         products = sorted(found.values(), key=lambda product: (product.sensed, product.name))
@@ -62,14 +64,14 @@ class Catalogue:
             DataSpaceError: The catalogue cannot be asked.
         """
         params = {**_params(query.filters(query.sensed)[0]), "$top": "1"}
-        return int(self._page(params, _check_rows).get("@odata.count") or 0)
+        return _listed(self._page(params, _check_rows), None) or 0
 
-    def _listed(self, query: Query) -> Iterator[Product]:
+    def _all(self, query: Query) -> Iterator[Product]:
         for index in range(len(query.filters(query.sensed))):
             sensed: Window | None = query.sensed
             while sensed is not None:
                 rows, is_cut = self._rows(query.filters(sensed)[index])
-                products = [Product.from_odata(row) for row in rows]
+                products = [_product(row, query) for row in rows]
                 yield from products
                 sensed = _rest(sensed, products) if is_cut else None
 
@@ -82,7 +84,7 @@ class Catalogue:
         rows: dict[str, dict[str, Any]] = {}
         for _ in range(2):
             read, listed, is_full = self._read(filter_text)
-            rows |= {str(row.get("Id")): row for row in read}
+            rows |= {str(row.get("Id")): row for row in read if isinstance(row, dict)}
             reachable = min(listed, _WALL_ROWS) if listed is not None else 0
             if len(rows) >= reachable:
                 hides_more = listed > len(rows) if listed is not None else is_full
@@ -98,7 +100,7 @@ class Catalogue:
         is_full = False
         while params is not None:
             page = self._page(params, partial(_check_complete, len(rows), listed))
-            listed = page.get("@odata.count", listed)
+            listed = _listed(page, listed)
             rows += page["value"]
             is_full = len(page["value"]) >= _PAGE_ROWS
             params = _next(params, page)
@@ -135,10 +137,10 @@ def _check_rows(page: Mapping[str, Any]) -> None:
 def _check_complete(rows_before: int, total: int | None, page: Mapping[str, Any]) -> None:
     """Refuse a last page that ends before the count the catalogue itself gave."""
     _check_rows(page)
-    listed = page.get("@odata.count", total)
+    listed = _listed(page, total)
     received = rows_before + len(page["value"])
     is_last = not page.get("@odata.nextLink")
-    if is_last and listed is not None and received < min(int(listed), _WALL_ROWS):
+    if is_last and listed is not None and received < min(listed, _WALL_ROWS):
         message = f"{_WHAT}: {listed} products are listed, but the pages end after {received}."
         raise ServiceUnavailableError(message)
 
@@ -151,13 +153,37 @@ def _next(params: Mapping[str, str], page: Mapping[str, Any]) -> dict[str, str] 
     link = page.get("@odata.nextLink")
     if not link:
         return None
-    skip = dict(parse_qsl(urlsplit(str(link)).query)).get("$skip", "")
-    if not skip.isdigit() or int(skip) <= int(params.get("$skip", 0)):
-        message = f"{_WHAT}: the link to the next page does not lead on ($skip={skip!r})."
+    options = dict(parse_qsl(urlsplit(str(link)).query))
+    position = {name: value for name, value in options.items() if name in _POSITIONS}
+    if not position or not _leads_on(params, position):
+        message = f"{_WHAT}: the link to the next page does not lead on ({position})."
         raise ServiceUnavailableError(message)
-    following = {**params, "$skip": skip}
+    following = {**params, **position}
     following.pop("$count", None)
     return following
+
+
+def _leads_on(params: Mapping[str, str], position: Mapping[str, str]) -> bool:
+    if "$skiptoken" in position:
+        return position["$skiptoken"] != params.get("$skiptoken")
+    return position["$skip"].isdigit() and int(position["$skip"]) > int(params.get("$skip", 0))
+
+
+def _listed(page: Mapping[str, Any], known: int | None) -> int | None:
+    """Return how many rows the catalogue says there are; only the first page is asked to say."""
+    count = page.get("@odata.count", known)
+    try:
+        return None if count is None else int(count)
+    except (TypeError, ValueError) as error:
+        message = f"{_WHAT}: {str(count)[:80]!r} is no count of products."
+        raise ServiceUnavailableError(message) from error
+
+
+def _product(row: dict[str, Any], query: Query) -> Product:
+    if query.max_cloud_cover is not None and "Attributes" not in row:
+        message = f"{_WHAT}: {row.get('Name')} came without the attributes that were asked for."
+        raise ServiceUnavailableError(message)
+    return Product.from_odata(row)
 
 
 def _rest(sensed: Window, products: list[Product]) -> Window:

@@ -79,8 +79,22 @@ class DataSpaceClient:
         url = self._endpoints.require("download_url")
         return Downloads(self._http, url, self.tokens, self._retries)
 
+    def try_account(self) -> None:
+        """Log in, so that a refused password is found before many tasks try it.
+
+        Nothing is tried for an account with a second factor, whose codes may serve once only.
+
+        Raises:
+            CredentialsError: The account was refused.
+            TransientError: The identity service cannot be reached.
+        """
+        if not self._account.totp_secret:
+            self.tokens.token()
+
     def close(self) -> None:
-        """Close all connections."""
+        """End the session and close all connections."""
+        if self._tokens is not None:
+            self._tokens.end()
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from dataspace.archive import open_archive
 from dataspace.bands import delivered_names, select_files
 from dataspace.downloads import MANIFEST
-from dataspace.errors import CorruptDownloadError, CorruptProductError, NotStagedError
+from dataspace.errors import (
+    BandError,
+    CorruptDownloadError,
+    CorruptProductError,
+    NotStagedError,
+    ProductUnavailableError,
+)
 from dataspace.item import DeliveredFile, Delivery
 from dataspace.layout import archive_path, bands_dir
 from dataspace.manifest import parse_manifest
@@ -56,31 +62,52 @@ def deliver(shelf: Shelf) -> Delivery:
     """Put a staged product into place and describe it; return what stands there.
 
     Raises:
-        NotStagedError: Nothing was staged, and not all that is wanted stands already.
+        NotStagedError: What was staged, and what stands already, are not all that is wanted.
         CorruptProductError: Members of a fetched zip contradict its own manifest.
     """
     receipt, current = shelf.receipt(), shelf.delivery()
     if receipt is None:
         if current is None or not shelf.is_present():
-            message = f"{shelf.product.stem}: nothing to deliver; its download has not succeeded."
-            raise NotStagedError(message)
+            raise _not_staged(shelf)
         _clear_staging(shelf)
         return current
-    put = _from_zip if receipt.zip_path else _from_files
-    newer = put(shelf, receipt, current)
-    delivery = current.merged(newer) if current else newer
-    if receipt.zip_path and shelf.wanted.keep_archive and not shelf.kept_archive():
-        shelf.store.move(receipt.zip_path, archive_path(shelf.product))
+    if receipt.zip_path:
+        files = _extract(shelf, receipt, receipt.zip_path)
+    elif shelf.wanted.keep_archive and not shelf.kept_archive():
+        raise _not_staged(shelf)
+    else:
+        files = receipt
+    newer = _place(shelf, files, current)
+    latest = shelf.delivery()  # another run may have added to it meanwhile
+    delivery = latest.merged(newer) if latest else newer
+    if delivery.missing(shelf.wanted.bands, set(delivery.files)):
+        raise _not_staged(shelf)
+    _keep_archive(shelf, receipt)
     shelf.store.write(shelf.item_path, delivery.to_item(shelf.product))
     _clear_staging(shelf)
     return delivery
+
+
+def _not_staged(shelf: Shelf) -> NotStagedError:
+    message = f"{shelf.product.stem}: nothing to deliver, its download has not succeeded."
+    return NotStagedError(message)
+
+
+def _keep_archive(shelf: Shelf, receipt: Receipt) -> None:
+    kept, fetched = archive_path(shelf.product), receipt.zip_path
+    if not shelf.wanted.keep_archive or not fetched or fetched == kept:
+        return
+    if shelf.store.size(fetched) is not None:
+        shelf.store.move(fetched, kept)
 
 
 def _is_held(shelf: Shelf, receipt: Receipt) -> bool:
     """Tell whether all that an earlier try fetched is staged or, already, in place."""
     store = shelf.store
     if receipt.zip_path:
-        return bool(store.size(receipt.zip_path) or shelf.kept_archive())
+        return store.size(receipt.zip_path) is not None
+    if shelf.wanted.keep_archive:
+        return False
     names = _names([file.path for file in receipt.files], shelf.delivery())
     staged = store.sizes(shelf.run.safe_dir(shelf.product))
     placed = store.sizes(bands_dir(shelf.product))
@@ -104,7 +131,7 @@ def _stage_files(shelf: Shelf, downloads: Downloads, progress: Progress) -> Rece
         shelf.store.write(manifest_path, manifest)
     try:
         return _stage_by(manifest, shelf, downloads, progress)
-    except CorruptDownloadError:
+    except (CorruptDownloadError, BandError, ProductUnavailableError):
         fresh = downloads.manifest(shelf.product)
         if fresh == manifest:
             raise
@@ -117,7 +144,7 @@ def _stage_by(manifest: bytes, shelf: Shelf, downloads: Downloads, progress: Pro
     product, safe_dir = shelf.product, shelf.run.safe_dir(shelf.product)
     selection = select_files(parse_manifest(manifest), shelf.wanted.bands, product.product_type)
     chosen = {file.path: file for group in selection.values() for file in group}
-    standing = _standing(shelf)
+    standing = shelf.standing()
     missing = {path: file for path, file in chosen.items() if path not in standing}
     staged = shelf.store.sizes(safe_dir)
     to_fetch = [file for path, file in missing.items() if staged.get(path) != file.size_bytes]
@@ -146,16 +173,6 @@ def _fetch_all(
     if wrong:
         message = f"{len(wrong)} of {len(files)} files are wrong: {'; '.join(map(str, wrong))}"
         raise CorruptDownloadError(message) from wrong[0]
-
-
-def _standing(shelf: Shelf) -> set[str]:
-    """Return the paths whose delivered files are there with their size."""
-    delivery = shelf.delivery()
-    if delivery is None:
-        return set()
-    sizes = shelf.store.sizes(bands_dir(shelf.product))
-    files = delivery.files.values()
-    return {file.path for file in files if sizes.get(file.name) == file.size_bytes}
 
 
 def _stage_archive(shelf: Shelf, downloads: Downloads, progress: Progress) -> Receipt:
@@ -193,54 +210,47 @@ def _verify_members(product: Product, path: Path) -> None:
         raise CorruptDownloadError(message)
 
 
-def _from_files(shelf: Shelf, receipt: Receipt, current: Delivery | None) -> Delivery:
+def _place(shelf: Shelf, staged: Receipt, current: Delivery | None) -> Delivery:
+    """Give the staged files their names; those an earlier try has placed already stay."""
     store, folder = shelf.store, bands_dir(shelf.product)
-    names = _names([file.path for file in receipt.files], current)
-    files = {file.path: replace(file, name=names[file.path]) for file in receipt.files}
-    sizes = store.sizes(folder)
+    names = _names([file.path for file in staged.files], current)
+    files = {file.path: replace(file, name=names[file.path]) for file in staged.files}
+    placed = store.sizes(folder)
     for path, file in files.items():
-        staged = f"{shelf.run.safe_dir(shelf.product)}/{path}"
-        if store.size(staged) is not None:
-            store.move(staged, f"{folder}/{file.name}")
-        elif sizes.get(file.name) != file.size_bytes:
-            message = f"{shelf.product.stem}: {path} was staged but is gone; clear its download."
-            raise NotStagedError(message)
-    return Delivery(receipt.selection, files, shelf.run.dag_id, shelf.run.run_id)
+        source = f"{shelf.run.safe_dir(shelf.product)}/{path}"
+        if store.size(source) is not None:
+            store.move(source, f"{folder}/{file.name}")
+        elif placed.get(file.name) != file.size_bytes:
+            raise _not_staged(shelf)
+    run = shelf.run
+    return Delivery(staged.selection, files, run.dag_id, run.run_id, run.stamp)
 
 
-def _from_zip(shelf: Shelf, receipt: Receipt, current: Delivery | None) -> Delivery:
+def _extract(shelf: Shelf, receipt: Receipt, zip_path: str) -> Receipt:
+    """Stage the wanted members of a fetched zip; return what single files would have left."""
     store = shelf.store
-    zip_path = receipt.zip_path if store.size(receipt.zip_path or "") else None
-    with (
-        store.open(zip_path or archive_path(shelf.product)) as stream,
-        open_archive(stream) as zipped,
-    ):
+    there = zip_path if store.size(zip_path) is not None else archive_path(shelf.product)
+    with store.open(there) as stream, open_archive(stream) as zipped:
         selection = select_files(zipped.files, shelf.wanted.bands, shelf.product.product_type)
         chosen = {file.path: file for group in selection.values() for file in group}
-        names = _names(list(chosen), current)
-        sizes = _extract(shelf, zipped, chosen, names)
-    files = {
-        path: replace(_described(file, sizes[path], receipt.source_url), name=names[path])
-        for path, file in chosen.items()
-    }
-    return Delivery(_paths(selection), files, shelf.run.dag_id, shelf.run.run_id)
+        sizes = _save_members(shelf, zipped, list(chosen.values()))
+    files = (_described(file, sizes[path], receipt.source_url) for path, file in chosen.items())
+    return Receipt(_paths(selection), tuple(files))
 
 
-def _extract(
-    shelf: Shelf, zipped: SafeArchive, chosen: Mapping[str, SafeFile], names: Mapping[str, str]
-) -> dict[str, int]:
-    """Put the chosen members into place; return their sizes in bytes by path."""
+def _save_members(shelf: Shelf, zipped: SafeArchive, files: list[SafeFile]) -> dict[str, int]:
+    """Stage members of a zip; return their sizes in bytes by path."""
     sizes: dict[str, int] = {}
     wrong: list[str] = []
-    for path, file in chosen.items():
+    for file in files:
         try:
-            with shelf.store.incoming(f"{bands_dir(shelf.product)}/{names[path]}") as local:
-                sizes[path] = zipped.save(file, local).size_bytes
+            with shelf.store.incoming(f"{shelf.run.safe_dir(shelf.product)}/{file.path}") as local:
+                sizes[file.path] = zipped.save(file, local).size_bytes
         except CorruptProductError as error:
             wrong += error.members
     if wrong:
         lines = "; ".join(wrong)
-        message = f"{shelf.product.stem}: {len(wrong)} of {len(chosen)} members are wrong: {lines}"
+        message = f"{shelf.product.stem}: {len(wrong)} of {len(files)} members are wrong: {lines}"
         raise CorruptProductError(message, tuple(wrong))
     return sizes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dataspace.errors import ConfigurationError
 
@@ -59,7 +59,7 @@ class Endpoints:
         """Tell whether a URL leads to the service itself, so that a token may travel there."""
         target = urlsplit(url)
         bases = [urlsplit(base) for field in fields(self) if (base := getattr(self, field.name))]
-        if any((target.scheme, target.netloc) == (base.scheme, base.netloc) for base in bases):
+        if target.username is None and any(_origin(target) == _origin(base) for base in bases):
             return True
         is_real = all((base.hostname or "").endswith(_SERVICE_DOMAIN) for base in bases)
         return (
@@ -71,12 +71,15 @@ class Endpoints:
         )
 
 
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or default
+
+
 def _base_url(name: str, url: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        message = (
-            f"{name} {url!r} is no http or https address; write for example https://host/path."
-        )
+        message = f"{name} is no http or https address; write for example https://host/path."
         raise ConfigurationError(message)
     if parts.username or parts.query or parts.fragment:
         message = f"{name} must hold neither account, query nor fragment."

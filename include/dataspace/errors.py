@@ -37,7 +37,15 @@ class PermanentError(DataSpaceError):
 
 
 class TransientError(DataSpaceError):
-    """A later attempt may succeed."""
+    """A later attempt may succeed.
+
+    Attributes:
+        retry_after_s: Seconds the service asked us to wait; None where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ConfigurationError(PermanentError, ValueError):
@@ -97,15 +105,7 @@ class ServiceUnavailableError(TransientError):
 
 
 class RateLimitedError(TransientError):
-    """The service still answers 429 after our own waiting.
-
-    Attributes:
-        retry_after_s: Seconds the service asked us to wait; None where it did not say.
-    """
-
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    """The service still answers 429 after our own waiting."""
 
 
 class ProductUnavailableError(TransientError):

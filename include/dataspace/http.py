@@ -30,6 +30,9 @@ _TIMEOUT_S: Final = (10.0, 120.0)
 """To connect, and between two pieces of an answer; the catalogue may think for long."""
 
 _CHUNK_BYTES: Final = 1 << 20
+_SMALL_BYTES: Final = 1 << 26
+"""A full page of the catalogue has some 6 MB, a manifest 0.1 MB."""
+
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
@@ -73,11 +76,21 @@ class Answer:
                 self._traffic.count(received=len(chunk))
                 yield chunk
         except requests.RequestException as error:
-            raise _broken(self._what, error) from error
+            raise _broken(self._what, self._response.url, error) from None
 
     def content(self) -> bytes:
-        """Return the whole body; only for answers known to be small."""
-        return b"".join(self.chunks())
+        """Return the whole body; only for answers that should be small.
+
+        Raises:
+            ServiceUnavailableError: It is not small, or the connection broke.
+        """
+        body = bytearray()
+        for chunk in self.chunks():
+            body += chunk
+            if len(body) > _SMALL_BYTES:
+                message = f"{self._what}: the answer has more than {_SMALL_BYTES} bytes."
+                raise ServiceUnavailableError(message)
+        return bytes(body)
 
     def json(self) -> dict[str, Any]:
         """Return the body as a JSON object.
@@ -96,6 +109,10 @@ class Answer:
             raise ServiceUnavailableError(message)
         return value
 
+    def close(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
+        self._response.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -105,7 +122,7 @@ class Answer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._response.close()
+        self.close()
 
 
 class Http:
@@ -211,10 +228,10 @@ class Http:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise _broken(what, error) from error
+            raise _broken(what, url, error) from None  # whose text holds the query
 
     def _checked(self, response: requests.Response, what: str) -> Answer:
-        if response.status_code == requests.codes.ok:
+        if response.status_code in (requests.codes.ok, requests.codes.no_content):
             return Answer(response, what, self.traffic)
         with response:
             raise error_of(response, what)
@@ -250,7 +267,6 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _broken(what: str, error: requests.RequestException) -> ServiceUnavailableError:
-    return ServiceUnavailableError(
-        f"{what}: the connection failed ({type(error).__name__}); try again."
-    )
+def _broken(what: str, url: str, error: requests.RequestException) -> ServiceUnavailableError:
+    host, kind = urlsplit(url).netloc, type(error).__name__
+    return ServiceUnavailableError(f"{what}: the connection to {host} failed ({kind}); try again.")

@@ -19,6 +19,7 @@ from dataspace.errors import (
     RateLimitedError,
     RefusedRequestError,
     ServiceUnavailableError,
+    TransientError,
 )
 
 _BODY_BYTES: Final = 4096
@@ -62,7 +63,10 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
         return RateLimitedError(text, _retry_after_s(response))
     if status in _KINDS or status >= requests.codes.server_error:
         kind, advice = _KINDS.get(status, _AGAIN)
-        return kind(f"{message}; {advice}")
+        error = kind(f"{message}; {advice}")
+        if isinstance(error, TransientError):
+            error.retry_after_s = _retry_after_s(response)
+        return error
     return RefusedRequestError(f"{message}; the service refused the request.")
 
 

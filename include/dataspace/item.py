@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.checksum import Checksum
+from dataspace.footprint import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from dataspace.product import Product
 
@@ -77,12 +78,14 @@ class Delivery:
         files: By path inside the product.
         dag_id: Who delivered last.
         run_id: Who delivered last.
+        stamp: Of the search that asked for it last.
     """
 
     selection: Mapping[str, tuple[str, ...]]
     files: Mapping[str, DeliveredFile]
     dag_id: str
     run_id: str
+    stamp: str
 
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
@@ -97,25 +100,16 @@ class Delivery:
                 files={file.path: file for file in map(_file_of, item["assets"].values())},
                 dag_id=properties["dataspace:dag_id"],
                 run_id=properties["dataspace:run_id"],
+                stamp=properties["dataspace:stamp"],
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def missing(self, bands: tuple[str, ...], sizes: Mapping[str, int]) -> bool:
-        """Tell whether anything the bands stand for is unknown, absent or of another size.
-
-        Args:
-            bands: As given by the user.
-            sizes: Size in bytes of what is really there, by name.
-        """
+    def missing(self, bands: tuple[str, ...], standing: Collection[str]) -> bool:
+        """Tell whether anything the bands stand for is unknown or not among what stands."""
         if any(band not in self.selection for band in bands):
             return True
-        wanted = {path for band in bands for path in self.selection[band]}
-        return any(
-            path not in self.files
-            or sizes.get(self.files[path].name) != self.files[path].size_bytes
-            for path in wanted
-        )
+        return not {path for band in bands for path in self.selection[band]} <= set(standing)
 
     def chosen(self, bands: tuple[str, ...]) -> tuple[DeliveredFile, ...]:
         """Return the files the bands stand for, each once."""
@@ -129,22 +123,24 @@ class Delivery:
             files={**self.files, **newer.files},
             dag_id=newer.dag_id,
             run_id=newer.run_id,
+            stamp=newer.stamp,
         )
 
     def to_item(self, product: Product) -> bytes:
         """Return the STAC item, https://github.com/radiantearth/stac-spec, as JSON."""
         import pystac  # noqa: PLC0415 - slow to import, and readers do not need it
 
+        box = bounds(product.footprint)
         item = pystac.Item(
             id=product.stem,
-            geometry=dict(product.footprint) if product.footprint else None,
-            bbox=_bbox(product.footprint),
+            geometry=dict(product.footprint) if box and product.footprint else None,
+            bbox=list(box) if box else None,
             datetime=product.sensed,
             properties={**_properties(product), **self._provenance()},
             stac_extensions=_EXTENSIONS,
         )
         for file in self.files.values():
-            item.add_asset(_asset_key(file), _asset(file))
+            item.add_asset(file.name, _asset(file))
         return json.dumps(item.to_dict(transform_hrefs=False), indent=2).encode()
 
     def _provenance(self) -> dict[str, Any]:
@@ -152,6 +148,7 @@ class Delivery:
             "dataspace:selection": {band: list(paths) for band, paths in self.selection.items()},
             "dataspace:dag_id": self.dag_id,
             "dataspace:run_id": self.run_id,
+            "dataspace:stamp": self.stamp,
         }
 
 
@@ -176,10 +173,6 @@ def _properties(product: Product) -> dict[str, Any]:
             "sat:relative_orbit": name.relative_orbit,
         }
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _asset_key(file: DeliveredFile) -> str:
-    return file.name
 
 
 def _asset(file: DeliveredFile) -> Any:
@@ -209,13 +202,3 @@ def _file_of(asset: Mapping[str, Any]) -> DeliveredFile:
         checksum=Checksum(asset["dataspace:checksum_algorithm"], asset["dataspace:checksum"]),
         source_url=asset["dataspace:source"],
     )
-
-
-def _bbox(footprint: Mapping[str, Any] | None) -> list[float] | None:
-    """Return west, south, east, north; west lies east of east where 180 degrees is crossed."""
-    if not footprint:
-        return None
-    import shapely  # noqa: PLC0415
-    from antimeridian import bbox  # noqa: PLC0415
-
-    return [float(value) for value in bbox(shapely.geometry.shape(footprint))]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,10 +29,17 @@ def archive_path(product: Product) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunLayout:
-    """Paths that belong to one run, so that runs never share a partial product."""
+    """Paths that belong to one run, so that runs never share a partial product.
+
+    Attributes:
+        dag_id: Whose run it is.
+        run_id: Which one.
+        stamp: Which search of the run; a run that is cleared searches again.
+    """
 
     dag_id: str
     run_id: str
+    stamp: str = ""
 
     @property
     def records_dir(self) -> str:
@@ -58,5 +65,6 @@ class RunLayout:
 
 
 def _plain(text: str) -> str:
-    """Return the text with whatever is unusual in a file name replaced."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".") or "_"
+    """Return the text as one part of a path; different texts stay different."""
+    part = quote(text, safe=":+@ ")
+    return f"%2E{part[1:]}" if part.startswith(".") else part

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.checksum import Checksum
-from dataspace.errors import QueryError, ServiceUnavailableError, UnsafeContentError
+from dataspace.errors import DataSpaceError, QueryError, ServiceUnavailableError, UnsafeContentError
 from dataspace.window import parse_instant
 
 if TYPE_CHECKING:
@@ -138,25 +138,25 @@ class Product:
             ServiceUnavailableError: The entity lacks a field no product can be without.
         """
         try:
-            name, sensed = entity["Name"], parse_instant(entity["ContentDate"]["Start"])
-            product_id = entity["Id"]
-        except (KeyError, TypeError, ValueError) as error:
+            attributes = {a["Name"]: a.get("Value") for a in entity.get("Attributes") or ()}
+            cloud_cover, published = attributes.get("cloudCover"), entity.get("PublicationDate")
+            return cls(
+                id=entity["Id"],
+                name=entity["Name"],
+                product_type=attributes.get("productType") or _product_type(entity["Name"]),
+                sensed=parse_instant(entity["ContentDate"]["Start"]),
+                published=parse_instant(published) if published else None,
+                size_bytes=int(entity.get("ContentLength") or 0) or None,
+                checksum=_md5(entity.get("Checksum") or ()),
+                online=entity.get("Online") is not False,
+                cloud_cover=None if cloud_cover is None else float(cloud_cover),
+                footprint=entity.get("GeoFootprint") or None,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, DataSpaceError):
+                raise
             message = f"catalogue: a product without a usable {error}: {str(entity)[:200]}"
             raise ServiceUnavailableError(message) from error
-        attributes = {a.get("Name"): a.get("Value") for a in entity.get("Attributes") or ()}
-        published = entity.get("PublicationDate")
-        return cls(
-            id=product_id,
-            name=name,
-            product_type=attributes.get("productType") or _product_type(name),
-            sensed=sensed,
-            published=parse_instant(published) if published else None,
-            size_bytes=entity.get("ContentLength") or None,
-            checksum=_md5(entity.get("Checksum") or ()),
-            online=entity.get("Online") is not False,
-            cloud_cover=attributes.get("cloudCover"),
-            footprint=entity.get("GeoFootprint") or None,
-        )
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:

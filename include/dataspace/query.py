@@ -69,9 +69,9 @@ class Query:
             message = f"product_type {self.product_type!r} is unknown; write {known}."
             raise QueryError(message)
         cloud_cover = self.max_cloud_cover
-        if cloud_cover is not None and not 0 <= cloud_cover <= 100:  # noqa: PLR2004
+        if cloud_cover is not None and not _is_percentage(cloud_cover):
             message = (
-                f"max_cloud_cover {cloud_cover} is no percentage; write 0 to 100 or leave it out."
+                f"max_cloud_cover {cloud_cover!r} is no percentage; write 0 to 100 or leave it out."
             )
             raise QueryError(message)
         object.__setattr__(self, "tiles", tuple(dict.fromkeys(map(normalise_tile, self.tiles))))
@@ -93,6 +93,8 @@ class Query:
 
     def accepts(self, product: Product) -> bool:
         """Tell whether a product that came back is wanted, by the true area and exact values."""
+        if product.sensed not in self.sensed:
+            return False
         if self.tiles and product.tile is not None and product.tile not in self.tiles:
             return False
         if self.max_cloud_cover is not None and (
@@ -122,6 +124,10 @@ class Query:
         if self.area:
             budget = _AREA_CHARS_BESIDE_TILES if tiles or identifiers else _AREA_CHARS
             yield _any(_intersects(wkt) for wkt in self.area.search_wkts(max_chars=budget))
+
+
+def _is_percentage(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 100  # noqa: PLR2004
 
 
 def quote(text: str) -> str:

@@ -58,22 +58,37 @@ class Delivered:
 
 
 class RunRecords:
-    """The records of one run."""
+    """The records of one search of a run."""
 
-    def __init__(self, store: Store, run: RunLayout) -> None:
+    def __init__(self, store: Store, run: RunLayout, search_id: str) -> None:
+        """Use the run's folder of the store; a run may hold several searches, told apart by id."""
         self._store = store
-        self._dir = run.records_dir
+        self._run_dir = run.records_dir
+        self._dir = f"{run.records_dir}/{search_id}"
 
-    def begin(self, search: Mapping[str, Any], products: Sequence[Product]) -> list[str]:
-        """Write what the search found, in place of all older records; return the batches' keys."""
+    @property
+    def address(self) -> str:
+        """Where the records lie."""
+        return self._store.uri(self._dir)
+
+    def clear(self) -> None:
+        """Forget an earlier try of the search, so that nothing of it is taken for this one's.
+
+        Raises:
+            OSError: The store cannot be written.
+        """
         self._store.delete(self._dir)
-        keys = []
-        for number, batch in enumerate(_batches(products)):
-            key = f"{number:04}"
+        self._write("begun", {})
+
+    def begin(
+        self, search: Mapping[str, Any], products: Sequence[Product]
+    ) -> dict[str, Sequence[Product]]:
+        """Write what the search found; return the batches by their keys."""
+        batches = {f"{number:04}": batch for number, batch in enumerate(_batches(products))}
+        for key, batch in batches.items():
             self._write(f"products/{key}", [product.to_json() for product in batch])
-            keys.append(key)
         self._write("search", search)
-        return keys
+        return batches
 
     def search(self) -> dict[str, Any] | None:
         """Return what `begin` was given about the search; None where it never ended."""
@@ -120,9 +135,10 @@ class RunRecords:
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the address of the JSON."""
-        self._write("summary", summary)
-        self._store.write(f"{self._dir}/summary.txt", text.encode())
-        return self._store.uri(f"{self._dir}/summary.json")
+        content = json.dumps(summary, indent=1).encode()
+        self._store.write(f"{self._run_dir}/summary.txt", text.encode())
+        self._store.write(f"{self._run_dir}/summary.json", content)
+        return self._store.uri(f"{self._run_dir}/summary.json")
 
     def _names(self, kind: str) -> list[str]:
         found = self._store.sizes(f"{self._dir}/{kind}")

@@ -66,9 +66,9 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, RateLimitedError) and (error.retry_after_s or 0) > _LONGEST_WAIT_S:
+    if not isinstance(error, TransientError) or not isinstance(error, tuple(_ATTEMPTS)):
         return False
-    return isinstance(error, tuple(_ATTEMPTS))
+    return (error.retry_after_s or 0) <= _LONGEST_WAIT_S
 
 
 def _tried_enough(state: tenacity.RetryCallState) -> bool:
@@ -79,9 +79,8 @@ def _tried_enough(state: tenacity.RetryCallState) -> bool:
 
 def _wait_s(state: tenacity.RetryCallState) -> float:
     error = _error(state)
-    if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
-        return error.retry_after_s
-    return _backoff(state)
+    asked_s = (error.retry_after_s or 0.0) if isinstance(error, TransientError) else 0.0
+    return max(asked_s, _backoff(state))
 
 
 def _log(state: tenacity.RetryCallState) -> None:

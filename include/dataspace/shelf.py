@@ -40,6 +40,10 @@ class Wanted:
         if self.transfer not in TRANSFERS:
             message = f"transfer {self.transfer!r} is unknown; write {' or '.join(TRANSFERS)}."
             raise ConfigurationError(message)
+        for name in ("keep_archive", "overwrite"):
+            if not isinstance(getattr(self, name), bool):
+                message = f"{name} is {getattr(self, name)!r}; expected true or false, not a text."
+                raise ConfigurationError(message)
         if self.keep_archive and self.transfer != "archive":
             message = "keep_archive needs transfer 'archive': with 'files' there is no zip to keep."
             raise ConfigurationError(message)
@@ -97,20 +101,27 @@ class Shelf:
         return f"{bands_dir(self.product)}/{ITEM_NAME}"
 
     def delivery(self) -> Delivery | None:
-        """Return what the item promises; None where there is no item, or it is to be replaced."""
-        delivery = Delivery.read(self.store.read(self.item_path))
-        if delivery is None:
-            return None
-        is_ours = (delivery.dag_id, delivery.run_id) == (self.run.dag_id, self.run.run_id)
-        return delivery if is_ours or not self.wanted.overwrite else None
+        """Return what the item promises; None where there is no item."""
+        return Delivery.read(self.store.read(self.item_path))
+
+    def standing(self) -> set[str]:
+        """Return the paths of the files that need not be fetched, by the item and their sizes.
+
+        With `overwrite` only those that this very search has already replaced.
+        """
+        delivery = self.delivery()
+        if delivery is None or (self.wanted.overwrite and delivery.stamp != self.run.stamp):
+            return set()
+        sizes = self.store.sizes(bands_dir(self.product))
+        files = delivery.files.values()
+        return {file.path for file in files if sizes.get(file.name) == file.size_bytes}
 
     def is_present(self) -> bool:
         """Tell whether all that is wanted stands, by the item and the sizes of its files."""
         delivery = self.delivery()
-        sizes = self.store.sizes(bands_dir(self.product)) if delivery else {}
         return (
             delivery is not None
-            and not delivery.missing(self.wanted.bands, sizes)
+            and not delivery.missing(self.wanted.bands, self.standing())
             and (not self.wanted.keep_archive or self.kept_archive() is not None)
         )
 

@@ -22,7 +22,8 @@ def summarise(
     """Return the counts, bytes and one row per product; ``days`` tells which are complete.
 
     Args:
-        search: What `RunRecords.begin` noted, with ``days`` as ``YYYY-MM-DD``.
+        search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
+            ``offline`` names, ``requests``, and ``chosen``: whether products were asked for singly.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
@@ -31,11 +32,12 @@ def summarise(
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
     rows = [_row(product, delivered.get(product.stem), errors) for product in products]
     open_days = {row["day"] for row in rows if row["state"] != "delivered"}
+    missing = [row["name"] for row in rows if row["state"] != "delivered"]
     return {
         **search,
         "products": len(products),
         "delivered": sum(row["state"] == "delivered" for row in rows),
-        "missing": [row["name"] for row in rows if row["state"] != "delivered"],
+        "missing": [*missing, *(search["offline"] if search["chosen"] else ())],
         "complete_days": [day for day in search["days"] if day not in open_days],
         "files": sum(row["files"] for row in rows),
         "bytes_delivered": sum(row["bytes"] for row in rows),

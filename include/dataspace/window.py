@@ -40,26 +40,14 @@ class Window:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The UTC days this window touches, in order."""
-        first = self.start.date()
-        last = (self.end - timedelta.resolution).date()
-        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+        """The UTC days that lie wholly inside, in order."""
+        first, end = self.start.date(), self.end.date()
+        if self.start > _midnight(first):
+            first += timedelta(days=1)
+        return tuple(first + timedelta(days=n) for n in range((end - first).days))
 
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
-
-    def halves(self) -> tuple[Self, Self]:
-        """Split into two adjacent windows that together are this one, at a whole millisecond.
-
-        Raises:
-            QueryError: The window is too short to be split.
-        """
-        middle = self.start + (self.end - self.start) / 2
-        middle -= timedelta(microseconds=middle.microsecond % 1000)
-        if middle <= self.start:
-            message = f"window {self} is too short to be split; narrow the area instead."
-            raise QueryError(message)
-        return type(self)(self.start, middle), type(self)(middle, self.end)
 
     def __str__(self) -> str:
         return f"{format_instant(self.start)} to {format_instant(self.end)}"

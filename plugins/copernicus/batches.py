@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def describe(key: str, products: Sequence[Product]) -> dict[str, Any]:
-    """Return the reference of a batch, which is all that travels between tasks."""
+def describe(products: Sequence[Product]) -> dict[str, Any]:
+    """Return what of a batch is shown: its label, and the place the browser link leads to."""
     first = products[0]
     label = (
         _label(first) if len(products) == 1 else f"{len(products)} products from {_label(first)}"
     )
-    return {"batch": key, "label": label, "seen": seen(first)}
+    return {"label": label, "seen": seen(first)}
 
 
 def each_product(

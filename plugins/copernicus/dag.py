@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import DAG, Asset, task, task_group
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from copernicus.ingests import Ingest
 from copernicus.operators import (
@@ -25,10 +25,10 @@ from dataspace.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
-
 POOL: Final = "copernicus"
 TAGS: Final = ["sentinel-2", "copernicus"]
+
+_YAML: Final = (".yaml", ".yml")
 
 _ACTIVE_RUNS: Final = 4
 """Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
@@ -49,14 +49,15 @@ def build_dags(folder: Path) -> dict[str, DAG]:
 
     A broken file gives a DAG that fails every day and says why; the others are not affected.
     """
-    dags = {}
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            dags[path.stem] = build_dag(Ingest.read(path))
-        except ConfigurationError as error:
-            logger.error("%s", error)  # noqa: TRY400 - the message says it all
-            dags[path.stem] = _broken_dag(path.stem, str(error))
-    return dags
+    dags = [_dag_of(path) for path in sorted(folder.iterdir()) if path.suffix in _YAML]
+    return {dag.dag_id: dag for dag in dags}
+
+
+def _dag_of(path: Path) -> DAG:
+    try:
+        return build_dag(Ingest.read(path))
+    except (ConfigurationError, AirflowException, ValueError) as error:
+        return _broken_dag(re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem), str(error))
 
 
 def day_asset(dag_id: str) -> Asset:
@@ -114,6 +115,7 @@ def build_dag(ingest: Ingest) -> DAG:
 
         publish = CopernicusPublishOperator(
             task_id="publish",
+            search_id=search.task_id,
             output_uri=asked["output_uri"],
             trigger_rule="all_done",
             outlets=[day_asset(ingest.dag_id)],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from copernicus.params import lines
 from copernicus.project import AREAS
-from copernicus.provider import CONNECTION_TYPE
+from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
 from dataspace.auth import Account
 from dataspace.client import DataSpaceClient
 from dataspace.endpoints import Endpoints
@@ -18,7 +21,7 @@ from dataspace.query import MISSION, Query
 from dataspace.window import Window, parse_day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from airflow.sdk import Connection
@@ -51,8 +54,16 @@ class CopernicusHook(BaseHook):
         Raises:
             ConfigurationError: The connection lacks or contradicts something.
         """
-        connection = self.get_connection(self.copernicus_conn_id)
+        try:
+            connection = self.get_connection(self.copernicus_conn_id)
+        except AirflowNotFoundException as error:
+            message = (
+                f"connection {self.copernicus_conn_id!r} does not exist; add it under Admin > "
+                f"Connections with the type {self.hook_name}."
+            )
+            raise ConfigurationError(message) from error
         extra = connection.extra_dejson
+        _refuse_misspelt(extra)
         return DataSpaceClient(
             Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
             _account(connection, self.copernicus_conn_id),
@@ -101,10 +112,10 @@ class CopernicusHook(BaseHook):
         query = build_query(
             window=days_window(first_day, last_day),
             area=area,
-            tiles=tiles,
+            tiles=lines(tiles),
             product_type=product_type,
             max_cloud_cover=max_cloud_cover,
-            product_ids=product_ids,
+            product_ids=lines(product_ids),
         )
         return to_frame(self.search(query), geometry=geometry)
 
@@ -165,8 +176,17 @@ def days_window(first_day: str | None, last_day: str | None) -> Window | None:
     """
     if not first_day and not last_day:
         return None
-    first, last = parse_day(first_day or last_day or ""), parse_day(last_day or first_day or "")
+    first, last = parse_day(str(first_day or last_day)), parse_day(str(last_day or first_day))
     return Window.of_days(first, last)
+
+
+def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
+    """Refuse a key that is nearly a known one: a misspelt URL would lead to the real service."""
+    for name in set(extra) - EXTRA_FIELDS:
+        near = difflib.get_close_matches(name, EXTRA_FIELDS, n=1, cutoff=0.8)
+        if near:
+            message = f"the connection's extra has {name!r}; did you mean {near[0]!r}?"
+            raise ConfigurationError(message)
 
 
 def _account(connection: Connection, conn_id: str) -> Account:

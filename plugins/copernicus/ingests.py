@@ -27,7 +27,7 @@ _FIRST_DAY: Final = "2015-06-27"
 _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
     "schedule": {"type": "string"},
-    "publication_delay": {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
+    "publication_delay": {"type": "string", "pattern": rf"^{_DURATION.pattern}\Z"},
     "start_day": {"type": "string", "format": "date"},
     "catchup": {"type": "boolean"},
     "copernicus_conn_id": {"type": "string", "minLength": 1},
@@ -87,7 +87,7 @@ class Ingest:
 def _checked(path: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         message = f"{path.name} is not YAML: {error}"
         raise ConfigurationError(message) from error
     if isinstance(settings, dict):
@@ -96,7 +96,7 @@ def _checked(path: Path) -> dict[str, Any]:
             for name, value in settings.items()
         }
     try:
-        jsonschema.validate(settings, _SCHEMA)
+        jsonschema.validate(settings, _SCHEMA, format_checker=jsonschema.FormatChecker())
     except jsonschema.ValidationError as error:
         message = f"{path.name}: {error.json_path.removeprefix('$.')}: {error.message}"
         raise ConfigurationError(message) from error
@@ -112,8 +112,8 @@ def _timetable(path: Path, settings: Mapping[str, Any]) -> SensingDayTimetable:
             publication_delay=timedelta(**{f"{delay['unit']}s": float(delay["number"])}),
         )
         timetable.validate()
-    except (AirflowTimetableInvalid, ValueError) as error:
-        message = f"{path.name}: schedule: {error}"
+    except (AirflowTimetableInvalid, ValueError, OverflowError) as error:
+        message = f"{path.name}: schedule or publication_delay: {error}"
         raise ConfigurationError(message) from error
     return timetable
 

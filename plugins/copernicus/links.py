@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from airflow.sdk import BaseOperatorLink
 
+from dataspace.footprint import middle
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
@@ -31,16 +33,14 @@ class CopernicusBrowserLink(BaseOperatorLink):
 
 
 def seen(product: Product) -> dict[str, Any]:
-    """Return the few facts `browser_url` needs: type, day, and a point inside the footprint."""
-    from shapely.geometry import shape  # noqa: PLC0415 - slow to import
-
+    """Return the few facts `browser_url` needs: type, day, and the middle of the footprint."""
     facts: dict[str, Any] = {
         "product_type": product.product_type,
         "day": product.sensed.date().isoformat(),
     }
-    if product.footprint:
-        point = shape(product.footprint).representative_point()
-        facts |= {"lon": round(point.x, 2), "lat": round(point.y, 2)}
+    place = middle(product.footprint)
+    if place:
+        facts |= {"lon": round(place[0], 2), "lat": round(place[1], 2)}
     return facts
 
 

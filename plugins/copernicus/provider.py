@@ -113,3 +113,7 @@ def _text(label: str, description: str) -> dict[str, Any]:
 def _secret(label: str, description: str) -> dict[str, Any]:
     schema = {"type": ["string", "null"], "format": "password"}
     return {"label": label, "description": description, "schema": schema}
+
+
+EXTRA_FIELDS: Final = frozenset(_addresses() | _object_store() | _account())
+"""Every key the connection's extra may hold."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
-from dataspace.errors import PermanentError, RateLimitedError
+from dataspace.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +22,7 @@ LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 class CopernicusRetryPolicy(RetryPolicy):
-    """Permanent errors fail at once, a rate limit waits as told, all else is left to the task.
+    """Permanent errors fail at once, a wait the service asks for is kept, all else is the task's.
 
     Runs in the worker only: Airflow stores no more than that a task has a policy, so no other
     component needs this module.
@@ -42,7 +42,7 @@ class CopernicusRetryPolicy(RetryPolicy):
         """
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(_first_line(exception))
-        if isinstance(exception, RateLimitedError) and exception.retry_after_s is not None:
+        if isinstance(exception, TransientError) and exception.retry_after_s:
             wait_s = min(exception.retry_after_s, LONGEST_WAIT.total_seconds())
             return RetryDecision.retry(timedelta(seconds=wait_s), _first_line(exception))
         return RetryDecision.default()

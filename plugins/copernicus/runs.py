@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.sdk import ObjectStoragePath
+from airflow.sdk import BaseHook, ObjectStoragePath
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from copernicus.hooks import days_window
+from copernicus.params import PARAMS
 from dataspace.errors import ConfigurationError, QueryError
 from dataspace.layout import RunLayout
 from dataspace.store import Store
@@ -21,27 +24,54 @@ _BACKFILL: Final = "backfill"
 _INTERVAL_RUNS: Final = ("scheduled", _BACKFILL)
 
 
-def run_layout(context: Mapping[str, Any]) -> RunLayout:
-    """Return the run's own places in the store."""
+def run_layout(context: Mapping[str, Any], stamp: str = "") -> RunLayout:
+    """Return the run's own places in the store, for the search of that stamp."""
     dag_run = context["dag_run"]
-    return RunLayout(dag_run.dag_id, dag_run.run_id)
+    return RunLayout(dag_run.dag_id, dag_run.run_id, stamp)
+
+
+def search_id(context: Mapping[str, Any]) -> str:
+    """Return what tells this search task from others of its run."""
+    ti = context["ti"]
+    return ti.task_id if ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
 
 
 def open_store(output_uri: str) -> Store:
     """Return the store at any fsspec URI; ``s3://conn_id@bucket/path`` names its connection.
 
     Raises:
-        ConfigurationError: The URI is malformed or its kind of storage is not installed.
+        ConfigurationError: The URI is malformed or relative, its connection does not exist, or its
+            kind of storage is not installed.
     """
+    how = "write for example file:///data/sentinel2 or s3://connection_id@bucket/sentinel2."
     try:
         path = ObjectStoragePath(output_uri)
-        return Store(path.fs, path.path)
-    except (ValueError, ImportError) as error:
-        message = (
-            f"output_uri {output_uri!r} cannot be used ({error}); write for example "
-            "file:///data/sentinel2 or s3://connection_id@bucket/sentinel2."
-        )
+        if path.conn_id:
+            BaseHook.get_connection(path.conn_id)
+        store = Store(path.fs, path.path)
+    except (ValueError, ImportError, AirflowNotFoundException) as error:
+        message = f"output_uri {output_uri!r} cannot be used ({error}); {how}"
         raise ConfigurationError(message) from error
+    if path.protocol in ("", "file", "local") and not Path(path.path).is_absolute():
+        message = f"output_uri {output_uri!r} is no absolute path; {how}"
+        raise ConfigurationError(message)
+    return store
+
+
+def refuse_unknown(context: Mapping[str, Any]) -> None:
+    """Refuse a configuration of the run that names no param of its DAG, such as a misspelt one.
+
+    A DAG with params of its own kind may take what it likes.
+
+    Raises:
+        QueryError: Names the unknown keys and the known ones.
+    """
+    known = set(context["dag"].params) if "dag" in context else set()
+    unknown = set(context["dag_run"].conf or {}) - known
+    if unknown and set(PARAMS) <= known:
+        names = ", ".join(sorted(unknown))
+        message = f"the run's configuration has no param {names}; there are {', '.join(PARAMS)}."
+        raise QueryError(message)
 
 
 def refuse_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:
@@ -64,31 +94,19 @@ def sensing_window(
     """Return the run's UTC sensing days: those asked for, else the run's own.
 
     1. `first_day` and `last_day`, both included; one alone means that one day.
-    2. The data interval of a scheduled or backfill run, or one chosen by hand in the form.
-    3. The UTC day before the logical date, or before the run was asked for where it has none.
+    2. The data interval of a scheduled or backfill run.
+    3. The UTC day before the logical date, or before the run was asked for where it has none. Not
+       the data interval: the command line derives that of a run by hand from the present.
 
     Raises:
-        QueryError: The days are malformed or reversed, or the interval is not of whole days.
+        QueryError: The days are malformed or reversed.
     """
     asked = days_window(first_day, last_day)
     if asked is not None:
         return asked
     dag_run = context["dag_run"]
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
-    own = _day_before(dag_run.logical_date or dag_run.run_after)
-    if start is None or end is None:
-        return own
-    interval = Window(start, end)
-    if dag_run.run_type in _INTERVAL_RUNS:
-        return interval
-    if interval in (own, _day_before(dag_run.run_after)):  # inferred; by the CLI from the present
-        return own
-    if any(edge.time() != time.min for edge in (interval.start, interval.end)):
-        message = f"the data interval {interval} is not of whole UTC days; choose midnights."
-        raise QueryError(message)
-    return interval
-
-
-def _day_before(instant: datetime) -> Window:
-    day = (instant.astimezone(UTC) - _ONE_DAY).date()
+    if dag_run.run_type in _INTERVAL_RUNS and start is not None and end is not None and start < end:
+        return Window(start, end)
+    day = ((dag_run.logical_date or dag_run.run_after).astimezone(UTC) - _ONE_DAY).date()
     return Window.of_days(day, day)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.utils.types import DagRunType
 
 DAILY: Final = "0 0 * * *"
-_MIDNIGHT: Final = re.compile(r"0+\s+0+\s")
+_MIDNIGHT: Final = re.compile(r"0+\s+0+(\s+\S+){3}")
 
 
 class SensingDayTimetable(CronDataIntervalTimetable):
@@ -72,11 +72,15 @@ class SensingDayTimetable(CronDataIntervalTimetable):
                 midnight, or the delay is negative.
         """
         super().validate()
-        if not _MIDNIGHT.match(super().summary):
+        if not _MIDNIGHT.fullmatch(super().summary):
             raise AirflowTimetableInvalid(
                 f"schedule {super().summary!r} has bounds other than midnight UTC, but a run "
                 "covers whole UTC sensing days. To start later in the day raise publication_delay."
             )
+        try:
+            self._get_next(pendulum.datetime(2024, 1, 1))
+        except ValueError as error:  # a day that never comes
+            raise AirflowTimetableInvalid(f"schedule {super().summary!r}: {error}") from error
         if self.publication_delay < timedelta(0):
             raise AirflowTimetableInvalid(
                 f"publication_delay is {self.publication_delay}: a run cannot start before its "

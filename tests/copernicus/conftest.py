@@ -65,11 +65,12 @@ def make_context(day="2024-08-01", run_id="scheduled__2024-08-01", run_type="sch
         "logical_date": start + timedelta(hours=36 if run_type == "manual" else 0),
         "data_interval_start": start,
         "data_interval_end": start + timedelta(days=1),
+        "conf": {},
         "run_after": start + timedelta(days=2),
     }
     return {
         "dag_run": SimpleNamespace(**{**facts, **changes}),
-        "ti": SimpleNamespace(try_number=1),
+        "ti": SimpleNamespace(try_number=1, task_id="search", map_index=-1),
         "outlet_events": {None: Events()},
     }
 
@@ -123,7 +124,7 @@ def ingest(connected, tmp_path):
 
 def _published(context, output, batches, errors, folder):
     events = Events()
-    publish = CopernicusPublishOperator(task_id="publish", **output)
+    publish = CopernicusPublishOperator(task_id="publish", search_id="search", **output)
     publish.outlets = ["day"]
     published = None
     try:

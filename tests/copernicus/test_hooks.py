@@ -1,4 +1,5 @@
 import json
+from datetime import date
 
 import geopandas
 import pytest
@@ -14,7 +15,7 @@ def test_the_test_button_says_that_all_is_well(connected):
     passed, words = CopernicusHook().test_connection()
     assert passed
     assert words.startswith("Logged in. The catalogue lists 0 Sentinel-2 products of ")
-    assert len(connected.requests) == 2
+    assert connected.grants == {"password": 1}
 
 
 def test_the_test_button_explains_a_refused_password(emulator, connect):
@@ -37,9 +38,10 @@ def test_the_test_button_explains_an_outage(connected):
     [
         ({"login": None}, "no login"),
         ({"password": None}, "no password"),
-        ({"extra": {"catalogue_url": "nonsense"}}, "catalogue_url 'nonsense'"),
+        ({"extra": {"catalogue_url": "nonsense"}}, "catalogue_url is no http or https address"),
         ({"extra": {"request_spacing_s": "soon"}}, "request_spacing_s 'soon'"),
         ({"extra": {"request_spacing_s": -1}}, "request_spacing_s -1"),
+        ({"extra": {"identity_urll": "http://127.0.0.1:1"}}, "did you mean 'identity_url'"),
     ],
 )
 def test_an_incomplete_connection_says_what_it_lacks(emulator, connect, changes, words):
@@ -49,6 +51,11 @@ def test_an_incomplete_connection_says_what_it_lacks(emulator, connect, changes,
     passed, said = CopernicusHook().test_connection()
     assert not passed
     assert words in said
+
+
+def test_a_connection_that_does_not_exist_is_named():
+    with pytest.raises(ConfigurationError, match="'nowhere' does not exist; add it under Admin"):
+        CopernicusHook("nowhere").get_conn()
 
 
 def test_another_connection_can_be_named(emulator, connect):
@@ -84,6 +91,11 @@ def test_search_frame_gives_footprints(connected):
     west, south, east, north = footprint.bounds
     assert west < 34.5 < east
     assert south < 40.63 < north
+
+
+def test_search_frame_takes_one_tile_and_a_date(connected):
+    connected.add(make_product(tile="36TXL", sensed=SENSED, content=False))
+    assert len(CopernicusHook().search_frame(tiles="36TXL", first_day=date(2024, 8, 1))) == 1
 
 
 def test_search_frame_wants_days(connected):

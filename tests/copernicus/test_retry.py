@@ -40,7 +40,6 @@ def test_every_other_error_is_left_to_the_task(cls):
 @pytest.mark.parametrize(
     ("asked_s", "wait"),
     [
-        (0.0, timedelta(0)),
         (7.5, timedelta(seconds=7.5)),
         (3600.0, LONGEST_WAIT),
         (86400.0, LONGEST_WAIT),

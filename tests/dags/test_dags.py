@@ -106,6 +106,12 @@ def test_a_file_gives_a_dag_with_its_defaults(ingest_file):
         ("schedule: 0 5 * * *", "schedule"),
         ("schedule: never", "schedule"),
         ("product_type: S2MSI3A", "product_type"),
+        ("start_day: 2024-02-30", "is not YAML"),
+        ("first_day: nonsense", "first_day"),
+        ("publication_delay: 99999999999 days", "publication_delay"),
+        ("publication_delay: |\n  24 hours\n", "publication_delay"),
+        ("schedule: 0 0 * * * *", "schedule"),
+        ("schedule: 0 0 31 2 *", "schedule"),
     ],
 )
 def test_a_broken_file_says_what_and_where(ingest_file, text, words):
@@ -117,7 +123,10 @@ def test_a_broken_file_says_what_and_where(ingest_file, text, words):
 def test_one_broken_file_leaves_the_others(ingest_file, tmp_path):
     ingest_file("area: lake")
     ingest_file("bands: [", "broken")
+    ingest_file("area: lake", "no id")
+    ingest_file("area: &a {x: *a}", "loop")
     dags = build_dags(tmp_path)
+    assert dags["no_id"].task_ids == dags["loop"].task_ids == ["broken_ingest_file"]
     assert set(dags["lakes"].task_ids) > {"search", "publish"}
     assert dags["broken"].task_ids == ["broken_ingest_file"]
     assert "broken.yaml is not YAML" in dags["broken"].description

@@ -120,7 +120,7 @@ def test_a_manifest_that_arrived_damaged_is_fetched_again(emulator, run_once, of
 
 def test_nothing_staged_is_nothing_delivered(product, tmp_path):
     store = Store(LocalFileSystem(), str(tmp_path))
-    with pytest.raises(NotStagedError, match="its download has not succeeded"):
+    with pytest.raises(NotStagedError, match="nothing to deliver"):
         deliver(Shelf(store, RunLayout("dag", "run"), product, Wanted(BANDS)))
 
 

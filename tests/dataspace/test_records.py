@@ -14,6 +14,7 @@ SEARCH = {
     "run_id": "r",
     "days": ["2024-08-01", "2024-08-02"],
     "offline": [],
+    "chosen": False,
     "requests": 1,
 }
 
@@ -30,7 +31,7 @@ def make(count):
 
 @pytest.fixture
 def records(tmp_path):
-    return RunRecords(Store(LocalFileSystem(), str(tmp_path)), RunLayout("d", "r/../x:y"))
+    return RunRecords(Store(LocalFileSystem(), str(tmp_path)), RunLayout("d", "r/../x:y"), "search")
 
 
 @pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 1024, 5003])
@@ -49,7 +50,8 @@ def test_a_new_search_forgets_the_old_one(records):
     (key,) = records.begin(SEARCH, make(1))
     records.add_attempt(key, 1, Attempt(1, 2, 3.0, {}))
     records.add_delivered(key, {"x": Delivered(1, 2, "f")})
-    records.begin(SEARCH, [])
+    records.clear()
+    assert records.search() is None
     assert records.attempts() == []
     assert records.delivered() == {}
     assert records.all_products() == []

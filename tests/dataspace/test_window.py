@@ -12,28 +12,21 @@ instants = st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1), timezones=st
 days = st.dates(date(2015, 1, 1), date(2035, 1, 1))
 
 
-@st.composite
-def windows(draw):
-    start = draw(instants)
-    return Window(
-        start, start + draw(st.timedeltas(timedelta(milliseconds=3), timedelta(days=400)))
-    )
+@given(days, st.lists(st.integers(1, 40), min_size=1, max_size=12), instants)
+def test_adjacent_ranges_of_days_leave_no_gap_and_no_overlap(first, lengths, instant):
+    windows, day = [], first
+    for length in lengths:
+        windows.append(Window.of_days(day, day + timedelta(days=length - 1)))
+        day += timedelta(days=length)
+    whole = Window.of_days(first, day - timedelta(days=1))
+    assert all(a.end == b.start for a, b in itertools.pairwise(windows))
+    assert sum(instant in window for window in windows) == (instant in whole)
+    assert [d for window in windows for d in window.days] == list(whole.days)
 
 
-@given(windows(), instants)
-def test_halves_leave_no_gap_and_no_overlap(window, instant):
-    pieces = [part for half in window.halves() for part in _split(half)]
-    assert pieces[0].start == window.start
-    assert pieces[-1].end == window.end
-    assert all(a.end == b.start for a, b in itertools.pairwise(pieces))
-    assert sum(instant in piece for piece in pieces) == (instant in window)
-
-
-def _split(window):
-    try:
-        return window.halves()
-    except QueryError:
-        return (window,)
+def test_only_whole_days_count_as_days():
+    window = Window(datetime(2024, 8, 1, 5, tzinfo=UTC), datetime(2024, 8, 3, 5, tzinfo=UTC))
+    assert window.days == (date(2024, 8, 2),)
 
 
 @given(instants)

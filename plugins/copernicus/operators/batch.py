@@ -16,6 +16,7 @@ from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
 from dataspace.delivery import deliver, stage
+from dataspace.errors import ConfigurationError
 from dataspace.layout import bands_dir
 from dataspace.records import Attempt, Delivered, RunRecords
 from dataspace.shelf import Shelf, Wanted
@@ -81,9 +82,10 @@ class CopernicusDownloadOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Fetch the batch and record what was moved."""
-        run, wanted = run_layout(context), _wanted(self)
+        _check(self.batch)
+        run, wanted = run_layout(context, self.batch["stamp"]), _wanted(self)
         store = open_store(self.output_uri or default_output_uri())
-        records = RunRecords(store, run)
+        records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
         errors: dict[str, str] = {}
         began = time.monotonic()
@@ -142,9 +144,10 @@ class CopernicusExtractOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Deliver the batch and record what stands."""
-        run, wanted = run_layout(context), _wanted(self)
+        _check(self.batch)
+        run, wanted = run_layout(context, self.batch["stamp"]), _wanted(self)
         store = open_store(self.output_uri or default_output_uri())
-        records = RunRecords(store, run)
+        records = RunRecords(store, run, self.batch["search"])
         delivered: dict[str, Delivered] = {}
 
         def put(product: Product) -> None:
@@ -158,6 +161,12 @@ class CopernicusExtractOperator(BaseOperator):
             each_product(records.products(self.batch["batch"]), put, {})
         finally:
             records.add_delivered(self.batch["batch"], delivered)
+
+
+def _check(batch: Any) -> None:
+    if not isinstance(batch, dict) or not {"search", "batch", "stamp"} <= set(batch):
+        message = "batch is no reference of a search; map over them: expand(batch=search.output)."
+        raise ConfigurationError(message)
 
 
 def _wanted(operator: CopernicusDownloadOperator | CopernicusExtractOperator) -> Wanted:

@@ -27,12 +27,13 @@ class CopernicusPublishOperator(BaseOperator):
     and the returned ``missing`` names the rest.
     """
 
-    template_fields: Sequence[str] = ("output_uri",)
+    template_fields: Sequence[str] = ("search_id", "output_uri")
     ui_color = "#e6dcf2"
 
     def __init__(
         self,
         *,
+        search_id: str,
         output_uri: str | None = None,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
@@ -40,18 +41,20 @@ class CopernicusPublishOperator(BaseOperator):
         """Describe the publication.
 
         Args:
+            search_id: Task id of the search whose products are summed up.
             output_uri: As for the search.
             retry_policy: Judges failures by the class of the error.
             **kwargs: Passed to BaseOperator; `outlets` are the assets to announce.
         """
         super().__init__(retry_policy=retry_policy, **kwargs)
+        self.search_id = search_id
         self.output_uri = output_uri
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Summarise, announce, and return the summary's address and what is missing."""
         store = open_store(self.output_uri or default_output_uri())
         run = run_layout(context)
-        records = RunRecords(store, run)
+        records = RunRecords(store, run, self.search_id)
         search = records.search()
         if search is None:
             message = "the search has left no result; look at its log."

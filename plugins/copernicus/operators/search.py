@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
@@ -11,9 +12,16 @@ from copernicus.hooks import CopernicusHook, build_query
 from copernicus.params import lines
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
-from copernicus.runs import open_store, refuse_in_backfill, run_layout, sensing_window
+from copernicus.runs import (
+    open_store,
+    refuse_in_backfill,
+    refuse_unknown,
+    run_layout,
+    search_id,
+    sensing_window,
+)
 from dataspace.bands import check_bands
-from dataspace.errors import ProductUnavailableError
+from dataspace.errors import ConfigurationError
 from dataspace.records import RunRecords
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
     from dataspace.product import Product
+    from dataspace.query import Query
 
 QUERY_FIELDS: Final = (
     "area",
@@ -38,8 +47,9 @@ QUERY_FIELDS: Final = (
 class CopernicusSearchOperator(BaseOperator):
     """Finds the products of the run's days and hands them on in batches.
 
-    Returns one reference per batch, to be mapped over: ``batch`` (its key), ``label`` (its name
-    in the UI) and ``seen`` (where the browser link leads). The products themselves are recorded
+    Returns one reference per batch, to be mapped over: ``search`` and ``batch`` (where its record
+    lies), ``stamp`` (of this search), ``label`` (its name in the UI) and ``seen`` (where the
+    browser link leads). The products themselves are recorded
     in the output store. A batch is one product while products are few.
 
     Every argument is a template field. Products the catalogue lists as offline are named in the
@@ -95,42 +105,61 @@ class CopernicusSearchOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record what was found, and return the references."""
+        run, search = run_layout(context), search_id(context)
+        records = RunRecords(open_store(self.output_uri or default_output_uri()), run, search)
+        refuse_unknown(context)
+        try:
+            records.clear()
+        except OSError as error:
+            message = f"output_uri: {records.address} cannot be written ({error}); choose another."
+            raise ConfigurationError(message) from error
+        query = self._query(context)
+        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
+            found = client.catalogue.search(query)
+            if found:
+                client.try_account()
+            requests = client.traffic.requests
+        products = [product for product in found if product.online]
+        offline = [product.stem for product in found if not product.online]
+        self._tell(query, products, offline, requests)
+        chosen = bool(query.product_ids)
+        days = {product.sensed.date() for product in products} if chosen else query.sensed.days
+        facts = {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "days": [day.isoformat() for day in sorted(days)],
+            "chosen": chosen,
+            "offline": offline,
+            "requests": requests,
+        }
+        stamp = uuid.uuid4().hex[:12]
+        return [
+            {"search": search, "batch": key, "stamp": stamp, **describe(batch)}
+            for key, batch in records.begin(facts, products).items()
+        ]
+
+    def _query(self, context: Context) -> Query:
         product_ids = lines(self.product_ids)
         refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
         if not product_ids:
             check_bands(lines(self.bands), self.product_type)
-        window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
-        query = build_query(
-            window=window,
+        return build_query(
+            window=None if product_ids else sensing_window(self.first_day, self.last_day, context),
             area=self.area,
             tiles=lines(self.tiles),
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
             product_ids=product_ids,
         )
-        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
-            found = client.catalogue.search(query)
-            requests = client.traffic.requests
-        products = [product for product in found if product.online]
-        offline = [product.stem for product in found if not product.online]
-        if product_ids and offline:
-            message = f"asked for, but offline and not to be had: {', '.join(offline)}."
-            raise ProductUnavailableError(message)
-        days = window.days if window else sorted({product.sensed.date() for product in products})
-        self._tell(products, offline, requests)
-        run = run_layout(context)
-        records = RunRecords(open_store(self.output_uri or default_output_uri()), run)
-        facts = {
-            "dag_id": run.dag_id,
-            "run_id": run.run_id,
-            "days": [day.isoformat() for day in days],
-            "offline": offline,
-            "requests": requests,
-        }
-        keys = records.begin(facts, products)
-        return [describe(key, records.products(key)) for key in keys]
 
-    def _tell(self, products: list[Product], offline: list[str], requests: int) -> None:
+    def _tell(
+        self, query: Query, products: list[Product], offline: list[str], requests: int
+    ) -> None:
+        where = ", ".join(query.product_ids or query.tiles) or (query.area and query.area.name)
+        self.log.info(
+            "Asked for %s, sensed %s, %s, at most %s percent cloud.",
+            *(query.product_type, query.sensed, where, query.max_cloud_cover),
+        )
         self.log.info("%d products found by %d requests.", len(products), requests)
         if not products:
             self.log.info("Nothing to do: the catalogue lists no matching product that is online.")

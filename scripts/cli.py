@@ -1,0 +1,19 @@
+"""`make airflow ARGS='dags list'`: an `airflow` command in the Airflow of `make run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from run import HOME
+from stack import Stack
+
+
+def main() -> None:
+    """Become the command."""
+    environment = Stack(HOME).environment()
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *sys.argv[1:]], environment)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()
