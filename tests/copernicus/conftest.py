@@ -17,7 +17,9 @@ from copernicus.operators import (
 )
 from dataspace import retries
 from dataspace.errors import DataSpaceError
+from dataspace_emulator import make_product
 
+SENSED = "2024-08-01T08:36:01.024Z"
 QUERY = ("area", "tiles", "product_type", "max_cloud_cover", "first_day", "last_day", "product_ids")
 WANTED = ("transfer", "keep_archive", "overwrite")
 
@@ -140,3 +142,23 @@ def _published(context, output, batches, errors, folder):
         partitions=events.partitions,
         summary=json.loads(summary.read_text()),
     )
+
+
+def lake_product(**changes):
+    facts = {
+        "tile": "36TXL",
+        "sensed": SENSED,
+        "level": "L2A",
+        "platform": "A",
+        "baseline": "05.11",
+    }
+    return make_product(**{**facts, "cloud_cover": 12.5, "scale": 0.01, **changes})
+
+
+def scl_of(product):
+    (path,) = (path for path in product.files if path.endswith("_SCL_20m.jp2"))
+    return path
+
+
+def transfers(emulator):
+    return [request for request in emulator.requests if request.service == "download"]
