@@ -105,7 +105,7 @@ def _run_day(airflow: Stack) -> str:
         "reprocess_behavior": "none",
         "dag_run_conf": {},
     }
-    airflow.api("POST", "backfills", backfill)
+    airflow.create("backfills", backfill)
     runs = airflow.api("GET", f"dags/{DAG_ID}/dagRuns?run_type=backfill")["dag_runs"]
     run_id: str = runs[0]["dag_run_id"]
     print(f"The scheduler runs {DAG_ID} for {DAY}", flush=True)

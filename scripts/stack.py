@@ -31,6 +31,7 @@ START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0
 REQUEST_TIMEOUT_S: Final = 30.0
 TAIL_LINES: Final = 30
+_BUSY: Final = requests.codes.server_error  # among others, SQLite locked by another component
 
 
 class StackError(RuntimeError):
@@ -143,6 +144,25 @@ class Stack:
             raise ApiError(answer.status_code, reason)
         return answer.json() if answer.content else None
 
+    def create(self, path: str, body: object, timeout_s: float = 60.0) -> None:
+        """Create something by REST, again while the database is busy; done where it is there.
+
+        Raises:
+            ApiError: The request itself was refused.
+            StackError: The database stayed busy.
+        """
+
+        def created() -> bool:
+            try:
+                self.api("POST", path, body)
+            except ApiError as error:
+                if error.status < _BUSY and error.status != requests.codes.conflict:
+                    raise
+                return error.status < _BUSY
+            return True
+
+        self._wait(created, timeout_s, lambda: f"{path} could not be created.")
+
     def unpause(self, dag_id: str, timeout_s: float = 90.0) -> None:
         """Switch a DAG on, once the DAG processor has read its file.
 
@@ -154,9 +174,9 @@ class Stack:
             try:
                 self.api("PATCH", f"dags/{dag_id}", {"is_paused": False})
             except ApiError as error:
-                if error.status != requests.codes.not_found:
-                    raise
-                return False
+                if error.status == requests.codes.not_found or error.status >= _BUSY:
+                    return False
+                raise
             return True
 
         self._wait(known, timeout_s, lambda: f"DAG {dag_id} did not appear. {self._imports()}")
@@ -238,7 +258,8 @@ class Stack:
             )
         self._wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
         self._log_in()
-        self._wait(self._has_pool, START_TIMEOUT_S, lambda: f"the pool {POOL} could not be made.")
+        pool = {"name": POOL, "slots": POOL_SLOTS, "description": "Connections of the account"}
+        self.create("pools", pool)  # one that is there keeps the size its user gave it
 
     def _healthy(self) -> bool:
         try:
@@ -252,20 +273,6 @@ class Stack:
         answer = requests.post(f"{self.url}/auth/token", json=login, timeout=REQUEST_TIMEOUT_S)
         answer.raise_for_status()
         self._token = answer.json()["access_token"]
-
-    def _has_pool(self) -> bool:
-        """Make the pool where it is missing; False where the database is too busy just now."""
-        pool = {"name": POOL, "slots": POOL_SLOTS, "description": "Connections of the account"}
-        try:
-            self.api("POST", "pools", pool)
-        except ApiError as error:
-            if error.status >= requests.codes.server_error:
-                return False
-            if error.status != requests.codes.conflict:  # it is there, with the user's own size
-                raise
-        except requests.RequestException:
-            return False
-        return True
 
     def _wait(self, done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
         """Poll until done; complain with the logs when Airflow ended or time is up."""
