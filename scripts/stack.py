@@ -31,7 +31,7 @@ START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0
 REQUEST_TIMEOUT_S: Final = 30.0
 TAIL_LINES: Final = 30
-_BUSY: Final = requests.codes.server_error  # among others, SQLite locked by another component
+_BUSY: Final[int] = 500  # among others, SQLite locked by another component
 
 
 class StackError(RuntimeError):
