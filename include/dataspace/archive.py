@@ -16,7 +16,7 @@ from dataspace.manifest import MAX_MANIFEST_BYTES, SafeFile, parse_manifest
 from dataspace.zip_members import ZipMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 _MANIFEST: Final = SafeFile("manifest.safe", None, None)
 
@@ -72,12 +72,12 @@ class SafeArchive:
         except CorruptDownloadError as error:
             raise self._corrupt(self._failure(file) or str(error)) from error
 
-    def failures(self, files: Iterable[SafeFile] | None = None) -> tuple[str, ...]:
+    def failures(self) -> tuple[str, ...]:
         """Return one line per file that is missing, unreadable, or not what the manifest says.
 
-        Reads the files asked for, all of the manifest where none are named, and writes nothing.
+        Reads every file of the manifest and writes nothing.
         """
-        lines = (self._failure(file) for file in (self.files if files is None else files))
+        lines = (self._failure(file) for file in self.files)
         return tuple(line for line in lines if line)
 
     def _manifest(self) -> tuple[SafeFile, ...]:
