@@ -84,7 +84,7 @@ def _end(_signum: int, _frame: object) -> None:
 def _emulator(password: str) -> Emulator:
     """Return the emulated service with the day's products, as its own command line makes it."""
     options = ["--day", DAY, "--products", str(PRODUCTS), "--user", ACCOUNT, "--scale", "0.1"]
-    for part in ("identity", "catalogue", "download"):
+    for part in ("identity", "catalogue", "download", "stac", "s3"):
         options += [f"--{part}-port", "0"]
     return emulator(parser().parse_args(options), password)
 

@@ -72,6 +72,15 @@ class SafeArchive:
         except CorruptDownloadError as error:
             raise self._corrupt(self._failure(file) or str(error)) from error
 
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of one member, unverified.
+
+        Raises:
+            CorruptDownloadError: It is missing or unreadable.
+            UnsafeContentError: It inflates beyond reason.
+        """
+        return self._members.chunks(path)
+
     def failures(self) -> tuple[str, ...]:
         """Return one line per file that is missing, unreadable, or not what the manifest says.
 

@@ -19,6 +19,7 @@ from dataspace.errors import (
     QueryError,
     ServiceUnavailableError,
 )
+from dataspace.http_answer import StoppedError
 from dataspace.http_errors import TokenRefusedError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _CLIENT_ID: Final = "cdse-public"
 
+_LOGOUT_S: Final = 10.0
 _USED_SHARE: Final = 0.8
 """A token is renewed once this share of its lifetime has passed, so that none expires in use."""
 
@@ -113,6 +115,7 @@ class TokenSource:
         self._on_new_token = on_new_token
         self._clock = clock
         self._token: Token | None = None
+        self._refused: CredentialsError | None = None
         self._lock = threading.Lock()
 
     def token(self) -> str:
@@ -147,8 +150,10 @@ class TokenSource:
             return
         form = {"client_id": self._account.client_id, "refresh_token": token.refresh}
         try:
-            self._http.post_form(self._logout_url, form, what="identity service").close()
-        except DataSpaceError as error:
+            self._http.post_form(
+                self._logout_url, form, what="identity service", answer_s=_LOGOUT_S
+            ).close()
+        except (DataSpaceError, StoppedError) as error:
             logger.debug("The session could not be ended: %s", error)
 
     def _new_token(self) -> Token:
@@ -170,16 +175,19 @@ class TokenSource:
             return None
 
     def _logged_in(self) -> Token:
+        if self._refused is not None:  # once more could lock the account
+            raise self._refused
         try:
             return self._grant(self._password_form)
         except TokenRefusedError as error:
-            raise CredentialsError(f"{self._refusal()} The service said: {error}") from error
+            message = f"{self._refusal()} The service said: {error}"
         except QueryError as error:
             message = (
                 f"Login of {self._account.username} was refused: {error} Log in once at "
                 "https://dataspace.copernicus.eu and complete what it asks for."
             )
-            raise CredentialsError(message) from error
+        self._refused = CredentialsError(message)
+        raise self._refused
 
     def _password_form(self) -> dict[str, str]:
         form = {

@@ -46,7 +46,7 @@ _L1C: Final = (
     *("B08", "B8A", "B09", "B10", "B11", "B12", "TCI"),
 )
 _OLD_MASKS: Final = {"CLDPRB": "CLD", "SNWPRB": "SNW"}
-"""Names of the probability masks of L2A before baseline 02.07."""
+"""Names of the probability masks of L2A before baseline 02.07, and in STAC."""
 _ITEM_NAME: Final = "item.json"
 """Stands beside the delivered files, so none of them may have it."""
 _SHOWN: Final = 12
@@ -105,6 +105,24 @@ def select_files(
         )
         raise BandError(message)
     return chosen
+
+
+def stac_assets(bands: Sequence[str], product_type: str) -> tuple[str, ...]:
+    """Return the asset names under which the service's STAC lists exactly these bands.
+
+    Empty where an entry is a glob: STAC lists half of a product's files, so it cannot tell what
+    all a pattern matches.
+
+    Raises:
+        BandError: As of `check_bands`.
+        ConfigurationError: The product type is unknown.
+    """
+    check_bands(bands, product_type)
+    if any(_is_glob(entry) for entry in bands):
+        return ()
+    if product_type == "S2MSI1C":
+        return tuple(bands)
+    return tuple(_stac_asset(entry) for entry in bands)
 
 
 def delivered_names(paths: Iterable[str], taken: Mapping[str, str]) -> dict[str, str]:
@@ -184,6 +202,11 @@ def _all_names(product_type: str) -> tuple[str, ...]:
 
 def _resolutions(band: str, separator: str) -> str:
     return separator.join(f"{metres}m" for metres in sorted(_L2A[band]))
+
+
+def _stac_asset(entry: str) -> str:
+    band, _, resolution = entry.partition("_")
+    return f"{_OLD_MASKS.get(band, band)}_{resolution or f'{_L2A[band][0]}m'}"
 
 
 def _is_glob(entry: str) -> bool:

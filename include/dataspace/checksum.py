@@ -13,6 +13,11 @@ _ALGORITHMS: Final = {"MD5": "md5", "SHA3-256": "sha3_256", "SHA-256": "sha256"}
 _MULTIHASH: Final = {"MD5": "d50110", "SHA3-256": "1620", "SHA-256": "1220"}
 """Prefix of code and length, https://github.com/multiformats/multicodec."""
 
+_MULTIHASH_PREFIXES: Final = {
+    **{prefix: algorithm for algorithm, prefix in _MULTIHASH.items()},
+    "d50120": "SHA3-256",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
@@ -34,6 +39,18 @@ class Checksum:
         if name not in _ALGORITHMS or not _is_digest(digest, name):
             return None
         return cls(name, digest)
+
+    @classmethod
+    def from_multihash(cls, value: object) -> Self | None:
+        """Return the checksum of STAC's ``file:checksum``, None where it holds no usable one.
+
+        The service labels 32-byte digests of SHA3-256 as MD5 (``d50120``): the length decides.
+        """
+        text = value.strip().lower() if isinstance(value, str) else ""
+        for prefix, algorithm in _MULTIHASH_PREFIXES.items():
+            if text.startswith(prefix):
+                return cls.parse(algorithm, text.removeprefix(prefix))
+        return None
 
     def hasher(self) -> _Hash:
         """Return a fresh hash object of this algorithm."""

@@ -2,27 +2,71 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Self
 
 from dataspace.auth import Account, TokenSource
 from dataspace.catalogue import Catalogue
 from dataspace.downloads import Downloads
+from dataspace.errors import ConfigurationError
+from dataspace.host_state import HostState
 from dataspace.http import Http
-from dataspace.retries import Retries
+from dataspace.pace import Pace
+from dataspace.retries import BRIEF, PACED, Retries
+from dataspace.stac import Stac
+from dataspace.transports import S3, Https, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
     from dataspace.endpoints import Endpoints
-    from dataspace.http import Traffic
+    from dataspace.s3 import S3Keys
+    from dataspace.traffic import Traffic
+
+TRANSPORTS: Final = ("auto", "https", "s3")
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a client behaves towards the service.
+
+    Attributes:
+        connections: Transfers at once, over all transports.
+        spacing_s: Least time in seconds between the starts of two requests.
+        transport: ``auto`` takes single files from the object store where there are keys, and from
+            the download service where that fails; ``https`` and ``s3`` allow one of them only.
+            Zips come from the download service in any case.
+        s3_keys: None where the account has none.
+        state_dir: Folder in which the clients of one host tell each other how long the service
+            keeps slots; None for a client that keeps that to itself.
+    """
+
+    connections: int = 1
+    spacing_s: float = 0.0
+    transport: str = "auto"
+    s3_keys: S3Keys | None = None
+    state_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.connections < 1:
+            message = f"max_connections is {self.connections}; an account has 1 or more."
+            raise ConfigurationError(message)
+        if self.transport not in TRANSPORTS:
+            message = f"transport {self.transport!r} is unknown; write {', '.join(TRANSPORTS)}."
+            raise ConfigurationError(message)
+        if self.transport == "s3" and self.s3_keys is None:
+            message = "transport 's3' needs s3_access_key and s3_secret_key in the connection."
+            raise ConfigurationError(message)
 
 
 class DataSpaceClient:
     """One account's access to the service; use it with ``with``, or close it.
 
-    Nothing is sent before something is asked for; searching needs no account.
+    Nothing is sent before something is asked for; searching needs no account. Several threads may
+    use one client.
     """
 
     def __init__(
@@ -30,25 +74,24 @@ class DataSpaceClient:
         endpoints: Endpoints,
         account: Account,
         *,
-        spacing_s: float = 0.0,
+        manners: Manners | None = None,
         on_new_token: Callable[[str], None] = lambda _: None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Create the client.
 
         Args:
             endpoints: Where the service is.
             account: Who downloads.
-            spacing_s: Least time in seconds between two requests.
+            manners: How to behave; None for one transfer at a time.
             on_new_token: Called with every new secret, so that logs can be masked.
-            sleep: Waits that many seconds.
+            sleep: Waits that many seconds; None for a wait that `stop` ends.
         """
         self._endpoints = endpoints
         self._account = account
+        self._manners = manners or Manners()
         self._on_new_token = on_new_token
-        self._http = Http(endpoints, spacing_s=spacing_s, sleep=sleep)
-        self._retries = Retries(sleep)
-        self._tokens: TokenSource | None = None
+        self._http = Http(endpoints, spacing_s=self._manners.spacing_s, sleep=sleep)
 
     @property
     def traffic(self) -> Traffic:
@@ -56,28 +99,56 @@ class DataSpaceClient:
         return self._http.traffic
 
     @property
+    def connections(self) -> int:
+        """Transfers at once."""
+        return self._manners.connections
+
+    @cached_property
     def catalogue(self) -> Catalogue:
         """The search."""
-        return Catalogue(self._http, self._endpoints.require("catalogue_url"), self._retries)
+        url = self._endpoints.require("catalogue_url")
+        return Catalogue(self._http, url, Retries(self._http.wait))
 
-    @property
+    @cached_property
+    def stac(self) -> Stac | None:
+        """The list of many products' files; None where it is switched off."""
+        url = self._endpoints.stac_url
+        return Stac(self._http, url, Retries(self._http.wait, BRIEF)) if url else None
+
+    @cached_property
     def tokens(self) -> TokenSource:
         """The account's session, one for the life of this client."""
-        if self._tokens is None:
-            self._tokens = TokenSource(
-                self._http,
-                self._endpoints.require("identity_url"),
-                self._account,
-                retries=self._retries,
-                on_new_token=self._on_new_token,
-            )
-        return self._tokens
+        return TokenSource(
+            self._http,
+            self._endpoints.require("identity_url"),
+            self._account,
+            retries=Retries(self._http.wait),
+            on_new_token=self._on_new_token,
+        )
 
-    @property
+    @cached_property
     def downloads(self) -> Downloads:
         """The bytes."""
-        url = self._endpoints.require("download_url")
-        return Downloads(self._http, url, self.tokens, self._retries)
+        https = Https(self._http, self._endpoints.require("download_url"), self.tokens)
+        retries = Retries(self._http.wait, PACED)
+        return Downloads(self._transports(https), https, self._pace, retries)
+
+    @cached_property
+    def _pace(self) -> Pace:
+        manners, host = self._manners, None
+        if manners.state_dir:
+            key = f"{self._endpoints.identity_url} {self._account.username}"
+            host = HostState(manners.state_dir, key)
+        return Pace(manners.connections, host=host, on_wait=self._http.traffic.waited)
+
+    def _transports(self, https: Https) -> list[Transport]:
+        manners, url = self._manners, self._endpoints.s3_endpoint_url
+        if manners.transport == "https" or manners.s3_keys is None:
+            return [https]
+        if manners.transport == "s3":
+            store = S3(self._http, self._endpoints.require("s3_endpoint_url"), manners.s3_keys)
+            return [store]
+        return [S3(self._http, url, manners.s3_keys), https] if url else [https]
 
     def try_account(self) -> None:
         """Log in, so that a refused password is found before many tasks try it.
@@ -91,10 +162,17 @@ class DataSpaceClient:
         if not self._account.totp_secret:
             self.tokens.token()
 
+    def stop(self) -> None:
+        """Let what other threads are doing end soon, with `StoppedError`."""
+        self._http.stop()
+        self._pace.stop()
+
     def close(self) -> None:
         """End the session and close all connections."""
-        if self._tokens is not None:
-            self._tokens.end()
+        if "tokens" in self.__dict__:
+            self.tokens.end()
+        if "_pace" in self.__dict__:
+            self._pace.close()
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -1,46 +1,83 @@
-"""Knows how bytes are asked for: whole products and single files, with a valid token.
+"""Fetches files and zips of products, over whichever transport serves, until they are right.
 
-Source: https://documentation.dataspace.copernicus.eu/APIs/OData.html#product-download
+Does not know which files are wanted, nor where they belong.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from dataspace.errors import CorruptDownloadError, UnsafeContentError
-from dataspace.http_errors import TokenRefusedError
-from dataspace.manifest import parse_manifest
+from dataspace.errors import (
+    AccessDeniedError,
+    CorruptDownloadError,
+    DataSpaceError,
+    PermanentError,
+    ProductUnavailableError,
+    QueryError,
+    RateLimitedError,
+    RefusedRequestError,
+    ServiceUnavailableError,
+    UnsafeContentError,
+)
+from dataspace.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from dataspace.transfer import Expected, Saved, save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dataspace.auth import TokenSource
-    from dataspace.http import Answer, Http
+    from dataspace.http_answer import Answer
     from dataspace.manifest import SafeFile
+    from dataspace.pace import Pace
     from dataspace.product import Product
     from dataspace.retries import Retries
+    from dataspace.transports import Https, Transport
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MANIFEST = "manifest.safe"
+MANIFEST: Final = "manifest.safe"
+
+_MOST_PARTS: Final = 20
+"""Pieces one body may be continued in; a line worse than that is begun again by the retries."""
+_OF_THIS_FILE: Final = (ProductUnavailableError, CorruptDownloadError)
+"""Errors of one transport that say nothing about its other files."""
+_GIVING_WAY: Final = (
+    *_OF_THIS_FILE,
+    AccessDeniedError,
+    QueryError,
+    RefusedRequestError,
+    ServiceUnavailableError,
+)
+"""Errors of one transport that another may not have; both share the account's slots, so not 429."""
 
 
 class Downloads:
-    """Fetches whole products and single files of them.
+    """Fetches whole products and single files of them; may be used by several threads.
 
-    A body is verified before it gets its name; one that is wrong is fetched again a few times.
-    Nothing is asked for with HEAD or Range, which the service does not support.
+    A body is verified before it gets its name; one that is wrong is fetched again a few times. One
+    that breaks off is continued where it broke if the server proves that it is still the same.
+    Nothing is asked for with HEAD, which the service does not support.
     """
 
     def __init__(
-        self, http: Http, download_url: str, tokens: TokenSource, retries: Retries
+        self, transports: Sequence[Transport], https: Https, pace: Pace, retries: Retries
     ) -> None:
-        self._http = http
-        self._url = download_url
-        self._tokens = tokens
+        """Use these transports.
+
+        Args:
+            transports: For single files, the preferred one first; the next one takes over where one
+                fails.
+            https: For zips, which no other transport has.
+            pace: Says when the next transfer may begin.
+            retries: What to do about errors that may pass.
+        """
+        self._transports = list(transports)
+        self._https = https
+        self._pace = pace
         self._retries = retries
 
     def manifest(self, product: Product) -> bytes:
@@ -51,69 +88,162 @@ class Downloads:
         """
         what = f"{product.stem} {MANIFEST}"
 
-        def read(answer: Answer) -> bytes:
-            content = answer.content()
+        def read(chunks: Iterator[bytes]) -> bytes:
+            content = bytearray()
+            for chunk in chunks:
+                content += chunk
+                if len(content) > MAX_MANIFEST_BYTES:
+                    break  # which the parser refuses
             try:
-                parse_manifest(content)
+                parse_manifest(bytes(content))
             except (CorruptDownloadError, UnsafeContentError) as error:
                 raise type(error)(f"{what}: {error}") from error
-            return content
+            return bytes(content)
 
-        return self._fetch(self.file_url(product, MANIFEST), what, read)
+        return self._through(product, MANIFEST, what, read)
 
     def file(
-        self, product: Product, file: SafeFile, target: Path, progress: Callable[[int], None]
+        self,
+        product: Product,
+        file: SafeFile,
+        target: Path,
+        progress: Callable[[int], None],
+        second_opinion: Callable[[], SafeFile | None],
     ) -> Saved:
-        """Fetch one file of a product to the target, verified against the manifest.
+        """Fetch one file of a product to the target, verified; return what was verified.
+
+        Args:
+            product: Whose file.
+            file: What is expected of it.
+            target: Final path.
+            progress: Called with the bytes of each piece.
+            second_opinion: Asked what to expect where the file turns out otherwise; None where the
+                first opinion stands.
 
         Raises:
             CorruptDownloadError: It arrived wrong, several times.
             DataSpaceError: It cannot be had.
         """
         what = f"{product.stem} {file.path}"
-        if file.checksum is None:
-            message = f"{what}: the manifest gives no usable checksum, so it cannot be verified."
-            raise CorruptDownloadError(message)
-        expected = Expected(file.size_bytes, file.checksum, "the manifest", trust_digest=True)
-        return self._fetch(
-            self.file_url(product, file.path),
+        expected = Expected.of(file, what)
+
+        def other() -> Expected | None:
+            opinion = second_opinion()
+            return Expected.of(opinion, what) if opinion else None
+
+        return self._through(
+            product,
+            file.path,
             what,
-            lambda answer: save(answer.chunks(), target, expected, what=what, progress=progress),
+            lambda chunks: save(
+                chunks, target, expected, what=what, progress=progress, second_opinion=other
+            ),
         )
 
-    def archive(self, product: Product, target: Path, progress: Callable[[int], None]) -> Saved:
-        """Fetch the whole product as a zip, verified against the catalogue where it says enough.
+    def archive(self, product: Product, consume: Callable[[Iterator[bytes]], T]) -> T:
+        """Return what `consume` makes of the bytes of the product's zip, in one pass over them.
+
+        It is called again, with all bytes from the first on, where it raises an error that may
+        pass. It need not read to the end.
 
         Raises:
-            CorruptDownloadError: It arrived wrong, several times.
-            DataSpaceError: It cannot be had.
+            DataSpaceError: The zip cannot be had, or `consume` raised it.
         """
         what = f"{product.stem}.zip"
-        expected = Expected(product.size_bytes, product.checksum, "the catalogue")
-        return self._fetch(
-            self.archive_url(product),
-            what,
-            lambda answer: save(answer.chunks(), target, expected, what=what, progress=progress),
-        )
+
+        def attempt() -> T:
+            with contextlib.closing(self._body(self._https, product, None, what)) as chunks:
+                return consume(chunks)
+
+        return self._retries.call(attempt)
 
     def archive_url(self, product: Product) -> str:
         """Return the address of a product's zip; it needs a token and holds none."""
-        return f"{self._url}/Products({product.id})/$value"
+        return self._https.archive_url(product)
 
     def file_url(self, product: Product, path: str) -> str:
         """Return the address of one file of a product; it needs a token and holds none."""
-        parts = (f"{product.stem}.SAFE", *path.split("/"))
-        nodes = "".join(f"/Nodes({quote(part, safe='')})" for part in parts)
-        return f"{self._url}/Products({product.id}){nodes}/$value"
+        return self._https.file_url(product, path)
 
-    def _fetch(self, url: str, what: str, consume: Callable[[Answer], T]) -> T:
+    def _through(
+        self, product: Product, path: str, what: str, consume: Callable[[Iterator[bytes]], T]
+    ) -> T:
         def attempt() -> T:
-            token = self._tokens.token()
-            try:
-                answer = self._http.get(url, what=what, token=token)
-            except TokenRefusedError:
-                answer = self._http.get(url, what=what, token=self._tokens.renew(token))
-            with answer:
-                return consume(answer)
+            with contextlib.closing(self._body(transport, product, path, what)) as chunks:
+                return consume(chunks)
 
+        able = [one for one in self._transports if one.has(product)]
+        for transport in able[:-1]:
+            try:
+                return self._retries.call(attempt)
+            except _GIVING_WAY as error:
+                self._give_way(transport, error)
+        transport = able[-1]
         return self._retries.call(attempt)
+
+    def _give_way(self, transport: Transport, error: DataSpaceError) -> None:
+        if isinstance(error, _OF_THIS_FILE):
+            logger.warning("%s Trying another way than %s.", error, transport.name)
+        elif transport in self._transports:
+            logger.warning("%s is not used any more by this task: %s", transport.name, error)
+            with contextlib.suppress(ValueError):  # another thread was faster
+                self._transports.remove(transport)
+
+    def _body(
+        self, transport: Transport, product: Product, path: str | None, what: str
+    ) -> Generator[bytes]:
+        """Yield the bytes of a body, continued where it broke off if that is safe."""
+        done, size_bytes, validator = 0, None, None
+        for part in range(_MOST_PARTS):
+            asked: dict[str, str] = (
+                {"Range": f"bytes={done}-", "If-Range": validator} if validator else {}
+            )
+            with self._pace.slot() as slot:
+                begin = _beginning(transport, product, path, what, asked)
+                with slot.begin(begin if not done else _continuing(begin, what)) as answer:
+                    if not done:
+                        size_bytes, validator = answer.size_bytes, answer.validator
+                    elif not _continues(answer, done, size_bytes, validator):
+                        raise _not_continued(what)
+                    before = done
+                    try:
+                        for chunk in answer.chunks():
+                            done += len(chunk)
+                            yield chunk
+                    except ServiceUnavailableError as error:
+                        hopeless = done == before or size_bytes is None or validator is None
+                        if hopeless or part == _MOST_PARTS - 1:
+                            raise
+                        logger.info("%s Continuing at byte %d.", error, done)
+                    else:
+                        return
+
+
+def _beginning(
+    transport: Transport, product: Product, path: str | None, what: str, asked: Mapping[str, str]
+) -> Callable[[], Answer]:
+    return lambda: transport.open(product, path, what, asked)
+
+
+def _continuing(begin: Callable[[], Answer], what: str) -> Callable[[], Answer]:
+    """Let a refusal of a part be the end of this body only: all of it is asked for again."""
+
+    def open_part() -> Answer:
+        try:
+            return begin()
+        except (RateLimitedError, ServiceUnavailableError):
+            raise
+        except (PermanentError, ProductUnavailableError) as error:
+            raise _not_continued(what) from error
+
+    return open_part
+
+
+def _continues(answer: Answer, done: int, size_bytes: int | None, validator: str | None) -> bool:
+    wanted = f"bytes {done}-{(size_bytes or 0) - 1}/{size_bytes}"
+    return answer.is_partial and answer.content_range == wanted and answer.validator == validator
+
+
+def _not_continued(what: str) -> ServiceUnavailableError:
+    message = f"{what}: the connection broke, and the rest alone cannot be had; try again."
+    return ServiceUnavailableError(message)

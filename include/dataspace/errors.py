@@ -19,7 +19,8 @@
         ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete answer
         ├── RateLimitedError          429 after our own waiting
         ├── ProductUnavailableError   listed, but its bytes cannot be had now
-        └── CorruptDownloadError      size or checksum differ; the partial file is gone
+        ├── CorruptDownloadError      size or checksum differ; the partial file is gone
+        └── StorageFullError          too little room where the bytes should go
 
 A message says what failed, which one, what was observed and expected, and what to do.
 No message holds a token, a password, or the query string of a URL.
@@ -114,3 +115,7 @@ class ProductUnavailableError(TransientError):
 
 class CorruptDownloadError(TransientError):
     """Size or checksum of received bytes differ from what was promised."""
+
+
+class StorageFullError(TransientError):
+    """The disk that should take the bytes has too little room for them."""

@@ -5,124 +5,38 @@ Knows nothing of tokens' lifetimes, of retries, or of what the answers mean.
 
 from __future__ import annotations
 
-import json
+import http.cookiejar
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from dataspace.errors import RefusedRequestError, ServiceUnavailableError
+from dataspace.http_answer import Answer, StoppedError, broken
 from dataspace.http_errors import error_of, shown
+from dataspace.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
 
     from dataspace.endpoints import Endpoints
 
 _USER_AGENT: Final = "airflow-provider-copernicus"
 """The catalogue answers 403 to requests without one."""
 
-_TIMEOUT_S: Final = (10.0, 120.0)
-"""To connect, and between two pieces of an answer; the catalogue may think for long."""
-
-_CHUNK_BYTES: Final = 1 << 20
-_SMALL_BYTES: Final = 1 << 26
-"""A full page of the catalogue has some 6 MB, a manifest 0.1 MB."""
+_CONNECT_S: Final = 10.0
+_ANSWER_S: Final = 120.0
+"""Until an answer begins, and between two pieces of it; the catalogue may think for long."""
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
-
-
-@dataclass
-class Traffic:
-    """What one `Http` has moved.
-
-    Attributes:
-        requests: Requests sent, redirects included.
-        bytes: Bytes of bodies received.
-    """
-
-    requests: int = 0
-    bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def count(self, *, requests: int = 0, received: int = 0) -> None:
-        """Add to the totals; safe from several threads."""
-        with self._lock:
-            self.requests += requests
-            self.bytes += received
-
-
-class Answer:
-    """A successful answer whose body is still to be read; close it, or use it with ``with``."""
-
-    def __init__(self, response: requests.Response, what: str, traffic: Traffic) -> None:
-        self._response = response
-        self._what = what
-        self._traffic = traffic
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the body in pieces.
-
-        Raises:
-            ServiceUnavailableError: The connection broke before the announced length.
-        """
-        try:
-            for chunk in self._response.iter_content(_CHUNK_BYTES):
-                self._traffic.count(received=len(chunk))
-                yield chunk
-        except requests.RequestException as error:
-            raise _broken(self._what, self._response.url, error) from None
-
-    def content(self) -> bytes:
-        """Return the whole body; only for answers that should be small.
-
-        Raises:
-            ServiceUnavailableError: It is not small, or the connection broke.
-        """
-        body = bytearray()
-        for chunk in self.chunks():
-            body += chunk
-            if len(body) > _SMALL_BYTES:
-                message = f"{self._what}: the answer has more than {_SMALL_BYTES} bytes."
-                raise ServiceUnavailableError(message)
-        return bytes(body)
-
-    def json(self) -> dict[str, Any]:
-        """Return the body as a JSON object.
-
-        Raises:
-            ServiceUnavailableError: It is none, for example because it was cut.
-        """
-        body = self.content()
-        try:
-            value = json.loads(body)
-        except ValueError as error:
-            message = f"{self._what}: the answer is not JSON, it begins {body[:80]!r}."
-            raise ServiceUnavailableError(message) from error
-        if not isinstance(value, dict):
-            message = f"{self._what}: the answer is JSON but no object."
-            raise ServiceUnavailableError(message)
-        return value
-
-    def close(self) -> None:
-        """Give the connection back, or close it where the body was not read to its end."""
-        self._response.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+_GOOD: Final = (200, 204)
+_PART: Final = 206
+_MOST_CONNECTIONS: Final = 32
+"""Kept alive for each host; an account has 4 or 20."""
 
 
 class Http:
@@ -133,7 +47,7 @@ class Http:
         endpoints: Endpoints,
         *,
         spacing_s: float = 0.0,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create the client; nothing is sent.
@@ -141,18 +55,22 @@ class Http:
         Args:
             endpoints: Whose hosts may be talked to.
             spacing_s: Least time in seconds between the starts of two requests.
-            sleep: Waits that many seconds.
+            sleep: Waits that many seconds; None for a wait that `stop` ends.
             clock: Seconds from any fixed point.
         """
         self.traffic = Traffic()
+        self._stopped = threading.Event()
         self._endpoints = endpoints
         self._spacing_s = spacing_s
-        self._sleep = sleep
+        self._sleep = sleep or self._stopped.wait
         self._clock = clock
         self._next_start = clock()
         self._lock = threading.Lock()
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": _USER_AGENT})
+        self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS))
 
     def get(
         self,
@@ -161,6 +79,8 @@ class Http:
         what: str,
         params: Mapping[str, str] | None = None,
         token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        answer_s: float = _ANSWER_S,
     ) -> Answer:
         """Send a GET and return its answer, following redirects within the service.
 
@@ -169,12 +89,16 @@ class Http:
             what: Name of the thing asked for, for messages.
             params: Query of the first request; a redirect's target brings its own.
             token: Sent as Bearer, to the service's own hosts only.
+            headers: Further headers.
+            answer_s: Longest time in seconds until the answer begins, and between its pieces.
 
         Raises:
             DataSpaceError: Any of its kinds, see `http_errors.error_of`.
+            StoppedError: The client was stopped.
         """
+        sent: dict[str, Any] = {"headers": headers, "token": token, "answer_s": answer_s}
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._send("GET", url, what=what, params=params, token=token)
+            response = self._send("GET", url, what=what, params=params, **sent)
             if response.status_code not in _REDIRECTS:
                 return self._checked(response, what)
             response.close()
@@ -183,22 +107,43 @@ class Http:
         message = f"{what}: more than {_MAX_REDIRECTS} redirects, the last to {shown(url)}."
         raise ServiceUnavailableError(message)
 
-    def post_form(self, url: str, form: Mapping[str, str], *, what: str) -> Answer:
-        """Send a form and return its answer; a redirect is an error, a form is never sent twice.
+    def post_form(
+        self, url: str, form: Mapping[str, str], *, what: str, answer_s: float = _ANSWER_S
+    ) -> Answer:
+        """Send a form and return its answer; as of `post_json`."""
+        return self._post(url, what, data=form, answer_s=answer_s)
+
+    def post_json(
+        self, url: str, document: Mapping[str, Any], *, what: str, answer_s: float = _ANSWER_S
+    ) -> Answer:
+        """Send a document and return the answer; a redirect is an error, nothing is sent twice.
 
         Raises:
             DataSpaceError: Any of its kinds, see `http_errors.error_of`.
+            StoppedError: The client was stopped.
         """
-        response = self._send("POST", url, what=what, form=form)
-        if response.status_code in _REDIRECTS:
-            response.close()
-            message = f"{what}: {shown(url)} redirects a form to another place; check the URL."
-            raise RefusedRequestError(message)
-        return self._checked(response, what)
+        return self._post(url, what, json=document, answer_s=answer_s)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, and count it as waiting; `stop` ends it."""
+        self._sleep(seconds)
+        self.traffic.waited(seconds)
+
+    def stop(self) -> None:
+        """Let all that is under way in other threads end with `StoppedError`, soon."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def _post(self, url: str, what: str, **content: Any) -> Answer:
+        response = self._send("POST", url, what=what, **content)
+        if response.status_code in _REDIRECTS:
+            response.close()
+            message = f"{what}: {shown(url)} redirects to another place; check the URL."
+            raise RefusedRequestError(message)
+        return self._checked(response, what)
 
     def _send(
         self,
@@ -206,33 +151,36 @@ class Http:
         url: str,
         *,
         what: str,
-        params: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
         token: str | None = None,
+        answer_s: float = _ANSWER_S,
+        **content: Any,
     ) -> requests.Response:
         if not self._endpoints.owns(url):
             message = f"{what}: {shown(url)} is not a host of the service; nothing was sent there."
             raise RefusedRequestError(message)
         self._wait_for_turn()
-        self.traffic.count(requests=1)
+        if self._stopped.is_set():
+            raise StoppedError
+        began = self._clock()
         try:
             return self._session.request(
                 method,
                 url,
-                params=params,
-                data=form,
                 auth=_Bearer(token),
-                headers={"Accept-Encoding": "identity"} if token else None,
-                timeout=_TIMEOUT_S,
+                timeout=(_CONNECT_S, answer_s),
                 stream=True,
                 allow_redirects=False,
+                **content,
             )
         except requests.RequestException as error:
-            raise _broken(what, url, error) from None  # whose text holds the query
+            raise broken(what, url, error) from None
+        finally:
+            self.traffic.sent(self._clock() - began)
 
     def _checked(self, response: requests.Response, what: str) -> Answer:
-        if response.status_code in (requests.codes.ok, requests.codes.no_content):
-            return Answer(response, what, self.traffic)
+        is_asked_part = response.status_code == _PART and "Range" in response.request.headers
+        if response.status_code in _GOOD or is_asked_part:
+            return Answer(response, what, self.traffic, self._stopped)
         with response:
             raise error_of(response, what)
 
@@ -252,7 +200,7 @@ class Http:
             wait_s = max(0.0, self._next_start - now)
             self._next_start = now + wait_s + self._spacing_s
         if wait_s:
-            self._sleep(wait_s)
+            self.wait(wait_s)
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -265,8 +213,3 @@ class _Bearer(requests.auth.AuthBase):
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
-
-
-def _broken(what: str, url: str, error: requests.RequestException) -> ServiceUnavailableError:
-    host, kind = urlsplit(url).netloc, type(error).__name__
-    return ServiceUnavailableError(f"{what}: the connection to {host} failed ({kind}); try again.")

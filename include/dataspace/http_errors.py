@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import time
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +23,10 @@ from dataspace.errors import (
     TransientError,
 )
 
+_XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
+"""The object store's envelope."""
+_BUSY: Final = "SlowDown"
+"""The object store's word for too many requests, whatever the status."""
 _BODY_BYTES: Final = 4096
 _SHOWN_CHARS: Final = 300
 _WRONG_AUDIENCE: Final = "DAT-ZIP-609"
@@ -46,6 +51,7 @@ _KINDS: Final[dict[int, tuple[type[DataSpaceError], str]]] = {
     409: _GONE,
     410: _GONE,
     413: _AGAIN,
+    206: (ServiceUnavailableError, "only a part came, though all was asked for; try again."),
     422: _FORM,
 }
 """Error and advice by status, for those that need no more than the status."""
@@ -58,7 +64,7 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     message = " ".join(f"{what}: HTTP {status} {code} {reason}".split()).rstrip(".")
     if status == requests.codes.unauthorized:
         return _unauthorized(message, code)
-    if status == requests.codes.too_many_requests:
+    if status == requests.codes.too_many_requests or code == _BUSY:
         text = f"{message}; the account has too many transfers or sessions open."
         return RateLimitedError(text, _retry_after_s(response))
     if status in _KINDS or status >= requests.codes.server_error:
@@ -93,8 +99,9 @@ def _body(response: requests.Response) -> tuple[str, str]:
     text = raw.decode("utf-8", "replace")
     try:
         body: Any = json.loads(text)
-    except ValueError:
-        return "", " ".join(text.split())[:_SHOWN_CHARS]
+    except (ValueError, RecursionError):
+        named = dict(_XML.findall(text))
+        return named.get("Code", ""), named.get("Message", " ".join(text.split()))[:_SHOWN_CHARS]
     if not isinstance(body, dict):
         return "", str(body)[:_SHOWN_CHARS]
     detail = body.get("detail")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from datetime import date
 
     from dataspace.product import Product
+
+
+STAGING: Final = ".staging"
+"""All that runs have fetched and not yet delivered, in a folder for each DAG and run."""
 
 
 def bands_dir(product: Product) -> str:
@@ -49,19 +53,23 @@ class RunLayout:
     @property
     def staging_dir(self) -> str:
         """Folder of all that this run has fetched and not yet delivered."""
-        return f".staging/{_plain(self.dag_id)}/{_plain(self.run_id)}"
+        return f"{STAGING}/{_plain(self.dag_id)}/{_plain(self.run_id)}"
+
+    def product_dir(self, product: Product) -> str:
+        """Folder of all that was fetched of a product."""
+        return f"{self.staging_dir}/{product.stem}"
 
     def safe_dir(self, product: Product) -> str:
         """Folder of a product's fetched members, in SAFE layout."""
-        return f"{self.staging_dir}/{product.stem}.SAFE"
+        return f"{self.product_dir(product)}/{product.stem}.SAFE"
 
     def receipt_path(self, product: Product) -> str:
         """Path of the note that says which of a product's members were fetched."""
-        return f"{self.staging_dir}/{product.stem}.json"
+        return f"{self.product_dir(product)}/receipt.json"
 
     def zip_path(self, product: Product) -> str:
         """Path of a product's fetched zip."""
-        return f"{self.staging_dir}/{product.stem}.zip"
+        return f"{self.product_dir(product)}/{product.stem}.zip"
 
 
 def _plain(text: str) -> str:

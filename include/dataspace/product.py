@@ -96,6 +96,8 @@ class Product:
         online: Whether its bytes can be had.
         cloud_cover: Percent; None where the catalogue does not say.
         footprint: GeoJSON geometry in degrees; None where unknown.
+        s3_path: Bucket and key of its folder in the service's object store, as the catalogue writes
+            it; None where unknown.
     """
 
     id: str
@@ -108,6 +110,7 @@ class Product:
     online: bool = True
     cloud_cover: float | None = None
     footprint: Mapping[str, Any] | None = None
+    s3_path: str | None = None
 
     def __post_init__(self) -> None:
         if not _STEM.fullmatch(self.stem):
@@ -151,6 +154,7 @@ class Product:
                 online=entity.get("Online") is not False,
                 cloud_cover=None if cloud_cover is None else float(cloud_cover),
                 footprint=entity.get("GeoFootprint") or None,
+                s3_path=entity.get("S3Path") or None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, DataSpaceError):
@@ -186,6 +190,7 @@ class Product:
             "online": self.online,
             "cloud_cover": self.cloud_cover,
             "footprint": self.footprint,
+            "s3_path": self.s3_path,
         }
 
 

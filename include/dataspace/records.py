@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from dataspace.layout import RunLayout
     from dataspace.store import Store
 
+_FEW_BATCHES: Final = 8
+"""Up to so many products have a mapped task instance each."""
+_BATCH: Final = 25
+"""Products that share an instance where they are more; the last ones may be fewer."""
 _MOST_BATCHES: Final = 200
-"""Mapped task instances a run has at most; more products share instances.
+"""Mapped task instances a run has at most, however many products there are.
 
-Each instance costs the scheduler about a quarter of a second, and Airflow refuses more than 1024.
+Each instance costs the scheduler about a quarter of a second and a worker some two seconds, and
+Airflow refuses more than 1024.
 """
 
 
@@ -34,12 +39,16 @@ class Attempt:
         bytes_transferred: Bytes of bodies received.
         seconds: Wall time.
         errors: Message by product stem, for the products that failed.
+        moving_s: Seconds spent on requests and their bodies, summed over connections.
+        waiting_s: Seconds spent waiting because the service asked for it, summed likewise.
     """
 
     requests: int
     bytes_transferred: int
     seconds: float
     errors: Mapping[str, str]
+    moving_s: float = 0.0
+    waiting_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,6 @@ class RunRecords:
 
 def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:
     """Share products out evenly: one each while they are few, never too many batches."""
-    count = min(len(products), _MOST_BATCHES)
+    count = min(len(products), max(_FEW_BATCHES, -(-len(products) // _BATCH)), _MOST_BATCHES)
     starts = [len(products) * number // count for number in range(count + 1)] if count else [0]
     return [products[start:end] for start, end in itertools.pairwise(starts)]

@@ -16,36 +16,52 @@ from dataspace.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_ATTEMPTS: Final[dict[type[TransientError], int]] = {
+PATIENT: Final[dict[type[TransientError], int]] = {
     RateLimitedError: 10,
     ServiceUnavailableError: 5,
     CorruptDownloadError: 3,
 }
-"""Others are not tried again here: what is offline now is offline in a minute.
+"""Attempts by kind of error. Others are not tried again here: what is offline now is offline in a
+minute.
 
 Transfer slots are given back late, so waiting for one is normal work and may take minutes; a body
 that arrives wrong three times is wrong at its source.
 """
+PACED: Final = {**PATIENT, RateLimitedError: 1}
+"""For transfers, whose 429s are `pace.Pace`'s matter."""
+BRIEF: Final = dict.fromkeys(PATIENT, 3)
+"""For what has another source."""
 
 _LONGEST_WAIT_S: Final = 60.0
 """A longer Retry-After is handed to the caller instead of holding a worker."""
 
-_backoff = tenacity.wait_exponential_jitter(initial=1, max=_LONGEST_WAIT_S, jitter=1)
+_backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT_S, jitter=0.5)
 
 
 class Retries:
     """Calls again what failed for a reason that may pass within seconds."""
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], None] = time.sleep,
+        attempts: Mapping[type[TransientError], int] = PATIENT,
+    ) -> None:
+        """Create the rule.
+
+        Args:
+            sleep: Waits that many seconds.
+            attempts: How often is tried in all, by kind of error.
+        """
+        self._attempts = attempts
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
-            stop=_tried_enough,
+            stop=self._tried_enough,
             wait=_wait_s,
             sleep=sleep,
             before_sleep=_log,
@@ -60,21 +76,20 @@ class Retries:
         """
         return self._retrying.copy()(attempt)
 
+    def _tried_enough(self, state: tenacity.RetryCallState) -> bool:
+        error = _error(state)
+        allowed = next((n for kind, n in self._attempts.items() if isinstance(error, kind)), 1)
+        return state.attempt_number >= allowed
+
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
 def _may_pass(error: BaseException) -> bool:
-    if not isinstance(error, TransientError) or not isinstance(error, tuple(_ATTEMPTS)):
+    if not isinstance(error, TransientError) or not isinstance(error, tuple(PATIENT)):
         return False
     return (error.retry_after_s or 0) <= _LONGEST_WAIT_S
-
-
-def _tried_enough(state: tenacity.RetryCallState) -> bool:
-    error = _error(state)
-    allowed = next((n for kind, n in _ATTEMPTS.items() if isinstance(error, kind)), 1)
-    return state.attempt_number >= allowed
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:

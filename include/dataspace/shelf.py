@@ -12,8 +12,11 @@ from dataspace.layout import archive_path, bands_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from dataspace.layout import RunLayout
+    from dataspace.manifest import SafeFile
     from dataspace.product import Product
     from dataspace.store import Store
 
@@ -54,16 +57,12 @@ class Receipt:
     """What `stage` leaves for `deliver`, written last.
 
     Attributes:
-        selection: For each band the paths it stands for; empty where a zip was fetched.
+        selection: For each band the paths it stands for.
         files: The fetched members; their names are not decided yet.
-        zip_path: Where the fetched zip lies; None where single files were fetched.
-        source_url: Where the zip came from.
     """
 
     selection: Mapping[str, tuple[str, ...]]
     files: tuple[DeliveredFile, ...]
-    zip_path: str | None = None
-    source_url: str = ""
 
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
@@ -80,8 +79,6 @@ class Receipt:
         record: dict[str, Any] = {
             "selection": {band: list(paths) for band, paths in self.selection.items()},
             "files": [file.to_json() for file in self.files],
-            "zip_path": self.zip_path,
-            "source_url": self.source_url,
         }
         return json.dumps(record).encode()
 
@@ -130,6 +127,11 @@ class Shelf:
         size = self.store.size(archive_path(self.product))
         right = size is not None and self.product.size_bytes in (None, size)
         return archive_path(self.product) if right else None
+
+    def incoming(self, file: SafeFile) -> AbstractContextManager[Path]:
+        """Give a local path for a file to be staged; as of `Store.incoming`."""
+        path = f"{self.run.safe_dir(self.product)}/{file.path}"
+        return self.store.incoming(path, file.size_bytes or 0)
 
     def receipt(self) -> Receipt | None:
         """Return the receipt of this run's download."""

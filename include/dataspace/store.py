@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import shutil
 import tempfile
+import threading
+import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from fsspec.implementations.local import LocalFileSystem
+
+from dataspace.errors import StorageFullError
+from dataspace.transfer import PARTIAL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsspec import AbstractFileSystem
+
+_SCRATCH: Final = "dataspace-"
+"""Begins the names of temporary folders."""
+_DEAD_AFTER_S: Final = 86_400.0
+"""No transfer takes a day: what is older was left by a process that was killed."""
 
 
 class Store:
@@ -33,6 +45,8 @@ class Store:
         self._fs = fs
         self._root = root.rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)
+        self._promised_bytes = 0
+        self._lock = threading.Lock()
 
     def uri(self, path: str) -> str:
         """Return the full address of a path."""
@@ -65,7 +79,7 @@ class Store:
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, replacing what is there."""
         with self.incoming(path) as local:
-            partial = local.with_name(f".{local.name}.{uuid.uuid4().hex[:12]}.part")
+            partial = local.with_name(f".{local.name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
             try:
                 partial.write_bytes(content)
                 partial.replace(local)
@@ -73,17 +87,47 @@ class Store:
                 partial.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def incoming(self, path: str) -> Iterator[Path]:
-        """Give a local path to be written by a rename; the file is in the store afterwards."""
-        if self._is_local:
-            local = Path(self._at(path))
-            local.parent.mkdir(parents=True, exist_ok=True)
+    def incoming(self, path: str, size_bytes: int = 0) -> Iterator[Path]:
+        """Give a local path to be written by a rename; the file is in the store afterwards.
+
+        Args:
+            path: Where the file is to stand.
+            size_bytes: What will be written, as far as known.
+
+        Raises:
+            StorageFullError: The disk has less room than that, and than others were promised.
+        """
+        with contextlib.ExitStack() as stack:
+            if self._is_local:
+                local = Path(self._at(path))
+                local.parent.mkdir(parents=True, exist_ok=True)
+            else:
+                _sweep_scratch()
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH))
+                local = Path(folder) / Path(path).name
+            stack.enter_context(self._promised(local.parent, size_bytes))
             yield local
+            if not self._is_local:
+                self._fs.put_file(str(local), self._at(path))
+
+    def sweep(self, folder: str) -> None:
+        """Remove the partial files that a killed process left below a folder of its own."""
+        for path in self.sizes(folder):
+            if path.endswith(PARTIAL_SUFFIX):
+                self.delete(f"{folder}/{path}")
+
+    def sweep_old(self, folder: str, older_than_s: float) -> None:
+        """Remove the folders two levels below one in which nothing was written for so long.
+
+        Only on a disk; object storage has rules of its own for that.
+        """
+        if not self._is_local:
             return
-        with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / Path(path).name
-            yield local
-            self._fs.put_file(str(local), self._at(path))
+        for old in Path(self._at(folder)).glob("*/*"):
+            changed = (path.stat().st_mtime for path in (old, *old.rglob("*")))
+            with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
+                if max(changed) < time.time() - older_than_s:
+                    shutil.rmtree(old)
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading at any place of it.
@@ -101,8 +145,7 @@ class Store:
             FileNotFoundError: There is no source.
         """
         if self._is_local:
-            Path(self._at(target)).parent.mkdir(parents=True, exist_ok=True)
-            Path(self._at(source)).replace(self._at(target))
+            _move(Path(self._at(source)), Path(self._at(target)))
         else:
             self._fs.mv(self._at(source), self._at(target))
 
@@ -111,5 +154,47 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._at(path), recursive=True)
 
+    @contextlib.contextmanager
+    def _promised(self, folder: Path, size_bytes: int) -> Iterator[None]:
+        """Keep room for bytes to come, as seen by all writers of this store object."""
+        with self._lock:
+            free = shutil.disk_usage(folder).free
+            if size_bytes + self._promised_bytes > free:
+                message = (
+                    f"{folder}: {size_bytes} bytes are to come, {self._promised_bytes} more are "
+                    f"on their way, and {free} are free; free some space."
+                )
+                raise StorageFullError(message)
+            self._promised_bytes += size_bytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._promised_bytes -= size_bytes
+
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename; where the two are on different disks, copy beside the target first."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
+        try:
+            shutil.copyfile(source, partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        source.unlink()
+
+
+def _sweep_scratch() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime < time.time() - _DEAD_AFTER_S:
+                shutil.rmtree(folder)

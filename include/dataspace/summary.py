@@ -44,6 +44,8 @@ def summarise(
         "bytes_transferred": sum(attempt.bytes_transferred for attempt in tries),
         "bytes_of_products": sum(product.size_bytes or 0 for product in products),
         "requests": sum(attempt.requests for attempt in tries) + search["requests"],
+        "moving_s": round(sum(attempt.moving_s for attempt in tries), 1),
+        "waiting_s": round(sum(attempt.waiting_s for attempt in tries), 1),
         "table": rows,
     }
 
@@ -60,6 +62,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
         f"{summary['files']} files, {megabytes(summary['bytes_delivered'])}.",
         f"{megabytes(summary['bytes_transferred'])} in {summary['requests']} requests crossed the "
         f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
+        f"Summed over connections, {summary['moving_s']} s went into moving them and "
+        f"{summary['waiting_s']} s into waiting for leave.",
     ]
     if summary["offline"]:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")

@@ -1,6 +1,7 @@
 """A local stand-in of the Copernicus Data Space Ecosystem, for rehearsal and tests.
 
-Identity, catalogue and download, each on a port of its own, as strict as the service is.
+Identity, catalogue, download, STAC and S3, each on a port of its own, as strict as the
+service is.
 Shares no code with the client it is there to test.
 
 What nobody has recorded is answered so that a careless client fails here rather than there:
@@ -13,6 +14,9 @@ What nobody has recorded is answered so that a careless client fails here rather
 - a quoted id at the catalogue: 422
 - products offline, listed only, or removed; a folder's ``$value``: 404 DAT-ZIP-915
 - a last page that is exactly full announces no next page
+- a STAC page of more than 1000, a date without zone, ``filter``, ``query``, ``sortby``: 400
+- a STAC box across the antimeridian finds nothing
+- S3 in another region than ``default``: 400; no free connection, too many requests: 503 SlowDown
 
 The listed BLAKE3 digests are there for their shape; sizes and MD5 are those of the zip.
 """

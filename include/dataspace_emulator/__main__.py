@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from dataspace_emulator import Emulator, User
+from dataspace_emulator.download import RANGES
 from dataspace_emulator.rehearsal import Rehearsal
 from dataspace_emulator.tile import tile
 
 _LAKE: Final = (34.489, 40.621, 34.513, 40.640)
 _DAY: Final = date(2024, 8, 1)
+_ACCESS_KEY: Final = "EMULATOR_S3_ACCESS_KEY"
+_SECRET_KEY: Final = "EMULATOR_S3_SECRET_KEY"  # noqa: S105 - its name
 
 
 def _area(text: str) -> tuple[float, float, float, float]:
@@ -45,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     add("--identity-port", type=int, default=9443)
     add("--catalogue-port", type=int, default=9444)
     add("--download-port", type=int, default=9445)
+    add("--stac-port", type=int, default=9446)
+    add("--s3-port", type=int, default=9447)
     add("--user", default=os.environ.get("EMULATOR_USER", "user@example.org"))
     add("--password", default=os.environ.get("EMULATOR_PASSWORD"), help="made up if not given")
     add("--now", help="the catalogue's present as an ISO time; default: the real clock")
@@ -60,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     add("--scale", type=float, default=0.01, help="1 makes products of their real size, 1 GB")
     add("--prepare", action="store_true", help="make every product before answering")
     add("--max-connections", type=int, default=4, help="concurrent transfers of an account")
+    add("--late-release-s", type=float, default=0.0, help="a transfer counts that much longer")
+    add("--ranges", choices=sorted(RANGES), default="ignored", help="Range at the download")
     add("--token-lifetime-s", type=float, default=600)
     add("--latency-s", type=float, default=0.0, help="wait before every answer")
     add("--bytes-per-s", type=float, help="speed of a connection; default: unlimited")
@@ -73,12 +80,22 @@ def emulator(arguments: argparse.Namespace, password: str) -> Emulator:
         folder=arguments.folder,
         token_lifetime_s=arguments.token_lifetime_s,
         max_connections=arguments.max_connections,
+        late_release_s=arguments.late_release_s,
+        ranges=arguments.ranges,
         latency_s=arguments.latency_s,
         bytes_per_s=arguments.bytes_per_s,
         users={arguments.user: User(password)},
         host=arguments.host,
         public_host=arguments.public_host,
-        ports=(arguments.identity_port, arguments.catalogue_port, arguments.download_port),
+        ports=(
+            arguments.identity_port,
+            arguments.catalogue_port,
+            arguments.download_port,
+            arguments.stac_port,
+            arguments.s3_port,
+        ),
+        s3_access_key=os.environ.get(_ACCESS_KEY) or secrets.token_hex(16),
+        s3_secret_key=os.environ.get(_SECRET_KEY) or secrets.token_urlsafe(30),
     )
     for recipe in _rehearsal(arguments).recipes(*_days(arguments)):
         product = made.add(recipe)
@@ -122,10 +139,15 @@ def main() -> int:
             "identity_url": running.identity_url,
             "catalogue_url": running.catalogue_url,
             "download_url": running.download_url,
+            "stac_url": running.stac_url,
+            "s3_endpoint_url": running.s3_endpoint_url,
             "login": arguments.user,
+            "s3_access_key": running.s3_access_key,
         }
         if not arguments.password:
             ready["password"] = password  # made up a moment ago: nobody else can know it
+        if not os.environ.get(_SECRET_KEY):
+            ready["s3_secret_key"] = running.s3_secret_key
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         stop.wait()

@@ -6,14 +6,14 @@ A synthetic product's zip is stored, deterministic and written once; a real zip 
 import hashlib
 import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from dataspace_emulator.manifest import Entry, manifest
 from dataspace_emulator.recipe import Recipe
 from dataspace_emulator.safe import files
-from dataspace_emulator.wire import FilePart, Payload
+from dataspace_emulator.wire import FilePart, Payload, read
 
 _ZIP_TIME: Final = (2024, 1, 1, 0, 0, 0)
 _LOCAL_HEADER_BYTES: Final = 30
@@ -32,13 +32,30 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A product's zip, its MD5 and its members by path below the ``.SAFE`` folder."""
+    """A product's zip, its MD5 and its members by path below the ``.SAFE`` folder.
+
+    Where a member lies and what its digests are is found out once, when first asked for.
+    """
 
     path: Path
     top: str
     size: int
     md5: str
     members: dict[str, zipfile.ZipInfo]
+    _digests: dict[tuple[str, str], str] = field(default_factory=dict)
+    _parts: dict[str, FilePart] = field(default_factory=dict)
+
+    def digest(self, path: str, algorithm: str) -> str:
+        """Lower-case hex digest of one member, by a manifest's name of the algorithm.
+
+        Raises:
+            KeyError: The product holds no such file.
+        """
+        known = self._digests.get((path, algorithm))
+        if known is None:
+            known = digest_of(read(self.payload(path)), algorithm)
+            self._digests[path, algorithm] = known
+        return known
 
     def payload(self, path: str) -> Payload:
         """The bytes of one member; a stored member is a part of the zip file.
@@ -46,6 +63,9 @@ class Content:
         Raises:
             KeyError: The product holds no such file.
         """
+        known = self._parts.get(path)
+        if known is not None:
+            return known
         info = self.members[path]
         if info.compress_type != zipfile.ZIP_STORED:
             with zipfile.ZipFile(self.path) as archive:
@@ -54,7 +74,8 @@ class Content:
             file.seek(info.header_offset + _LENGTHS_AT)
             name_bytes, extra_bytes = struct.unpack("<HH", file.read(4))
         start = info.header_offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes
-        return FilePart(self.path, start, info.file_size)
+        part = self._parts[path] = FilePart(self.path, start, info.file_size)
+        return part
 
     def whole(self) -> FilePart:
         """The zip itself."""
@@ -87,15 +108,15 @@ def digest_of(data: bytes, algorithm: str) -> str:
     return hashlib.new(_HASHES[algorithm], data, usedforsecurity=False).hexdigest()
 
 
-def open_content(path: Path) -> Content:
-    """Look into a product zip: its size, MD5 and members."""
+def open_content(path: Path, digests: dict[tuple[str, str], str] | None = None) -> Content:
+    """Look into a product zip: its size, MD5 and members; ``digests`` are those known already."""
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     with zipfile.ZipFile(path) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
     top = infos[0].filename.partition("/")[0]
     members = {info.filename.partition("/")[2]: info for info in infos}
-    return Content(path, top, path.stat().st_size, md5, members)
+    return Content(path, top, path.stat().st_size, md5, members, digests or {})
 
 
 def write_content(recipe: Recipe, path: Path) -> Content:
@@ -109,7 +130,7 @@ def write_content(recipe: Recipe, path: Path) -> Content:
                 digest = digest_of(file.data, recipe.algorithm)
                 entries.append(Entry(file.name, file.path, file.mime, len(file.data), digest))
         _write(archive, folders, f"{recipe.name}/manifest.safe", manifest(recipe, entries))
-    return open_content(path)
+    return open_content(path, {(entry.path, recipe.algorithm): entry.digest for entry in entries})
 
 
 def _write(archive: zipfile.ZipFile, folders: set[str], name: str, data: bytes) -> None:

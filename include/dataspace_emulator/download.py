@@ -3,6 +3,7 @@
 Knows the order in which the service checks a request, and its error codes.
 """
 
+import hashlib
 import re
 import uuid
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from typing import Final
 from urllib.parse import quote
 
 from dataspace_emulator.product import Product
+from dataspace_emulator.ranges import UnsatisfiableError, partial
 from dataspace_emulator.rows import Rows
 from dataspace_emulator.slots import Slots
 from dataspace_emulator.tokens import Tokens, Verdict
-from dataspace_emulator.wire import Payload, Request, Response, json_response
+from dataspace_emulator.wire import Payload, Request, Response, json_response, size_of
 
+RANGES: Final = frozenset({"ignored", "honoured", "refused", "unsatisfiable"})
 _PATH: Final = re.compile(r"/odata/v1/Products\(([^/]*)\)((?:/Nodes\([^/]*\))*)/(\$value|Nodes)")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NODE: Final = re.compile(r"Nodes\(([^/]*)\)")
@@ -42,14 +45,23 @@ def _refused(status: int, code: str, message: str) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Answers below ``/odata/v1``; Range is ignored, HEAD is refused."""
+    """Answers below ``/odata/v1``; HEAD is refused.
+
+    ``ranges`` says what is made of Range: it is "ignored", and there is no ETag either, it is
+    "honoured", "refused" with 501, or always "unsatisfiable".
+    """
 
     listed: Rows
     tokens: Tokens
     slots: Slots
     clock: Callable[[], datetime]
     public_url: Callable[[], str]
+    ranges: str = "ignored"
     name: str = "download"
+
+    def __post_init__(self) -> None:
+        if self.ranges not in RANGES:
+            raise ValueError(f"Unknown ranges {self.ranges!r}: {sorted(RANGES)}")
 
     def answer(self, request: Request) -> Response:
         """Route one request."""
@@ -113,14 +125,44 @@ class Download:
         payload = None if product is None else _payload(product, names)
         if product is None or payload is None:
             return self.refusal(404)
-        if not self.slots.take(account):
-            return self.refusal(429)
         file_name = names[-1] if names else f"{product.name}.zip"
         headers = {
             "Content-Type": "application/octet-stream" if names else "application/zip",
             "Content-Disposition": f"attachment; filename={file_name}",
         }
-        return Response(200, payload, headers, on_last=lambda: self.slots.give_back(account))
+        response = Response(200, payload, headers)
+        refused = self._ranged(request, product, names, response)
+        if refused is not None:
+            return refused
+        if not self.slots.take(account):
+            return self.refusal(429)
+        response.on_last = lambda: self.slots.give_back(account)
+        return response
+
+    def _ranged(
+        self, request: Request, product: Product, names: list[str], response: Response
+    ) -> Response | None:
+        """Add a validator and cut out the part asked for; or refuse to."""
+        if self.ranges == "ignored":
+            return None
+        about = f"{product.id}/{'/'.join(names)}/{size_of(response.payload)}".encode()
+        response.headers["ETag"] = f'"{hashlib.md5(about, usedforsecurity=False).hexdigest()}"'
+        part = "Range" in request.headers and request.flaw != "whole"
+        if self.ranges == "refused":
+            return self.refusal(501) if part else None
+        if self.ranges == "unsatisfiable":
+            return self._unsatisfiable(size_of(response.payload)) if part else None
+        response.headers["Accept-Ranges"] = "bytes"
+        try:
+            partial(request, response)
+        except UnsatisfiableError as error:
+            return self._unsatisfiable(error.size)
+        return None
+
+    def _unsatisfiable(self, size: int) -> Response:
+        refused = self.refusal(416)
+        refused.headers["Content-Range"] = f"bytes */{size}"
+        return refused
 
 
 def _payload(product: Product, names: list[str]) -> Payload | None:

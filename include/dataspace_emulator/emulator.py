@@ -3,6 +3,7 @@
 Made for ``with``; what it binds and writes is gone afterwards.
 """
 
+import secrets
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,17 @@ from dataspace_emulator.download import Download
 from dataspace_emulator.faults import Faults
 from dataspace_emulator.identity import REALM, Identity
 from dataspace_emulator.product import Product, from_recipe, from_zip
+from dataspace_emulator.rate import Rate
 from dataspace_emulator.recipe import Recipe, instant
 from dataspace_emulator.rows import Row, Rows
+from dataspace_emulator.s3 import S3
+from dataspace_emulator.s3_bucket import Bucket
+from dataspace_emulator.s3_signature import Keys
 from dataspace_emulator.server import Host, Line
 from dataspace_emulator.slots import Slots
+from dataspace_emulator.stac import ROOT as STAC_ROOT
+from dataspace_emulator.stac import Stac
+from dataspace_emulator.stac_assets import Addresses
 from dataspace_emulator.tokens import Tokens, User
 from dataspace_emulator.wire import Record, Service
 
@@ -27,6 +35,10 @@ _CAUSES: Final = frozenset(
     {"Duplicated product", "Missing checksum", "Corrupted product", "Obsolete product", "Other"}
 )
 _HTTPS_PORT: Final = 443
+
+
+def _rate(most: float | None, seconds: int) -> Rate | None:
+    return None if most is None else Rate.of(most, seconds)
 
 
 def _one_user() -> dict[str, User]:
@@ -39,8 +51,10 @@ class Emulator:
 
     ``now`` is the catalogue's calendar, an ISO text that may be set at any time; None lets
     the real clock run. ``folder`` holds real product zips to offer. Lifetimes, lateness and
-    latency are in seconds. ``ports`` are those of identity, catalogue and download, 0 for
-    any; ``public_host`` is the host name clients are told.
+    latency are in seconds. ``ports`` are those of identity, catalogue, download, STAC and S3,
+    0 for any; ``public_host`` is the host name clients are told. ``ranges`` says what the
+    download makes of Range: "ignored", "honoured", "refused" (501) or "unsatisfiable" (416).
+    The S3 keys are the first user's. Rates hold over all clients; None lets all pass.
     """
 
     now: str | None = "2026-11-20T12:00:00Z"
@@ -54,7 +68,12 @@ class Emulator:
     users: dict[str, User] = field(default_factory=_one_user)
     host: str = "127.0.0.1"
     public_host: str | None = None
-    ports: tuple[int, int, int] = (0, 0, 0)
+    ports: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    ranges: str = "ignored"
+    stac_requests_per_s: float | None = 5
+    s3_requests_per_minute: int | None = 2000
+    s3_access_key: str = field(default_factory=lambda: secrets.token_hex(16))
+    s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
 
     def __post_init__(self) -> None:
         self._listed, self._deleted = Rows(), Rows()
@@ -72,7 +91,20 @@ class Emulator:
                 lambda: self.download_url,
             ),
             Download(
-                self._listed, self._tokens, self._slots, self.clock, lambda: self.download_url
+                self._listed,
+                self._tokens,
+                self._slots,
+                self.clock,
+                lambda: self.download_url,
+                self.ranges,
+            ),
+            Stac(self._listed, self.clock, self._addresses, _rate(self.stac_requests_per_s, 1)),
+            S3(
+                Bucket(self._listed, self.clock),
+                Keys(self.s3_access_key, self.s3_secret_key),
+                self._slots,
+                next(iter(self.users)),
+                _rate(self.s3_requests_per_minute, 60),
             ),
         )
         self._hosts = [
@@ -118,6 +150,31 @@ class Emulator:
         return self._url(2, ROOT)
 
     @property
+    def stac_url(self) -> str:
+        """Address of STAC."""
+        return self._url(3, STAC_ROOT)
+
+    @property
+    def s3_endpoint_url(self) -> str:
+        """Address of S3; the bucket is ``eodata``, the region ``default``."""
+        return self._url(4, "")
+
+    @property
+    def s3_keys(self) -> dict[str, str]:
+        """The S3 keys, named as a connection's extra fields are."""
+        return {"s3_access_key": self.s3_access_key, "s3_secret_key": self.s3_secret_key}
+
+    def _addresses(self) -> Addresses:
+        return Addresses(
+            stac=self.stac_url,
+            identity=self.identity_url,
+            catalogue=self.catalogue_url,
+            download=self.download_url,
+            zipper=f"http://zipper.localhost:{self._hosts[2].port}{ROOT}",
+            s3=self.s3_endpoint_url,
+        )
+
+    @property
     def faults(self) -> Faults:
         """The scripted misbehaviour."""
         return self._line.faults
@@ -138,12 +195,14 @@ class Emulator:
         return self._slots.peak
 
     def connection(self, **extra: Any) -> dict[str, Any]:
-        """An Airflow connection to this stand-in for its first user."""
+        """An Airflow connection to this stand-in for its first user; S3 keys only if given."""
         login, user = next(iter(self.users.items()))
         urls = {
             "identity_url": self.identity_url,
             "catalogue_url": self.catalogue_url,
             "download_url": self.download_url,
+            "stac_url": self.stac_url,
+            "s3_endpoint_url": self.s3_endpoint_url,
         }
         return {
             "conn_type": "copernicus",

@@ -21,7 +21,6 @@ _ZULU_SINCE: Final = datetime(2025, 3, 17, tzinfo=UTC)
 _CHECKSUM_AFTER: Final = timedelta(seconds=60)
 _FOREVER: Final = "9999-12-31T23:59:59.999999Z"
 _BINARY: Final = "application/octet-stream"
-_REPROCESSED: Final = "05.00"
 
 Entity = dict[str, Any]
 
@@ -69,7 +68,7 @@ def _fields(row: Row, now: datetime) -> dict[str, Callable[[], Any]]:
         "ModificationDate": lambda: date_text(facts.modified),
         "Online": lambda: facts.online,
         "EvictionDate": lambda: _FOREVER,
-        "S3Path": lambda: _s3_path(product),
+        "S3Path": lambda: product.facts.s3_path,
         "Checksum": lambda: _checksum(product, now),
         **_shape(product),
     }
@@ -105,12 +104,6 @@ def _wkt(product: Product) -> str:
 
 def _length(product: Product) -> int:
     return 0 if product.facts.checksum == "none" and not product.has_bytes else product.zip_size
-
-
-def _s3_path(product: Product) -> str:
-    facts = product.facts
-    folder = f"{facts.level}_N0500" if facts.baseline == _REPROCESSED else facts.level
-    return f"/eodata/Sentinel-2/MSI/{folder}/{facts.sensed:%Y/%m/%d}/{product.name}"
 
 
 def _checksum(product: Product, now: datetime) -> list[dict[str, str]]:
@@ -151,7 +144,7 @@ def _quicklook(product: Product, base_url: str) -> Entity:
         "Type": "QUICKLOOK",
         "Id": number,
         "DownloadLink": f"{base_url}/Assets({number})/$value",
-        "S3Path": _s3_path(product),
+        "S3Path": product.facts.s3_path,
     }
 
 
@@ -161,5 +154,5 @@ def _location(product: Product, now: datetime, base_url: str) -> Entity:
         "DownloadLink": f"{base_url}/Products({product.id})/$value",
         "ContentLength": _length(product),
         "Checksum": _checksum(product, now),
-        "S3Path": _s3_path(product),
+        "S3Path": product.facts.s3_path,
     }

@@ -21,6 +21,7 @@ _NAME: Final = re.compile(
 _AFTER_GENERATION: Final = timedelta(hours=1)
 _MODIFIED_AFTER: Final = timedelta(seconds=46)
 _ARRIVED_BEFORE: Final = timedelta(minutes=12)
+_REPROCESSED: Final = "05.00"
 Attributes = dict[str, str | int | float | datetime]
 
 
@@ -39,6 +40,13 @@ class Facts:
     online: bool
     checksum: str
     attributes: Attributes
+    stac: str = "listed"
+
+    @property
+    def s3_path(self) -> str:
+        """Folder of the product in the bucket, which is ``/eodata``."""
+        folder = f"{self.level}_N0500" if self.baseline == _REPROCESSED else self.level
+        return f"/eodata/Sentinel-2/MSI/{folder}/{self.sensed:%Y/%m/%d}/{self.name}"
 
     @property
     def modified(self) -> datetime:
@@ -86,6 +94,7 @@ def of_recipe(recipe: Recipe) -> Facts:
         online=recipe.online,
         checksum=recipe.checksum,
         attributes=attributes,
+        stac=recipe.stac,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
+from dataspace_emulator.fault_pages import spoil
 from dataspace_emulator.wire import Request, Response, Service, cut, read, size_of
 
 
@@ -23,7 +24,8 @@ class Fault:
     ``times`` None means every time; ``skip`` lets that many matching requests pass first;
     ``match`` is a piece of the decoded ``path?query``, or a regular expression found in it;
     ``at`` is a position in the body as a fraction, ``seconds`` the length of a stall,
-    ``bytes_per_s`` the speed of a trickle, ``retry_after`` seconds or an HTTP date.
+    ``bytes_per_s`` the speed of a trickle, ``retry_after`` seconds or an HTTP date. The kinds
+    that begin with ``range_`` befall requests with a Range only.
     """
 
     service: str
@@ -41,11 +43,13 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"Unknown fault kind {self.kind!r}: one of {', '.join(sorted(KINDS))}")
-        if self.service not in {"identity", "catalogue", "download"}:
+        if self.service not in {"identity", "catalogue", "download", "stac", "s3"}:
             raise ValueError(f"Unknown service {self.service!r}")
 
     def befalls(self, service: str, request: Request) -> bool:
         """Whether this fault is meant for the request."""
+        if self.kind.startswith("range_") and "Range" not in request.headers:
+            return False
         target = f"{request.path}?{'&'.join('='.join(pair) for pair in request.options)}"
         if service != self.service or self.match in target:
             return service == self.service
@@ -118,6 +122,12 @@ def _stall(fault: Fault, call: _Call) -> Response:
     return call.proceed()
 
 
+def _stall_body(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    response.stall = (int(size_of(response.payload) * fault.at), fault.seconds)
+    return response
+
+
 def _trickle(fault: Fault, call: _Call) -> Response:
     response = call.proceed()
     response.bytes_per_s = fault.bytes_per_s
@@ -136,23 +146,13 @@ def _redirect_loop(_fault: Fault, call: _Call) -> Response:
 def _page(fault: Fault, call: _Call) -> Response:
     response = call.proceed()
     document = json.loads(read(response.payload))
-    rows = document.get("value", [])
-    if fault.kind == "repeated_rows":
-        half = len(rows) // 2
-        document["value"] = [*rows[: len(rows) - half], *rows[:half]]
-    elif fault.kind == "partial_page":
-        document["value"] = rows[: int(len(rows) * fault.at)]
-        document.pop("@odata.nextLink", None)
-    elif fault.kind == "next_link_loop":
-        host = call.request.headers.get("Host", "")
-        document["@odata.nextLink"] = f"http://{host}{call.request.path}?{call.request.query}"
-    else:
-        document.pop("value", None)
+    spoil(document, fault.kind, fault.at, call.request)
     response.payload = json.dumps(document).encode()
     return response
 
 
 def _range(fault: Fault, call: _Call) -> Response:
+    call.request.flaw = "whole"
     response = call.proceed()
     asked = re.fullmatch(r"bytes=(\d+)-(\d*)", call.request.headers.get("Range", ""))
     if asked is None or response.status != HTTPStatus.OK:
@@ -164,12 +164,17 @@ def _range(fault: Fault, call: _Call) -> Response:
         return call.service.refusal(501)
     if fault.kind == "range_416" or start >= size:
         response.release()
-        return Response(416, headers={"Content-Range": f"bytes */{size}"})
+        refused = call.service.refusal(416)
+        refused.headers["Content-Range"] = f"bytes */{size}"
+        return refused
     if fault.kind == "range_206_wrong":  # another part than the one asked for
         start, stop = 0, stop - start
     response.status = 206
     response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     response.payload = cut(response.payload, start, stop)
+    if fault.kind == "range_changed":  # the file is another one by now
+        response.headers["ETag"] = '"00000000000000000000000000000000"'
+        response.payload = bytes(byte ^ 1 for byte in read(response.payload))
     return response
 
 
@@ -190,6 +195,7 @@ KINDS: Final[dict[str, _Kind]] = {
     "html": _replaced(b"<html><body>Maintenance</body></html>", "text/html"),
     "malformed_json": _replaced(b'{"@odata.context":"$metadata#Products","value":[{', "text/json"),
     "stall": _stall,
+    "stall_body": _stall_body,
     "trickle": _trickle,
     "redirect": _redirect,
     "redirect_loop": _redirect_loop,
@@ -201,6 +207,7 @@ KINDS: Final[dict[str, _Kind]] = {
     "range_206_wrong": _range,
     "range_416": _range,
     "range_501": _range,
+    "range_changed": _range,
     "wrong_audience": _flaw,
     "expired_token": _flaw,
 }

@@ -3,6 +3,7 @@
 Lists data components only; what is listed is decided by its caller.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,16 @@ class Entry:
     mime: str
     size: int
     digest: str
+
+
+_LISTED: Final = re.compile(
+    r'href="\./([^"]+)".*?checksumName="([^"]+)"[^>]*>\s*([0-9A-Fa-f]+)', re.DOTALL
+)
+
+
+def listed_digests(text: str) -> dict[str, tuple[str, str]]:
+    """Algorithm and lower-case digest of each file that a manifest lists, by its path."""
+    return {path: (name, digest.lower()) for path, name, digest in _LISTED.findall(text)}
 
 
 def manifest(recipe: Recipe, entries: Sequence[Entry]) -> bytes:

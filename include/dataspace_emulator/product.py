@@ -15,9 +15,10 @@ import shapely
 from shapely.geometry import shape
 
 from dataspace_emulator import facts
-from dataspace_emulator.content import Content, Member, digest_of, open_content, write_content
+from dataspace_emulator.content import Content, Member, open_content, write_content
 from dataspace_emulator.facts import Facts
-from dataspace_emulator.recipe import Recipe
+from dataspace_emulator.manifest import listed_digests
+from dataspace_emulator.recipe import FIRST_MODERN_CHECKSUM, Recipe
 from dataspace_emulator.scene import quicklook
 from dataspace_emulator.wire import read
 
@@ -83,10 +84,24 @@ class Product:
     @cached_property
     def files(self) -> dict[str, Member]:
         """Size and digest of every file, by its path below the ``.SAFE`` folder."""
-        algorithm = "SHA3-256" if self.facts.baseline >= "03.01" else "MD5"
-        if self.recipe is not None:
-            algorithm = self.recipe.algorithm
-        return {path: self._member(path, algorithm) for path in self.content.members}
+        return {path: self.member(path) for path in self.content.members}
+
+    @property
+    def algorithm(self) -> str:
+        """The manifest's checksum algorithm."""
+        return "SHA3-256" if self.facts.baseline >= FIRST_MODERN_CHECKSUM else "MD5"
+
+    def member(self, path: str, algorithm: str | None = None) -> Member:
+        """Size and digest of one file; the digest is the manifest's kind if none is named."""
+        kind, content = algorithm or self.algorithm, self.content
+        return Member(content.members[path].file_size, content.digest(path, kind), kind)
+
+    @cached_property
+    def listed_digests(self) -> dict[str, tuple[str, str]]:
+        """What the manifest in a real zip says of its files, right or wrong."""
+        if self.archive is None:
+            return {}
+        return listed_digests(self.read("manifest.safe").decode())
 
     @cached_property
     def geometry(self) -> shapely.Geometry:
@@ -119,10 +134,6 @@ class Product:
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".zip", delete=False) as file:
             path = Path(file.name)
         return write_content(self.recipe, path)
-
-    def _member(self, path: str, algorithm: str) -> Member:
-        data = self.read(path)
-        return Member(len(data), digest_of(data, algorithm), algorithm)
 
 
 def from_recipe(recipe: Recipe, folder: Path) -> Product:

@@ -5,6 +5,7 @@ Pure values; makes no bytes.
 
 import math
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 from dataspace_emulator.scene import FULL_SIDE
 from dataspace_emulator.tile import Tile, tile
 
-_FIRST_MODERN_CHECKSUM: Final = "03.01"
+FIRST_MODERN_CHECKSUM: Final = "03.01"
 _PUBLISHED_AFTER: Final = timedelta(hours=4)
 _GENERATED_AFTER: Final = timedelta(hours=3)
 _TO_DATASTRIP: Final = timedelta(minutes=5, seconds=4)
@@ -25,6 +26,7 @@ _ORBITS: Final = {
     "C": (8996, "2026-05-27T01:46:51.024Z", 0),
 }
 CHECKSUMS: Final = frozenset({"full", "md5", "none", "N/A", "zeros", "wrong", "late"})
+STAC: Final = frozenset({"listed", "absent", "late", "wrong", "wrong_size", "other_id"})
 
 
 def instant(text: str) -> datetime:
@@ -54,6 +56,11 @@ class Recipe:
     ``checksum`` says what the catalogue tells: MD5 and BLAKE3 ("full"), one ("md5"),
     nothing ("none"), "N/A", "zeros", a "wrong" one, or nothing in the first minute ("late").
     Without ``content`` the product can be listed, but its bytes are gone.
+    ``sizes`` gives images a size in bytes in place of the scaled one, by what their file name
+    ends in ("SCL_20m"); a smaller image is padded, a larger one stays as it is.
+    ``stac`` says what STAC tells: the item ("listed"), nothing ("absent"), an item without
+    sizes and digests ("late"), with "wrong" digests, with a "wrong_size" throughout, or the
+    item of a product of the same name, but of "other_id" and content.
     """
 
     tile: str = "36TXL"
@@ -71,12 +78,16 @@ class Recipe:
     checksum: str = "full"
     content: bool = True
     seed: int = 0
+    sizes: Mapping[str, int] | None = None
+    stac: str = "listed"
 
     def __post_init__(self) -> None:
         if self.level not in {"L1C", "L2A"} or self.platform not in _ORBITS:
             raise ValueError(f"No such product: level {self.level!r}, platform {self.platform!r}")
         if self.checksum not in CHECKSUMS:
             raise ValueError(f"Unknown checksum {self.checksum!r}: {sorted(CHECKSUMS)}")
+        if self.stac not in STAC:
+            raise ValueError(f"Unknown stac {self.stac!r}: {sorted(STAC)}")
 
     @property
     def place(self) -> Tile:
@@ -138,7 +149,7 @@ class Recipe:
     @property
     def algorithm(self) -> str:
         """The manifest's checksum algorithm."""
-        return "SHA3-256" if self.baseline >= _FIRST_MODERN_CHECKSUM else "MD5"
+        return "SHA3-256" if self.baseline >= FIRST_MODERN_CHECKSUM else "MD5"
 
     @property
     def side(self) -> int:

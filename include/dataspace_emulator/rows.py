@@ -5,6 +5,7 @@ Knows when a row is visible; nothing of queries or JSON.
 
 import bisect
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
@@ -41,11 +42,12 @@ _sensed = attrgetter("product.facts.sensed")
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by time of sensing, and by id; safe to change while it is read."""
+    """Rows by time of sensing, by id and by name; safe to change while it is read."""
 
     version: int = 0
     _sorted: list[Row] = field(default_factory=list)
     _by_id: dict[str, Row] = field(default_factory=dict)
+    _by_name: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, row: Row) -> None:
@@ -58,6 +60,7 @@ class Rows:
             if row.product.id in self._by_id:
                 raise ValueError(f"{row.product.name} is listed already")
             self._by_id[row.product.id] = row
+            self._by_name[row.product.name].append(row)
             bisect.insort(self._sorted, row, key=_sensed)
             self.version += 1
 
@@ -70,12 +73,18 @@ class Rows:
         with self._lock:
             row = self._by_id.pop(product_id)
             self._sorted.remove(row)
+            self._by_name[row.product.name].remove(row)
             self.version += 1
             return row.product
 
     def find(self, product_id: str) -> Row | None:
         """The row of a product id."""
         return self._by_id.get(product_id)
+
+    def named(self, name: str) -> list[Row]:
+        """The rows of a product name, which need not be unique, in order of arrival."""
+        with self._lock:
+            return list(self._by_name.get(name, ()))
 
     def all(self) -> list[Row]:
         """Every row, in order of sensing."""

@@ -5,6 +5,7 @@ Knows which files there are, how large real ones are and which the manifest list
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from dataspace_emulator import scene
@@ -50,6 +51,28 @@ class File:
     mime: str = _TILE_DOCUMENT_XML
 
 
+def outline(recipe: Recipe) -> list[str]:
+    """Paths of the metadata and imagery, known without making any of it."""
+    granule, name = granule_folder(recipe), recipe.name.removesuffix(".SAFE")
+    masks = [f"MSK_{kind}PRB_{metres}m.jp2" for kind in ("CLD", "SNW") for metres in (20, 60)]
+    return [
+        "manifest.safe",
+        f"MTD_MSI{recipe.level}.xml",
+        "INSPIRE.xml",
+        f"{name}-ql.jpg",
+        f"{datastrip_folder(recipe)}/MTD_DS.xml",
+        f"{granule}/MTD_TL.xml",
+        *(path for path, *_ in _image_table(recipe)),
+        *(f"{granule}/QI_DATA/{file}" for file in masks if recipe.level == "L2A"),
+    ]
+
+
+def datastrip_folder(recipe: Recipe) -> str:
+    """Folder of the datastrip inside the product."""
+    made, sensed = compact(recipe.generated_at), compact(recipe.datastrip_at)
+    return f"DATASTRIP/DS_2APS_{made}_S{sensed}"
+
+
 def granule_folder(recipe: Recipe) -> str:
     """Folder of the granule inside the product."""
     when = compact(recipe.datastrip_at)
@@ -83,8 +106,7 @@ def files(recipe: Recipe) -> Iterator[File]:
 
 
 def _datastrip(recipe: Recipe) -> Iterator[File]:
-    made, sensed = compact(recipe.generated_at), compact(recipe.datastrip_at)
-    folder, code = f"DATASTRIP/DS_2APS_{made}_S{sensed}", recipe.level[1:]
+    folder, code = datastrip_folder(recipe), recipe.level[1:]
     strip = plain_document("datastrip", recipe.name, recipe.size_bytes(_DATASTRIP_MB))
     yield File(f"{folder}/MTD_DS.xml", strip, f"S2_Level-{code}_Datastrip1_Metadata")
     for report in (*_REPORTS, "RADIOMETRIC_QUALITY"):
@@ -164,4 +186,7 @@ def _image(recipe: Recipe, kind: ImageKind, resolution: int) -> bytes:
 
 
 def _sized(recipe: Recipe, image: bytes, megabytes: float, path: str) -> bytes:
-    return scene.padded(image, recipe.size_bytes(megabytes), recipe.seed, path)
+    prefix = f"T{recipe.place.name}_{compact(recipe.sensed_at)}_"
+    band = PurePosixPath(path).stem.removeprefix(prefix)
+    size = (recipe.sizes or {}).get(band, recipe.size_bytes(megabytes))
+    return scene.padded(image, size, recipe.seed, path)

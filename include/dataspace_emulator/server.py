@@ -1,4 +1,4 @@
-"""Three listening sockets and the way bytes leave them.
+"""The listening sockets and the way bytes leave them.
 
 Knows HTTP/1.1 and the network's own mischief; what is answered is the services' business.
 """
@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         if response.status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(length))
         payload: Payload = b"" if self.command == "HEAD" else response.payload
-        if isinstance(payload, bytes) and len(payload) < _LAST_PIECE_BYTES:
+        if isinstance(payload, bytes) and len(payload) < _LAST_PIECE_BYTES and not response.stall:
             response.release()
         self.end_headers()
         stop = size_of(payload) if response.stop_at is None else response.stop_at
@@ -122,7 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
         started, sent, size = time.monotonic(), 0, size_of(payload)
         file = payload.path.open("rb") if isinstance(payload, FilePart) else None
         try:
-            for start, stop in _pieces(size, rate):
+            for start, stop in _pieces(size, rate, response.stall):
+                if response.stall is not None and start == response.stall[0]:
+                    time.sleep(response.stall[1])
                 if stop == size:
                     response.release()
                 record.bytes_sent += stop - start
@@ -144,12 +146,19 @@ class _Handler(BaseHTTPRequestHandler):
             os.close(self.connection.detach())
 
 
-def _pieces(size: int, bytes_per_s: float | None) -> Iterator[tuple[int, int]]:
-    """Cut ``[0, size)``; the last piece is small, so that what it releases is released late."""
+def _pieces(
+    size: int, bytes_per_s: float | None, stall: tuple[int, float] | None
+) -> Iterator[tuple[int, int]]:
+    """Cut ``[0, size)``, also where it stalls.
+
+    The last piece is small, so that what it releases is released late.
+    """
     step = _PIECE_BYTES if bytes_per_s is None else max(1, int(bytes_per_s * _TICK_S))
     start, tail = 0, max(0, size - min(_LAST_PIECE_BYTES, step))
     while start < size:
         stop = min(start + step, tail if start < tail else size)
+        if stall is not None and start < stall[0]:
+            stop = min(stop, stall[0])
         yield start, stop
         start = stop
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl
+
+_SECRETS: Final = re.compile(r"(?:(?<=^token=)|(?<=&token=)|(?<=Signature=))[^&]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ class Response:
     """One answer and how it is to be sent.
 
     ``length`` overrides the announced length, ``stop_at`` ends the connection after that
-    many bytes of the body, ``reset`` ends it with a TCP reset, ``on_last`` is called before
-    the last bytes leave.
+    many bytes of the body, ``reset`` ends it with a TCP reset, ``stall`` is a position in the
+    body and the seconds to wait there, ``on_last`` is called before the last bytes leave.
     """
 
     status: int
@@ -88,6 +90,7 @@ class Response:
     stop_at: int | None = None
     reset: bool = False
     silent: bool = False
+    stall: tuple[int, float] | None = None
     bytes_per_s: float | None = None
     on_last: Callable[[], None] | None = None
 
@@ -109,7 +112,7 @@ class Service(Protocol):
 
     @property
     def name(self) -> str:
-        """Identity, catalogue or download."""
+        """Identity, catalogue, download, stac or s3."""
 
     def answer(self, request: Request) -> Response:
         """The service's own answer to a request."""
@@ -129,6 +132,7 @@ class Record:
     user_agent: str
     authorization: bool
     started: float
+    range: str = ""
     status: int = 0
     bytes_sent: int = 0
     ended: float | None = None
@@ -145,8 +149,9 @@ class Record:
             service=service,
             method=request.method,
             path=request.path,
-            query=re.sub(r"(?<=token=)[^&]+", "***", request.query),
+            query=_SECRETS.sub("***", request.query),
             user_agent=request.headers.get("User-Agent", ""),
-            authorization=bool(request.token),
+            authorization=bool(request.token or request.headers.get("Authorization")),
             started=time.time(),
+            range=request.headers.get("Range", ""),
         )

@@ -14,7 +14,7 @@ from dataspace.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from dataspace.product import Product
 
@@ -30,32 +30,44 @@ def describe(products: Sequence[Product]) -> dict[str, Any]:
     return {"label": label, "seen": seen(first)}
 
 
-def each_product(
-    products: Sequence[Product], act: Callable[[Product], None], errors: dict[str, str]
-) -> None:
-    """Act on every product, then raise for those that failed.
+class Failures:
+    """The products of a batch that failed, each with its error.
 
-    Args:
-        products: The batch.
-        act: Raises a DataSpaceError for a product that failed.
-        errors: Gets the message of each failed product, by stem, as it happens.
-
-    Raises:
-        TransientError: At least one product may succeed later.
-        PermanentError: Products failed, and none of them may succeed later.
+    Attributes:
+        messages: By product stem.
     """
-    failed: list[DataSpaceError] = []
-    for product in products:
-        try:
-            act(product)
-        except DataSpaceError as error:
-            logger.error("%s: %s", type(error).__name__, error)  # noqa: TRY400 - expected kinds
-            errors[product.stem] = f"{type(error).__name__}: {error}"
-            failed.append(error)
-    if len(failed) == 1:
-        raise failed[0]
-    if failed:
-        raise _joined(failed, len(products))
+
+    def __init__(self, of: int) -> None:
+        """Begin with none out of so many products."""
+        self.messages: dict[str, str] = {}
+        self._errors: list[Exception] = []
+        self._of = of
+
+    def add(self, product: Product, error: Exception) -> None:
+        """Note one, in the log too."""
+        if isinstance(error, DataSpaceError):
+            logger.error("%s: %s", type(error).__name__, error)
+        else:
+            logger.error("%s failed unexpectedly", product.stem, exc_info=error)
+        self.messages[product.stem] = f"{type(error).__name__}: {error}"
+        self._errors.append(error)
+
+    def raise_any(self) -> None:
+        """Raise for the batch, if anything failed.
+
+        Raises:
+            TransientError: At least one product may succeed later.
+            PermanentError: Products failed, and none of them may succeed later.
+            Exception: Something failed that nobody foresaw.
+        """
+        foreseen = [error for error in self._errors if isinstance(error, DataSpaceError)]
+        unforeseen = [error for error in self._errors if not isinstance(error, DataSpaceError)]
+        if unforeseen:
+            raise unforeseen[0]
+        if len(foreseen) == 1:
+            raise foreseen[0]
+        if foreseen:
+            raise _joined(foreseen, self._of)
 
 
 def _joined(failed: Sequence[DataSpaceError], of: int) -> DataSpaceError:

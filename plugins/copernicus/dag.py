@@ -101,6 +101,7 @@ def build_dag(ingest: Ingest) -> DAG:
                 map_index_template=label,
                 copernicus_conn_id=ingest.copernicus_conn_id,
                 pool=POOL,
+                pool_slots=ingest.connections,
                 execution_timeout=_LONGEST_TRANSFER,
                 **wanted,
             )

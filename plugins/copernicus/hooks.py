@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import difflib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from copernicus.params import lines
-from copernicus.project import AREAS
+from copernicus.project import AREAS, state_dir
 from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
 from dataspace.auth import Account
-from dataspace.client import DataSpaceClient
+from dataspace.client import DataSpaceClient, Manners
 from dataspace.endpoints import Endpoints
 from dataspace.errors import ConfigurationError, CredentialsError, DataSpaceError, QueryError
 from dataspace.query import MISSION, Query
+from dataspace.s3 import S3Keys
 from dataspace.window import Window, parse_day
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from dataspace.product import Product
 
+_MOST_CONNECTIONS: Final = 4
+"""Of an ordinary account, https://documentation.dataspace.copernicus.eu/Quotas.html."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 
 
@@ -35,8 +38,9 @@ class CopernicusHook(BaseHook):
     """Reaches the Data Space with the account of an Airflow Connection of type ``copernicus``.
 
     Login is the account's e-mail address. The connection's extra may hold `identity_url`,
-    `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `client_id`, `totp_secret`
-    and `request_spacing_s`; as soon as one URL is given, those not given are off.
+    `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `s3_access_key`,
+    `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections` and
+    `request_spacing_s`; as soon as one URL is given, those not given are off.
     """
 
     conn_name_attr = "copernicus_conn_id"
@@ -48,8 +52,11 @@ class CopernicusHook(BaseHook):
         super().__init__()
         self.copernicus_conn_id = copernicus_conn_id
 
-    def get_conn(self) -> DataSpaceClient:
+    def get_conn(self, connections: int = 1) -> DataSpaceClient:
         """Return a new client, to be closed by the caller; nothing is sent yet.
+
+        Args:
+            connections: Transfers at once; never more than the connection's `max_connections`.
 
         Raises:
             ConfigurationError: The connection lacks or contradicts something.
@@ -67,7 +74,7 @@ class CopernicusHook(BaseHook):
         return DataSpaceClient(
             Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
             _account(connection, self.copernicus_conn_id),
-            spacing_s=_spacing_s(extra),
+            manners=_manners(extra, connections),
             on_new_token=mask_secret,
         )
 
@@ -199,15 +206,32 @@ def _account(connection: Connection, conn_id: str) -> Account:
     return Account(connection.login, connection.password, **optional)
 
 
-def _spacing_s(extra: dict[str, Any]) -> float:
-    value = extra.get("request_spacing_s") or 0
-    try:
-        spacing_s = float(value)
-    except (TypeError, ValueError):
-        spacing_s = -1.0
-    if spacing_s < 0:
-        message = (
-            f"request_spacing_s {value!r} in the extra is not a number of seconds; write 0 or more."
-        )
+def _manners(extra: Mapping[str, Any], connections: int) -> Manners:
+    most = _number(extra, "max_connections", _MOST_CONNECTIONS, least=1)
+    access_key, secret_key = (str(extra.get(f"s3_{n}_key") or "") for n in ("access", "secret"))
+    if bool(access_key) != bool(secret_key):
+        message = "the extra has one of s3_access_key and s3_secret_key; give both, or neither."
         raise ConfigurationError(message)
-    return spacing_s
+    if secret_key:
+        mask_secret(secret_key)
+    return Manners(
+        connections=min(connections, int(most)),
+        spacing_s=_number(extra, "request_spacing_s", 0.0, least=0.0),
+        transport=str(extra.get("transport") or "auto"),
+        s3_keys=S3Keys(access_key, secret_key) if access_key else None,
+        state_dir=state_dir(),
+    )
+
+
+def _number(extra: Mapping[str, Any], name: str, default: float, *, least: float) -> float:
+    value = extra.get(name)
+    if value in (None, ""):
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = least - 1
+    if not number >= least:
+        message = f"{name} {value!r} in the extra is not a number; write {least:g} or more."
+        raise ConfigurationError(message)
+    return number

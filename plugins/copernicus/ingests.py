@@ -23,6 +23,8 @@ _DURATION: Final = re.compile(r"(?P<number>\d+(\.\d+)?) *(?P<unit>minute|hour|da
 _DAG_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FIRST_DAY: Final = "2015-06-27"
 """The first day of Sentinel-2 data; backfills may begin anywhere after it."""
+_CONNECTIONS: Final = 2
+"""Half of an ordinary account's: while one download task starts or ends, another moves bytes."""
 
 _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
@@ -31,6 +33,7 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "start_day": {"type": "string", "format": "date"},
     "catchup": {"type": "boolean"},
     "copernicus_conn_id": {"type": "string", "minLength": 1},
+    "connections": {"type": "integer", "minimum": 1, "maximum": 20},
 }
 _SCHEMA: Final = {
     "type": "object",
@@ -51,6 +54,7 @@ class Ingest:
         start_day: First day that may be scheduled or backfilled.
         catchup: Whether days missed while the DAG was paused are scheduled later.
         copernicus_conn_id: The Airflow Connection.
+        connections: Transfers at once of each download task, which takes as many slots of the pool.
         defaults: Default of every param, by name.
     """
 
@@ -60,6 +64,7 @@ class Ingest:
     start_day: datetime
     catchup: bool
     copernicus_conn_id: str
+    connections: int
     defaults: Mapping[str, Any]
 
     @classmethod
@@ -80,6 +85,7 @@ class Ingest:
             start_day=_day(path, settings.get("start_day", _FIRST_DAY)),
             catchup=settings.get("catchup", False),
             copernicus_conn_id=settings.get("copernicus_conn_id", "copernicus_default"),
+            connections=settings.get("connections", _CONNECTIONS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )
 

@@ -17,3 +17,9 @@ def default_output_uri() -> str:
     Not `Path.as_uri`, which writes a blank as ``%20``: fsspec takes paths literally.
     """
     return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"
+
+
+def state_dir() -> Path:
+    """Return where the tasks of one host tell each other how the service behaves."""
+    home = os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow"
+    return Path(os.environ.get("COPERNICUS_STATE_DIR") or Path(home) / "copernicus")

@@ -68,7 +68,7 @@ def _addresses() -> dict[str, Any]:
             "Download address", f"OData root for files. Empty: the Data Space's own. {_OFF}"
         ),
         "stac_url": _text(
-            "STAC address", f"STAC root the items refer to. Empty: the Data Space's own. {_OFF}"
+            "STAC address", f"STAC root that lists files. Empty: the Data Space's own. {_OFF}"
         ),
     }
 
@@ -79,9 +79,17 @@ def _object_store() -> dict[str, Any]:
             "S3 address", f"Object store of the products. Empty: the Data Space's own. {_OFF}"
         ),
         "s3_access_key": _text(
-            "S3 access key", "From the Data Space's S3 key manager. Only needed to read over S3."
+            "S3 access key",
+            "From the Data Space's S3 key manager. With it, single files come over S3, which can "
+            "continue what broke off.",
         ),
         "s3_secret_key": _secret("S3 secret key", "The secret that belongs to the access key."),
+        "transport": {
+            "label": "Way of single files",
+            "description": "auto: S3 where there are keys, else HTTPS, which also takes over where "
+            "S3 fails. https or s3: only that. Whole zips always come over HTTPS.",
+            "schema": {"type": "string", "enum": ["auto", "https", "s3"], "default": "auto"},
+        },
     }
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ from copernicus.operators import (
     CopernicusPublishOperator,
     CopernicusSearchOperator,
 )
-from dataspace import retries
+from dataspace import client, retries
 from dataspace.errors import DataSpaceError
+from dataspace.pace import Pace
+from dataspace.pace_core import Timing
 from dataspace_emulator import make_product
 
 SENSED = "2024-08-01T08:36:01.024Z"
@@ -97,6 +100,8 @@ def connected(emulator, connect):
 def hurried(monkeypatch):
     """Shorten the waits between tries; what they are is tested with the retries themselves."""
     monkeypatch.setattr(retries, "_backoff", lambda _: 0.01)
+    quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
+    monkeypatch.setattr(client, "Pace", partial(Pace, timing=quick))
 
 
 @pytest.fixture

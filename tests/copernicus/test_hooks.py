@@ -41,6 +41,11 @@ def test_the_test_button_explains_an_outage(connected):
         ({"extra": {"catalogue_url": "nonsense"}}, "catalogue_url is no http or https address"),
         ({"extra": {"request_spacing_s": "soon"}}, "request_spacing_s 'soon'"),
         ({"extra": {"request_spacing_s": -1}}, "request_spacing_s -1"),
+        ({"extra": {"max_connections": 0}}, "max_connections 0"),
+        ({"extra": {"max_connections": "many"}}, "max_connections 'many'"),
+        ({"extra": {"transport": "ftp"}}, "transport 'ftp' is unknown"),
+        ({"extra": {"transport": "s3"}}, "needs s3_access_key"),
+        ({"extra": {"s3_access_key": "x"}}, "one of s3_access_key and s3_secret_key"),
         ({"extra": {"identity_urll": "http://127.0.0.1:1"}}, "did you mean 'identity_url'"),
     ],
 )
@@ -51,6 +56,12 @@ def test_an_incomplete_connection_says_what_it_lacks(emulator, connect, changes,
     passed, said = CopernicusHook().test_connection()
     assert not passed
     assert words in said
+
+
+@pytest.mark.parametrize(("asked", "granted"), [(1, 1), (3, 3), (9, 4)])
+def test_a_client_has_as_many_connections_as_asked_for_and_allowed(connected, asked, granted):
+    with CopernicusHook().get_conn(asked) as client:
+        assert client.connections == granted
 
 
 def test_a_connection_that_does_not_exist_is_named():

@@ -20,6 +20,7 @@ EXTRAS = {
     "s3_endpoint_url",
     "s3_access_key",
     "s3_secret_key",
+    "transport",
     "client_id",
     "totp_secret",
     "max_connections",

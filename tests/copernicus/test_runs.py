@@ -164,10 +164,10 @@ def test_many_products_share_batches(connected, tmp_path):
         task_id="search", tiles=["36TXL"], bands=["SCL_20m"], output_uri=tmp_path.as_uri()
     )
     batches = search.execute(make_context())
-    assert len(batches) == 200
+    assert len(batches) == 10
     assert len(json.dumps(batches)) < 48_000
     labels = [batch["label"] for batch in batches]
-    assert sum(label.startswith("2 products from T36TXL 2024-08-01") for label in labels) == 30
+    assert all(label.startswith("23 products from T36TXL 2024-08-01") for label in labels)
 
 
 def test_an_offline_product_asked_for_is_missing_and_the_others_arrive(connected, ingest):

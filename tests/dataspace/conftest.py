@@ -1,8 +1,13 @@
+from functools import partial
+
 import pytest
 
+from dataspace import client as module
 from dataspace.auth import Account
 from dataspace.client import DataSpaceClient
 from dataspace.endpoints import Endpoints
+from dataspace.pace import Pace
+from dataspace.pace_core import Timing
 
 
 def endpoints_of(emulator):
@@ -18,7 +23,14 @@ def account_of(emulator, **changes):
 
 
 @pytest.fixture
-def client(emulator, sleeps):
+def hurried(monkeypatch):
+    """Shorten the waits between transfers; what they are is tested with the pace itself."""
+    quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
+    monkeypatch.setattr(module, "Pace", partial(Pace, timing=quick))
+
+
+@pytest.fixture
+def client(emulator, sleeps, hurried):
     with DataSpaceClient(
         endpoints_of(emulator), account_of(emulator), sleep=sleeps.append
     ) as running:

@@ -34,15 +34,18 @@ def records(tmp_path):
     return RunRecords(Store(LocalFileSystem(), str(tmp_path)), RunLayout("d", "r/../x:y"), "search")
 
 
-@pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 1024, 5003])
-def test_products_are_shared_out_evenly_and_none_is_lost(records, count):
+@pytest.mark.parametrize(
+    ("count", "batches"),
+    [(0, 0), (1, 1), (8, 8), (9, 8), (200, 8), (201, 9), (1024, 41), (5000, 200), (20_003, 200)],
+)
+def test_products_are_shared_out_evenly_and_none_is_lost(records, count, batches):
     products = make(count)
     keys = records.begin(SEARCH, products)
-    assert len(keys) == min(count, 200)
-    batches = [records.products(key) for key in keys]
-    assert [product for batch in batches for product in batch] == products
+    assert len(keys) == batches
+    shared = [records.products(key) for key in keys]
+    assert [product for batch in shared for product in batch] == products
     assert records.all_products() == products
-    sizes = {len(batch) for batch in batches}
+    sizes = {len(batch) for batch in shared}
     assert not sizes or max(sizes) - min(sizes) <= 1
 
 

@@ -25,7 +25,7 @@ def failing(errors):
 def test_what_may_pass_is_tried_again(kind, sleeps):
     assert Retries(sleeps.append).call(failing([kind("x"), kind("x")])) == "done"
     assert len(sleeps) == 2
-    assert all(1 <= wait_s <= 60 for wait_s in sleeps)
+    assert all(0.5 <= wait_s <= 60 for wait_s in sleeps)
     assert sleeps[1] > 1
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import io
 import threading
@@ -286,3 +287,59 @@ def test_the_journal_tells_what_crossed_the_wire(emulator, product, fetch):
     assert record.bytes_sent == product.zip_size
     assert record.user_agent == "the-test"
     assert record.seconds >= 0
+
+
+@pytest.fixture
+def ranged():
+    """A product whose download makes something of ranges; GET its manifest."""
+    with contextlib.ExitStack() as stack:
+
+        def start(ranges):
+            emulator = stack.enter_context(Emulator(ranges=ranges))
+            product = emulator.add(make_product(scale=SMALL))
+            token, url = signed_in(emulator), f"{emulator.download_url}/{{}}"
+            path = url.format(node(product, "manifest.safe"))
+
+            def get(**headers):
+                more = {name.replace("_", "-"): value for name, value in headers.items()}
+                return requests.get(path, headers=token | more, timeout=10)
+
+            return get, product.read("manifest.safe")
+
+        yield start
+
+
+def test_ranges_are_ignored_and_nothing_invites_them(product, fetch):
+    answer = fetch(node(product, "manifest.safe"), headers={"Range": "bytes=5-9"})
+    assert (answer.status_code, answer.content) == (200, product.read("manifest.safe"))
+    assert not {"ETag", "Accept-Ranges", "Last-Modified"} & set(answer.headers)
+
+
+def test_ranges_can_be_honoured(ranged):
+    get, true = ranged("honoured")
+    whole = get()
+    assert (whole.status_code, whole.content) == (200, true)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    for text, part in (("5-9", true[5:10]), ("5-", true[5:]), ("-7", true[-7:])):
+        answer = get(Range=f"bytes={text}", If_Range=whole.headers["ETag"])
+        assert (answer.status_code, answer.content) == (206, part)
+        assert answer.headers["ETag"] == whole.headers["ETag"]
+    assert answer.headers["Content-Range"] == f"bytes {len(true) - 7}-{len(true) - 1}/{len(true)}"
+    assert get(Range="bytes=5-9", If_Range='"another"').content == true
+    assert get(Range="bytes=9-5").status_code == get(Range="bytes=0-1,4-5").status_code == 200
+    behind = get(Range=f"bytes={len(true)}-")
+    assert (behind.status_code, behind.headers["Content-Range"]) == (416, f"bytes */{len(true)}")
+    assert [get(Range="bytes=0-").status_code for _ in range(6)] == [206] * 6
+
+
+@pytest.mark.parametrize(("ranges", "status"), [("refused", 501), ("unsatisfiable", 416)])
+def test_ranges_can_be_turned_down(ranged, ranges, status):
+    get, true = ranged(ranges)
+    assert get().headers["ETag"]
+    assert [get(Range="bytes=5-").status_code for _ in range(6)] == [status] * 6
+    assert get().content == true
+
+
+def test_unknown_ranges_are_refused():
+    with pytest.raises(ValueError, match="Unknown ranges"):
+        Emulator(ranges="sometimes")

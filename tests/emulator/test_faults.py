@@ -38,7 +38,7 @@ def test_a_fault_may_be_matched_by_an_expression(emulator, manifest):
     assert [manifest().status_code for _ in range(2)] == [503, 200]
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "surprise"}, {"service": "stac"}])
+@pytest.mark.parametrize("wrong", [{"kind": "surprise"}, {"service": "trace"}])
 def test_an_unknown_fault_is_refused(wrong):
     with pytest.raises(ValueError, match="Unknown"):
         Fault(**{"service": "download", **wrong})
@@ -190,6 +190,30 @@ def test_tokens_are_bad(emulator, product, sign_in, manifest, kind, code):
     assert manifest(headers=headers).json()["code"] == code
     headers = {"Authorization": f"Bearer {sign_in().json()['access_token']}"}
     assert manifest(headers=headers).status_code == 200
+
+
+def test_a_stall_lies_inside_the_body(emulator, manifest, product):
+    emulator.faults.add(Fault("download", kind="stall_body", at=0.25, seconds=0.4))
+    answer = manifest(stream=True)
+    size = product.member("manifest.safe").size
+    started = time.monotonic()
+    first = answer.raw.read(size // 4)
+    assert time.monotonic() - started < 0.3
+    rest = answer.raw.read()
+    assert time.monotonic() - started >= 0.35
+    assert first + rest == product.read("manifest.safe")
+
+
+def test_a_file_can_change_between_two_ranges(emulator, manifest, product):
+    emulator.faults.add(Fault("download", kind="range_changed"))
+    true = product.read("manifest.safe")
+    assert manifest().content == true  # no range, and the fault is still to come
+    answer = manifest(headers={"Range": "bytes=10-19"})
+    assert answer.status_code == 206
+    assert answer.headers["Content-Range"] == f"bytes 10-19/{len(true)}"
+    assert len(answer.content) == 10
+    assert not set(zip(answer.content, true[10:20], strict=True)) & {(one, one) for one in true}
+    assert answer.headers["ETag"]
 
 
 def test_faults_can_be_called_off(emulator, manifest):

@@ -11,7 +11,7 @@ import requests
 from dataspace_emulator import Emulator
 
 INCLUDE = Path(__file__).parents[2] / "include"
-ANY_PORT = [f"--{name}-port=0" for name in ("identity", "catalogue", "download")]
+ANY_PORT = [f"--{name}-port=0" for name in ("identity", "catalogue", "download", "stac", "s3")]
 
 
 @pytest.fixture
@@ -110,6 +110,8 @@ def test_the_connection_is_what_airflow_reads(emulator):
         "identity_url": emulator.identity_url,
         "catalogue_url": emulator.catalogue_url,
         "download_url": emulator.download_url,
+        "stac_url": emulator.stac_url,
+        "s3_endpoint_url": emulator.s3_endpoint_url,
         "max_connections": 2,
     }
     json.dumps(connection)
@@ -117,4 +119,36 @@ def test_the_connection_is_what_airflow_reads(emulator):
 
 def test_services_have_ports_of_their_own(emulator):
     urls = emulator.connection()["extra"].values()
-    assert len({url.split("/")[2] for url in urls}) == 3
+    assert len({url.split("/")[2] for url in urls}) == 5
+
+
+def test_s3_keys_are_in_the_connection_only_if_they_are_asked_for(emulator):
+    assert emulator.s3_secret_key not in json.dumps(emulator.connection())
+    extra = emulator.connection(**emulator.s3_keys)["extra"]
+    assert extra["s3_access_key"] == emulator.s3_access_key
+    assert extra["s3_secret_key"] == emulator.s3_secret_key
+    assert emulator.s3_secret_key not in repr(emulator)
+
+
+def test_s3_keys_may_be_chosen_and_are_then_not_told(program):
+    _, ready = program("--products", "1", "--scale", "0.0001")
+    assert ready["s3_access_key"]
+    assert ready["s3_secret_key"]
+    keys = {"EMULATOR_S3_ACCESS_KEY": "access", "EMULATOR_S3_SECRET_KEY": "secret"}
+    _, ready = program("--products", "1", "--scale", "0.0001", **keys)
+    assert ready["s3_access_key"] == "access"
+    assert "s3_secret_key" not in ready
+    assert requests.get(f"{ready['stac_url']}/", timeout=10).status_code == 200
+    assert requests.get(f"{ready['s3_endpoint_url']}/eodata", timeout=10).status_code == 403
+
+
+def test_the_download_may_take_ranges(program):
+    _, ready = program("--products", "1", "--scale", "0.0001", "--ranges", "honoured")
+    form = {"grant_type": "password", "client_id": "cdse-public"}
+    form |= {"username": ready["login"], "password": ready["password"]}
+    url = f"{ready['identity_url']}/protocol/openid-connect/token"
+    token = requests.post(url, data=form, timeout=10).json()["access_token"]
+    row = rows(ready, "contains(Name,'MSIL2A')")[0]
+    url = f"{ready['download_url']}/Products({row['Id']})/$value"
+    headers = {"Authorization": f"Bearer {token}", "Range": "bytes=0-3"}
+    assert requests.get(url, headers=headers, timeout=10).content == b"PK\x03\x04"

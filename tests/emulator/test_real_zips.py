@@ -47,7 +47,7 @@ def test_members_of_real_zips_are_served_singly(folder, emulator, fetch, search)
 
 def test_a_folder_of_zips_can_be_given(shared_data):
     with Emulator(folder=shared_data) as emulator:
-        assert len(emulator.connection()["extra"]) == 3
+        assert len(emulator.connection()["extra"]) == 5
 
 
 def test_another_zip_is_refused(tmp_path, emulator):

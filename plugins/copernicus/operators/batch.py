@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
-from copernicus.batches import each_product
+from copernicus.batches import Failures
 from copernicus.hooks import CopernicusHook
 from copernicus.links import CopernicusBrowserLink
 from copernicus.params import lines
@@ -15,11 +15,12 @@ from copernicus.progress import progress_of
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
-from dataspace.delivery import deliver, stage
-from dataspace.errors import ConfigurationError
+from dataspace.delivery import deliver
+from dataspace.errors import ConfigurationError, DataSpaceError
 from dataspace.layout import bands_dir
 from dataspace.records import Attempt, Delivered, RunRecords
 from dataspace.shelf import Shelf, Wanted
+from dataspace.staging import stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
     from dataspace.product import Product
+    from dataspace.traffic import Traffic
 
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
 """Arguments and params that decide what of each product is delivered, and where."""
@@ -35,8 +37,10 @@ WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "outpu
 class CopernicusDownloadOperator(BaseOperator):
     """Fetches what is missing of a batch of products, verified, into the run's staging folder.
 
-    What already stands in the output, or was staged by an earlier try, is not fetched again. One
-    product failing does not keep the others of its batch from being fetched.
+    As many transfers run at once as the task has `pool_slots`, and never more than the
+    connection's `max_connections`. What already stands in the output, or was staged by an earlier
+    try, is not fetched again. One product failing does not keep the others of its batch from being
+    fetched.
 
     Every argument is a template field.
     """
@@ -87,32 +91,36 @@ class CopernicusDownloadOperator(BaseOperator):
         store = open_store(self.output_uri or default_output_uri())
         records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
-        errors: dict[str, str] = {}
+        shelves = [Shelf(store, run, product, wanted) for product in products]
+        failures = Failures(len(products))
         began = time.monotonic()
-        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
-            told = progress_of(context)
 
-            def fetch(product: Product) -> None:
-                shelf = Shelf(store, run, product, wanted)
-                fetched = stage(shelf, client.downloads, told)
-                state = "fetched and verified" if fetched else "is there already"
+        def told(product: Product, outcome: bool | Exception) -> None:
+            if isinstance(outcome, Exception):
+                failures.add(product, outcome)
+            else:
+                state = "fetched and verified" if outcome else "is there already"
                 self.log.info("%s: %s.", product.stem, state)
 
+        with CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client:
             try:
-                each_product(products, fetch, errors)
+                stage(shelves, client, progress_of(context), told)
             finally:
-                moved, seconds = client.traffic, time.monotonic() - began
-                attempt = Attempt(moved.requests, moved.bytes, seconds, errors)
+                attempt = _attempt(client.traffic, time.monotonic() - began, failures.messages)
                 records.add_attempt(self.batch["batch"], context["ti"].try_number, attempt)
                 self.log.info(
-                    "%d bytes in %d requests and %.1f s.", moved.bytes, moved.requests, seconds
+                    "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
+                    "bytes and %.1f s waiting.",
+                    *(attempt.bytes_transferred, attempt.requests, attempt.seconds),
+                    *(client.connections, attempt.moving_s, attempt.waiting_s),
                 )
+        failures.raise_any()
 
 
 class CopernicusExtractOperator(BaseOperator):
     """Puts the staged files of a batch into place and writes each product's STAC item.
 
-    Out of a staged or kept zip only the wanted members are read. Needs no account.
+    Needs no account.
 
     Every argument is a template field.
     """
@@ -148,19 +156,28 @@ class CopernicusExtractOperator(BaseOperator):
         run, wanted = run_layout(context, self.batch["stamp"]), _wanted(self)
         store = open_store(self.output_uri or default_output_uri())
         records = RunRecords(store, run, self.batch["search"])
+        products = records.products(self.batch["batch"])
         delivered: dict[str, Delivered] = {}
-
-        def put(product: Product) -> None:
-            files = deliver(Shelf(store, run, product, wanted)).chosen(wanted.bands)
-            folder = store.uri(bands_dir(product))
-            size_bytes = sum(file.size_bytes for file in files)
-            delivered[product.stem] = Delivered(len(files), size_bytes, folder)
-            self.log.info("%s: %s", folder, ", ".join(file.name for file in files))
-
+        failures = Failures(len(products))
         try:
-            each_product(records.products(self.batch["batch"]), put, {})
+            for product in products:
+                try:
+                    delivered[product.stem] = self._deliver(Shelf(store, run, product, wanted))
+                except DataSpaceError as error:
+                    failures.add(product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
+        failures.raise_any()
+
+    def _deliver(self, shelf: Shelf) -> Delivered:
+        files = deliver(shelf).chosen(shelf.wanted.bands)
+        folder = shelf.store.uri(bands_dir(shelf.product))
+        self.log.info("%s: %s", folder, ", ".join(file.name for file in files))
+        return Delivered(len(files), sum(file.size_bytes for file in files), folder)
+
+
+def _attempt(moved: Traffic, seconds: float, errors: dict[str, str]) -> Attempt:
+    return Attempt(moved.requests, moved.bytes, seconds, errors, moved.moving_s, moved.waiting_s)
 
 
 def _check(batch: Any) -> None:

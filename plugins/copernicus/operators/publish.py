@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
@@ -10,6 +11,7 @@ from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
 from dataspace.errors import NotStagedError, PermanentError
+from dataspace.layout import STAGING
 from dataspace.records import RunRecords
 from dataspace.summary import as_text, summarise
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, RetryPolicy
+
+_STAGED_FOR: Final = timedelta(days=7)
+"""What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
 
 
 class CopernicusPublishOperator(BaseOperator):
@@ -67,6 +72,7 @@ class CopernicusPublishOperator(BaseOperator):
         missing, days = summary["missing"], summary["complete_days"]
         if not missing:
             store.delete(run.staging_dir)
+        store.sweep_old(STAGING, _STAGED_FOR.total_seconds())
         if missing and not days:
             message = (
                 f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"

@@ -1,0 +1,212 @@
+"""Decides when the next transfer may begin, without threads or clocks.
+
+The service answers 429 to a transfer that begins while all slots of an account are busy, and may
+give a slot back some seconds after its transfer ended. How late is learnt from its answers. All
+times are in seconds.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import random
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ROW: Final = 8
+"""So many refusals in a row are no chance: among 15 % refused at random, one row in 4 million."""
+
+_RECENT: Final = 32
+_ENOUGH: Final = 24
+_TRIAL_SHARE: Final = 0.75
+_FIRST_TRIAL: Final = 50
+_LATEST_TRIAL: Final = 200
+_JITTER: Final = 0.05
+_SURE: Final = 3
+"""Refusals behind a pause that chance does not explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Lengths of time; smaller ones make tests quick.
+
+    Attributes:
+        probe_s: First pause that is tried, and first wait after a chance refusal; both double.
+        lateness_s: Longest pause that is learnt; who waits longer waits for other programs.
+        longest_wait_s: Longest single wait; a longer Retry-After is the caller's matter.
+        negligible_s: A shorter pause is none.
+    """
+
+    probe_s: float = 1.0
+    lateness_s: float = 8.0
+    longest_wait_s: float = 60.0
+    negligible_s: float = 0.2
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    """One thread's right to a slot; `end` is the last end of the slot it uses, -inf for none."""
+
+    end: float = -math.inf
+    elapsed_s: float = math.inf
+    in_use: bool = False
+    not_before: float = -math.inf
+    refusals: int = 0
+
+
+class PaceCore:
+    """Decides, told the time by its caller; not safe to share between threads.
+
+    One lease at a time searches for a pause while other re-uses hold; see `wait_s`.
+    """
+
+    def __init__(
+        self, connections: int, pause_s: float | None, ends: Iterable[float], timing: Timing
+    ) -> None:
+        """Begin with a known pause, or None, and the latest ends of transfers by others."""
+        self.pause_s = pause_s or 0.0
+        self.learnt_at: float | None = None
+        self._timing = timing
+        self._ends = sorted([*[-math.inf] * connections, *ends])[-connections:]
+        self._leases = connections
+        self._aim_s = 0.0 if pause_s is None else None
+        self._prober: Lease | None = None
+        self._trial: Lease | None = None
+        self._verdicts: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
+        self._accepted = 0
+        self._trial_after = _FIRST_TRIAL
+        self._earlier_s = 0.0
+        self._evidence = _SURE + 1 if pause_s else 0
+        self._doubted = False
+        self._hold_until = -math.inf
+
+    def take(self) -> Lease | None:
+        """Return the right to a slot; None where all are taken."""
+        if not self._leases:
+            return None
+        self._leases -= 1
+        return Lease()
+
+    def give_back(self, lease: Lease, now: float) -> None:
+        """End the lease, and the transfer begun with it."""
+        self.drop(lease, now)
+        self._leases += 1
+
+    def drop(self, lease: Lease, now: float) -> None:
+        """End the transfer where there is one, and leave probe or trial to another lease."""
+        if lease.in_use:
+            lease.in_use = False
+            bisect.insort(self._ends, now)
+        self._pass_on(lease)
+
+    def _pass_on(self, lease: Lease) -> None:
+        self._prober = None if self._prober is lease else self._prober
+        self._trial = None if self._trial is lease else self._trial
+
+    def wait_s(self, lease: Lease, now: float) -> float:
+        """Return how long its request must wait: 0 and it begins now; inf for another's verdict."""
+        if lease.in_use:
+            self.drop(lease, now)
+        elapsed_s = now - self._ends[0]
+        left_s = max(lease.not_before, self._hold_until) - now
+        if left_s <= 0 and elapsed_s < math.inf:
+            left_s = self._needed_s(lease, elapsed_s) - elapsed_s
+        elif left_s <= 0:
+            self._pass_on(lease)
+        if left_s > 1e-6:  # noqa: PLR2004 - what sums of floats lose
+            return left_s
+        lease.end, lease.elapsed_s, lease.in_use = self._ends.pop(0), elapsed_s, True
+        return 0.0
+
+    def accepted(self, lease: Lease, now: float) -> None:
+        """Learn that the request was let in."""
+        lease.refusals = 0
+        self._accepted += 1
+        if lease is self._prober and self._aim_s is not None:
+            self._settle(self._aim_s, lease.elapsed_s, now)
+        elif lease is self._trial:
+            self._learn(lease.elapsed_s, now)
+        if lease.elapsed_s < math.inf:
+            self._verdicts.append((lease.elapsed_s, True))
+
+    def refused(self, lease: Lease, now: float, retry_after_s: float | None) -> None:
+        """Learn that the request met a 429."""
+        elapsed_s, timing = lease.elapsed_s, self._timing
+        lease.in_use = False
+        bisect.insort(self._ends, lease.end)
+        lease.refusals += 1
+        if retry_after_s is not None and retry_after_s <= timing.longest_wait_s:
+            self._hold_until = max(self._hold_until, now + retry_after_s)
+        if lease is self._prober:
+            self._evidence += 1
+            self._aim_s = self._rung_s(elapsed_s)
+        elif lease is self._trial:
+            self._keep(now)
+        elif elapsed_s == math.inf or (self._aim_s is None and self._is_chance(elapsed_s)):
+            wait_s = timing.probe_s * 2 ** (lease.refusals - 1) * random.uniform(1, 1.25)  # noqa: S311
+            lease.not_before = now + min(timing.longest_wait_s, wait_s)
+            self._doubted = 0 < self._evidence <= _SURE
+        elif self._aim_s is None:
+            self._prober, self._trial = lease, None
+            self._aim_s = self._rung_s(elapsed_s)
+
+    def _needed_s(self, lease: Lease, elapsed_s: float) -> float:
+        if self._aim_s is not None:
+            self._prober = self._prober or lease
+            return self._aim_s if self._prober is lease else math.inf
+        trial_s = self._trial_s()
+        if self._trial is None and elapsed_s <= trial_s < self.pause_s:
+            self._trial = lease
+        return trial_s if self._trial is lease else self.pause_s
+
+    def _trial_s(self) -> float:
+        """Return the pause to be tried next: the earlier one where chance may have ended it."""
+        if self._doubted:
+            return self._earlier_s
+        if self._accepted < self._trial_after:
+            return self.pause_s
+        shorter_s = _TRIAL_SHARE * self.pause_s
+        return shorter_s if shorter_s >= self._timing.negligible_s else 0.0
+
+    def _is_chance(self, elapsed_s: float) -> bool:
+        """Note a refusal and tell whether recent begins after no longer a time were let in."""
+        self._verdicts.append((elapsed_s, False))
+        most_s = elapsed_s + max(self._timing.negligible_s, 0.1 * elapsed_s)
+        alike = [accepted for other_s, accepted in self._verdicts if other_s <= most_s]
+        if any(alike[-_ROW:]) and (len(alike) < _ENOUGH or 2 * sum(alike) > len(alike)):
+            return True
+        self._evidence = alike.count(False)
+        return False
+
+    def _rung_s(self, elapsed_s: float) -> float:
+        rung_s = self._timing.probe_s
+        while rung_s <= 1.2 * elapsed_s:
+            rung_s *= 2
+        rung_s *= random.uniform(1, 1 + _JITTER)  # noqa: S311
+        return min(rung_s, elapsed_s + self._timing.longest_wait_s)
+
+    def _settle(self, aim_s: float, elapsed_s: float, now: float) -> None:
+        self._aim_s = self._prober = None
+        self._verdicts.clear()
+        most_s = self._timing.lateness_s * (1 + _JITTER)
+        if aim_s <= most_s:
+            self._earlier_s = self.pause_s
+            self._learn(elapsed_s if aim_s > 0 and elapsed_s <= most_s else aim_s, now)
+            self._doubted = self._evidence == 1
+
+    def _learn(self, pause_s: float, now: float) -> None:
+        self.pause_s = pause_s if pause_s >= self._timing.negligible_s else 0.0
+        self.learnt_at = now
+        self._trial, self._accepted, self._trial_after = None, 0, _FIRST_TRIAL
+        self._doubted = False
+
+    def _keep(self, now: float) -> None:
+        if not self._doubted:
+            self._trial_after = min(4 * self._trial_after, _LATEST_TRIAL)
+        self._trial, self._doubted, self._accepted = None, False, 0
+        self._evidence += 1
+        self.learnt_at = now
