@@ -122,7 +122,7 @@ def test_the_command_passes_against_the_emulator_itself(other, tmp_path):
     assert done.returncode == 0, done.stdout
     assert "No differences" in done.stdout
     assert "No differences" in (tmp_path / "report.md").read_text()
-    assert len(other.requests) <= 30
+    assert len(other.requests) <= 31
     assert other.grants["password"] == 2
 
 

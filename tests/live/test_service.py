@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from dataspace.auth import Account
-from dataspace.client import DataSpaceClient
+from dataspace.bands import select_files, stac_assets
+from dataspace.client import DataSpaceClient, Manners
 from dataspace.manifest import parse_manifest
 from dataspace.query import Query
 from dataspace.window import Window
@@ -27,7 +28,8 @@ def client(visit, service_endpoints):
     """Our client, with a session of its own; a refused account is not tried a second time."""
     assert visit.access_token.count(".")
     account = Account(visit.username, visit.password)
-    with DataSpaceClient(service_endpoints, account, spacing_s=visit.spacing_s) as running:
+    manners = Manners(spacing_s=visit.spacing_s)
+    with DataSpaceClient(service_endpoints, account, manners=manners) as running:
         yield running
 
 
@@ -56,8 +58,18 @@ def test_the_manifest_lists_files_with_checksums(files):
     assert all(file.checksum for file in files)
 
 
+def test_stac_says_of_the_bands_what_the_manifest_says(client, visit, files):
+    if client.stac is None:
+        pytest.skip("COPERNICUS_STAC_URL is not set")
+    kind = visit.product.product_type
+    bands = ["B02", "B03", "TCI"]
+    listed = client.stac.files([visit.product], stac_assets(bands, kind))[visit.product.id]
+    assert select_files(listed, bands, kind) == select_files(files, bands, kind)
+
+
 def test_a_small_file_arrives_verified(client, visit, files, tmp_path):
     texts = [file for file in files if file.path.endswith(".xml") and file.size_bytes]
     wanted = min(texts, key=lambda file: file.size_bytes)
-    client.downloads.file(visit.product, wanted, tmp_path / wanted.name, lambda _: None)
+    target = tmp_path / wanted.name
+    client.downloads.file(visit.product, wanted, target, lambda _: None, lambda: None)
     assert (tmp_path / wanted.name).stat().st_size == wanted.size_bytes
