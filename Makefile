@@ -44,6 +44,10 @@ airflow: install  ## a command in the Airflow of `make run`: ARGS='dags list'
 test: lint  ## what CI runs: style, types, tests
 	@exec "$(PY)" -m pytest $(ARGS)
 
+.PHONY: test-long
+test-long: $(VENV)/.dev-installed  ## the big proofs; results are written to docs
+	@exec "$(PY)" -m pytest -m long $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev-installed  ## the measured figures
 	@exec "$(PY)" -m benchmarks $(ARGS)

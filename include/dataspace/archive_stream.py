@@ -9,7 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from dataspace.archive import open_archive
-from dataspace.errors import CorruptDownloadError, CorruptProductError
+from dataspace.errors import CorruptDownloadError, CorruptProductError, UnsafeContentError
 from dataspace.transfer import Digest, Expected, PartialFile, Saved, save
 from dataspace.zip_stream import stream_members
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataspace.listing import Listing
     from dataspace.manifest import SafeFile
     from dataspace.shelf import Shelf
+    from dataspace.zip_stream import StreamedMember
 
 _SHOWN: Final = 20
 
@@ -52,7 +53,8 @@ def fetch_members(
     """
     taking = _Taking(shelf, files, listing)
     if files or taking.keeps_zip:
-        downloads.archive(shelf.product, lambda chunks: taking.read(chunks, told))
+        with shelf.store.room(taking.size_bytes):
+            downloads.archive(shelf.product, lambda chunks: taking.read(chunks, told))
     return taking.saved
 
 
@@ -69,6 +71,13 @@ class _Taking:
         self._listing = listing
         self._what = f"{shelf.product.stem}.zip"
         self._lies: dict[str, str] = {}
+        self._seemed_unsafe = False
+
+    @property
+    def size_bytes(self) -> int:
+        """What will be written, as far as known."""
+        zip_bytes = self._shelf.product.size_bytes or 0 if self.keeps_zip else 0
+        return zip_bytes + sum(file.size_bytes or 0 for file in self._files.values())
 
     def read(self, chunks: Iterable[bytes], told: Callable[[int], None]) -> None:
         """Make one pass."""
@@ -77,27 +86,37 @@ class _Taking:
             passing = _tee(chunks, zipped, told)
             try:
                 for member in stream_members(passing, self._what):
-                    if member.path in self._files and member.path not in self.saved:
-                        self._take(member.path, member.chunks())
+                    self._meet(member)
                     if len(self.saved) == len(self._files) and not self.keeps_zip:
                         return
-            except CorruptDownloadError as error:
+            except (CorruptDownloadError, UnsafeContentError) as error:
                 for _ in passing:
                     pass
-                if zipped.saved().checksum != self._shelf.product.checksum:
-                    raise
                 self._read_standing(zipped, error)
             self._judge(zipped.saved())
             if isinstance(zipped, PartialFile):
                 self._check_unknown(zipped.path)
                 zipped.commit()
 
-    def _read_standing(self, zipped: PartialFile | Digest, error: CorruptDownloadError) -> None:
+    def _meet(self, member: StreamedMember) -> None:
+        if member.path in self._files and member.path not in self.saved:
+            self._take(member.path, member.chunks())
+
+    def _read_standing(
+        self, zipped: PartialFile | Digest, error: CorruptDownloadError | UnsafeContentError
+    ) -> None:
         """Read a zip that is right, and yet cannot be read while it passes, from the disk.
 
         Raises:
-            CorruptDownloadError: It is not on the disk; it will be after the next pass.
+            CorruptDownloadError: It is not right, or not on the disk; it will be after the next
+                pass.
+            UnsafeContentError: It is right, or looks the same a second time.
         """
+        is_right = zipped.saved().checksum == self._shelf.product.checksum
+        if isinstance(error, UnsafeContentError):
+            raise self._unsafe(error, is_right=is_right) from error
+        if not is_right:
+            raise error
         self.keeps_zip = True
         if not isinstance(zipped, PartialFile):
             raise error
@@ -105,6 +124,13 @@ class _Taking:
         with open_archive(zipped.path) as archive:
             for path in self._files.keys() - self.saved.keys():
                 self._take(path, archive.chunks(path))
+
+    def _unsafe(self, error: UnsafeContentError, *, is_right: bool) -> Exception:
+        """Return what to raise: a name may leave its folder because a bit of it was lost."""
+        if is_right or self._seemed_unsafe:
+            return error
+        self._seemed_unsafe = True
+        return CorruptDownloadError(f"{error} It may have arrived wrong; it is fetched again.")
 
     @contextlib.contextmanager
     def _zip(self) -> Iterator[PartialFile | Digest]:
@@ -116,7 +142,7 @@ class _Taking:
             return
         expected = Expected(product.size_bytes, product.checksum, "the catalogue")
         with (
-            self._shelf.store.incoming(self._zip_path, product.size_bytes or 0) as local,
+            self._shelf.store.incoming(self._zip_path) as local,
             PartialFile(local, expected, self._what) as partial,
         ):
             yield partial
@@ -125,7 +151,7 @@ class _Taking:
         file, what = self._files[path], f"{self._shelf.product.stem} {path}"
         try:
             expected = Expected.of(file, what)
-            with self._shelf.incoming(file) as local:
+            with self._shelf.incoming(path) as local:
                 self.saved[path] = save(chunks, local, expected, what=what)
         except CorruptDownloadError as error:
             self._lies[path] = str(error)

@@ -202,18 +202,17 @@ class TokenSource:
     def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
         """Return the token of a grant; the form is made anew for each try, as codes grow old."""
 
-        def attempt() -> tuple[dict[str, Any], float]:
+        def attempt() -> Token:
             sent_at = self._clock()
             form = {"client_id": self._account.client_id, **make_form()}
             with self._http.post_form(self._url, form, what="identity service") as answer:
-                return answer.json(), sent_at
+                return Token.from_answer(answer.json(), sent_at)
 
         try:
-            answer, sent_at = self._retries.call(attempt)
+            return self._retries.call(attempt)
         except ProductUnavailableError as error:
             message = f"There is no identity service at identity_url: {error}"
             raise ConfigurationError(message) from error
-        return Token.from_answer(answer, sent_at)
 
     def _refusal(self) -> str:
         second_factor = (

@@ -121,8 +121,8 @@ def stac_assets(bands: Sequence[str], product_type: str) -> tuple[str, ...]:
     if any(_is_glob(entry) for entry in bands):
         return ()
     if product_type == "S2MSI1C":
-        return tuple(bands)
-    return tuple(_stac_asset(entry) for entry in bands)
+        return tuple(dict.fromkeys(bands))
+    return tuple(dict.fromkeys(_stac_asset(entry) for entry in bands))
 
 
 def delivered_names(paths: Iterable[str], taken: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from dataspace.errors import ProductNotFoundError, ServiceUnavailableError
+from dataspace.errors import (
+    ProductNotFoundError,
+    ProductUnavailableError,
+    ServiceUnavailableError,
+)
 from dataspace.product import Product
 from dataspace.query import ORDER_BY, Query
 
@@ -99,7 +103,7 @@ class Catalogue:
         listed: int | None = None
         is_full = False
         while params is not None:
-            page = self._page(params, partial(_check_complete, len(rows), listed))
+            page = self._page(params, partial(_check_complete, params, len(rows), listed))
             listed = _listed(page, listed)
             rows += page["value"]
             is_full = len(page["value"]) >= _PAGE_ROWS
@@ -110,8 +114,12 @@ class Catalogue:
         self, params: Mapping[str, str], check: Callable[[Mapping[str, Any]], None]
     ) -> dict[str, Any]:
         def attempt() -> dict[str, Any]:
-            with self._http.get(self._url, what=_WHAT, params=params) as answer:
-                page = answer.json()
+            try:
+                with self._http.get(self._url, what=_WHAT, params=params) as answer:
+                    page = answer.json()
+            except ProductUnavailableError as error:  # its 404 passes, unless the URL is wrong
+                message = f"{error} If it stays so, check catalogue_url."
+                raise ServiceUnavailableError(message) from error
             check(page)
             return page
 
@@ -134,9 +142,12 @@ def _check_rows(page: Mapping[str, Any]) -> None:
         raise ServiceUnavailableError(message)
 
 
-def _check_complete(rows_before: int, total: int | None, page: Mapping[str, Any]) -> None:
-    """Refuse a last page that ends before the count the catalogue itself gave."""
+def _check_complete(
+    params: Mapping[str, str], rows_before: int, total: int | None, page: Mapping[str, Any]
+) -> None:
+    """Refuse a page that leads nowhere, or a last one before the count the catalogue gave."""
     _check_rows(page)
+    _next(params, page)
     listed = _listed(page, total)
     received = rows_before + len(page["value"])
     is_last = not page.get("@odata.nextLink")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataspace.bands import delivered_names
 from dataspace.errors import NotStagedError
-from dataspace.item import Delivery
+from dataspace.item import ITEM_NAME, Delivery
 from dataspace.layout import archive_path, bands_dir
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def deliver(shelf: Shelf) -> Delivery:
     if delivery.missing(shelf.wanted.bands, set(delivery.files)):
         raise _not_staged(shelf)
     _keep_archive(shelf)
-    shelf.store.write(shelf.item_path, delivery.to_item(shelf.product))
+    staged = f"{shelf.run.product_dir(shelf.product)}/{ITEM_NAME}"
+    shelf.store.write(staged, delivery.to_item(shelf.product))
+    shelf.store.move(staged, shelf.item_path)
     _clear_staging(shelf)
     return delivery
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from dataspace.bodies import read_body
 from dataspace.errors import (
     AccessDeniedError,
     CorruptDownloadError,
+    CredentialsError,
     DataSpaceError,
-    PermanentError,
     ProductUnavailableError,
     QueryError,
     RateLimitedError,
@@ -25,7 +27,7 @@ from dataspace.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from dataspace.transfer import Expected, Saved, save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dataspace.http_answer import Answer
@@ -41,18 +43,18 @@ T = TypeVar("T")
 
 MANIFEST: Final = "manifest.safe"
 
-_MOST_PARTS: Final = 20
-"""Pieces one body may be continued in; a line worse than that is begun again by the retries."""
 _OF_THIS_FILE: Final = (ProductUnavailableError, CorruptDownloadError)
 """Errors of one transport that say nothing about its other files."""
 _GIVING_WAY: Final = (
     *_OF_THIS_FILE,
     AccessDeniedError,
+    CredentialsError,
     QueryError,
+    RateLimitedError,
     RefusedRequestError,
     ServiceUnavailableError,
 )
-"""Errors of one transport that another may not have; both share the account's slots, so not 429."""
+"""Errors of one transport that another may not have."""
 
 
 class Downloads:
@@ -76,6 +78,7 @@ class Downloads:
             retries: What to do about errors that may pass.
         """
         self._transports = list(transports)
+        self._lock = threading.Lock()
         self._https = https
         self._pace = pace
         self._retries = retries
@@ -125,7 +128,7 @@ class Downloads:
             DataSpaceError: It cannot be had.
         """
         what = f"{product.stem} {file.path}"
-        expected = Expected.of(file, what)
+        expected = Expected.of(file if file.checksum else second_opinion() or file, what)
 
         def other() -> Expected | None:
             opinion = second_opinion()
@@ -149,13 +152,7 @@ class Downloads:
         Raises:
             DataSpaceError: The zip cannot be had, or `consume` raised it.
         """
-        what = f"{product.stem}.zip"
-
-        def attempt() -> T:
-            with contextlib.closing(self._body(self._https, product, None, what)) as chunks:
-                return consume(chunks)
-
-        return self._retries.call(attempt)
+        return self._read(self._https, product, None, f"{product.stem}.zip", consume)
 
     def archive_url(self, product: Product) -> str:
         """Return the address of a product's zip; it needs a token and holds none."""
@@ -168,82 +165,40 @@ class Downloads:
     def _through(
         self, product: Product, path: str, what: str, consume: Callable[[Iterator[bytes]], T]
     ) -> T:
-        def attempt() -> T:
-            with contextlib.closing(self._body(transport, product, path, what)) as chunks:
-                return consume(chunks)
-
         able = [one for one in self._transports if one.has(product)]
+        if not able:
+            message = f"{what}: the catalogue names no place of it in the object store."
+            raise ProductUnavailableError(message)
         for transport in able[:-1]:
             try:
-                return self._retries.call(attempt)
+                return self._read(transport, product, path, what, consume)
             except _GIVING_WAY as error:
                 self._give_way(transport, error)
-        transport = able[-1]
-        return self._retries.call(attempt)
+        return self._read(able[-1], product, path, what, consume)
 
     def _give_way(self, transport: Transport, error: DataSpaceError) -> None:
         if isinstance(error, _OF_THIS_FILE):
             logger.warning("%s Trying another way than %s.", error, transport.name)
-        elif transport in self._transports:
+            return
+        with self._lock:
+            is_first = transport in self._transports
+            self._transports = [one for one in self._transports if one is not transport]
+        if is_first:
             logger.warning("%s is not used any more by this task: %s", transport.name, error)
-            with contextlib.suppress(ValueError):  # another thread was faster
-                self._transports.remove(transport)
 
-    def _body(
-        self, transport: Transport, product: Product, path: str | None, what: str
-    ) -> Generator[bytes]:
-        """Yield the bytes of a body, continued where it broke off if that is safe."""
-        done, size_bytes, validator = 0, None, None
-        for part in range(_MOST_PARTS):
-            asked: dict[str, str] = (
-                {"Range": f"bytes={done}-", "If-Range": validator} if validator else {}
-            )
-            with self._pace.slot() as slot:
-                begin = _beginning(transport, product, path, what, asked)
-                with slot.begin(begin if not done else _continuing(begin, what)) as answer:
-                    if not done:
-                        size_bytes, validator = answer.size_bytes, answer.validator
-                    elif not _continues(answer, done, size_bytes, validator):
-                        raise _not_continued(what)
-                    before = done
-                    try:
-                        for chunk in answer.chunks():
-                            done += len(chunk)
-                            yield chunk
-                    except ServiceUnavailableError as error:
-                        hopeless = done == before or size_bytes is None or validator is None
-                        if hopeless or part == _MOST_PARTS - 1:
-                            raise
-                        logger.info("%s Continuing at byte %d.", error, done)
-                    else:
-                        return
+    def _read(
+        self,
+        transport: Transport,
+        product: Product,
+        path: str | None,
+        what: str,
+        consume: Callable[[Iterator[bytes]], T],
+    ) -> T:
+        def ask(headers: Mapping[str, str]) -> Answer:
+            return transport.open(product, path, what, headers)
 
+        def attempt() -> T:
+            with contextlib.closing(read_body(ask, self._pace, what)) as chunks:
+                return consume(chunks)
 
-def _beginning(
-    transport: Transport, product: Product, path: str | None, what: str, asked: Mapping[str, str]
-) -> Callable[[], Answer]:
-    return lambda: transport.open(product, path, what, asked)
-
-
-def _continuing(begin: Callable[[], Answer], what: str) -> Callable[[], Answer]:
-    """Let a refusal of a part be the end of this body only: all of it is asked for again."""
-
-    def open_part() -> Answer:
-        try:
-            return begin()
-        except (RateLimitedError, ServiceUnavailableError):
-            raise
-        except (PermanentError, ProductUnavailableError) as error:
-            raise _not_continued(what) from error
-
-    return open_part
-
-
-def _continues(answer: Answer, done: int, size_bytes: int | None, validator: str | None) -> bool:
-    wanted = f"bytes {done}-{(size_bytes or 0) - 1}/{size_bytes}"
-    return answer.is_partial and answer.content_range == wanted and answer.validator == validator
-
-
-def _not_continued(what: str) -> ServiceUnavailableError:
-    message = f"{what}: the connection broke, and the rest alone cannot be had; try again."
-    return ServiceUnavailableError(message)
+        return self._retries.call(attempt)

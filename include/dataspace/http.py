@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from dataspace.errors import RefusedRequestError, ServiceUnavailableError
+from dataspace.http_adapter import StoppableAdapter
 from dataspace.http_answer import Answer, StoppedError, broken
 from dataspace.http_errors import error_of, shown
 from dataspace.traffic import Traffic
@@ -35,8 +35,6 @@ _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _GOOD: Final = (200, 204)
 _PART: Final = 206
-_MOST_CONNECTIONS: Final = 32
-"""Kept alive for each host; an account has 4 or 20."""
 
 
 class Http:
@@ -69,8 +67,9 @@ class Http:
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": _USER_AGENT})
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        self._adapter = StoppableAdapter()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS))
+            self._session.mount(scheme, self._adapter)
 
     def get(
         self,
@@ -132,6 +131,7 @@ class Http:
     def stop(self) -> None:
         """Let all that is under way in other threads end with `StoppedError`, soon."""
         self._stopped.set()
+        self._adapter.shut_down()
 
     def close(self) -> None:
         """Close all connections."""
@@ -173,6 +173,8 @@ class Http:
                 **content,
             )
         except requests.RequestException as error:
+            if self._stopped.is_set():
+                raise StoppedError from None
             raise broken(what, url, error) from None
         finally:
             self.traffic.sent(self._clock() - began)

@@ -33,6 +33,10 @@ class StoppedError(Exception):
     """The client was stopped while a request was under way; not the service's doing."""
 
 
+class TooSlowError(ServiceUnavailableError):
+    """A body came too slowly, or not at all any more."""
+
+
 class Answer:
     """A successful answer whose body is still to be read; close it, or use it with ``with``."""
 
@@ -75,8 +79,8 @@ class Answer:
         """Yield the body in pieces, each as soon as it is there.
 
         Raises:
-            ServiceUnavailableError: The connection broke before the announced length, nothing came
-                for a while, or too little.
+            ServiceUnavailableError: The connection broke before the announced length.
+            TooSlowError: Nothing came for a while, or too little.
             StoppedError: The client was stopped.
         """
         window_s, window_bytes = 0.0, 0
@@ -146,11 +150,16 @@ class Answer:
         try:
             piece: bytes = self._response.raw.read1(_CHUNK_BYTES, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            if self._stopped.is_set():
+                raise StoppedError from None
+            if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                message = f"{self._what}: nothing came for a while; try again."
+                raise TooSlowError(message) from None
             raise broken(self._what, self._response.url, error) from None
         return piece
 
-    def _too_slow(self, size_bytes: int, seconds: float) -> ServiceUnavailableError:
-        return ServiceUnavailableError(
+    def _too_slow(self, size_bytes: int, seconds: float) -> TooSlowError:
+        return TooSlowError(
             f"{self._what}: only {size_bytes} bytes came in {seconds:.0f} s, expected at least "
             f"{_LEAST_BYTES_PER_S} a second; the transfer was given up, try again."
         )

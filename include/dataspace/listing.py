@@ -37,6 +37,7 @@ class Listing:
         self._product = product
         self._downloads = downloads
         self._files = files
+        self._is_by_stac = bool(files)
         self._second: dict[str, SafeFile] | None = None
         self._lock = threading.Lock()
 
@@ -48,13 +49,27 @@ class Listing:
             DataSpaceError: The manifest cannot be had.
         """
         kind = self._product.product_type
-        if self._files:
+        if self._is_by_stac:
             try:
                 return select_files(self._files, bands, kind)
             except BandError as error:
                 logger.info("%s: not in STAC: %s", self._product.stem, error)
-        self._files = parse_manifest(self._downloads.manifest(self._product))
+            self._is_by_stac, self._files = False, ()
+        if not self._files:
+            self._files = parse_manifest(self._downloads.manifest(self._product))
         return select_files(self._files, bands, kind)
+
+    def turn_to_manifest(self) -> bool:
+        """Believe the manifest instead of STAC; tell whether STAC was believed, and said otherwise.
+
+        Raises:
+            DataSpaceError: The manifest cannot be had.
+        """
+        if not self._is_by_stac:
+            return False
+        self._is_by_stac = False
+        by_stac, self._files = self._files, parse_manifest(self._downloads.manifest(self._product))
+        return not set(by_stac) <= set(self._files)
 
     def second_opinion(self, path: str) -> SafeFile | None:
         """Return what the product's own manifest, fetched anew but once, says of a file.

@@ -25,7 +25,8 @@ MAX_MANIFEST_BYTES: Final = 16 * 2**20
 _LONGEST_NAME_BYTES: Final = 200
 """File systems allow 255; the rest is for the suffixes of partial files."""
 _LONGEST_PATH_BYTES: Final = 1000
-_LONGEST_SIZE_DIGITS: Final = 18
+_LONGEST_SIZE_DIGITS: Final = 11
+"""A size of more is none; real files have up to 9."""
 
 
 @dataclass(frozen=True, slots=True)

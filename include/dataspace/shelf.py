@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataspace.layout import RunLayout
-    from dataspace.manifest import SafeFile
     from dataspace.product import Product
     from dataspace.store import Store
 
@@ -128,10 +127,9 @@ class Shelf:
         right = size is not None and self.product.size_bytes in (None, size)
         return archive_path(self.product) if right else None
 
-    def incoming(self, file: SafeFile) -> AbstractContextManager[Path]:
-        """Give a local path for a file to be staged; as of `Store.incoming`."""
-        path = f"{self.run.safe_dir(self.product)}/{file.path}"
-        return self.store.incoming(path, file.size_bytes or 0)
+    def incoming(self, path: str, size_bytes: int | None = None) -> AbstractContextManager[Path]:
+        """Give a local path for a file of the product to be staged; as of `Store.incoming`."""
+        return self.store.incoming(f"{self.run.safe_dir(self.product)}/{path}", size_bytes or 0)
 
     def receipt(self) -> Receipt | None:
         """Return the receipt of this run's download."""

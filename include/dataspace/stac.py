@@ -27,6 +27,8 @@ _PAGE: Final = 200
 """Items asked for at once; clients are known to use up to 1000."""
 _ANSWER_S: Final = 30.0
 _WHAT: Final = "STAC"
+_LARGEST_BYTES: Final = 1 << 36
+"""No file has a hundredth of it."""
 _ID: Final = re.compile(r"/Products\(([0-9a-fA-F-]{36})\)/")
 
 
@@ -137,7 +139,8 @@ def _file(asset: Any, product: Product) -> SafeFile | None:
     size_bytes, checksum = asset.get("file:size"), asset.get("file:checksum")
     verified = Checksum.from_multihash(checksum)
     path = _path(asset, product)
-    if ids - {product.id.lower()} or not isinstance(size_bytes, int) or size_bytes <= 0:
+    is_size = type(size_bytes) is int and 0 < size_bytes <= _LARGEST_BYTES
+    if ids - {product.id.lower()} or not is_size:
         return None
     return SafeFile(path, size_bytes, verified) if path and verified else None
 

@@ -12,13 +12,18 @@ import logging
 import posixpath
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dataspace.archive import open_archive
 from dataspace.archive_stream import fetch_members
 from dataspace.bands import select_files
 from dataspace.delivery import is_held
-from dataspace.errors import CorruptDownloadError, CorruptProductError, UnsafeContentError
+from dataspace.errors import (
+    CorruptDownloadError,
+    CorruptProductError,
+    ProductUnavailableError,
+    UnsafeContentError,
+)
 from dataspace.item import DeliveredFile
 from dataspace.listing import list_products
 from dataspace.shelf import Receipt
@@ -41,6 +46,9 @@ Progress = Callable[[str, int | None], Callable[[int], None]]
 Selection = Mapping[str, tuple["SafeFile", ...]]
 """For each band or pattern the files it means."""
 T = TypeVar("T")
+
+_THREADS: Final = 4
+"""For each connection: while one moves bytes, others verify, or wait before another try."""
 
 
 def stage(
@@ -105,8 +113,8 @@ def _threads(
 ) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
     """Give threads for products and for files; when the caller is interrupted, all end soon."""
     connections = client.connections
-    products = ThreadPoolExecutor(2 * connections, "product")  # some prepare, some transfer
-    files = ThreadPoolExecutor(connections, "file")
+    products = ThreadPoolExecutor(_THREADS * connections, "product")
+    files = ThreadPoolExecutor(_THREADS * connections, "file")
     try:
         yield products, files
     except BaseException:
@@ -137,7 +145,7 @@ def _took_from_kept_zip(client: DataSpaceClient, shelf: Shelf) -> bool:
             selection = select_files(zipped.files, shelf.wanted.bands, product.product_type)
             for path, file in _missing(shelf, selection).items():
                 Expected.of(file, path)
-                with shelf.incoming(file) as local:
+                with shelf.incoming(path, file.size_bytes) as local:
                     saved[path] = zipped.save(file, local)
     except (CorruptDownloadError, CorruptProductError, UnsafeContentError) as error:
         logger.warning("%s: the kept zip is damaged and fetched again: %s", product.stem, error)
@@ -153,8 +161,23 @@ def _fetch(
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> None:
-    """Stage one product."""
+    """Stage one product; a file that is not where STAC says is looked for in the manifest."""
     shelf.store.sweep(shelf.run.product_dir(shelf.product))
+    try:
+        _fetch_listed(client, shelf, listing, pool, progress)
+    except ProductUnavailableError:
+        if not listing.turn_to_manifest():
+            raise
+        _fetch_listed(client, shelf, listing, pool, progress)
+
+
+def _fetch_listed(
+    client: DataSpaceClient,
+    shelf: Shelf,
+    listing: Listing,
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> None:
     selection = listing.select(shelf.wanted.bands)
     missing = _missing(shelf, selection)
     saved = {path: one for path, file in missing.items() if (one := _staged(shelf, file, listing))}
@@ -200,12 +223,13 @@ def _fetch_files(
     """Fetch files side by side; one that arrives wrong does not keep the others away."""
 
     def fetch(file: SafeFile) -> Saved:
-        with shelf.incoming(file) as local:
+        with shelf.incoming(file.path, file.size_bytes) as local:
             return client.downloads.file(
                 shelf.product, file, local, told, lambda: listing.second_opinion(file.path)
             )
 
-    futures = {path: pool.submit(fetch, file) for path, file in files.items()}
+    largest_first = sorted(files.values(), key=lambda file: file.size_bytes or 0, reverse=True)
+    futures = {file.path: pool.submit(fetch, file) for file in largest_first}
     errors = [error for future in futures.values() if (error := future.exception())]
     wrong = [error for error in errors if isinstance(error, CorruptDownloadError)]
     for error in errors:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import os
 import shutil
 import tempfile
 import threading
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from fsspec import AbstractFileSystem
 
-_SCRATCH: Final = "dataspace-"
+_SCRATCH: Final = "copernicus-scratch-"
 """Begins the names of temporary folders."""
 _DEAD_AFTER_S: Final = 86_400.0
 """No transfer takes a day: what is older was left by a process that was killed."""
@@ -95,9 +97,11 @@ class Store:
             size_bytes: What will be written, as far as known.
 
         Raises:
-            StorageFullError: The disk has less room than that, and than others were promised.
+            StorageFullError: The disk has less room than that, and than others were promised, or
+                is full before all is written.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_full_disk_named(self._at(path)))
             if self._is_local:
                 local = Path(self._at(path))
                 local.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +113,14 @@ class Store:
             yield local
             if not self._is_local:
                 self._fs.put_file(str(local), self._at(path))
+
+    @contextlib.contextmanager
+    def room(self, size_bytes: int) -> Iterator[None]:
+        """Keep room for several files, each of which then comes with no size of its own."""
+        folder = Path(self._root if self._is_local else tempfile.gettempdir())
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._promised(folder, size_bytes):
+            yield
 
     def sweep(self, folder: str) -> None:
         """Remove the partial files that a killed process left below a folder of its own."""
@@ -123,9 +135,9 @@ class Store:
         """
         if not self._is_local:
             return
-        for old in Path(self._at(folder)).glob("*/*"):
-            changed = (path.stat().st_mtime for path in (old, *old.rglob("*")))
+        for old in Path(self._at(folder)).glob("*/*/"):
             with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
+                changed = (path.stat().st_mtime for path in (old, *old.rglob("*")))
                 if max(changed) < time.time() - older_than_s:
                     shutil.rmtree(old)
 
@@ -145,7 +157,8 @@ class Store:
             FileNotFoundError: There is no source.
         """
         if self._is_local:
-            _move(Path(self._at(source)), Path(self._at(target)))
+            with _full_disk_named(self._at(target)):
+                _move(Path(self._at(source)), Path(self._at(target)))
         else:
             self._fs.mv(self._at(source), self._at(target))
 
@@ -176,6 +189,17 @@ class Store:
         return f"{self._root}/{path}"
 
 
+@contextlib.contextmanager
+def _full_disk_named(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        message = f"{path}: the disk is full ({error.strerror}); free some space."
+        raise StorageFullError(message) from error
+
+
 def _move(source: Path, target: Path) -> None:
     """Rename; where the two are on different disks, copy beside the target first."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +208,8 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
+        own = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]  # the next try takes its place
+        partial = target.with_name(f".{target.name}.{own}{PARTIAL_SUFFIX}")
         try:
             shutil.copyfile(source, partial)
             partial.replace(target)

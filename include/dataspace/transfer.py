@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import queue
 import threading
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from dataspace.checksum import Checksum
-from dataspace.errors import CorruptDownloadError, StorageFullError
+from dataspace.errors import CorruptDownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,7 +94,6 @@ def save(
 
     Raises:
         CorruptDownloadError: Size or checksum differ; nothing stays behind.
-        StorageFullError: The disk is full; nothing stays behind.
     """
     with PartialFile(target, expected, what) as partial:
         for chunk in chunks:
@@ -118,23 +116,10 @@ class PartialFile:
         self._file = self.path.open("wb", buffering=0)
 
     def write(self, chunk: bytes) -> None:
-        """Append bytes.
-
-        Raises:
-            StorageFullError: The disk is full.
-        """
-        try:
-            written = self._file.write(chunk)
-            while written < len(chunk):  # a full disk takes a part first
-                written += self._file.write(memoryview(chunk)[written:])
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            message = (
-                f"{self._what}: the disk of {self._target.parent} is full "
-                f"({error.strerror}); free some space."
-            )
-            raise StorageFullError(message) from error
+        """Append bytes."""
+        written = self._file.write(chunk)
+        while written < len(chunk):  # a full disk takes a part first
+            written += self._file.write(memoryview(chunk)[written:])
         self._digest.write(chunk)
 
     def saved(self) -> Saved:

@@ -278,7 +278,7 @@ def test_threads_share_what_is_learnt_and_report_their_waits(late_s):
     together(8, lambda: fetched(pace, remote, 10))
     assert remote.peak <= 4
     assert remote.refused <= 10
-    assert waits
+    assert waits or not late_s
     assert sum(waits) <= 8 * (time.monotonic() - began)
     assert pace.pause_s >= late_s
 

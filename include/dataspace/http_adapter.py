@@ -1,0 +1,56 @@
+"""Remembers the sockets of kept connections, so that reads that block can be ended."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import weakref
+from typing import Any, Final
+
+from requests.adapters import HTTPAdapter
+
+_MOST_CONNECTIONS: Final = 32
+"""Kept alive for each host; an account has 4 or 20."""
+
+
+class StoppableAdapter(HTTPAdapter):
+    """Keeps connections alive until they are shut down from another thread."""
+
+    def __init__(self) -> None:
+        """Begin with no connection."""
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        super().__init__(pool_maxsize=_MOST_CONNECTIONS)
+
+    def shut_down(self) -> None:
+        """Let every read on every open connection end at once."""
+        for one in list(self._sockets):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pool, of connections that are remembered."""
+        super().init_poolmanager(*args, **kwargs)
+        self._remember(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool for a proxy, of connections that are remembered."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        self._remember(manager)
+        return manager
+
+    def _remember(self, manager: Any) -> None:
+        classes = manager.pool_classes_by_scheme
+        if not any(hasattr(pool, "is_remembered") for pool in classes.values()):
+            manager.pool_classes_by_scheme = {
+                scheme: self._remembering(pool) for scheme, pool in classes.items()
+            }
+
+    def _remembering(self, pool: Any) -> Any:
+        sockets = self._sockets
+
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]  # known at run time only
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        return type(pool.__name__, (pool,), {"ConnectionCls": Connection, "is_remembered": True})
