@@ -27,9 +27,10 @@ python - > "$connections" <<'PYTHON'
 import json
 import os
 
-urls = ("identity_url", "catalogue_url", "download_url")
-extra = {name: os.environ[f"COPERNICUS_{name.upper()}"] for name in urls}
-extra = {name: url for name, url in extra.items() if url}
+urls = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
+names = (*urls, "s3_access_key", "s3_secret_key")
+extra = {name: os.environ[f"COPERNICUS_{name.upper()}"] for name in names}
+extra = {name: value for name, value in extra.items() if value}
 extra["max_connections"] = int(os.environ["COPERNICUS_MAX_CONNECTIONS"])
 connection = {
     "conn_type": "copernicus",

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import requests
 
-from dataspace import downloads, http, http_answer, pace, stac, transports
+from dataspace import bodies, http, http_answer, pace, stac, transports
 from dataspace_emulator import Fault
 from dataspace_emulator.tokens import Tokens
 from dataspace_emulator.wire import read
@@ -188,7 +188,7 @@ def lower_limits(monkeypatch):
     for method in (http.Http.get, http.Http.post_form):
         monkeypatch.setitem(method.__kwdefaults__, "answer_s", ANSWER_S)
     monkeypatch.setattr(http_answer, "_SPEED_OVER_S", ANSWER_S)
-    monkeypatch.setattr(downloads, "_MOST_PARTS", 3)
+    monkeypatch.setattr(bodies, "_MOST_PARTS", 3)
 
 
 def granted(monkeypatch):
