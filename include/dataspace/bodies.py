@@ -14,9 +14,10 @@ from dataspace.http_answer import TooSlowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from contextlib import AbstractContextManager
 
     from dataspace.http_answer import Answer
-    from dataspace.pace import Pace
+    from dataspace.pace import Slot
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +29,15 @@ _WORTH_BYTES: Final = 1 << 20
 
 
 def read_body(
-    ask: Callable[[Mapping[str, str]], Answer], pace: Pace, what: str
+    ask: Callable[[Mapping[str, str]], Answer],
+    slot: Callable[[], AbstractContextManager[Slot]],
+    what: str,
 ) -> Generator[bytes]:
     """Yield a body from its first byte to its last.
 
     Args:
         ask: Sends the request with further headers.
-        pace: Says when a transfer may begin; each part is one.
+        slot: Gives a connection, for one part each.
         what: Name of the body, for messages.
 
     Raises:
@@ -44,7 +47,7 @@ def read_body(
     body = _Body(ask, what)
     for _ in range(_MOST_PARTS - 1):
         try:
-            yield from body.part(pace)
+            yield from body.part(slot)
         except ServiceUnavailableError as error:
             is_stuck = isinstance(error, TooSlowError) and body.part_bytes < _WORTH_BYTES
             if is_stuck or not body.may_be_continued:
@@ -52,7 +55,7 @@ def read_body(
             logger.info("%s Continuing at byte %d.", error, body.done_bytes)
         else:
             return
-    yield from body.part(pace)
+    yield from body.part(slot)
 
 
 class _Body:
@@ -72,10 +75,10 @@ class _Body:
         self._size_bytes: int | None = None
         self._validator: str | None = None
 
-    def part(self, pace: Pace) -> Generator[bytes]:
+    def part(self, take: Callable[[], AbstractContextManager[Slot]]) -> Generator[bytes]:
         """Yield what follows the bytes that have come."""
         self.may_be_continued, self.part_bytes = False, 0
-        with pace.slot() as slot, slot.begin(self._open) as answer:
+        with take() as slot, slot.begin(self._open) as answer:
             if self.done_bytes == 0:
                 self._size_bytes, self._validator = answer.size_bytes, answer.validator
             elif not self._continues(answer):

@@ -6,6 +6,7 @@ Does not know which files are wanted, nor where they belong.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -24,6 +25,7 @@ from dataspace.errors import (
     UnsafeContentError,
 )
 from dataspace.manifest import MAX_MANIFEST_BYTES, parse_manifest
+from dataspace.pace import FEW_TRIES, TRIES
 from dataspace.transfer import Expected, Saved, save
 
 if TYPE_CHECKING:
@@ -171,7 +173,7 @@ class Downloads:
             raise ProductUnavailableError(message)
         for transport in able[:-1]:
             try:
-                return self._read(transport, product, path, what, consume)
+                return self._read(transport, product, path, what, consume, FEW_TRIES)
             except _GIVING_WAY as error:
                 self._give_way(transport, error)
         return self._read(able[-1], product, path, what, consume)
@@ -193,12 +195,15 @@ class Downloads:
         path: str | None,
         what: str,
         consume: Callable[[Iterator[bytes]], T],
+        tries: int = TRIES,
     ) -> T:
+        slot = functools.partial(self._pace.slot, tries)
+
         def ask(headers: Mapping[str, str]) -> Answer:
             return transport.open(product, path, what, headers)
 
         def attempt() -> T:
-            with contextlib.closing(read_body(ask, self._pace, what)) as chunks:
+            with contextlib.closing(read_body(ask, slot, what)) as chunks:
                 return consume(chunks)
 
         return self._retries.call(attempt)

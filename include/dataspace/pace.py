@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TRIES: Final = 10
+TRIES: Final = 10
+"""Of a request that meets 429, with waits that learn how long a slot is kept."""
+FEW_TRIES: Final = 5
+"""For what can be had elsewhere; they take about 15 seconds."""
 _SHARE_EVERY_S: Final = 1.0
 _TIMING: Final = Timing()
 
@@ -31,15 +34,16 @@ _TIMING: Final = Timing()
 class Slot:
     """One connection in the hands of one thread."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, tries: int) -> None:
         self._pace = pace
+        self.tries = tries
         self.lease: Lease | None = None
 
     def begin(self, request: Callable[[], T]) -> T:
         """Return what the request returns, sent when it may be and again where it met a 429.
 
         Raises:
-            RateLimitedError: After 10 tries, or with a Retry-After longer than a minute.
+            RateLimitedError: After all tries, or with a Retry-After longer than a minute.
             BaseException: Anything else the request raises, at once.
         """
         return self._pace.begin(self, request)
@@ -85,9 +89,9 @@ class Pace:
         return self._core.pause_s
 
     @contextlib.contextmanager
-    def slot(self) -> Iterator[Slot]:
-        """Wait until one of the connections is free, and hold it."""
-        slot = Slot(self)
+    def slot(self, tries: int = TRIES) -> Iterator[Slot]:
+        """Wait until one of the connections is free, and hold it for requests tried so often."""
+        slot = Slot(self, tries)
 
         def take() -> float:
             slot.lease = self._core.take()
@@ -116,7 +120,7 @@ class Pace:
                 except RateLimitedError as error:
                     asked_s = error.retry_after_s
                     self._tell(lambda now: self._core.refused(lease, now, asked_s))  # noqa: B023
-                    if tries == _TRIES or (asked_s or 0.0) > self._timing.longest_wait_s:
+                    if tries == slot.tries or (asked_s or 0.0) > self._timing.longest_wait_s:
                         raise
                 else:
                     self._tell(lambda now: self._core.accepted(lease, now))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dataspace.client import DataSpaceClient
+    from dataspace.downloads import Downloads
     from dataspace.listing import Listing
     from dataspace.manifest import SafeFile
     from dataspace.product import Product
@@ -69,8 +70,9 @@ def stage(
             the error.
     """
     with _threads(client) as (products, files):
+        downloads = client.downloads
         missing: list[Shelf] = []
-        look = functools.partial(_is_settled, client)
+        look = functools.partial(_is_settled, downloads)
         for shelf, is_settled in _each(products, look, shelves, told):
             if is_settled:
                 told(shelf.product, False)
@@ -80,10 +82,10 @@ def stage(
             return
         wanted = [shelf.product for shelf in missing]
         bands = missing[0].wanted.bands
-        listings = list_products(wanted, bands, client.downloads, client.stac)
+        listings = list_products(wanted, bands, downloads, client.stac)
 
         def fetch(shelf: Shelf) -> None:
-            _fetch(client, shelf, listings[shelf.product.id], files, progress)
+            _fetch(downloads, shelf, listings[shelf.product.id], files, progress)
 
         for shelf, _ in _each(products, fetch, missing, told):
             told(shelf.product, True)
@@ -125,16 +127,16 @@ def _threads(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _is_settled(client: DataSpaceClient, shelf: Shelf) -> bool:
+def _is_settled(downloads: Downloads, shelf: Shelf) -> bool:
     """Tell whether nothing need be fetched of a product."""
     if shelf.is_present():
         return True
     receipt = shelf.receipt()
     is_staged = receipt is not None and is_held(shelf, receipt)
-    return is_staged or _took_from_kept_zip(client, shelf)
+    return is_staged or _took_from_kept_zip(downloads, shelf)
 
 
-def _took_from_kept_zip(client: DataSpaceClient, shelf: Shelf) -> bool:
+def _took_from_kept_zip(downloads: Downloads, shelf: Shelf) -> bool:
     """Stage what is wanted out of a zip that an earlier run has kept; False where that fails."""
     product, store, kept = shelf.product, shelf.store, shelf.kept_archive()
     if shelf.wanted.transfer != "archive" or shelf.wanted.overwrite or kept is None:
@@ -150,12 +152,12 @@ def _took_from_kept_zip(client: DataSpaceClient, shelf: Shelf) -> bool:
     except (CorruptDownloadError, CorruptProductError, UnsafeContentError) as error:
         logger.warning("%s: the kept zip is damaged and fetched again: %s", product.stem, error)
         return False
-    _write_receipt(client, shelf, selection, saved)
+    _write_receipt(downloads, shelf, selection, saved)
     return True
 
 
 def _fetch(
-    client: DataSpaceClient,
+    downloads: Downloads,
     shelf: Shelf,
     listing: Listing,
     pool: ThreadPoolExecutor,
@@ -164,15 +166,15 @@ def _fetch(
     """Stage one product; a file that is not where STAC says is looked for in the manifest."""
     shelf.store.sweep(shelf.run.product_dir(shelf.product))
     try:
-        _fetch_listed(client, shelf, listing, pool, progress)
+        _fetch_listed(downloads, shelf, listing, pool, progress)
     except ProductUnavailableError:
         if not listing.turn_to_manifest():
             raise
-        _fetch_listed(client, shelf, listing, pool, progress)
+        _fetch_listed(downloads, shelf, listing, pool, progress)
 
 
 def _fetch_listed(
-    client: DataSpaceClient,
+    downloads: Downloads,
     shelf: Shelf,
     listing: Listing,
     pool: ThreadPoolExecutor,
@@ -185,11 +187,11 @@ def _fetch_listed(
     if shelf.wanted.transfer == "archive":
         if to_fetch or shelf.wanted.keep_archive:
             told = progress(shelf.product.stem, shelf.product.size_bytes)
-            saved |= fetch_members(shelf, to_fetch, listing, client.downloads, told)
+            saved |= fetch_members(shelf, to_fetch, listing, downloads, told)
     else:
         told = progress(shelf.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
-        saved |= _fetch_files(client, shelf, to_fetch, listing, pool, told)
-    _write_receipt(client, shelf, selection, saved)
+        saved |= _fetch_files(downloads, shelf, to_fetch, listing, pool, told)
+    _write_receipt(downloads, shelf, selection, saved)
 
 
 def _missing(shelf: Shelf, selection: Selection) -> dict[str, SafeFile]:
@@ -213,7 +215,7 @@ def _staged(shelf: Shelf, file: SafeFile, listing: Listing) -> Saved | None:
 
 
 def _fetch_files(
-    client: DataSpaceClient,
+    downloads: Downloads,
     shelf: Shelf,
     files: Mapping[str, SafeFile],
     listing: Listing,
@@ -224,7 +226,7 @@ def _fetch_files(
 
     def fetch(file: SafeFile) -> Saved:
         with shelf.incoming(file.path, file.size_bytes) as local:
-            return client.downloads.file(
+            return downloads.file(
                 shelf.product, file, local, told, lambda: listing.second_opinion(file.path)
             )
 
@@ -242,7 +244,7 @@ def _fetch_files(
 
 
 def _write_receipt(
-    client: DataSpaceClient, shelf: Shelf, selection: Selection, saved: Mapping[str, Saved]
+    downloads: Downloads, shelf: Shelf, selection: Selection, saved: Mapping[str, Saved]
 ) -> None:
     files = tuple(
         DeliveredFile(
@@ -250,9 +252,9 @@ def _write_receipt(
             posixpath.basename(path),
             one.size_bytes,
             one.checksum,
-            client.downloads.archive_url(shelf.product)
+            downloads.archive_url(shelf.product)
             if shelf.wanted.transfer == "archive"
-            else client.downloads.file_url(shelf.product, path),
+            else downloads.file_url(shelf.product, path),
         )
         for path, one in saved.items()
     )
