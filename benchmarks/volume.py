@@ -17,7 +17,6 @@ from benchmarks.service import Service, serving
 from benchmarks.table import MB, ROUNDS, median, rounds, row, seconds
 from dataspace.archive import open_archive
 from dataspace.bands import select_files
-from dataspace.manifest import parse_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,7 +146,7 @@ def _timed(command: str, about: dict[str, str], given: str = "") -> float:
 
 def _largest(service: Service, product: Product) -> list[SafeFile]:
     with client(service.addresses) as asking:
-        listed = parse_manifest(asking.downloads.manifest(product))
+        listed = asking.downloads.manifest(product)
     images = [file for file in listed if any(fnmatchcase(file.path, one) for one in _IMAGES)]
     chosen = sorted(images, key=lambda file: -(file.size_bytes or 0))[:_BANDS]
     return [file for file in images if file in chosen]

@@ -6,6 +6,7 @@ One pass over the bytes; nothing but the wanted files, and the zip to be kept, i
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Final
 
 from dataspace.archive import open_archive
@@ -15,6 +16,7 @@ from dataspace.zip_stream import stream_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from dataspace.downloads import Downloads
@@ -53,7 +55,7 @@ def fetch_members(
     """
     taking = _Taking(shelf, files, listing)
     if files or taking.keeps_zip:
-        with shelf.store.room(taking.size_bytes):
+        with taking.room():
             downloads.archive(shelf.product, lambda chunks: taking.read(chunks, told))
     return taking.saved
 
@@ -73,11 +75,13 @@ class _Taking:
         self._lies: dict[str, str] = {}
         self._seemed_unsafe = False
 
-    @property
-    def size_bytes(self) -> int:
-        """What will be written, as far as known."""
-        zip_bytes = self._shelf.product.size_bytes or 0 if self.keeps_zip else 0
-        return zip_bytes + sum(file.size_bytes or 0 for file in self._files.values())
+    def room(self) -> AbstractContextManager[None]:
+        """Keep room for what will be written, as far as known; no more than what is in the zip."""
+        zip_bytes = self._shelf.product.size_bytes or sys.maxsize
+        sizes = [min(file.size_bytes or 0, zip_bytes) for file in self._files.values()]
+        kept_bytes = self._shelf.product.size_bytes or 0 if self.keeps_zip else 0
+        store, folder = self._shelf.store, self._shelf.run.product_dir(self._shelf.product)
+        return store.room(folder, kept_bytes, sizes)
 
     def read(self, chunks: Iterable[bytes], told: Callable[[int], None]) -> None:
         """Make one pass."""
@@ -112,18 +116,24 @@ class _Taking:
                 pass.
             UnsafeContentError: It is right, or looks the same a second time.
         """
-        is_right = zipped.saved().checksum == self._shelf.product.checksum
+        listed = self._shelf.product.checksum
+        is_right = zipped.saved().checksum == listed
         if isinstance(error, UnsafeContentError):
             raise self._unsafe(error, is_right=is_right) from error
-        if not is_right:
+        if not is_right and listed:
             raise error
         self.keeps_zip = True
         if not isinstance(zipped, PartialFile):
             raise error
         self._lies = {}
-        with open_archive(zipped.path) as archive:
-            for path in self._files.keys() - self.saved.keys():
-                self._take(path, archive.chunks(path))
+        try:
+            with open_archive(zipped.path) as archive:
+                for path in self._files.keys() - self.saved.keys():
+                    self._take(path, archive.chunks(path))
+        except CorruptProductError as found:
+            if listed:
+                raise
+            raise CorruptDownloadError(f"{found} It may have arrived wrong; try again.") from found
 
     def _unsafe(self, error: UnsafeContentError, *, is_right: bool) -> Exception:
         """Return what to raise: a name may leave its folder because a bit of it was lost."""

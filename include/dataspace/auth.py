@@ -17,10 +17,12 @@ from dataspace.errors import (
     DataSpaceError,
     ProductUnavailableError,
     QueryError,
+    RateLimitedError,
     ServiceUnavailableError,
+    TransientError,
 )
 from dataspace.http_answer import StoppedError
-from dataspace.http_errors import TokenRefusedError
+from dataspace.http_errors import LoginLimitedError, TokenRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +39,8 @@ _CLIENT_ID: Final = "cdse-public"
 _LOGOUT_S: Final = 10.0
 _USED_SHARE: Final = 0.8
 """A token is renewed once this share of its lifetime has passed, so that none expires in use."""
+_REST_S: Final = 60.0
+"""Nobody asks again for so long after all tries have failed; too many logins lead to a ban."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class TokenSource:
         self._clock = clock
         self._token: Token | None = None
         self._refused: CredentialsError | None = None
+        self._failed: TransientError | None = None
+        self._rest_until = 0.0
         self._lock = threading.Lock()
 
     def token(self) -> str:
@@ -157,7 +163,14 @@ class TokenSource:
             logger.debug("The session could not be ended: %s", error)
 
     def _new_token(self) -> Token:
-        token = self._refreshed() or self._logged_in()
+        if self._failed is not None and self._clock() < self._rest_until:
+            raise self._failed
+        try:
+            token = self._refreshed() or self._logged_in()
+        except TransientError as error:
+            self._failed = error
+            self._rest_until = self._clock() + max(_REST_S, error.retry_after_s or 0.0)
+            raise
         self._on_new_token(token.access)
         if token.refresh:
             self._on_new_token(token.refresh)
@@ -210,6 +223,8 @@ class TokenSource:
 
         try:
             return self._retries.call(attempt)
+        except RateLimitedError as error:
+            raise LoginLimitedError(str(error), error.retry_after_s) from error
         except ProductUnavailableError as error:
             message = f"There is no identity service at identity_url: {error}"
             raise ConfigurationError(message) from error

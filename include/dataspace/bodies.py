@@ -88,6 +88,9 @@ class _Body:
                 self.part_bytes += len(chunk)
                 self.may_be_continued = None not in (self._size_bytes, self._validator)
                 yield chunk
+            if self._size_bytes is not None and self.done_bytes < self._size_bytes:
+                message = f"{self._what}: {self.done_bytes} of {self._size_bytes} bytes came."
+                raise ServiceUnavailableError(message)
 
     def _open(self) -> Answer:
         if self.done_bytes == 0 or self._validator is None:

@@ -18,6 +18,7 @@ from dataspace.query import ORDER_BY, Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from dataspace.http import Http
     from dataspace.retries import Retries
@@ -48,6 +49,8 @@ class Catalogue:
     def search(self, query: Query) -> list[Product]:
         """Return all wanted products, each once, by start of sensing and then by name.
 
+        Of several with one name, one that is online is returned, of those the latest published.
+
         Raises:
             QueryError: The catalogue refused the question.
             ProductNotFoundError: A product asked for by id or name is not listed.
@@ -59,7 +62,7 @@ class Catalogue:
                 found.setdefault(product.id, product)
         products = sorted(found.values(), key=lambda product: (product.sensed, product.name))
         _check_all_named(query, products)
-        return products
+        return _one_of_each_name(products)
 
     def count(self, query: Query) -> int:
         """Return how many products the catalogue says it lists, by one small request.
@@ -205,6 +208,22 @@ def _rest(sensed: Window, products: list[Product]) -> Window:
         raise ServiceUnavailableError(message)
     logger.info("The catalogue gives %d rows at most; asking on from %s.", _WALL_ROWS, reached)
     return replace(sensed, start=reached)
+
+
+def _one_of_each_name(products: list[Product]) -> list[Product]:
+    """Leave out what the service lists a second time under another id."""
+    chosen: dict[str, Product] = {}
+    for product in sorted(products, key=_preference):
+        other = chosen.pop(product.stem, None)
+        if other:
+            logger.warning("%s is listed twice; %s is left out.", product.stem, other.id)
+        chosen[product.stem] = product
+    return [product for product in products if chosen[product.stem] is product]
+
+
+def _preference(product: Product) -> tuple[bool, bool, datetime, str]:
+    published = product.published
+    return product.online, published is not None, published or product.sensed, product.id
 
 
 def _check_all_named(query: Query, products: list[Product]) -> None:

@@ -164,8 +164,8 @@ class DataSpaceClient:
 
     def stop(self) -> None:
         """Let what other threads are doing end soon, with `StoppedError`."""
-        self._http.stop()
         self._pace.stop()
+        self._http.stop()
 
     def close(self) -> None:
         """End the session and close all connections."""

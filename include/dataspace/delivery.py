@@ -92,7 +92,7 @@ def _place(shelf: Shelf, staged: Receipt, current: Delivery | None) -> Delivery:
     placed = store.sizes(folder)
     for path, file in files.items():
         source = f"{shelf.run.safe_dir(shelf.product)}/{path}"
-        if store.size(source) is not None:
+        if store.size(source) == file.size_bytes:
             store.move(source, f"{folder}/{file.name}")
         elif placed.get(file.name) != file.size_bytes:
             raise _not_staged(shelf)

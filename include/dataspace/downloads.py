@@ -26,6 +26,7 @@ from dataspace.errors import (
 )
 from dataspace.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from dataspace.pace import FEW_TRIES, TRIES
+from dataspace.retries import LONGEST_WAIT_S
 from dataspace.transfer import Expected, Saved, save
 
 if TYPE_CHECKING:
@@ -81,29 +82,29 @@ class Downloads:
         """
         self._transports = list(transports)
         self._lock = threading.Lock()
+        self._closed: dict[str, RateLimitedError] = {}
         self._https = https
         self._pace = pace
         self._retries = retries
 
-    def manifest(self, product: Product) -> bytes:
-        """Return the product's ``manifest.safe``, known to be one.
+    def manifest(self, product: Product) -> tuple[SafeFile, ...]:
+        """Return the files that the product's ``manifest.safe`` lists.
 
         Raises:
             DataSpaceError: It cannot be had, or is none.
         """
         what = f"{product.stem} {MANIFEST}"
 
-        def read(chunks: Iterator[bytes]) -> bytes:
+        def read(chunks: Iterator[bytes]) -> tuple[SafeFile, ...]:
             content = bytearray()
             for chunk in chunks:
                 content += chunk
                 if len(content) > MAX_MANIFEST_BYTES:
                     break  # which the parser refuses
             try:
-                parse_manifest(bytes(content))
+                return parse_manifest(bytes(content))
             except (CorruptDownloadError, UnsafeContentError) as error:
                 raise type(error)(f"{what}: {error}") from error
-            return bytes(content)
 
         return self._through(product, MANIFEST, what, read)
 
@@ -203,7 +204,14 @@ class Downloads:
             return transport.open(product, path, what, headers)
 
         def attempt() -> T:
+            if transport.name in self._closed:
+                raise self._closed[transport.name]
             with contextlib.closing(read_body(ask, slot, what)) as chunks:
                 return consume(chunks)
 
-        return self._retries.call(attempt)
+        try:
+            return self._retries.call(attempt)
+        except RateLimitedError as error:
+            if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # which holds for all threads
+                self._closed[transport.name] = error
+            raise

@@ -57,7 +57,12 @@ class Endpoints:
 
     def owns(self, url: str) -> bool:
         """Tell whether a URL leads to the service itself, so that a token may travel there."""
-        target = urlsplit(url)
+        try:
+            return self._holds(urlsplit(url))
+        except ValueError:  # brackets or a port that mean nothing
+            return False
+
+    def _holds(self, target: SplitResult) -> bool:
         bases = [urlsplit(base) for field in fields(self) if (base := getattr(self, field.name))]
         if target.username is None and any(_origin(target) == _origin(base) for base in bases):
             return True

@@ -5,11 +5,12 @@ Knows nothing of tokens' lifetimes, of retries, or of what the answers mean.
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 
@@ -34,6 +35,7 @@ _ANSWER_S: Final = 120.0
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _GOOD: Final = (200, 204)
+_SHOWN_CHARS: Final = 200
 _PART: Final = 206
 
 
@@ -187,14 +189,16 @@ class Http:
             raise error_of(response, what)
 
     def _target(self, url: str, response: requests.Response, what: str) -> str:
-        target = urljoin(url, response.headers.get("Location", ""))
-        if not self._endpoints.owns(target):
-            message = (
-                f"{what}: redirected to {urlsplit(target).netloc!r}, which is not a host of the "
-                f"service; not followed."
-            )
-            raise RefusedRequestError(message)
-        return target
+        location = response.headers.get("Location", "")
+        with contextlib.suppress(ValueError):
+            target = urljoin(url, location)
+            if self._endpoints.owns(target):
+                return target
+        host = location.partition("?")[0].rpartition("@")[2][:_SHOWN_CHARS]
+        message = (
+            f"{what}: redirected to {host!r}, which is not a host of the service; not followed."
+        )
+        raise RefusedRequestError(message)
 
     def _wait_for_turn(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import weakref
 from typing import Any, Final
 
@@ -18,14 +19,17 @@ class StoppableAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         """Begin with no connection."""
+        self._is_shut_down = False
+        self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(pool_maxsize=_MOST_CONNECTIONS)
 
     def shut_down(self) -> None:
-        """Let every read on every open connection end at once."""
-        for one in list(self._sockets):
-            with contextlib.suppress(OSError):  # closed meanwhile
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
+        """Let every read on every connection end at once, now and later."""
+        with self._lock:
+            self._is_shut_down = True
+            for one in self._sockets:
+                _shut_down(one)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool, of connections that are remembered."""
@@ -45,12 +49,23 @@ class StoppableAdapter(HTTPAdapter):
                 scheme: self._remembering(pool) for scheme, pool in classes.items()
             }
 
+    def _remember_socket(self, one: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(one)
+            if self._is_shut_down:
+                _shut_down(one)
+
     def _remembering(self, pool: Any) -> Any:
-        sockets = self._sockets
+        remember = self._remember_socket
 
         class Connection(pool.ConnectionCls):  # type: ignore[misc]  # known at run time only
             def connect(self) -> None:
                 super().connect()
-                sockets.add(self.sock)
+                remember(self.sock)
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection, "is_remembered": True})
+
+
+def _shut_down(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # closed meanwhile
+        socket.socket.shutdown(one, socket.SHUT_RDWR)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import re
 import time
+from datetime import UTC
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from dataspace.errors import (
     AccessDeniedError,
@@ -28,6 +31,7 @@ _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 _BUSY: Final = "SlowDown"
 """The object store's word for too many requests, whatever the status."""
 _BODY_BYTES: Final = 4096
+_BODY_S: Final = 5.0
 _SHOWN_CHARS: Final = 300
 _WRONG_AUDIENCE: Final = "DAT-ZIP-609"
 """A token of a kind of account that may not download: a new one cannot help.
@@ -38,6 +42,10 @@ DAT-ZIP-604, no token found, may also be said of one the service no longer knows
 
 class TokenRefusedError(CredentialsError):
     """The token was refused; a newer one may be accepted."""
+
+
+class LoginLimitedError(RateLimitedError):
+    """The identity service answers 429; that says nothing about transfers."""
 
 
 _GONE: Final = (ProductUnavailableError, "it may be offline, moved or withdrawn.")
@@ -65,7 +73,7 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     if status == requests.codes.unauthorized:
         return _unauthorized(message, code)
     if status == requests.codes.too_many_requests or code == _BUSY:
-        text = f"{message}; the account has too many transfers or sessions open."
+        text = f"{message}; too many requests, or transfers, at once."
         return RateLimitedError(text, _retry_after_s(response))
     if status in _KINDS or status >= requests.codes.server_error:
         kind, advice = _KINDS.get(status, _AGAIN)
@@ -92,11 +100,7 @@ def _unauthorized(message: str, code: str) -> CredentialsError:
 
 def _body(response: requests.Response) -> tuple[str, str]:
     """Return code and text of any of the service's error envelopes."""
-    try:
-        raw = next(response.iter_content(_BODY_BYTES), b"")
-    except requests.RequestException:
-        return "", "(the error's text was cut)"
-    text = raw.decode("utf-8", "replace")
+    text = _beginning(response).decode("utf-8", "replace")
     try:
         body: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -112,13 +116,27 @@ def _body(response: requests.Response) -> tuple[str, str]:
     return str(body.get("code") or ""), f"{str(reason or '')[:_SHOWN_CHARS]}{trace}"
 
 
+def _beginning(response: requests.Response) -> bytes:
+    """Return what comes of a body within some seconds, and of a long one the beginning."""
+    body, until = bytearray(), time.monotonic() + _BODY_S
+    with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+        while len(body) < _BODY_BYTES and time.monotonic() < until:
+            piece = response.raw.read1(_BODY_BYTES, decode_content=True)
+            if not piece:
+                break
+            body += piece
+    return bytes(body)
+
+
 def _retry_after_s(response: requests.Response) -> float | None:
     """Return the seconds a Retry-After header asks for, in either of its forms."""
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
         return float(value)
     try:
         until = email.utils.parsedate_to_datetime(value)
     except ValueError:
         return None
+    if until.tzinfo is None:  # written as -0000
+        until = until.replace(tzinfo=UTC)
     return max(0.0, until.timestamp() - time.time())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from dataspace.bands import select_files, stac_assets
 from dataspace.errors import BandError, ConfigurationError, DataSpaceError
-from dataspace.manifest import parse_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +55,7 @@ class Listing:
                 logger.info("%s: not in STAC: %s", self._product.stem, error)
             self._is_by_stac, self._files = False, ()
         if not self._files:
-            self._files = parse_manifest(self._downloads.manifest(self._product))
+            self._files = self._downloads.manifest(self._product)
         return select_files(self._files, bands, kind)
 
     def turn_to_manifest(self) -> bool:
@@ -68,7 +67,7 @@ class Listing:
         if not self._is_by_stac:
             return False
         self._is_by_stac = False
-        by_stac, self._files = self._files, parse_manifest(self._downloads.manifest(self._product))
+        by_stac, self._files = self._files, self._downloads.manifest(self._product)
         return not set(by_stac) <= set(self._files)
 
     def second_opinion(self, path: str) -> SafeFile | None:
@@ -84,11 +83,11 @@ class Listing:
 
     def _fresh_manifest(self) -> dict[str, SafeFile]:
         try:
-            content = self._downloads.manifest(self._product)
+            files = self._downloads.manifest(self._product)
         except DataSpaceError as error:
             logger.warning("%s: no second opinion: %s", self._product.stem, error)
             return {}
-        return {file.path: file for file in parse_manifest(content)}
+        return {file.path: file for file in files}
 
 
 def list_products(

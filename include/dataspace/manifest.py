@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from xml.etree.ElementTree import Element
 
-MAX_MANIFEST_BYTES: Final = 16 * 2**20
+MAX_MANIFEST_BYTES: Final = 4 * 2**20
 """Genuine ones hold 50 to 100 kB; a hostile one shall not fill the memory."""
 _LONGEST_NAME_BYTES: Final = 200
 """File systems allow 255; the rest is for the suffixes of partial files."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from dataspace.errors import RateLimitedError
 from dataspace.host_state import SharedPace
 from dataspace.http_answer import StoppedError
+from dataspace.http_errors import LoginLimitedError
 from dataspace.pace_core import Lease, PaceCore, Timing
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class Pace:
                 tries += 1
                 try:
                     answer = request()
+                except LoginLimitedError:
+                    raise
                 except RateLimitedError as error:
                     asked_s = error.retry_after_s
                     self._tell(lambda now: self._core.refused(lease, now, asked_s))  # noqa: B023

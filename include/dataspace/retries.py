@@ -38,10 +38,10 @@ PACED: Final = {**PATIENT, RateLimitedError: 1}
 BRIEF: Final = dict.fromkeys(PATIENT, 3)
 """For what has another source."""
 
-_LONGEST_WAIT_S: Final = 60.0
+LONGEST_WAIT_S: Final = 60.0
 """A longer Retry-After is handed to the caller instead of holding a worker."""
 
-_backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT_S, jitter=0.5)
+_backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT_S, jitter=0.5)
 
 
 class Retries:
@@ -59,27 +59,32 @@ class Retries:
             attempts: How often is tried in all, by kind of error.
         """
         self._attempts = attempts
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass),
-            stop=self._tried_enough,
-            wait=_wait_s,
-            sleep=sleep,
-            before_sleep=_log,
-            reraise=True,
-        )
+        self._sleep = sleep
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """Return what the attempt returns, after as many attempts as its errors deserve.
+        """Return what the attempt returns, after as many attempts as each of its errors deserves.
 
         Raises:
             DataSpaceError: The last attempt's error.
         """
-        return self._retrying.copy()(attempt)
+        left = dict(self._attempts)
 
-    def _tried_enough(self, state: tenacity.RetryCallState) -> bool:
-        error = _error(state)
-        allowed = next((n for kind, n in self._attempts.items() if isinstance(error, kind)), 1)
-        return state.attempt_number >= allowed
+        def has_tried_enough(state: tenacity.RetryCallState) -> bool:
+            error = _error(state)
+            kind = next((kind for kind in left if isinstance(error, kind)), None)
+            if kind is not None:
+                left[kind] -= 1
+            return kind is None or left[kind] == 0
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_may_pass),
+            stop=has_tried_enough,
+            wait=_wait_s,
+            sleep=self._sleep,
+            before_sleep=_log,
+            reraise=True,
+        )
+        return retrying(attempt)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
@@ -89,7 +94,7 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 def _may_pass(error: BaseException) -> bool:
     if not isinstance(error, TransientError) or not isinstance(error, tuple(PATIENT)):
         return False
-    return (error.retry_after_s or 0) <= _LONGEST_WAIT_S
+    return (error.retry_after_s or 0) <= LONGEST_WAIT_S
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:

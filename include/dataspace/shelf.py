@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -56,26 +57,32 @@ class Receipt:
     """What `stage` leaves for `deliver`, written last.
 
     Attributes:
+        product_id: Whose files; another product may have the same name.
         selection: For each band the paths it stands for.
         files: The fetched members; their names are not decided yet.
     """
 
+    product_id: str
     selection: Mapping[str, tuple[str, ...]]
     files: tuple[DeliveredFile, ...]
 
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
-        """Return what `to_bytes` wrote; None where there is nothing."""
-        if content is None:
+        """Return what `to_bytes` wrote; None where there is nothing, or it is damaged."""
+        try:
+            record = json.loads(content or b"")
+            return cls(
+                product_id=record["product_id"],
+                selection={band: tuple(paths) for band, paths in record["selection"].items()},
+                files=tuple(map(DeliveredFile.from_json, record["files"])),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        record = json.loads(content)
-        record["selection"] = {band: tuple(paths) for band, paths in record["selection"].items()}
-        record["files"] = tuple(map(DeliveredFile.from_json, record["files"]))
-        return cls(**record)
 
     def to_bytes(self) -> bytes:
         """Return all facts as JSON."""
         record: dict[str, Any] = {
+            "product_id": self.product_id,
             "selection": {band: list(paths) for band, paths in self.selection.items()},
             "files": [file.to_json() for file in self.files],
         }
@@ -129,8 +136,11 @@ class Shelf:
 
     def incoming(self, path: str, size_bytes: int | None = None) -> AbstractContextManager[Path]:
         """Give a local path for a file of the product to be staged; as of `Store.incoming`."""
-        return self.store.incoming(f"{self.run.safe_dir(self.product)}/{path}", size_bytes or 0)
+        most_bytes = self.product.size_bytes or sys.maxsize  # some manifests give bogus sizes
+        expected_bytes = min(size_bytes or 0, most_bytes)
+        return self.store.incoming(f"{self.run.safe_dir(self.product)}/{path}", expected_bytes)
 
     def receipt(self) -> Receipt | None:
-        """Return the receipt of this run's download."""
-        return Receipt.read(self.store.read(self.run.receipt_path(self.product)))
+        """Return the receipt of this run's download; None where there is none of this product."""
+        receipt = Receipt.read(self.store.read(self.run.receipt_path(self.product)))
+        return receipt if receipt and receipt.product_id == self.product.id else None

@@ -70,14 +70,6 @@ class Stac:
                     found[product.id] = files
         return found
 
-    def reach(self) -> None:
-        """Ask for nothing, to see whether the service answers.
-
-        Raises:
-            DataSpaceError: It does not.
-        """
-        self._page({"limit": 1, "ids": []})
-
     def _items(
         self, products: Sequence[Product], assets: Sequence[str]
     ) -> Iterator[Mapping[str, Any]]:

@@ -259,5 +259,5 @@ def _write_receipt(
         for path, one in saved.items()
     )
     paths = {band: tuple(file.path for file in group) for band, group in selection.items()}
-    receipt = Receipt(paths, files)
+    receipt = Receipt(shelf.product.id, paths, files)
     shelf.store.write(shelf.run.receipt_path(shelf.product), receipt.to_bytes())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import shutil
 import tempfile
-import threading
 import time
 import uuid
 from pathlib import Path
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from fsspec.implementations.local import LocalFileSystem
 
-from dataspace.errors import StorageFullError
+from dataspace.room import Room, full_disk_named, size_below, size_of_those
 from dataspace.transfer import PARTIAL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fsspec import AbstractFileSystem
 
@@ -47,8 +47,9 @@ class Store:
         self._fs = fs
         self._root = root.rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)
-        self._promised_bytes = 0
-        self._lock = threading.Lock()
+        self._room = Room()
+        if not self._is_local:
+            _sweep_scratch()
 
     def uri(self, path: str) -> str:
         """Return the full address of a path."""
@@ -101,25 +102,42 @@ class Store:
                 is full before all is written.
         """
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_full_disk_named(self._at(path)))
             if self._is_local:
                 local = Path(self._at(path))
                 local.parent.mkdir(parents=True, exist_ok=True)
             else:
-                _sweep_scratch()
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH))
                 local = Path(folder) / Path(path).name
-            stack.enter_context(self._promised(local.parent, size_bytes))
-            yield local
+            partial = functools.partial(size_of_those, local.parent, f".{local.name}.")
+            stack.enter_context(self._room.promised(local.parent, size_bytes, partial))
+            with full_disk_named(local.parent):
+                yield local
             if not self._is_local:
                 self._fs.put_file(str(local), self._at(path))
 
     @contextlib.contextmanager
-    def room(self, size_bytes: int) -> Iterator[None]:
-        """Keep room for several files, each of which then comes with no size of its own."""
-        folder = Path(self._root if self._is_local else tempfile.gettempdir())
-        folder.mkdir(parents=True, exist_ok=True)
-        with self._promised(folder, size_bytes):
+    def room(self, folder: str, kept_bytes: int, passing: Sequence[int]) -> Iterator[None]:
+        """Keep room for several files, each of which then comes with no size of its own.
+
+        Args:
+            folder: Where they will be.
+            kept_bytes: Of the one that is written all the while.
+            passing: Sizes in bytes of those that are written one after the other meanwhile.
+
+        Raises:
+            StorageFullError: The disk has less room than that, and than others were promised.
+        """
+        if not self._is_local:  # each leaves the disk before the next one comes
+            scratch, most_bytes = Path(tempfile.gettempdir()), kept_bytes + max(passing, default=0)
+            with self._room.promised(scratch, most_bytes, lambda: 0):
+                yield
+            return
+        local = Path(self._at(folder))
+        local.mkdir(parents=True, exist_ok=True)
+        before_bytes = size_below(local)
+        with self._room.promised(
+            local, kept_bytes + sum(passing), lambda: size_below(local) - before_bytes
+        ):
             yield
 
     def sweep(self, folder: str) -> None:
@@ -157,8 +175,7 @@ class Store:
             FileNotFoundError: There is no source.
         """
         if self._is_local:
-            with _full_disk_named(self._at(target)):
-                _move(Path(self._at(source)), Path(self._at(target)))
+            _move(Path(self._at(source)), Path(self._at(target)))
         else:
             self._fs.mv(self._at(source), self._at(target))
 
@@ -167,37 +184,8 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._at(path), recursive=True)
 
-    @contextlib.contextmanager
-    def _promised(self, folder: Path, size_bytes: int) -> Iterator[None]:
-        """Keep room for bytes to come, as seen by all writers of this store object."""
-        with self._lock:
-            free = shutil.disk_usage(folder).free
-            if size_bytes + self._promised_bytes > free:
-                message = (
-                    f"{folder}: {size_bytes} bytes are to come, {self._promised_bytes} more are "
-                    f"on their way, and {free} are free; free some space."
-                )
-                raise StorageFullError(message)
-            self._promised_bytes += size_bytes
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._promised_bytes -= size_bytes
-
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
-
-
-@contextlib.contextmanager
-def _full_disk_named(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        message = f"{path}: the disk is full ({error.strerror}); free some space."
-        raise StorageFullError(message) from error
 
 
 def _move(source: Path, target: Path) -> None:
@@ -211,7 +199,8 @@ def _move(source: Path, target: Path) -> None:
         own = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]  # the next try takes its place
         partial = target.with_name(f".{target.name}.{own}{PARTIAL_SUFFIX}")
         try:
-            shutil.copyfile(source, partial)
+            with full_disk_named(target.parent):
+                shutil.copyfile(source, partial)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

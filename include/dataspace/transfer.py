@@ -112,8 +112,8 @@ class PartialFile:
         self._target = target
         self._expected = expected
         self._what = what
-        self._digest = Digest(expected.checksum.algorithm if expected.checksum else "MD5")
         self._file = self.path.open("wb", buffering=0)
+        self._digest = Digest(expected.checksum.algorithm if expected.checksum else "MD5")
 
     def write(self, chunk: bytes) -> None:
         """Append bytes."""

@@ -56,7 +56,7 @@ def stream_members(chunks: Iterable[bytes], what: str) -> Iterator[StreamedMembe
         content = body(source, info, passed.check_size)
         if not _is_folder(info):
             path = info.orig_filename.removeprefix(f"{passed.root}/")
-            yield StreamedMember(path, passed.root, content)
+            yield StreamedMember(path, content)
         content.pass_rest()
         passed.add(info)
     if not passed.facts:
@@ -70,11 +70,9 @@ class StreamedMember:
 
     Attributes:
         path: Below the top folder.
-        root: The top folder.
     """
 
     path: str
-    root: str
     _body: Body
 
     def chunks(self) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from copernicus.links import seen
 from dataspace.errors import (
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataspace.product import Product
+
+_NAMED: Final = 3
 
 logger = logging.getLogger(__name__)
 
@@ -72,13 +74,14 @@ class Failures:
 
 def _joined(failed: Sequence[DataSpaceError], of: int) -> DataSpaceError:
     """Return one error for several: one that may pass decides, for only then a retry helps."""
-    message = f"{len(failed)} of {of} products failed: " + "; ".join(map(str, failed[:3]))
-    limited = [error for error in failed if isinstance(error, RateLimitedError)]
-    if limited:
-        return RateLimitedError(message, limited[0].retry_after_s)
-    if any(isinstance(error, TransientError) for error in failed):
-        return TransientError(message)
-    return PermanentError(message)
+    named = [f"{type(error).__name__}: {error}" for error in failed[:_NAMED]]
+    message = f"{len(failed)} of {of} products failed: {'; '.join(named)}"
+    passing = [error for error in failed if isinstance(error, TransientError)]
+    if not passing:
+        return PermanentError(message)
+    asked_s = max(error.retry_after_s or 0.0 for error in passing)
+    is_limited = any(isinstance(error, RateLimitedError) for error in passing)
+    return (RateLimitedError if is_limited else TransientError)(message, asked_s or None)
 
 
 def _label(product: Product) -> str:

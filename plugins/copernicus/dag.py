@@ -34,12 +34,12 @@ _ACTIVE_RUNS: Final = 4
 """Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
 
 _DEFAULT_ARGS: Final = {
-    "retries": 4,
+    "retries": 6,
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(hours=1),
 }
-"""An hour and more of trying again: outages of the service last minutes to hours."""
+"""Two hours and more of trying again: outages of the service last minutes to hours."""
 
 _LONGEST_TRANSFER: Final = timedelta(hours=6)
 

@@ -88,7 +88,11 @@ def _object_store() -> dict[str, Any]:
             "label": "Way of single files",
             "description": "auto: S3 where there are keys, else HTTPS, which also takes over where "
             "S3 fails. https or s3: only that. Whole zips always come over HTTPS.",
-            "schema": {"type": "string", "enum": ["auto", "https", "s3"], "default": "auto"},
+            "schema": {
+                "type": ["string", "null"],
+                "enum": ["auto", "https", "s3", None],
+                "default": "auto",
+            },
         },
     }
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # a task that sleeps for weeks, and a wrong header must not park a run.
 LONGEST_WAIT: Final = timedelta(hours=1)
 
+_MOST_DOUBLINGS: Final = 16
+
 
 class CopernicusRetryPolicy(RetryPolicy):
     """Permanent errors fail at once, a wait the service asks for is kept, all else is the task's.
@@ -31,21 +33,33 @@ class CopernicusRetryPolicy(RetryPolicy):
     def evaluate(
         self,
         exception: BaseException,
-        try_number: int,  # noqa: ARG002 - Airflow calls by keyword
-        max_tries: int,  # noqa: ARG002
-        context: Context | None = None,  # noqa: ARG002
+        try_number: int,
+        max_tries: int,  # noqa: ARG002 - Airflow calls by keyword
+        context: Context | None = None,
     ) -> RetryDecision:
         """Judge one failure.
 
-        A wait the service asked for is kept, up to `LONGEST_WAIT`. It does not extend the
-        task's `retries`.
+        A wait the service asked for is kept, up to `LONGEST_WAIT`, where the task itself would
+        wait for less. It does not extend the task's `retries`, so a short one must not use them up.
         """
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(_first_line(exception))
         if isinstance(exception, TransientError) and exception.retry_after_s:
-            wait_s = min(exception.retry_after_s, LONGEST_WAIT.total_seconds())
-            return RetryDecision.retry(timedelta(seconds=wait_s), _first_line(exception))
+            wait = timedelta(seconds=min(exception.retry_after_s, LONGEST_WAIT.total_seconds()))
+            if wait > _own_wait(context, try_number):
+                return RetryDecision.retry(wait, _first_line(exception))
         return RetryDecision.default()
+
+
+def _own_wait(context: Context | None, try_number: int) -> timedelta:
+    """Return the least time the task waits by itself before it is tried again."""
+    if context is None:
+        return timedelta(0)
+    task = context["task"]
+    factor = float(task.retry_exponential_backoff or 1.0) ** min(try_number - 1, _MOST_DOUBLINGS)
+    wait_s = task.retry_delay.total_seconds() * factor
+    most_s = task.max_retry_delay.total_seconds() if task.max_retry_delay else wait_s
+    return timedelta(seconds=min(wait_s, most_s))
 
 
 def _first_line(error: BaseException) -> str:

@@ -155,5 +155,5 @@ def test_two_runs_add_up(run_once, product, tmp_path):
 
 
 def test_a_receipt_survives_its_file():
-    receipt = Receipt({"SCL_20m": ("a/b",)}, ())
+    receipt = Receipt("id", {"SCL_20m": ("a/b",)}, ())
     assert Receipt.read(receipt.to_bytes()) == receipt

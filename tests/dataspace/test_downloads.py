@@ -15,7 +15,6 @@ from dataspace.errors import (
     RefusedRequestError,
     ServiceUnavailableError,
 )
-from dataspace.manifest import parse_manifest
 from dataspace.query import MISSION, Query
 from dataspace_emulator import Emulator, Fault, make_product
 from tests.dataspace.conftest import account_of, endpoints_of
@@ -39,7 +38,7 @@ def fetch(client, product, tmp_path):
     """Fetch the SCL; return its path."""
 
     def run():
-        files = parse_manifest(client.downloads.manifest(product))
+        files = client.downloads.manifest(product)
         (scl,) = (file for file in files if file.path.endswith("_SCL_20m.jp2"))
         target = tmp_path / scl.name
         client.downloads.file(product, scl, target, lambda _: None, lambda: None)
@@ -140,7 +139,7 @@ def test_a_short_lived_token_is_renewed_while_the_work_goes_on(sleeps, tmp_path)
         emulator.add(make_product(tile="36TXL", sensed=SENSED, scale=0.01))
         with DataSpaceClient(endpoints_of(emulator), account_of(emulator)) as client:
             (product,) = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
-            files = parse_manifest(client.downloads.manifest(product))
+            files = client.downloads.manifest(product)
             for _ in range(4):
                 for file in files:
                     client.downloads.file(
@@ -175,7 +174,7 @@ def test_late_slots_are_waited_for(sleeps, tmp_path):
         emulator.add(make_product(tile="36TXL", sensed=SENSED, scale=0.01))
         with DataSpaceClient(endpoints_of(emulator), account_of(emulator)) as client:
             (product,) = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
-            files = parse_manifest(client.downloads.manifest(product))
+            files = client.downloads.manifest(product)
             client.downloads.file(product, files[0], tmp_path / "x", lambda _: None, lambda: None)
         assert any(request.status == 429 for request in emulator.requests)
         assert emulator.peak_connections <= 1

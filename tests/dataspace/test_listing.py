@@ -151,9 +151,9 @@ def no_nesting(monkeypatch):
     held, slot = threading.local(), Pace.slot
 
     @contextlib.contextmanager
-    def guarded(self):
+    def guarded(self, *tries):
         assert not getattr(held, "slot", False), "a thread that holds a slot waits for another"
-        with slot(self) as taken:
+        with slot(self, *tries) as taken:
             held.slot = True
             try:
                 yield taken

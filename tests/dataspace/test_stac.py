@@ -218,11 +218,6 @@ def test_an_answer_that_is_none_is_an_error_soon(emulator, client, offer, fault,
     assert len(searches(emulator)) == times
 
 
-def test_reach_asks_for_nothing(emulator, client):
-    client.stac.reach()
-    assert [request.status for request in searches(emulator)] == [200]
-
-
 class Answers:
     """In place of `Http`: gives its answers in turn, the last one for ever."""
 

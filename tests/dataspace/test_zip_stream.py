@@ -217,8 +217,6 @@ def test_real_products_are_read(real_product) -> None:
     content = real_product.read_bytes()
 
     assert read(cut(content, 2**18)) == read_by_zipfile(content)
-    (root,) = {one.root for one in stream_members([content], "P")}
-    assert root.endswith(".SAFE")
 
 
 def test_nothing_is_read_ahead_and_nothing_after_a_stop() -> None:

@@ -7,7 +7,6 @@ import pytest
 from dataspace.auth import Account
 from dataspace.bands import select_files, stac_assets
 from dataspace.client import DataSpaceClient, Manners
-from dataspace.manifest import parse_manifest
 from dataspace.query import Query
 from dataspace.window import Window
 from tests.live.probes import PROBES
@@ -50,7 +49,7 @@ def test_the_client_finds_the_product_by_name(client, visit):
 
 @pytest.fixture(scope="module")
 def files(client, visit):
-    return parse_manifest(client.downloads.manifest(visit.product))
+    return client.downloads.manifest(visit.product)
 
 
 def test_the_manifest_lists_files_with_checksums(files):

@@ -16,7 +16,7 @@ from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
 from dataspace.delivery import deliver
-from dataspace.errors import ConfigurationError, DataSpaceError
+from dataspace.errors import ConfigurationError
 from dataspace.layout import bands_dir
 from dataspace.records import Attempt, Delivered, RunRecords
 from dataspace.shelf import Shelf, Wanted
@@ -163,7 +163,7 @@ class CopernicusExtractOperator(BaseOperator):
             for product in products:
                 try:
                     delivered[product.stem] = self._deliver(Shelf(store, run, product, wanted))
-                except DataSpaceError as error:
+                except Exception as error:  # noqa: BLE001 - the others of the batch go on
                     failures.add(product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
