@@ -41,6 +41,7 @@ _DEFAULT_ARGS: Final = {
 }
 """Two hours and more of trying again: outages of the service last minutes to hours."""
 
+_LONGEST_SEARCH: Final = timedelta(hours=1)
 _LONGEST_TRANSFER: Final = timedelta(hours=6)
 
 
@@ -89,6 +90,7 @@ def build_dag(ingest: Ingest) -> DAG:
             bands=asked["bands"],
             output_uri=asked["output_uri"],
             copernicus_conn_id=ingest.copernicus_conn_id,
+            execution_timeout=_LONGEST_SEARCH,
             **{name: asked[name] for name in QUERY_FIELDS},
         )
 

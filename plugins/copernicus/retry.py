@@ -7,7 +7,7 @@ the task's own business (`retries`, `retry_delay`).
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
@@ -56,10 +56,9 @@ def _own_wait(context: Context | None, try_number: int) -> timedelta:
     if context is None:
         return timedelta(0)
     task = context["task"]
+    longest = cast("timedelta | None", task.max_retry_delay)
     factor = float(task.retry_exponential_backoff or 1.0) ** min(try_number - 1, _MOST_DOUBLINGS)
-    wait_s = task.retry_delay.total_seconds() * factor
-    most_s = task.max_retry_delay.total_seconds() if task.max_retry_delay else wait_s
-    return timedelta(seconds=min(wait_s, most_s))
+    return min(task.retry_delay * factor, longest or timedelta.max)
 
 
 def _first_line(error: BaseException) -> str:
