@@ -201,17 +201,17 @@ class Downloads:
         slot = functools.partial(self._pace.slot, tries)
 
         def ask(headers: Mapping[str, str]) -> Answer:
-            return transport.open(product, path, what, headers)
-
-        def attempt() -> T:
             if transport.name in self._closed:
                 raise self._closed[transport.name]
+            try:
+                return transport.open(product, path, what, headers)
+            except RateLimitedError as error:
+                if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # which holds for all threads
+                    self._closed[transport.name] = error
+                raise
+
+        def attempt() -> T:
             with contextlib.closing(read_body(ask, slot, what)) as chunks:
                 return consume(chunks)
 
-        try:
-            return self._retries.call(attempt)
-        except RateLimitedError as error:
-            if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # which holds for all threads
-                self._closed[transport.name] = error
-            raise
+        return self._retries.call(attempt)

@@ -66,7 +66,7 @@ class Http:
         self._clock = clock
         self._next_start = clock()
         self._lock = threading.Lock()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update({"User-Agent": _USER_AGENT})
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._adapter = StoppableAdapter()
@@ -207,6 +207,13 @@ class Http:
             self._next_start = now + wait_s + self._spacing_s
         if wait_s:
             self.wait(wait_s)
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone, which requests reads to their end even where it does not follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - as overridden
+        return None
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -39,12 +39,14 @@ class Timing:
         lateness_s: Longest pause that is learnt; who waits longer waits for other programs.
         longest_wait_s: Longest single wait; a longer Retry-After is the caller's matter.
         negligible_s: A shorter pause is none.
+        verdict_s: Longest wait for the answer to a probe before another one is sent.
     """
 
     probe_s: float = 1.0
     lateness_s: float = 8.0
     longest_wait_s: float = 60.0
     negligible_s: float = 0.2
+    verdict_s: float = 3.0
 
 
 @dataclass(eq=False, slots=True)
@@ -53,6 +55,7 @@ class Lease:
 
     end: float = -math.inf
     elapsed_s: float = math.inf
+    begun: float = -math.inf
     in_use: bool = False
     not_before: float = -math.inf
     refusals: int = 0
@@ -108,18 +111,19 @@ class PaceCore:
         self._trial = None if self._trial is lease else self._trial
 
     def wait_s(self, lease: Lease, now: float) -> float:
-        """Return how long its request must wait: 0 and it begins now; inf for another's verdict."""
+        """Return how long its request must wait; 0 and it begins now."""
         if lease.in_use:
             self.drop(lease, now)
         elapsed_s = now - self._ends[0]
         left_s = max(lease.not_before, self._hold_until) - now
         if left_s <= 0 and elapsed_s < math.inf:
-            left_s = self._needed_s(lease, elapsed_s) - elapsed_s
+            left_s = self._left_s(lease, elapsed_s, now)
         elif left_s <= 0:
             self._pass_on(lease)
         if left_s > 1e-6:  # noqa: PLR2004 - what sums of floats lose
             return left_s
         lease.end, lease.elapsed_s, lease.in_use = self._ends.pop(0), elapsed_s, True
+        lease.begun = now
         return 0.0
 
     def accepted(self, lease: Lease, now: float) -> None:
@@ -154,10 +158,17 @@ class PaceCore:
             self._prober, self._trial = lease, None
             self._aim_s = self._rung_s(elapsed_s)
 
+    def _left_s(self, lease: Lease, elapsed_s: float, now: float) -> float:
+        if self._aim_s is None:
+            return self._needed_s(lease, elapsed_s) - elapsed_s
+        prober, patience_s = self._prober, self._timing.verdict_s
+        if prober is None or (prober.in_use and now >= prober.begun + patience_s):
+            prober = self._prober = lease
+        if prober is lease:
+            return self._aim_s - elapsed_s
+        return prober.begun + patience_s - now if prober.in_use else patience_s
+
     def _needed_s(self, lease: Lease, elapsed_s: float) -> float:
-        if self._aim_s is not None:
-            self._prober = self._prober or lease
-            return self._aim_s if self._prober is lease else math.inf
         trial_s = self._trial_s()
         if self._trial is None and elapsed_s <= trial_s < self.pause_s:
             self._trial = lease

@@ -9,6 +9,7 @@ from copernicus.operators import (
     CopernicusPublishOperator,
     CopernicusSearchOperator,
 )
+from dataspace import records
 from dataspace.errors import (
     AccessDeniedError,
     CorruptDownloadError,
@@ -19,6 +20,7 @@ from dataspace.errors import (
     ServiceUnavailableError,
 )
 from dataspace_emulator import Fault
+from dataspace_emulator.content import open_content
 from tests.copernicus.conftest import lake_product, make_context, scl_of, transfers
 
 
@@ -154,6 +156,19 @@ def test_a_zip_without_catalogue_checksum_is_checked_from_inside(connected, inge
     ran = ingest(transfer="archive", keep_archive=True)
     assert ran.errors == []
     assert (ran.output / "bands" / ran.files[0]).read_bytes() == product.read(scl_of(product))
+
+
+@pytest.mark.parametrize("checksum", ["full", "none"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_zip_that_cannot_be_read_as_it_passes_arrives(connected, ingest, checksum, keep):
+    product = connected.add(lake_product(checksum=checksum))
+    path = product.content.path
+    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
+    product._content = open_content(path)
+    ran = ingest(transfer="archive", keep_archive=keep)
+    assert ran.errors == []
+    assert (ran.output / "bands" / ran.files[0]).read_bytes() == product.read(scl_of(product))
+    assert len(transfers(connected)) == (1 if keep else 2)
 
 
 def test_one_product_failing_leaves_the_others_delivered(connected, ingest):
@@ -293,3 +308,39 @@ def test_more_bands_whose_download_failed_are_not_called_delivered(connected, in
     kinds = [type(error) for error in ran.errors]
     assert kinds[:2] == [AccessDeniedError, NotStagedError]
     assert ran.summary["missing"]
+
+
+@pytest.fixture
+def staged(connected, tmp_path, monkeypatch):
+    """What extracts three products, which are staged as one batch."""
+    monkeypatch.setattr(records, "_FEW_BATCHES", 1)
+    for hour in (8, 9, 10):
+        connected.add(lake_product(sensed=f"2024-08-01T{hour:02}:36:01.024Z", scale=0.003))
+    output = {"output_uri": tmp_path.as_uri(), "bands": ["SCL_20m"]}
+    search = CopernicusSearchOperator(task_id="search", tiles=["T36TXL"], **output)
+    (batch,) = search.execute(make_context())
+    CopernicusDownloadOperator(task_id="t", batch=batch, **output).execute(make_context())
+    return CopernicusExtractOperator(task_id="t", batch=batch, **output)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"), [("receipt", NotStagedError), ("folder", NotADirectoryError)]
+)
+def test_one_product_that_cannot_be_delivered_leaves_the_others_delivered(
+    staged, tmp_path, caplog, damage, kind
+):
+    receipts = sorted(tmp_path.glob(".staging/**/receipt.json"))
+    stems = [path.parent.name for path in receipts]
+    if damage == "receipt":
+        receipts[1].write_bytes(b"{")
+    else:
+        folder = tmp_path / "bands/S2MSI2A/2024/08/01"
+        folder.mkdir(parents=True)
+        (folder / stems[1]).touch()
+    with pytest.raises(kind, match=stems[1]):
+        staged.execute(make_context())
+    lucky = [stems[0], stems[2]]
+    assert sorted(path.parent.name for path in tmp_path.glob("bands/**/item.json")) == lucky
+    (delivered,) = tmp_path.glob("runs/**/delivered/*.json")
+    assert sorted(json.loads(delivered.read_text())) == lucky
+    assert stems[1] in caplog.text

@@ -52,6 +52,27 @@ def test_rate_limit_waits_as_told_up_to_the_longest_wait(asked_s, wait):
     assert (decision.retry_delay, decision.reason) == (wait, "429.")
 
 
+@pytest.mark.parametrize(
+    ("try_number", "asked_min", "wait_min"),
+    [(1, 1, None), (1, 2, None), (1, 3, 3), (4, 10, None), (4, 17, 17), (9, 30, None), (9, 31, 31)],
+)
+def test_a_wait_shorter_than_the_tasks_own_is_left_to_the_task(try_number, asked_min, wait_min):
+    """Else a few short ones in a row would use up the retries within minutes."""
+    task = Probe(
+        task_id="probe",
+        retry_delay=timedelta(minutes=2),
+        retry_exponential_backoff=2,
+        max_retry_delay=timedelta(minutes=30),
+    )
+    error = RateLimitedError("429.", retry_after_s=60.0 * asked_min)
+    decision = POLICY.evaluate(error, try_number, max_tries=4, context={"task": task})
+    if wait_min is None:
+        assert (decision.action, decision.retry_delay) == (RetryAction.DEFAULT, None)
+    else:
+        wait = timedelta(minutes=wait_min)
+        assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, wait)
+
+
 def test_error_without_words_is_named_by_its_class():
     assert judge(errors.CredentialsError()).reason == "CredentialsError"
 

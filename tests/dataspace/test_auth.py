@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from dataspace.auth import TokenSource
-from dataspace.errors import CredentialsError, ServiceUnavailableError
+from dataspace.errors import CredentialsError, ServiceUnavailableError, TransientError
 from dataspace.http import Http
 from dataspace.retries import Retries
 from dataspace_emulator import Emulator, Fault, User
@@ -139,6 +139,30 @@ def test_an_overloaded_identity_service_is_tried_again(emulator, make_source, sl
     emulator.faults.add(Fault(service="identity", status=429, retry_after=3))
     assert make_source(emulator).token()
     assert max(sleeps) >= 3.0
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "rest_s"),
+    [
+        ({"status": 429}, 10, 60),
+        ({"status": 503}, 5, 60),
+        ({"status": 429, "retry_after": 300}, 1, 300),
+    ],
+    ids=str,
+)
+def test_after_all_tries_nobody_asks_for_a_while(
+    emulator, make_source, clock, fault, tries, rest_s
+):
+    emulator.faults.add(Fault(service="identity", times=None, **fault))
+    source = make_source(emulator)
+    for clock.now in (0, 1, rest_s - 1):
+        with pytest.raises(TransientError, match=f"HTTP {fault['status']}"):
+            source.token()
+        assert len(emulator.requests) == tries
+    emulator.faults.clear()
+    clock.now = rest_s
+    assert source.token()
+    assert len(emulator.requests) == tries + 1
 
 
 def test_a_login_without_token_is_no_login(emulator, make_source):

@@ -1,6 +1,7 @@
 """Death at any step, then a rerun: all is right in the end, and nothing was wrong between."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
@@ -157,3 +158,36 @@ def test_two_runs_add_up(run_once, product, tmp_path):
 def test_a_receipt_survives_its_file():
     receipt = Receipt("id", {"SCL_20m": ("a/b",)}, ())
     assert Receipt.read(receipt.to_bytes()) == receipt
+
+
+@pytest.fixture
+def staged(client, product, tmp_path):
+    """The shelf of the product, whose files are staged and not delivered."""
+    store = Store(LocalFileSystem(), str(tmp_path / "out"))
+    shelf = Shelf(store, RunLayout("dag", "run"), product, Wanted(BANDS))
+    stage([shelf], client, lambda *_: lambda _: None, told)
+    return shelf
+
+
+def test_a_receipt_of_another_product_of_the_name_is_not_taken(staged):
+    twin = replace(staged, product=replace(staged.product, id="another"))
+    assert staged.receipt().product_id == staged.product.id
+    assert twin.receipt() is None
+    with pytest.raises(NotStagedError):
+        deliver(twin)
+    assert len(deliver(staged).files) == 3
+
+
+@pytest.mark.parametrize("size_bytes", [0, 10**6])
+def test_a_staged_file_that_is_not_the_receipts_is_not_placed(
+    staged, client, offered, product, tmp_path, size_bytes
+):
+    (scl,) = (tmp_path / "out" / ".staging").rglob("*_SCL_20m.jp2")
+    scl.write_bytes(bytes(size_bytes))
+    with pytest.raises(NotStagedError):
+        deliver(staged)
+    assert scl.name not in standing(tmp_path, product)
+    stage([staged], client, lambda *_: lambda _: None, told)
+    deliver(staged)
+    (path,) = (path for path in offered.files if path.endswith(scl.name))
+    assert standing(tmp_path, product)[scl.name] == offered.read(path)

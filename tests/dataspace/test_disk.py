@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -22,7 +23,7 @@ from dataspace.query import MISSION, Query
 from dataspace.shelf import Shelf, Wanted
 from dataspace.staging import stage
 from dataspace.store import Store
-from dataspace_emulator import Fault, make_product
+from dataspace_emulator import Fault, content, make_product, stac_assets
 from tests.dataspace.conftest import account_of, endpoints_of
 
 BANDS = ("SCL_20m", "B8A_20m")
@@ -137,6 +138,54 @@ def test_what_others_were_promised_counts_until_they_end(store, free):
     assert store.read("b/y") == b"z"
 
 
+def test_a_promise_shrinks_as_its_bytes_are_written(store, free):
+    free(100)
+    with store.incoming("a/x", 60) as local:
+        local.with_name(f".{local.name}.0123.part").write_bytes(bytes(50))
+        free(50)
+        numbers = "41 bytes are to come, 10 more .* 50 are free"
+        with pytest.raises(StorageFullError, match=numbers), store.incoming("b/y", 41):
+            raise AssertionError
+        with store.incoming("b/y", 40) as other:
+            other.write_bytes(b"y")
+        local.write_bytes(b"x")
+
+
+def test_a_folders_promise_shrinks_as_its_files_are_written(disk, free):
+    disk.write("a/old", bytes(70))
+    free(100)
+    with disk.room("a", 30, [20, 10]):
+        disk.write("a/deep/x", bytes(50))
+        free(50)
+        numbers = "41 bytes are to come, 10 more .* 50 are free"
+        with pytest.raises(StorageFullError, match=numbers), disk.incoming("b/y", 41):
+            raise AssertionError
+        with disk.incoming("b/y", 40) as other:
+            other.write_bytes(b"y")
+
+
+def test_before_object_storage_only_the_largest_passing_file_needs_room(free):
+    store = Store(MemoryFileSystem(), f"/{os.urandom(4).hex()}")
+    free(50)
+    with store.room("a", 30, [20, 10]):
+        store.write("a/y", b"y")
+    free(49)
+    numbers = f"{tempfile.gettempdir()}: 50 bytes are to come, .* 49 are free"
+    with pytest.raises(StorageFullError, match=numbers), store.room("a", 30, [20, 10]):
+        raise AssertionError
+
+
+def test_before_object_storage_the_full_disk_is_the_scratch_folders(staged, fills_up, free):
+    store = Store(MemoryFileSystem(), f"/{os.urandom(4).hex()}")
+    free(10**8)
+    with fills_up(".jp2."):
+        _, errors = staged(store, WAYS["files"])
+    assert [type(error) for error in errors.values()] == 3 * [StorageFullError]
+    scratch = re.escape(f"{tempfile.gettempdir()}/copernicus-scratch-")
+    full = re.compile(rf"{scratch}\w+: No space left on device, 100000000 bytes are free")
+    assert all(full.match(str(error)) for error in errors.values())
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_too_little_room_is_found_before_any_body_is_asked_for(emulator, staged, store, free, way):
     free(1000)
@@ -144,6 +193,29 @@ def test_too_little_room_is_found_before_any_body_is_asked_for(emulator, staged,
     assert [type(error) for error in errors.values()] == 3 * [StorageFullError]
     assert all("1000 are free" in str(error) for error in errors.values())
     assert bodies(emulator) == []
+
+
+@pytest.fixture(params=["stac", "manifest"])
+def boastful(request, emulator, offered, monkeypatch):
+    """The only product; one of its listings gives bogus sizes with the right digests."""
+    lie_bytes, entry = 60 * 10**9, content.Entry
+    monkeypatch.setattr(stac_assets, "_OFF_BY", lie_bytes)
+    if request.param == "manifest":
+        monkeypatch.setattr(
+            content, "Entry", lambda *facts: entry(*facts[:3], facts[3] + lie_bytes, facts[4])
+        )
+    stac = {"stac": "wrong_size", "manifest": "absent"}[request.param]
+    sensed = "2024-08-04T08:36:01.024Z"
+    offered[:] = [emulator.add(make_product(sensed=sensed, scale=0.003, stac=stac))]
+    return offered[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_sizes_that_no_product_has_need_no_room(staged, boastful, disk, free, way):
+    free(4 * boastful.zip_size)
+    shelves, errors = staged(disk, WAYS[way])
+    assert errors == {}
+    assert delivered(disk, shelves) == true_bands([boastful])
 
 
 def test_room_for_two_zips_serves_two_products_at_a_time(emulator, staged, offered, disk, free):

@@ -2,8 +2,11 @@
 
 import hashlib
 import itertools
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from dataspace.client import DataSpaceClient, Manners
 from dataspace.errors import (
@@ -15,7 +18,11 @@ from dataspace.errors import (
     RefusedRequestError,
     ServiceUnavailableError,
 )
+from dataspace.layout import RunLayout
 from dataspace.query import MISSION, Query
+from dataspace.shelf import Shelf, Wanted
+from dataspace.staging import stage
+from dataspace.store import Store
 from dataspace_emulator import Emulator, Fault, make_product
 from tests.dataspace.conftest import account_of, endpoints_of
 
@@ -197,3 +204,72 @@ def test_a_netrc_file_is_never_used(emulator, offered, monkeypatch, tmp_path):
     with DataSpaceClient(endpoints_of(emulator), account_of(emulator)) as client:
         client.catalogue.search(Query(sensed=MISSION, product_ids=(offered.id,)))
     assert not any(request.authorization for request in emulator.requests)
+
+
+@pytest.mark.parametrize(("status", "tries"), [(429, 10), (503, 5)])
+def test_an_identity_service_that_is_away_is_asked_by_one_thread_only(
+    emulator, sleeps, hurried, tmp_path, status, tries
+):
+    emulator.faults.add(Fault(service="identity", status=status, times=None))
+    for day in (1, 2, 3, 4):
+        emulator.add(make_product(sensed=f"2024-08-0{day}T08:36:01.024Z", scale=0.003))
+    outcomes, store = [], Store(LocalFileSystem(), str(tmp_path))
+    with DataSpaceClient(
+        endpoints_of(emulator),
+        account_of(emulator),
+        manners=Manners(connections=4),
+        sleep=sleeps.append,
+    ) as client:
+        shelves = [
+            Shelf(store, RunLayout("dag", "run"), product, Wanted(("SCL_20m", "B02_60m")))
+            for product in client.catalogue.search(Query(sensed=MISSION))
+        ]
+        stage(shelves, client, lambda *_: lambda _: None, lambda *about: outcomes.append(about[1]))
+        assert client.traffic.waiting_s == pytest.approx(sum(sleeps), abs=0.5)
+    assert [f"identity service: HTTP {status}" in str(one) for one in outcomes] == 4 * [True]
+    assert len([one for one in emulator.requests if one.service == "identity"]) == tries
+    assert not downloads(emulator)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[bad", "http://127.0.0.1:99999/x", "https://x:port/", "//a\\b@c/"]
+)
+def test_a_malformed_redirect_is_not_followed(emulator, fetch, location):
+    fault = {"kind": "redirect", "match": "SCL_20m", "location": location, "times": None}
+    emulator.faults.add(Fault(service="download", **fault))
+    with pytest.raises(RefusedRequestError, match=r"SCL_20m\S*: redirected to .* not followed"):
+        fetch()
+
+
+@pytest.mark.parametrize(
+    ("header", "waits_s"),
+    [
+        ("1.5", 1.5),
+        (" 2 ", 2),
+        ("\xb2", None),
+        ("1,5", None),
+        ("-3", None),
+        ("Mon, 01 Jan 2001 00:00:00 GMT", 0),
+    ],
+)
+def test_a_retry_after_is_read_or_left(emulator, client, header, waits_s):
+    emulator.faults.add(Fault(service="stac", status=503, retry_after=header, times=None))
+    with pytest.raises(ServiceUnavailableError) as caught:
+        client._http.get(emulator.stac_url, what="it")
+    assert caught.value.retry_after_s == waits_s
+
+
+@pytest.mark.parametrize("zone", ["-0000", "GMT", "+0000"])
+def test_a_date_without_zone_is_utc(emulator, client, monkeypatch, zone):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    header = until.strftime(f"%a, %d %b %Y %H:%M:%S {zone}")
+    emulator.faults.add(Fault(service="stac", status=503, retry_after=header, times=None))
+    try:
+        with pytest.raises(ServiceUnavailableError) as caught:
+            client._http.get(emulator.stac_url, what="it")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert caught.value.retry_after_s == pytest.approx(300, abs=5)

@@ -184,6 +184,7 @@ class Step:
 
     `manner`: "honest" gives the part asked for, "whole" all of it, "careless" a part of whatever is
     there now; "shifted" and "stale" are parts from another place, of which the first tells so;
+    "short" sends 97 bytes less than it tells, and calls that its length;
     a number is a refusal.
     """
 
@@ -208,7 +209,7 @@ class Step:
         place = start // 2 if self.manner == "shifted" else start
         taken = start // 2 if self.manner in ("shifted", "stale") else start
         told["Content-Range"] = f"bytes {place}-{size - 1}/{size}"
-        return 206, told, self.content[taken:]
+        return 206, told, self.content[taken : size - 97 * (self.manner == "short")]
 
     def _matches(self, headers):
         return self.manner != "honest" or headers["If-Range"] == self.tag
@@ -269,7 +270,9 @@ PRODUCT = SimpleNamespace(id="id", stem="S2")
 cuts = st.none() | st.integers(0, 1200) | st.sampled_from([0, 1, 96, 97, 98, 999, 1000])
 any_steps = st.builds(
     Step,
-    manner=st.sampled_from(["honest", "honest", "whole", "shifted", "stale", 204, 416, 501, 503]),
+    manner=st.sampled_from(
+        ["honest", "honest", "whole", "shifted", "stale", "short", 204, 416, 501, 503]
+    ),
     content=st.sampled_from([RIGHT, RIGHT, OTHER, LONGER, b""]),
     tag=st.sampled_from(['"right"', '"right"', '"other"', 'W/"right"', None, ""]),
     cut=cuts,
@@ -284,7 +287,9 @@ honest_steps = st.builds(
     ),
     content=st.sampled_from([RIGHT, RIGHT, OTHER, LONGER]),
     tag=st.sampled_from([None, None, None, WEAK, ""]),
-    manner=st.sampled_from(["honest", "careless", "careless", "shifted", "whole", 416, 503]),
+    manner=st.sampled_from(
+        ["honest", "careless", "careless", "shifted", "short", "whole", 416, 503]
+    ),
     cut=cuts,
 )
 
@@ -329,3 +334,11 @@ def test_a_line_that_breaks_often_moves_every_byte_once(cut):
     asked = [int(one.headers["Range"][6:-1]) for one in wire.asked[1:]]
     assert asked == [end for end, _ in zip(ends, asked, strict=False)]
     assert not wire.asked[0].headers.get("Range")
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_part_shorter_than_it_says_is_continued(has_length):
+    downloads, wire = scripted([Step(cut=500), Step("short", has_length=has_length), Step()])
+    assert downloads.archive(PRODUCT, b"".join) == RIGHT
+    asked = [one.headers.get("Range") for one in wire.asked]
+    assert asked == [None, "bytes=500-", "bytes=903-"]

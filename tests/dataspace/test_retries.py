@@ -58,3 +58,13 @@ def test_a_long_retry_after_is_handed_to_the_caller(sleeps):
         Retries(sleeps.append).call(failing([RateLimitedError("x", 3600.0)]))
     assert caught.value.retry_after_s == 3600.0
     assert sleeps == []
+
+
+def test_each_kind_of_error_has_its_own_patience(sleeps):
+    away, wrong = ServiceUnavailableError("x"), CorruptDownloadError("y")
+    mixed = [away, away, wrong, wrong]
+    assert Retries(sleeps.append).call(failing(mixed)) == "done"
+    assert len(sleeps) == 4
+    with pytest.raises(CorruptDownloadError, match="y"):
+        Retries(sleeps.append).call(failing([*mixed, wrong, away]))
+    assert len(sleeps) == 8

@@ -6,13 +6,15 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import urllib3
 from fsspec.implementations.local import LocalFileSystem
 
-from dataspace import http_answer, transports
+from dataspace import http_adapter, http_answer, http_errors, transports
 from dataspace.client import DataSpaceClient, Manners
-from dataspace.errors import ServiceUnavailableError
+from dataspace.errors import DataSpaceError, ServiceUnavailableError
 from dataspace.http_answer import StoppedError
 from dataspace.layout import RunLayout
 from dataspace.manifest import parse_manifest
@@ -22,6 +24,7 @@ from dataspace.shelf import Shelf, Wanted
 from dataspace.staging import stage
 from dataspace.store import Store
 from dataspace_emulator import Emulator, Fault, make_product
+from dataspace_emulator.download import Download
 from dataspace_emulator.server import Host
 from tests.dataspace.conftest import account_of, endpoints_of
 
@@ -93,6 +96,17 @@ def test_what_always_comes_too_slowly_is_said_so(emulator, client, offered, tmp_
     with pytest.raises(ServiceUnavailableError, match=r"SCL_20m.*only \d+ bytes came in"):
         fetch(client, offered, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_the_words_of_a_refusal_are_not_waited_for(client, offered, tmp_path, monkeypatch, status):
+    def refuse(service, _request):
+        return replace(service.refusal(status), bytes_per_s=20)
+
+    monkeypatch.setattr(Download, "answer", refuse)
+    monkeypatch.setattr(http_errors, "_BODY_S", 0.1)
+    with within(SOON_S), pytest.raises(DataSpaceError, match=f"HTTP {status}"):
+        fetch(client, offered, tmp_path)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -239,6 +253,49 @@ def test_stop_ends_a_thread_that_waits_for_a_connection(
     for thread in threads:
         thread.join(SOON_S)
         assert not thread.is_alive()
+
+
+def test_stop_ends_a_request_whose_connection_was_just_being_opened(
+    emulator, connected, offered, tmp_path, monkeypatch
+):
+    emulator.faults.add(Fault(service="identity", kind="stall", seconds=LONG_S, times=None))
+    client, connect = connected(), urllib3.connection.HTTPConnection.connect
+    (product,) = client.catalogue.search(Query(sensed=MISSION))
+
+    def stopped_meanwhile(connection):
+        client.stop()
+        connect(connection)
+
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", stopped_meanwhile)
+    with within(1), pytest.raises(StoppedError):
+        client.downloads.manifest(product)
+
+
+def test_stop_while_others_open_connections_raises_nothing(
+    connected, offered, background, monkeypatch
+):
+    client, opened, shutting = connected(), threading.Event(), threading.Event()
+    connect, shut_down = urllib3.connection.HTTPConnection.connect, http_adapter._shut_down
+    client.catalogue.search(Query(sensed=MISSION))
+
+    def connect_late(connection):
+        connect(connection)
+        opened.set()
+        assert shutting.wait(SOON_S)
+
+    def shut_down_late(one):
+        if not shutting.is_set():
+            shutting.set()
+            thread.join(0.2)
+        shut_down(one)
+
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", connect_late)
+    monkeypatch.setattr(http_adapter, "_shut_down", shut_down_late)
+    thread, errors = background(client.tokens.token)
+    assert opened.wait(SOON_S)
+    client.stop()
+    thread.join(SOON_S)
+    assert [type(error) for error in errors] == [StoppedError]
 
 
 class Interrupted(BaseException):

@@ -1,5 +1,6 @@
 import hashlib
 import itertools
+import threading
 
 import pytest
 from hypothesis import given
@@ -74,3 +75,10 @@ def test_any_cutting_into_pieces_gives_the_same_file(tmp_path_factory, body, cut
     md5 = Checksum("MD5", hashlib.md5(body).hexdigest())  # noqa: S324
     save(pieces, folder / "x", Expected(len(body), md5, "the catalogue"), what="x")
     assert (folder / "x").read_bytes() == body
+
+
+def test_a_file_that_cannot_be_begun_leaves_no_thread(tmp_path):
+    before = threading.active_count()
+    with pytest.raises(FileNotFoundError):
+        save([BODY], tmp_path / "nowhere" / "a.jp2", expected(), what="a")
+    assert threading.active_count() <= before

@@ -14,6 +14,7 @@ from dataspace.errors import (
     ConfigurationError,
     DataSpaceError,
     ProductUnavailableError,
+    RateLimitedError,
     ServiceUnavailableError,
 )
 from dataspace.manifest import parse_manifest
@@ -283,3 +284,39 @@ def test_both_ways_failing_is_the_last_ones_error(emulator, fetching):
         fetching()("SCL_20m")
     with pytest.raises(ServiceUnavailableError, match="B02_10m"):
         fetching()("B02_10m")
+
+
+LONG_WAIT = {"status": 429, "retry_after": 3600, "times": None}
+
+
+def test_a_long_wait_holds_for_all_that_follows(emulator, fetching):
+    emulator.faults.add(Fault(service="download", **LONG_WAIT))
+    fetch = fetching(transport="https", connections=4)
+    for ask in (
+        lambda: fetch("SCL_20m"),
+        lambda: fetch("B02_10m"),
+        lambda: fetch.client.downloads.manifest(fetch.product),
+        lambda: fetch.client.downloads.archive(fetch.product, b"".join),
+        lambda: fetch.all_at_once(4),
+    ):
+        with pytest.raises(RateLimitedError) as caught:
+            ask()
+        assert caught.value.retry_after_s == 3600
+    assert services(emulator) == ["download"]
+
+
+def test_a_long_wait_is_met_once_by_each_connection_at_most(emulator, fetching):
+    emulator.faults.add(Fault(service="download", **LONG_WAIT))
+    fetch = fetching(transport="https", connections=2)
+    assert len(fetch.files) > 20
+    with pytest.raises(RateLimitedError):
+        fetch.all_at_once(4)
+    assert 1 <= len(services(emulator)) <= 2
+
+
+def test_a_long_wait_of_the_store_gives_way_to_https(emulator, fetching):
+    emulator.faults.add(Fault(service="s3", **LONG_WAIT))
+    fetch = fetching()
+    fetch("SCL_20m")
+    fetch("B02_10m")
+    assert services(emulator) == ["s3", "download", "download"]
