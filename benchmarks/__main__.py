@@ -53,7 +53,10 @@ _LATE: Final[Parts] = {"late": fleet.measure_late}
 _SEARCH: Final[Parts] = {"search": searching.measure_search}
 _SERVICES: Final[tuple[tuple[Callable[[], AbstractContextManager[Service]], Parts], ...]] = (
     (volume.tile, _FULL),
-    (lambda: volume.tile(bytes_per_s=volume.BYTES_PER_S), _SLOW),
+    (
+        lambda: volume.tile(bytes_per_s=volume.BYTES_PER_S, latency_s=volume.LATENCY_S),
+        _SLOW,
+    ),
     (fleet.fleet, _FLEET),
     (lambda: fleet.fleet(fleet.LATE_S), _LATE),
     (searching.listing, _SEARCH),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 4
 BYTES_PER_S: Final = 20e6
+LATENCY_S: Final = 0.08
 _BANDS: Final = 10
 _IMAGES: Final = ("*/R10m/*.jp2", "*/R20m/*.jp2")
 _ZIP: Final = 'curl -sSf -H "Authorization: Bearer $TOKEN" "$URL" | tee "$TARGET" | md5sum'
@@ -83,7 +84,8 @@ def measure_zip(service: Service, scratch: Path) -> None:
 def measure_bands(service: Service, scratch: Path, bytes_per_s: float | None = None) -> None:
     """Fetch the ten largest images of 10 and 20 m, in the order of the manifest.
 
-    Plain curls hash nothing; with openssl they do what our client must do.
+    Plain curls hash nothing; with openssl they do what our client must do. Without a limit the
+    processors decide, which the service shares with both, so only the limited line has a goal.
     """
     (product,) = search(service.addresses)
     files = _largest(service, product)
@@ -101,14 +103,14 @@ def measure_bands(service: Service, scratch: Path, bytes_per_s: float | None = N
 
     hashes = bytes_per_s is None and shutil.which("openssl")
     commands = (_FILES, _HASHED) if hashes else (_FILES,)
-    number = ROUNDS if bytes_per_s is None else 1
+    number = ROUNDS if bytes_per_s is None else 2
     taken, *others = rounds(ours, *(partial(plain, command) for command in commands), number=number)
     speed = f"{bytes_per_s / MB:.0f} MB/s each" if bytes_per_s else "no limit"
     size = sum(file.size_bytes or 0 for file in files) / MB
     names = (f"{_BANDS} bands, {size:.0f} MB, {speed}: curls / ours", "  curl | tee | openssl sha3")
-    for name, curl, goal in zip(names, others, (">= 0.95", ""), strict=False):
+    for name, curl in zip(names, others, strict=False):
         both = f"{median(curl) / median(taken):.2f}: {seconds(curl)} / {seconds(taken)}"
-        row(name, both, goal)
+        row(name, both, ">= 0.95" if bytes_per_s else "")
 
 
 def _curl_zip(service: Service, product: Product, target: Path) -> float:

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dataspace.bodies import read_body
@@ -60,6 +61,16 @@ _GIVING_WAY: Final = (
 """Errors of one transport that another may not have."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One file of a product, or with no path its zip; of what size, if that is known."""
+
+    product: Product
+    path: str | None
+    what: str
+    size_bytes: int | None = None
+
+
 class Downloads:
     """Fetches whole products and single files of them; may be used by several threads.
 
@@ -106,7 +117,7 @@ class Downloads:
             except (CorruptDownloadError, UnsafeContentError) as error:
                 raise type(error)(f"{what}: {error}") from error
 
-        return self._through(product, MANIFEST, what, read)
+        return self._through(_Wish(product, MANIFEST, what), read)
 
     def file(
         self,
@@ -138,9 +149,7 @@ class Downloads:
             return Expected.of(opinion, what) if opinion else None
 
         return self._through(
-            product,
-            file.path,
-            what,
+            _Wish(product, file.path, what, file.size_bytes),
             lambda chunks: save(
                 chunks, target, expected, what=what, progress=progress, second_opinion=other
             ),
@@ -155,7 +164,8 @@ class Downloads:
         Raises:
             DataSpaceError: The zip cannot be had, or `consume` raised it.
         """
-        return self._read(self._https, product, None, f"{product.stem}.zip", consume)
+        wish = _Wish(product, None, f"{product.stem}.zip", product.size_bytes)
+        return self._read(self._https, wish, consume)
 
     def archive_url(self, product: Product) -> str:
         """Return the address of a product's zip; it needs a token and holds none."""
@@ -165,19 +175,17 @@ class Downloads:
         """Return the address of one file of a product; it needs a token and holds none."""
         return self._https.file_url(product, path)
 
-    def _through(
-        self, product: Product, path: str, what: str, consume: Callable[[Iterator[bytes]], T]
-    ) -> T:
-        able = [one for one in self._transports if one.has(product)]
+    def _through(self, wish: _Wish, consume: Callable[[Iterator[bytes]], T]) -> T:
+        able = [one for one in self._transports if one.has(wish.product)]
         if not able:
-            message = f"{what}: the catalogue names no place of it in the object store."
+            message = f"{wish.what}: the catalogue names no place of it in the object store."
             raise ProductUnavailableError(message)
         for transport in able[:-1]:
             try:
-                return self._read(transport, product, path, what, consume, FEW_TRIES)
+                return self._read(transport, wish, consume, FEW_TRIES)
             except _GIVING_WAY as error:
                 self._give_way(transport, error)
-        return self._read(able[-1], product, path, what, consume)
+        return self._read(able[-1], wish, consume)
 
     def _give_way(self, transport: Transport, error: DataSpaceError) -> None:
         if isinstance(error, _OF_THIS_FILE):
@@ -192,26 +200,24 @@ class Downloads:
     def _read(
         self,
         transport: Transport,
-        product: Product,
-        path: str | None,
-        what: str,
+        wish: _Wish,
         consume: Callable[[Iterator[bytes]], T],
         tries: int = TRIES,
     ) -> T:
-        slot = functools.partial(self._pace.slot, tries)
+        slot = functools.partial(self._pace.slot, wish.size_bytes, tries)
 
         def ask(headers: Mapping[str, str]) -> Answer:
             if transport.name in self._closed:
                 raise self._closed[transport.name]
             try:
-                return transport.open(product, path, what, headers)
+                return transport.open(wish.product, wish.path, wish.what, headers)
             except RateLimitedError as error:
                 if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # which holds for all threads
                     self._closed[transport.name] = error
                 raise
 
         def attempt() -> T:
-            with contextlib.closing(read_body(ask, slot, what)) as chunks:
+            with contextlib.closing(read_body(ask, slot, wish.what)) as chunks:
                 return consume(chunks)
 
         return self._retries.call(attempt)

@@ -6,6 +6,7 @@ What decides is `pace_core`; here threads wait for it, and tasks of one host sha
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import threading
 import time
@@ -80,6 +81,8 @@ class Pace:
         self._timing = timing
         self._changed = threading.Condition()
         self._stopped = False
+        self._waiting: set[tuple[float, int]] = set()
+        self._arrivals = itertools.count()
         self._ended: list[float] = []
         self._shared_at = -math.inf
         self._shared_learnt_at: float | None = None
@@ -90,17 +93,32 @@ class Pace:
         return self._core.pause_s
 
     @contextlib.contextmanager
-    def slot(self, tries: int = TRIES) -> Iterator[Slot]:
-        """Wait until one of the connections is free, and hold it for requests tried so often."""
+    def slot(self, size_bytes: int | None = None, tries: int = TRIES) -> Iterator[Slot]:
+        """Wait until one of the connections is free, and hold it.
+
+        The largest transfer that waits is served first, so that none of them is left alone in the
+        end; what is as large, first come, first served.
+
+        Args:
+            size_bytes: Of the transfer; None: as large as can be.
+            tries: Of each request that meets 429.
+        """
         slot = Slot(self, tries)
+        place = (-math.inf if size_bytes is None else -size_bytes, next(self._arrivals))
 
         def take() -> float:
-            slot.lease = self._core.take()
+            if place == min(self._waiting):
+                slot.lease = self._core.take()
             return 0.0 if slot.lease else math.inf
 
         try:
             with self._changed:
-                self._wait(take)
+                self._waiting.add(place)
+                try:
+                    self._wait(take)
+                finally:
+                    self._waiting.discard(place)
+                    self._changed.notify_all()
             yield slot
         finally:
             if slot.lease:

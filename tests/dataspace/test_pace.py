@@ -405,3 +405,21 @@ def test_a_probe_that_gets_no_answer_holds_nobody_for_long():
     hung.set()
     stalled.join(10)
     assert fetch(lambda: 1) == 1
+
+
+def test_of_those_that_wait_the_largest_is_first_and_then_who_came_first():
+    pace, got = Pace(1, timing=QUICK), []
+    sizes = [3, 3, 50, None, 3, 7, 50]
+
+    def use(number):
+        with pace.slot(sizes[number]):
+            got.append(number)
+
+    with pace.slot():
+        threads = [threading.Thread(target=use, args=(number,)) for number in range(len(sizes))]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.02)
+    for thread in threads:
+        thread.join(10)
+    assert got == [3, 2, 6, 5, 0, 1, 4]
