@@ -1,4 +1,4 @@
-"""Bytes of one full-size product against plain tools, without latency: a zip of 1 GB, ten bands."""
+"""Bytes of one full-size product against plain tools: a zip of 1 GB, ten bands."""
 
 from __future__ import annotations
 
