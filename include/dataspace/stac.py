@@ -64,7 +64,8 @@ class Stac:
         found: dict[str, tuple[SafeFile, ...]] = {}
         for start in range(0, len(known), _PAGE):
             for item in self._items(known[start : start + _PAGE], assets):
-                product = by_name.get(str(item.get("id")))
+                name = item.get("id")
+                product = by_name.get(name) if isinstance(name, str) else None
                 files = _files(item, product, assets) if product else None
                 if product and files:
                     found[product.id] = files
@@ -127,7 +128,7 @@ def _files(
 def _file(asset: Any, product: Product) -> SafeFile | None:
     if not isinstance(asset, dict):
         return None
-    ids = {found.lower() for found in _ID.findall(str(asset.get("alternate")))}
+    ids = {found.lower() for href in _alternates(asset) for found in _ID.findall(href)}
     size_bytes, checksum = asset.get("file:size"), asset.get("file:checksum")
     verified = Checksum.from_multihash(checksum)
     path = _path(asset, product)
@@ -135,6 +136,14 @@ def _file(asset: Any, product: Product) -> SafeFile | None:
     if ids - {product.id.lower()} or not is_size:
         return None
     return SafeFile(path, size_bytes, verified) if path and verified else None
+
+
+def _alternates(asset: Mapping[str, Any]) -> list[str]:
+    """Return the asset's other addresses; that of the download service holds the product's id."""
+    places = asset.get("alternate")
+    listed = places.values() if isinstance(places, dict) else ()
+    hrefs = (one.get("href") for one in listed if isinstance(one, dict))
+    return [href for href in hrefs if isinstance(href, str)]
 
 
 def _path(asset: Mapping[str, Any], product: Product) -> str | None:

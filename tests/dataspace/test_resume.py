@@ -266,7 +266,7 @@ def scripted(script):
     return Downloads([https], https, Pace(1), Retries(lambda _: None, PACED)), wire
 
 
-PRODUCT = SimpleNamespace(id="id", stem="S2")
+PRODUCT = SimpleNamespace(id="id", stem="S2", size_bytes=None)
 cuts = st.none() | st.integers(0, 1200) | st.sampled_from([0, 1, 96, 97, 98, 999, 1000])
 any_steps = st.builds(
     Step,
