@@ -51,6 +51,7 @@ def main() -> int:
                 "identity_url": service.identity_url,
                 "catalogue_url": service.catalogue_url,
                 "download_url": service.download_url,
+                "stac_url": service.stac_url,
             },
         }
         environment = {

@@ -23,7 +23,8 @@ HOW_TO: Final = f"""\
 No account yet. In the UI: Admin > Connections > Add Connection,
   Connection Id    {CONNECTION}
   Connection Type  Copernicus Data Space
-  and the e-mail and password of your account; Test tells whether they are right.
+  the e-mail and password of your account, and the port 443. Once it is saved,
+  Test in its row tells whether they are right.
 Or set COPERNICUS_USERNAME and COPERNICUS_PASSWORD before `make run`."""
 
 

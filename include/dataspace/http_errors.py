@@ -30,6 +30,7 @@ _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 """The object store's envelope."""
 _BUSY: Final = "SlowDown"
 """The object store's word for too many requests, whatever the status."""
+_BAD_KEYS: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
 _BODY_BYTES: Final = 4096
 _BODY_S: Final = 5.0
 _SHOWN_CHARS: Final = 300
@@ -72,6 +73,9 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     message = " ".join(f"{what}: HTTP {status} {code} {reason}".split()).rstrip(".")
     if status == requests.codes.unauthorized:
         return _unauthorized(message, code)
+    if code in _BAD_KEYS:
+        advice = "correct s3_access_key and s3_secret_key in the connection."
+        return CredentialsError(f"{message}; {advice}")
     if status == requests.codes.too_many_requests or code == _BUSY:
         text = f"{message}; too many requests, or transfers, at once."
         return RateLimitedError(text, _retry_after_s(response))

@@ -40,7 +40,7 @@ class Attempt:
         seconds: Wall time.
         errors: Message by product stem, for the products that failed.
         moving_s: Seconds spent on requests and their bodies, summed over connections.
-        waiting_s: Seconds spent waiting because the service asked for it, summed likewise.
+        waiting_s: Seconds spent waiting for the service, and before other tries, summed likewise.
     """
 
     requests: int

@@ -63,7 +63,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
         f"{megabytes(summary['bytes_transferred'])} in {summary['requests']} requests crossed the "
         f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
         f"Summed over connections, {summary['moving_s']} s went into moving them and "
-        f"{summary['waiting_s']} s into waiting for leave.",
+        f"{summary['waiting_s']} s into waiting.",
     ]
     if summary["offline"]:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")

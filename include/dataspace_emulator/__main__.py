@@ -65,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
     add("--scale", type=float, default=0.01, help="1 makes products of their real size, 1 GB")
     add("--prepare", action="store_true", help="make every product before answering")
     add("--max-connections", type=int, default=4, help="concurrent transfers of an account")
-    add("--late-release-s", type=float, default=0.0, help="a transfer counts that much longer")
-    add("--ranges", choices=sorted(RANGES), default="ignored", help="Range at the download")
-    add("--token-lifetime-s", type=float, default=600)
+    add("--late-release-s", type=float, default=0.0, help="an ended transfer still counts")
+    add("--ranges", choices=sorted(RANGES), default="ignored", help="what a Range request gets")
+    add("--token-lifetime-s", type=float, default=600, help="default: 600")
     add("--latency-s", type=float, default=0.0, help="wait before every answer")
     add("--bytes-per-s", type=float, help="speed of a connection; default: unlimited")
     return options

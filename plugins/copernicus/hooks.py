@@ -66,7 +66,8 @@ class CopernicusHook(BaseHook):
         except AirflowNotFoundException as error:
             message = (
                 f"connection {self.copernicus_conn_id!r} does not exist; add it under Admin > "
-                f"Connections with the type {self.hook_name}."
+                f"Connections with the type {self.hook_name}, or, outside of a task, as JSON in "
+                f"AIRFLOW_CONN_{self.copernicus_conn_id.upper()}."
             )
             raise ConfigurationError(message) from error
         extra = connection.extra_dejson
@@ -232,6 +233,6 @@ def _number(extra: Mapping[str, Any], name: str, default: float, *, least: float
     except (TypeError, ValueError):
         number = least - 1
     if not number >= least:
-        message = f"{name} {value!r} in the extra is not a number; write {least:g} or more."
+        message = f"{name} {value!r} in the extra cannot be used; write {least:g} or more."
         raise ConfigurationError(message)
     return number

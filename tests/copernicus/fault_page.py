@@ -6,6 +6,8 @@ _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
 # What happens when the service misbehaves
 
+To mend a red task look its error up in README.md; this page is the proof behind that table.
+
 Generated from `tests/copernicus/fault_matrix.py`, not to be edited: `UPDATE_DOCS=1 make test`
 writes it anew. `make test` tries {sample} of the {tested} cells, `make test-long` the others;
 {cannot} more cannot occur.

@@ -12,6 +12,7 @@ from dataspace.client import DataSpaceClient, Manners
 from dataspace.errors import (
     AccessDeniedError,
     ConfigurationError,
+    CredentialsError,
     DataSpaceError,
     ProductUnavailableError,
     RateLimitedError,
@@ -151,6 +152,18 @@ def test_refused_keys_are_one_warning_and_no_further_attempt(emulator, fetching,
     assert services(emulator) == ["s3"] + ["download"] * 3
     assert len(warnings(caplog)) == 1
     assert "S3 is not used any more" in warnings(caplog)[0]
+    assert "correct s3_access_key and s3_secret_key" in warnings(caplog)[0]
+
+
+@pytest.mark.parametrize("access", ["unknown", None])
+def test_refused_keys_are_no_matter_of_rights_where_nothing_else_is_allowed(
+    emulator, fetching, access
+):
+    keys = S3Keys(access or emulator.s3_access_key, "not the secret")
+    fetch = fetching(keys, transport="s3")
+    with pytest.raises(CredentialsError, match="correct s3_access_key and s3_secret_key"):
+        fetch("SCL_20m")
+    assert services(emulator) == ["s3"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 500, 501])
