@@ -6,7 +6,6 @@ One pass over the bytes; nothing but the wanted files, and the zip to be kept, i
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Final
 
 from dataspace.archive import open_archive
@@ -76,9 +75,8 @@ class _Taking:
         self._seemed_unsafe = False
 
     def room(self) -> AbstractContextManager[None]:
-        """Keep room for what will be written, as far as known; no more than what is in the zip."""
-        zip_bytes = self._shelf.product.size_bytes or sys.maxsize
-        sizes = [min(file.size_bytes or 0, zip_bytes) for file in self._files.values()]
+        """Keep room for what will be written, as far as known."""
+        sizes = [self._shelf.room_bytes(file.size_bytes) for file in self._files.values()]
         kept_bytes = self._shelf.product.size_bytes or 0 if self.keeps_zip else 0
         store, folder = self._shelf.store, self._shelf.run.product_dir(self._shelf.product)
         return store.room(folder, kept_bytes, sizes)

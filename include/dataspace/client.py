@@ -20,7 +20,6 @@ from dataspace.transports import S3, Https, Transport
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import TracebackType
 
     from dataspace.endpoints import Endpoints
     from dataspace.s3 import S3Keys
@@ -178,10 +177,5 @@ class DataSpaceClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

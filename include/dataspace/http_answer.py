@@ -15,7 +15,6 @@ from dataspace.errors import ServiceUnavailableError
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
-    from types import TracebackType
 
     from dataspace.traffic import Traffic
 
@@ -136,12 +135,7 @@ class Answer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def _piece(self) -> bytes:

@@ -136,9 +136,12 @@ class Shelf:
 
     def incoming(self, path: str, size_bytes: int | None = None) -> AbstractContextManager[Path]:
         """Give a local path for a file of the product to be staged; as of `Store.incoming`."""
-        most_bytes = self.product.size_bytes or sys.maxsize  # some manifests give bogus sizes
-        expected_bytes = min(size_bytes or 0, most_bytes)
-        return self.store.incoming(f"{self.run.safe_dir(self.product)}/{path}", expected_bytes)
+        place = f"{self.run.safe_dir(self.product)}/{path}"
+        return self.store.incoming(place, self.room_bytes(size_bytes))
+
+    def room_bytes(self, size_bytes: int | None) -> int:
+        """Return the room a listed file needs: never more than the zip, as some sizes are bogus."""
+        return min(size_bytes or 0, self.product.size_bytes or sys.maxsize)
 
     def receipt(self) -> Receipt | None:
         """Return the receipt of this run's download; None where there is none of this product."""

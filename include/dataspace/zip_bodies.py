@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from dataspace.zip_members import _CHUNK_BYTES, _METHODS, _STREAMED, _UNREADABLE
+from dataspace.zip_members import CHUNK_BYTES, METHODS, STREAMED, UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class Body:
         self._source = source
         self._info = info
         self._check_size = check_size
-        self._is_known = bool(info.compress_size) or not info.flag_bits & _STREAMED
+        self._is_known = bool(info.compress_size) or not info.flag_bits & STREAMED
         self._stored = self._inflated = self._crc = 0
         self._is_verified = self._is_gone = False
 
@@ -82,7 +82,7 @@ class Body:
         self._is_gone = True
 
     def _next(self) -> bytes:
-        piece = self._source.piece(min(self._info.compress_size - self._stored, _CHUNK_BYTES))
+        piece = self._source.piece(min(self._info.compress_size - self._stored, CHUNK_BYTES))
         self._stored += len(piece)
         return piece
 
@@ -98,7 +98,7 @@ class Body:
 
     def _verify(self) -> None:
         crc, length = self._info.CRC, 0
-        if self._info.flag_bits & _STREAMED:
+        if self._info.flag_bits & STREAMED:
             crc, length = self._descriptor()
         if self._inflated == self._info.file_size and self._crc != crc:
             raise self._corrupt(f"has the CRC-32 {self._crc:08x}, the zip says {crc:08x}")
@@ -133,7 +133,7 @@ class _Deflated(Body):
             left = self._info.compress_size - self._stored if self._is_known else _WINDOW_BYTES
             data = self._source.piece(min(left, _WINDOW_BYTES))
             try:
-                piece = self._inflater.decompress(data, _CHUNK_BYTES)
+                piece = self._inflater.decompress(data, CHUNK_BYTES)
             except zlib.error as error:
                 self._source.unread(data)
                 raise self._corrupt(f"cannot be inflated: {error}") from error
@@ -185,9 +185,9 @@ def body(source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> Body:
     """
     is_stored = info.compress_type == zipfile.ZIP_STORED
     problem = None
-    if info.flag_bits & _UNREADABLE:
+    if info.flag_bits & UNREADABLE:
         problem = "is encrypted or patched, expected plain"
-    elif info.compress_type not in _METHODS:
+    elif info.compress_type not in METHODS:
         problem = f"is compressed by method {info.compress_type}, expected 0 (stored) or 8"
     elif is_stored and info.compress_size != info.file_size:
         problem = f"stores {info.compress_size} bytes, the zip says {info.file_size}"
@@ -195,5 +195,5 @@ def body(source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> Body:
         raise source.corrupt(f"{info.orig_filename!r} {problem}")
     if not is_stored:
         return _Deflated(source, info, check_size)
-    is_scanned = info.flag_bits & _STREAMED and not info.compress_size
+    is_scanned = info.flag_bits & STREAMED and not info.compress_size
     return (_Scanned if is_scanned else Body)(source, info, check_size)

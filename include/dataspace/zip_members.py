@@ -28,17 +28,17 @@ MAX_RATIO: Final = 200
 """Inflated by deflated size of one member; the metadata of genuine products reach 15."""
 _SMALL_BYTES: Final = 2**20
 """Members up to this size may have any ratio: a short file of blanks is no bomb."""
-_CHUNK_BYTES: Final = 2**20
+CHUNK_BYTES: Final = 2**20
 
 _LOCAL_HEADER: Final = struct.Struct("<4s2xHH4xLLLH2x")
-_IN_EXTRA: Final = 0xFFFFFFFF
+IN_EXTRA: Final = 0xFFFFFFFF
 """Stands for a size that is given in 64 bits elsewhere."""
-_UNREADABLE: Final = 0x1 | 0x20 | 0x40 | 0x2000
+UNREADABLE: Final = 0x1 | 0x20 | 0x40 | 0x2000
 """Flags of encrypted and of patched members."""
-_STREAMED: Final = 0x8
+STREAMED: Final = 0x8
 """Sizes and CRC follow the bytes, and can be zero in the header before them."""
-_UTF8: Final = 0x800
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+UTF8: Final = 0x800
+METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _TYPE_BITS: Final = 0o170000
 _REGULAR_FILE: Final = 0o100000
 _FOLDER: Final = 0o040000
@@ -65,11 +65,11 @@ class ZipMembers:
         self._zip = _opened(self._stream, what)
         infos = self._zip.infolist()
         _check_members(infos, self._zip.start_dir, what)
-        self.root = _only_top_folder(infos, what)
+        self.root = only_top_folder(infos, what)
         self._infos = {
             info.orig_filename.removeprefix(f"{self.root}/"): info
             for info in infos
-            if not _is_folder(info)
+            if not is_folder(info)
         }
 
     def size_bytes(self, path: str) -> int | None:
@@ -90,11 +90,11 @@ class ZipMembers:
         if info is None or problem:
             message = f"{path}: {problem}"
             raise CorruptDownloadError(message)
-        _check_inflation(info, path)
+        check_inflation(info, path)
         size_bytes = 0
         try:
             with self._zip.open(info) as member:
-                while chunk := member.read(_CHUNK_BYTES):
+                while chunk := member.read(CHUNK_BYTES):
                     size_bytes += len(chunk)
                     yield chunk
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -106,9 +106,9 @@ class ZipMembers:
 
     def _problem(self, info: zipfile.ZipInfo) -> str | None:
         """Return why a member cannot be right, as far as its headers tell."""
-        if info.flag_bits & _UNREADABLE:
+        if info.flag_bits & UNREADABLE:
             return "is encrypted or patched, expected plain"
-        if info.compress_type not in _METHODS:
+        if info.compress_type not in METHODS:
             return f"is compressed by method {info.compress_type}, expected 0 (stored) or 8"
         if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
             return f"stores {info.compress_size} bytes, the zip says {info.file_size}"
@@ -122,12 +122,12 @@ class ZipMembers:
         if len(header) < _LOCAL_HEADER.size:
             return False
         magic, flags, method, crc, deflated, inflated, name_length = _LOCAL_HEADER.unpack(header)
-        unsaid = {0, _IN_EXTRA} if flags & _STREAMED else {_IN_EXTRA}
+        unsaid = {0, IN_EXTRA} if flags & STREAMED else {IN_EXTRA}
         pairs = ((crc, info.CRC), (deflated, info.compress_size), (inflated, info.file_size))
         return (
             magic == b"PK\x03\x04"
             and method == info.compress_type
-            and not (flags ^ info.flag_bits) & (_UNREADABLE | _UTF8)
+            and not (flags ^ info.flag_bits) & (UNREADABLE | UTF8)
             and all(local == central or local in unsaid for local, central in pairs)
             and self._stream.read(name_length) == _raw_name(info)
         )
@@ -195,8 +195,8 @@ def _check_members(infos: Sequence[zipfile.ZipInfo], end: int, what: str) -> Non
         )
         raise UnsafeContentError(message)
     for info in infos:
-        _check_member(info, what)
-    check_distinct([info.orig_filename for info in infos if not _is_folder(info)], what)
+        check_member(info, what)
+    check_distinct([info.orig_filename for info in infos if not is_folder(info)], what)
     ordered = sorted(infos, key=lambda info: info.header_offset)
     starts = [*(info.header_offset for info in ordered), end]
     for info, (start, following) in zip(ordered, pairwise(starts), strict=True):
@@ -207,10 +207,15 @@ def _check_members(infos: Sequence[zipfile.ZipInfo], end: int, what: str) -> Non
             raise UnsafeContentError(message)
 
 
-def _check_member(info: zipfile.ZipInfo, what: str) -> None:
+def check_member(info: zipfile.ZipInfo, what: str) -> None:
+    """Refuse a member whose path leaves its folder, or that is a link or a device.
+
+    Raises:
+        UnsafeContentError: It is one.
+    """
     check_path(info.orig_filename.removesuffix("/"), what)
     file_type = (info.external_attr >> 16) & _TYPE_BITS
-    if file_type not in {0, _FOLDER if _is_folder(info) else _REGULAR_FILE}:
+    if file_type not in {0, _FOLDER if is_folder(info) else _REGULAR_FILE}:
         message = (
             f"{what}: {info.orig_filename!r} is a link or device (file type {file_type:o}), "
             "expected a regular file; the archive is refused."
@@ -218,7 +223,12 @@ def _check_member(info: zipfile.ZipInfo, what: str) -> None:
         raise UnsafeContentError(message)
 
 
-def _check_inflation(info: zipfile.ZipInfo, path: str) -> None:
+def check_inflation(info: zipfile.ZipInfo, path: str) -> None:
+    """Refuse a member that inflates beyond reason.
+
+    Raises:
+        UnsafeContentError: It does.
+    """
     if info.file_size > max(_SMALL_BYTES, MAX_RATIO * info.compress_size):
         message = (
             f"{path}: inflates from {info.compress_size} to {info.file_size} bytes, "
@@ -227,7 +237,12 @@ def _check_inflation(info: zipfile.ZipInfo, path: str) -> None:
         raise UnsafeContentError(message)
 
 
-def _only_top_folder(infos: Iterable[zipfile.ZipInfo], what: str) -> str:
+def only_top_folder(infos: Iterable[zipfile.ZipInfo], what: str) -> str:
+    """Return the one folder that all members are in.
+
+    Raises:
+        UnsafeContentError: There are several.
+    """
     tops = sorted({info.orig_filename.partition("/")[0] for info in infos})
     if len(tops) > 1:
         message = f"{what} holds {len(tops)} top folders, {tops[:3]}, expected 1; it is refused."
@@ -235,9 +250,10 @@ def _only_top_folder(infos: Iterable[zipfile.ZipInfo], what: str) -> str:
     return tops[0]
 
 
-def _is_folder(info: zipfile.ZipInfo) -> bool:
+def is_folder(info: zipfile.ZipInfo) -> bool:
+    """Tell whether a member is a folder, which holds no bytes."""
     return info.orig_filename.endswith("/")
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:
-    return info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
+    return info.orig_filename.encode("utf-8" if info.flag_bits & UTF8 else "cp437")

@@ -10,7 +10,7 @@ import zipfile
 from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import CorruptDownloadError
-from dataspace.zip_members import _IN_EXTRA, _STREAMED, _UTF8
+from dataspace.zip_members import IN_EXTRA, STREAMED, UTF8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ _ROW: Final = struct.Struct("<4s4xHH4xLLLHHH4xLL")
 _END64: Final = struct.Struct("<4sQ12xQQQQ4s4xQ4x")
 """The end of a table in 64 bits, and its locator."""
 _END: Final = struct.Struct("<4s4xHHLLH")
-_IN_END64: Final = (0xFFFF, 0xFFFF, _IN_EXTRA, _IN_EXTRA)
+_IN_END64: Final = (0xFFFF, 0xFFFF, IN_EXTRA, IN_EXTRA)
 """Stand in the end of a table for numbers that its 64-bit end holds."""
 
 
@@ -109,7 +109,7 @@ def local_header(source: Source) -> zipfile.ZipInfo:
     )
     info = _named(source, name_length, flags)
     sizes = _widened(source.take(extra_length), (inflated, stored))
-    is_unsaid = flags & _STREAMED and not {0, _IN_EXTRA}.isdisjoint(sizes)
+    is_unsaid = flags & STREAMED and not {0, IN_EXTRA}.isdisjoint(sizes)
     info.file_size, info.compress_size = (0, 0) if is_unsaid else sizes
     info.compress_type, info.CRC, info.header_offset = method, crc, start
     return info
@@ -159,7 +159,7 @@ def check_end(source: Source, count: int, start: int) -> None:
 def _named(source: Source, length: int, flags: int) -> zipfile.ZipInfo:
     raw = source.take(length)
     try:
-        info = zipfile.ZipInfo(raw.decode("utf-8" if flags & _UTF8 else "cp437"))
+        info = zipfile.ZipInfo(raw.decode("utf-8" if flags & UTF8 else "cp437"))
     except UnicodeDecodeError as error:
         raise source.corrupt(str(error)) from error
     info.flag_bits = flags
@@ -174,4 +174,4 @@ def _widened(extra: bytes, numbers: Sequence[int]) -> list[int]:
         field = extra[4 : 4 + length] if kind == 1 else field
         extra = extra[4 + length :]
     wide = (number for (number,) in struct.iter_unpack("<Q", field[: len(field) // 8 * 8]))
-    return [next(wide, number) if number == _IN_EXTRA else number for number in numbers]
+    return [next(wide, number) if number == IN_EXTRA else number for number in numbers]

@@ -14,15 +14,15 @@ from dataspace.errors import UnsafeContentError
 from dataspace.manifest import check_distinct, folded, folders
 from dataspace.zip_bodies import Body, body
 from dataspace.zip_members import (
-    _UNREADABLE,
-    _UTF8,
     MAX_DIRECTORY_BYTES,
     MAX_MEMBERS,
     MAX_TOTAL_BYTES,
-    _check_inflation,
-    _check_member,
-    _is_folder,
-    _only_top_folder,
+    UNREADABLE,
+    UTF8,
+    check_inflation,
+    check_member,
+    is_folder,
+    only_top_folder,
 )
 from dataspace.zip_records import LOCAL_SIGNATURE, Source, check_end, local_header, table_rows
 
@@ -54,7 +54,7 @@ def stream_members(chunks: Iterable[bytes], what: str) -> Iterator[StreamedMembe
         info = local_header(source)
         passed.admit(info)
         content = body(source, info, passed.check_size)
-        if not _is_folder(info):
+        if not is_folder(info):
             path = info.orig_filename.removeprefix(f"{passed.root}/")
             yield StreamedMember(path, content)
         content.pass_rest()
@@ -109,10 +109,10 @@ class _Passed:
     def admit(self, info: zipfile.ZipInfo) -> None:
         """Refuse a member that must not be in one zip with those before it."""
         self.check_size(info)
-        _check_member(info, self.what)
+        check_member(info, self.what)
         self._first = self._first or info
-        self.root = _only_top_folder((self._first, info), self.what)
-        if _is_folder(info):
+        self.root = only_top_folder((self._first, info), self.what)
+        if is_folder(info):
             return
         place = folded(info.orig_filename)
         below = bisect_left(self._places, f"{place}/")
@@ -132,7 +132,7 @@ class _Passed:
                 f"expected at most {MAX_MEMBERS} of {MAX_TOTAL_BYTES}; it is refused."
             )
             raise UnsafeContentError(message)
-        _check_inflation(info, f"{self.what}: {info.orig_filename}")
+        check_inflation(info, f"{self.what}: {info.orig_filename}")
 
     def add(self, info: zipfile.ZipInfo) -> None:
         """Count a member that has passed."""
@@ -152,13 +152,13 @@ def _check_table(source: Source, passed: _Passed) -> None:
             raise UnsafeContentError(message)
         if passed.facts.pop(row.header_offset, None) != _facts(row):
             raise source.corrupt(f"its table of members contradicts {row.orig_filename!r}")
-        _check_member(row, passed.what)
+        check_member(row, passed.what)
     if passed.facts:
         raise source.corrupt(f"its table of members lacks {len(passed.facts)} of {count}")
     check_end(source, count, start)
 
 
 def _facts(info: zipfile.ZipInfo) -> tuple[object, ...]:
-    flags = info.flag_bits & (_UNREADABLE | _UTF8)
+    flags = info.flag_bits & (UNREADABLE | UTF8)
     sizes = (info.compress_size, info.file_size)
     return (info.orig_filename, flags, info.compress_type, info.CRC, *sizes)

@@ -69,13 +69,13 @@ class Failures:
         if len(foreseen) == 1:
             raise foreseen[0]
         if foreseen:
-            raise _joined(foreseen, self._of)
+            named = "; ".join([*self.messages.values()][:_NAMED])
+            message = f"{len(foreseen)} of {self._of} products failed: {named}"
+            raise _joined(foreseen, message)
 
 
-def _joined(failed: Sequence[DataSpaceError], of: int) -> DataSpaceError:
+def _joined(failed: Sequence[DataSpaceError], message: str) -> DataSpaceError:
     """Return one error for several: one that may pass decides, for only then a retry helps."""
-    named = [f"{type(error).__name__}: {error}" for error in failed[:_NAMED]]
-    message = f"{len(failed)} of {of} products failed: {'; '.join(named)}"
     passing = [error for error in failed if isinstance(error, TransientError)]
     if not passing:
         return PermanentError(message)

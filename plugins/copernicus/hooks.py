@@ -216,7 +216,7 @@ def _manners(extra: Mapping[str, Any], connections: int) -> Manners:
     if secret_key:
         mask_secret(secret_key)
     return Manners(
-        connections=min(connections, int(most)),
+        connections=int(min(connections, most)),
         spacing_s=_number(extra, "request_spacing_s", 0.0, least=0.0),
         transport=str(extra.get("transport") or "auto"),
         s3_keys=S3Keys(access_key, secret_key) if access_key else None,

@@ -58,6 +58,12 @@ def test_an_incomplete_connection_says_what_it_lacks(emulator, connect, changes,
     assert words in said
 
 
+def test_a_number_beyond_all_bounds_is_a_number(emulator, connect):
+    connect({**emulator.connection(), "extra": {"max_connections": "inf"}})
+    with CopernicusHook().get_conn(3) as client:
+        assert client.connections == 3
+
+
 @pytest.mark.parametrize(("asked", "granted"), [(1, 1), (3, 3), (9, 4)])
 def test_a_client_has_as_many_connections_as_asked_for_and_allowed(connected, asked, granted):
     with CopernicusHook().get_conn(asked) as client:
