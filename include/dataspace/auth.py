@@ -1,17 +1,23 @@
-"""Knows the identity service: logs in, renews, and hands out an access token that is valid now.
+"""Knows the identity service: logs in, renews, logs out, and what its refusals mean.
+
+Who holds a session, and for how long, is the matter of `session`.
 
 Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-import threading
+import math
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.errors import (
+    AccessDeniedError,
     ConfigurationError,
     CredentialsError,
     DataSpaceError,
@@ -19,7 +25,6 @@ from dataspace.errors import (
     QueryError,
     RateLimitedError,
     ServiceUnavailableError,
-    TransientError,
 )
 from dataspace.http_answer import StoppedError
 from dataspace.http_errors import LoginLimitedError, TokenRefusedError
@@ -30,17 +35,25 @@ if TYPE_CHECKING:
     from dataspace.http import Http
     from dataspace.retries import Retries
 
-_TOKEN_PATH: Final = "/protocol/openid-connect/token"  # noqa: S105
-_LOGOUT_PATH: Final = "/protocol/openid-connect/logout"
 logger = logging.getLogger(__name__)
 
+_TOKEN_PATH: Final = "/protocol/openid-connect/token"  # noqa: S105
+_LOGOUT_PATH: Final = "/protocol/openid-connect/logout"
 _CLIENT_ID: Final = "cdse-public"
+_WHAT: Final = "identity service"
+_SITE: Final = "https://dataspace.copernicus.eu"
 
+_ANSWER_S: Final = 30.0
 _LOGOUT_S: Final = 10.0
 _USED_SHARE: Final = 0.8
 """A token is renewed once this share of its lifetime has passed, so that none expires in use."""
-_REST_S: Final = 60.0
-"""Nobody asks again for so long after all tries have failed; too many logins lead to a ban."""
+_SESSIONS_END_S: Final = 900.0
+"""Wait for one of an account's hundred sessions to end; each does within an hour."""
+
+_TOO_MANY: Final = re.compile(r"session.*(limit|exceed|max)|(limit|max|many).*session", re.I)
+_LOCKED: Final = re.compile(r"disabled|locked", re.I)
+_INCOMPLETE: Final = re.compile(r"not fully set up|required action|verif", re.I)
+_UNKNOWN_CLIENT: Final = re.compile(r"client", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,12 @@ class Account:
     password: str = field(repr=False)
     totp_secret: str | None = field(default=None, repr=False)
     client_id: str = _CLIENT_ID
+
+    def fingerprint(self) -> str:
+        """Return what changes with the password, costly to guess it from; takes some 40 ms."""
+        secret = json.dumps([self.password, self.totp_secret, self.client_id]).encode()
+        salt = self.username.encode()
+        return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,141 +103,113 @@ class Token:
                 refresh_until=now + float(answer.get("refresh_expires_in") or 0),
             )
         except (KeyError, TypeError, ValueError) as error:
-            message = f"identity service: the answer to a login lacks {error}; try again."
+            message = f"{_WHAT}: the answer to a login lacks {error}; try again."
             raise ServiceUnavailableError(message) from error
 
+    @classmethod
+    def from_record(cls, record: object) -> Self | None:
+        """Return the token `to_record` was given; None for anything else."""
+        if not isinstance(record, dict):
+            return None
+        try:
+            token = cls(
+                access=_text(record["access"]),
+                refresh=_text(record["refresh"]) if record["refresh"] is not None else None,
+                renew_at=float(record["renew_at"]),
+                refresh_until=float(record["refresh_until"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+        return token if math.isfinite(token.renew_at + token.refresh_until) else None
 
-class TokenSource:
-    """Holds one session of an account; safe to share between threads."""
+    def to_record(self) -> dict[str, Any]:
+        """Return a JSON object for `from_record`; it holds the secrets."""
+        return asdict(self)
+
+
+class Realm:
+    """The identity service, as one account uses it; keeps no token.
+
+    Attributes:
+        account: Who logs in.
+        clock: Returns the present in seconds.
+    """
 
     def __init__(
         self,
         http: Http,
         identity_url: str,
         account: Account,
-        *,
         retries: Retries,
-        on_new_token: Callable[[str], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Create the source; nothing is sent before the first token is asked for.
+        """Use the realm at an address.
 
         Args:
             http: Sends the requests.
             identity_url: Base URL of the realm.
             account: Who logs in.
-            retries: What to do while the identity service is overloaded.
-            on_new_token: Called with every new secret, so that logs can be masked.
-            clock: Seconds from any fixed point.
+            retries: What to do while the service is overloaded.
+            clock: Of the times of its tokens.
         """
         self._http = http
         self._url = identity_url + _TOKEN_PATH
         self._logout_url = identity_url + _LOGOUT_PATH
-        self._account = account
         self._retries = retries
-        self._on_new_token = on_new_token
-        self._clock = clock
-        self._token: Token | None = None
-        self._refused: CredentialsError | None = None
-        self._failed: TransientError | None = None
-        self._rest_until = 0.0
-        self._lock = threading.Lock()
+        self.clock = clock
+        self.account = account
 
-    def token(self) -> str:
-        """Return an access token with life left, logging in or renewing where needed.
+    def refreshed(self, old: Token) -> Token | None:
+        """Return a token for a refresh token; None where that has died.
 
         Raises:
-            CredentialsError: The account was refused; not tried again.
-            TransientError: The identity service cannot be reached.
+            TransientError: The service cannot be reached.
         """
-        with self._lock:
-            if self._token is None or self._clock() >= self._token.renew_at:
-                self._token = self._new_token()
-            return self._token.access
-
-    def renew(self, refused: str) -> str:
-        """Return a token other than the refused one; many threads cause one renewal.
-
-        Raises:
-            CredentialsError: The account was refused; not tried again.
-            TransientError: The identity service cannot be reached.
-        """
-        with self._lock:
-            if self._token is None or self._token.access == refused:
-                self._token = self._new_token()
-            return self._token.access
-
-    def end(self) -> None:
-        """End the session, of which an account may have a hundred; a failure does not matter."""
-        with self._lock:
-            token, self._token = self._token, None
-        if token is None or not token.refresh:
-            return
-        form = {"client_id": self._account.client_id, "refresh_token": token.refresh}
-        try:
-            self._http.post_form(
-                self._logout_url, form, what="identity service", answer_s=_LOGOUT_S
-            ).close()
-        except (DataSpaceError, StoppedError) as error:
-            logger.debug("The session could not be ended: %s", error)
-
-    def _new_token(self) -> Token:
-        if self._failed is not None and self._clock() < self._rest_until:
-            raise self._failed
-        try:
-            token = self._refreshed() or self._logged_in()
-        except TransientError as error:
-            self._failed = error
-            self._rest_until = self._clock() + max(_REST_S, error.retry_after_s or 0.0)
-            raise
-        self._on_new_token(token.access)
-        if token.refresh:
-            self._on_new_token(token.refresh)
-        return token
-
-    def _refreshed(self) -> Token | None:
-        """Return a token for the refresh token, None where that has died or there is none."""
-        old = self._token
-        if old is None or not old.refresh or self._clock() >= old.refresh_until:
+        if not old.refresh or self.clock() >= old.refresh_until:
             return None
+        form = {"grant_type": "refresh_token", "refresh_token": old.refresh}
         try:
-            form = {"grant_type": "refresh_token", "refresh_token": old.refresh}
             return self._grant(lambda: form)
-        except (QueryError, TokenRefusedError):
+        except (AccessDeniedError, QueryError, TokenRefusedError):
             return None
 
-    def _logged_in(self) -> Token:
-        if self._refused is not None:  # once more could lock the account
-            raise self._refused
+    def logged_in(self) -> Token:
+        """Return the token of a new session; a refused password is tried once.
+
+        Raises:
+            CredentialsError: The account was refused.
+            TransientError: The service cannot be reached, or the account has all its sessions.
+        """
         try:
             return self._grant(self._password_form)
-        except TokenRefusedError as error:
-            message = f"{self._refusal()} The service said: {error}"
-        except QueryError as error:
-            message = (
-                f"Login of {self._account.username} was refused: {error} Log in once at "
-                "https://dataspace.copernicus.eu and complete what it asks for."
-            )
-        self._refused = CredentialsError(message)
-        raise self._refused
+        except (AccessDeniedError, QueryError, TokenRefusedError) as error:
+            raise self._refusal(error) from error
+
+    def log_out(self, token: Token) -> None:
+        """End a session, of which an account may have a hundred; a failure does not matter."""
+        form = {"client_id": self.account.client_id, "refresh_token": token.refresh or ""}
+        try:
+            self._http.post_form(self._logout_url, form, what=_WHAT, answer_s=_LOGOUT_S).close()
+        except (DataSpaceError, StoppedError) as error:
+            logger.debug("The session could not be ended: %s", error)
 
     def _password_form(self) -> dict[str, str]:
         form = {
             "grant_type": "password",
-            "username": self._account.username,
-            "password": self._account.password,
+            "username": self.account.username,
+            "password": self.account.password,
         }
-        if self._account.totp_secret:
-            form["totp"] = _one_time_code(self._account.totp_secret)
+        if self.account.totp_secret:
+            form["totp"] = _one_time_code(self.account.totp_secret)
         return form
 
     def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
         """Return the token of a grant; the form is made anew for each try, as codes grow old."""
 
         def attempt() -> Token:
-            sent_at = self._clock()
-            form = {"client_id": self._account.client_id, **make_form()}
-            with self._http.post_form(self._url, form, what="identity service") as answer:
+            sent_at = self.clock()
+            form = {"client_id": self.account.client_id, **make_form()}
+            with self._http.post_form(self._url, form, what=_WHAT, answer_s=_ANSWER_S) as answer:
                 return Token.from_answer(answer.json(), sent_at)
 
         try:
@@ -229,16 +220,42 @@ class TokenSource:
             message = f"There is no identity service at identity_url: {error}"
             raise ConfigurationError(message) from error
 
-    def _refusal(self) -> str:
+    def _refusal(self, error: DataSpaceError) -> DataSpaceError:
+        """Return in plain words what a refused login means, and what to do about it."""
+        who, said = f"Login of {self.account.username} was refused", f"The service said: {error}"
+        if _TOO_MANY.search(str(error)):
+            message = (
+                f"{who}: the account has as many sessions as it may have. Each ends by itself "
+                f"within an hour; stop what logs in again and again with this account. {said}"
+            )
+            return LoginLimitedError(message, _SESSIONS_END_S)
+        return CredentialsError(f"{who}: {self._reason(error)} {said}")
+
+    def _reason(self, error: DataSpaceError) -> str:
+        said = str(error)
+        if _INCOMPLETE.search(said):
+            return f"it is not complete. Log in once at {_SITE} and do what it asks for."
+        if _LOCKED.search(said):
+            return f"it is locked or disabled. Log in at {_SITE}, or ask its help desk."
+        if _UNKNOWN_CLIENT.search(said):
+            return (
+                f"client_id {self.account.client_id!r} is unknown; leave it empty, or correct it."
+            )
+        if isinstance(error, AccessDeniedError):
+            return (
+                "the identity service refuses this account, or this machine, for now; too many "
+                "logins lead to a ban."
+            )
+        if isinstance(error, QueryError):
+            return f"log in once at {_SITE} and complete what it asks for."
         second_factor = (
             "the one-time code of totp_secret was refused (is this machine's clock right?)"
-            if self._account.totp_secret
+            if self.account.totp_secret
             else "the account has a second factor (then set the two-factor secret, totp_secret)"
         )
         return (
-            f"Login of {self._account.username} was refused: wrong e-mail or password, or "
-            f"{second_factor}, or too many wrong attempts have locked the account for a while. "
-            "Correct the connection; it was tried once and is not tried again."
+            f"wrong e-mail or password, or {second_factor}, or too many wrong attempts have locked "
+            "the account for a while. Correct the connection."
         )
 
 

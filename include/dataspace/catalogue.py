@@ -64,14 +64,16 @@ class Catalogue:
         _check_all_named(query, products)
         return _one_of_each_name(products)
 
-    def count(self, query: Query) -> int:
-        """Return how many products the catalogue says it lists, by one small request.
+    def peek(self, query: Query) -> tuple[int, Product | None]:
+        """Return how many products the catalogue lists, and the first, by one small request.
 
         Raises:
             DataSpaceError: The catalogue cannot be asked.
         """
         params = {**_params(query.filters(query.sensed)[0]), "$top": "1"}
-        return _listed(self._page(params, _check_rows), None) or 0
+        page = self._page(params, _check_rows)
+        rows = page["value"]
+        return _listed(page, None) or 0, Product.from_odata(rows[0]) if rows else None
 
     def _all(self, query: Query) -> Iterator[Product]:
         for index in range(len(query.filters(query.sensed))):

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
-from dataspace.auth import Account, TokenSource
+from dataspace.auth import Account, Realm
 from dataspace.catalogue import Catalogue
 from dataspace.downloads import Downloads
 from dataspace.errors import ConfigurationError
+from dataspace.host_pace import SharedTurns
 from dataspace.host_state import HostState
 from dataspace.http import Http
 from dataspace.pace import Pace
-from dataspace.retries import BRIEF, PACED, Retries
+from dataspace.retries import BRIEF, PACED, PATIENT, Retries
+from dataspace.session import LOCK_WAIT_S, TokenSource
 from dataspace.stac import Stac
 from dataspace.transports import S3, Https, Transport
 
@@ -34,19 +36,22 @@ class Manners:
 
     Attributes:
         connections: Transfers at once, over all transports.
-        spacing_s: Least time in seconds between the starts of two requests.
+        spacing_s: Least time in seconds between the starts of two requests, of all clients that
+            share a `state_dir`.
         transport: ``auto`` takes single files from the object store where there are keys, and from
             the download service where that fails; ``https`` and ``s3`` allow one of them only.
             Zips come from the download service in any case.
         s3_keys: None where the account has none.
-        state_dir: Folder in which the clients of one host tell each other how long the service
-            keeps slots; None for a client that keeps that to itself.
+        is_hasty: Whether little is tried again, for somebody who waits.
+        state_dir: Folder in which the clients of one host share the account's session, its turns
+            and what they learn about its slots; None for a client that keeps that to itself.
     """
 
     connections: int = 1
     spacing_s: float = 0.0
     transport: str = "auto"
     s3_keys: S3Keys | None = None
+    is_hasty: bool = False
     state_dir: Path | None = None
 
     def __post_init__(self) -> None:
@@ -90,7 +95,12 @@ class DataSpaceClient:
         self._account = account
         self._manners = manners or Manners()
         self._on_new_token = on_new_token
-        self._http = Http(endpoints, spacing_s=self._manners.spacing_s, sleep=sleep)
+        self._host = HostState(self._manners.state_dir, self._key)
+        spacing_s = self._manners.spacing_s
+        take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
+        self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
+        attempts = BRIEF if self._manners.is_hasty else PATIENT
+        self._retries = Retries(self._http.wait, attempts)
 
     @property
     def traffic(self) -> Traffic:
@@ -106,7 +116,7 @@ class DataSpaceClient:
     def catalogue(self) -> Catalogue:
         """The search."""
         url = self._endpoints.require("catalogue_url")
-        return Catalogue(self._http, url, Retries(self._http.wait))
+        return Catalogue(self._http, url, self._retries)
 
     @cached_property
     def stac(self) -> Stac | None:
@@ -116,38 +126,49 @@ class DataSpaceClient:
 
     @cached_property
     def tokens(self) -> TokenSource:
-        """The account's session, one for the life of this client."""
-        return TokenSource(
-            self._http,
-            self._endpoints.require("identity_url"),
-            self._account,
-            retries=Retries(self._http.wait),
-            on_new_token=self._on_new_token,
+        """The account's session, one for all clients that share a `state_dir`."""
+        url = self._endpoints.require("identity_url")
+        realm = Realm(self._http, url, self._account, self._retries)
+        host = HostState(
+            self._manners.state_dir,
+            f"session {self._key}",
+            lock_wait_s=LOCK_WAIT_S,
+            pause=self._http.pause,
         )
+        return TokenSource(realm, host, on_new_token=self._on_new_token)
 
     @cached_property
     def downloads(self) -> Downloads:
         """The bytes."""
-        https = Https(self._http, self._endpoints.require("download_url"), self.tokens)
         retries = Retries(self._http.wait, PACED)
-        return Downloads(self._transports(https), https, self._pace, retries)
+        return Downloads(self._transports(), self.https, self._pace, retries)
+
+    @cached_property
+    def https(self) -> Https:
+        """The download service."""
+        return Https(self._http, self._endpoints.require("download_url"), self.tokens)
+
+    @cached_property
+    def s3(self) -> S3 | None:
+        """The object store; None without keys, or where it is switched off."""
+        keys, url = self._manners.s3_keys, self._endpoints.s3_endpoint_url
+        return S3(self._http, url, keys) if keys and url else None
 
     @cached_property
     def _pace(self) -> Pace:
-        manners, host = self._manners, None
-        if manners.state_dir:
-            key = f"{self._endpoints.identity_url} {self._account.username}"
-            host = HostState(manners.state_dir, key)
-        return Pace(manners.connections, host=host, on_wait=self._http.traffic.waited)
+        connections = self._manners.connections
+        return Pace(connections, host=self._host, on_wait=self._http.traffic.waited)
 
-    def _transports(self, https: Https) -> list[Transport]:
-        manners, url = self._manners, self._endpoints.s3_endpoint_url
-        if manners.transport == "https" or manners.s3_keys is None:
-            return [https]
-        if manners.transport == "s3":
-            store = S3(self._http, self._endpoints.require("s3_endpoint_url"), manners.s3_keys)
-            return [store]
-        return [S3(self._http, url, manners.s3_keys), https] if url else [https]
+    @property
+    def _key(self) -> str:
+        return f"{self._endpoints.identity_url} {self._account.username}"
+
+    def _transports(self) -> list[Transport]:
+        transport = self._manners.transport
+        if transport == "s3":
+            self._endpoints.require("s3_endpoint_url")
+        store: list[Transport] = [self.s3] if self.s3 and transport != "https" else []
+        return store if transport == "s3" else [*store, self.https]
 
     def try_account(self) -> None:
         """Log in, so that a refused password is found before many tasks try it.
@@ -167,7 +188,7 @@ class DataSpaceClient:
         self._http.stop()
 
     def close(self) -> None:
-        """End the session and close all connections."""
+        """End the session where it is this client's alone, and close all connections."""
         if "tokens" in self.__dict__:
             self.tokens.end()
         if "_pace" in self.__dict__:

@@ -1,4 +1,4 @@
-"""Keeps what the processes of one host know of an account; tells nobody else, and never fails."""
+"""Keeps a small value in a locked file for the processes of a host, and never fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -22,14 +22,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _LOCK_WAIT_S: Final = 2.0
-_LOCK_POLL_S: Final = 0.01
+_FIRST_POLL_S: Final = 0.01
+_LAST_POLL_S: Final = 0.25
 _MOST_BYTES: Final = 1 << 20
-_PAUSE_AGE_S: Final = 600.0
-_END_AGE_S: Final = 10.0
-"""No pause is longer, so an older end tells nothing."""
-
-_MOST_ENDS: Final = 20
-_MOST_NUMBER: Final = 1e12
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OPEN: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """A link is an error, and a pipe in a file's place does not hold us up."""
 
@@ -41,26 +37,40 @@ class HostState:
     old or the new value. The lock is the kernel's: it ends with the process that held it. Where
     the folder or a file cannot be used or not be trusted, the value lives in this process alone,
     from then on, and the log says so once.
+
+    Attributes:
+        is_alone: Whether the value lives in this process alone.
     """
 
-    def __init__(self, folder: Path, key: str) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        key: str,
+        *,
+        lock_wait_s: float = _LOCK_WAIT_S,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         """Name the state; nothing is read or created.
 
         Args:
             folder: Created with mode 0700; one of another owner, one that others may write to,
-                and a link are not used.
-            key: Tells accounts apart; only its hash is written.
+                and a link are not used. None for a value of this process.
+            key: Tells values apart; only its hash is written.
+            lock_wait_s: Longest time in seconds to wait for another process.
+            pause: Waits that many seconds for the lock; what it raises ends the waiting.
         """
         self._folder = folder
         self._name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        self._alone = False
+        self._lock_wait_s = lock_wait_s
+        self._pause = pause
+        self.is_alone = folder is None
         self._text = "{}"
         self._lock = threading.Lock()
 
     def exchange(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         """Read the value, change it and write it, undisturbed by others; return what was written.
 
-        Takes some milliseconds, or 2 s where another process holds the lock and does not move.
+        Takes some milliseconds, and longer while another process holds the lock.
 
         Args:
             change: Called once with the value, empty at first, and returns the new one; others
@@ -70,38 +80,54 @@ class HostState:
             folder = self._tried(lambda: held.enter_context(self._locked()))
             if folder is not None:
                 self._text = self._tried(lambda: self._read(folder)) or self._text
-            self._text = json.dumps(change(json.loads(self._text)))
-            if folder is not None:
+            before = self._text
+            self._text = json.dumps(change(json.loads(before)))
+            if folder is not None and self._text != before:
                 self._tried(lambda: self._write(folder))
             value: dict[str, Any] = json.loads(self._text)
             return value
 
     def _tried(self, step: Callable[[], T]) -> T | None:
-        if self._alone:
+        if self.is_alone:
             return None
         try:
             return step()
         except OSError as error:
-            self._alone = True
+            self.is_alone = True
             _warn_once(f"{self._folder}: {error.strerror or error}")
             return None
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
         """Yield the folder's descriptor while this process alone may use the files."""
+        assert self._folder is not None, "a state without a folder is alone"  # noqa: S101
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             folder = os.open(self._folder, _OPEN | os.O_DIRECTORY)
             opened.callback(os.close, folder)
-            _distrust(folder, stat.S_ISDIR)
+            _distrust(folder, stat.S_ISDIR, stat.S_IWGRP | stat.S_IWOTH)
             lock = os.open(
                 f"{self._name}.lock", _OPEN | os.O_RDWR | os.O_CREAT, 0o600, dir_fd=folder
             )
             opened.callback(os.close, lock)
-            _distrust(lock, stat.S_ISREG)
-            _acquire(lock)
+            _distrust(lock, stat.S_ISREG, _OTHERS)
+            self._acquire(lock)
             opened.callback(fcntl.flock, lock, fcntl.LOCK_UN)
             yield folder
+
+    def _acquire(self, lock: int) -> None:
+        deadline, poll_s = time.monotonic() + self._lock_wait_s, _FIRST_POLL_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    message = f"its lock is held for more than {self._lock_wait_s:g} s"
+                    raise TimeoutError(message) from None
+                self._pause(poll_s)
+                poll_s = min(2 * poll_s, _LAST_POLL_S)
+            else:
+                return
 
     def _read(self, folder: int) -> str:
         try:
@@ -109,7 +135,7 @@ class HostState:
         except FileNotFoundError:
             return "{}"
         with open(file, "rb") as content:  # noqa: PTH123 - a descriptor has no path
-            _distrust(file, stat.S_ISREG)
+            _distrust(file, stat.S_ISREG, _OTHERS)
             text = content.read(_MOST_BYTES)
         try:
             value = json.loads(text)
@@ -127,81 +153,15 @@ class HostState:
         os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-class SharedPace:
-    """What the tasks of a host tell one another about an account's slots.
-
-    Its callers' times are `time.monotonic`; the file's are wall times.
-    """
-
-    def __init__(self, host: HostState) -> None:
-        self._host = host
-        self._offset_s = time.time() - time.monotonic()
-
-    def read(self) -> tuple[float | None, list[float]]:
-        """Return the pause learnt within ten minutes and the last ends of transfers, if any."""
-        record = _record(self._host.exchange(lambda state: state))
-        age_s = time.time() - record["learnt_at"]
-        if not 0 <= age_s <= _PAUSE_AGE_S or not 0 <= record["pause_s"] <= _END_AGE_S:
-            return None, []
-        return record["pause_s"], [end - self._offset_s for end in record["ends"]]
-
-    def write(self, pause_s: float, learnt_at: float | None, ends: Iterable[float]) -> None:
-        """Add ends, and the pause where it was learnt later than the one that is known."""
-
-        def merged(state: dict[str, Any]) -> dict[str, Any]:
-            record = _record(state)
-            record["ends"] = sorted([*record["ends"], *(end + self._offset_s for end in ends)])
-            record["ends"] = record["ends"][-_MOST_ENDS:]
-            if learnt_at is not None and learnt_at + self._offset_s > record["learnt_at"]:
-                record |= {"pause_s": pause_s, "learnt_at": learnt_at + self._offset_s}
-            return {**state, "pace": record}
-
-        self._host.exchange(merged)
-
-
-def _record(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the part about the pace, without what is old or of another form."""
-    found = state.get("pace")
-    record = found if isinstance(found, dict) else {}
-    ends = record.get("ends")
-    now = time.time()
-    return {
-        "pause_s": _number(record.get("pause_s")),
-        "learnt_at": min(_number(record.get("learnt_at")), now),
-        "ends": [
-            end
-            for end in (map(_number, ends) if isinstance(ends, list) else ())
-            if now - _END_AGE_S <= end <= now
-        ],
-    }
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < _MOST_NUMBER else -1.0
-
-
-def _distrust(file: int, is_kind: Callable[[int], bool]) -> None:
-    """Raise PermissionError where another user owns the file, or may have written to it."""
+def _distrust(file: int, is_kind: Callable[[int], bool], forbidden: int) -> None:
+    """Raise PermissionError where another user owns the file, or has one of those rights."""
     facts = os.fstat(file)
     if not is_kind(facts.st_mode):
         raise PermissionError("something of another kind is in its place")
     if facts.st_uid != os.geteuid():
         raise PermissionError(f"it belongs to user {facts.st_uid}")
-    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError("other users may write to it")
-
-
-def _acquire(lock: int) -> None:
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise TimeoutError(f"its lock is held for more than {_LOCK_WAIT_S:g} s") from None
-            time.sleep(_LOCK_POLL_S)
-        else:
-            return
+    if facts.st_mode & forbidden:
+        raise PermissionError("other users have rights to it")
 
 
 _warned = threading.Event()
@@ -211,7 +171,7 @@ def _warn_once(reason: str) -> None:
     if not _warned.is_set():
         _warned.set()
         logger.warning(
-            "%s; tasks of this host learn the pace of an account each for itself. Give it a "
-            "folder that only its user may write to.",
+            "%s; the tasks of this host log in, keep distance and learn the account's pace each "
+            "for itself. Give them a folder that only their user may write to.",
             reason,
         )

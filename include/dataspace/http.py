@@ -46,7 +46,7 @@ class Http:
         self,
         endpoints: Endpoints,
         *,
-        spacing_s: float = 0.0,
+        take_turn: Callable[[], float] = lambda: 0.0,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -54,18 +54,16 @@ class Http:
 
         Args:
             endpoints: Whose hosts may be talked to.
-            spacing_s: Least time in seconds between the starts of two requests.
+            take_turn: Returns the seconds until the next request may begin.
             sleep: Waits that many seconds; None for a wait that `stop` ends.
             clock: Seconds from any fixed point.
         """
         self.traffic = Traffic()
         self._stopped = threading.Event()
         self._endpoints = endpoints
-        self._spacing_s = spacing_s
+        self._take_turn = take_turn
         self._sleep = sleep or self._stopped.wait
         self._clock = clock
-        self._next_start = clock()
-        self._lock = threading.Lock()
         self._session = _Session()
         self._session.headers.update({"User-Agent": _USER_AGENT})
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -130,6 +128,16 @@ class Http:
         self._sleep(seconds)
         self.traffic.waited(seconds)
 
+    def pause(self, seconds: float) -> None:
+        """Wait, whatever `sleep` says, for what other processes do; counted as waiting.
+
+        Raises:
+            StoppedError: The client was stopped.
+        """
+        if self._stopped.wait(seconds):
+            raise StoppedError
+        self.traffic.waited(seconds)
+
     def stop(self) -> None:
         """Let all that is under way in other threads end with `StoppedError`, soon."""
         self._stopped.set()
@@ -160,7 +168,8 @@ class Http:
         if not self._endpoints.owns(url):
             message = f"{what}: {shown(url)} is not a host of the service; nothing was sent there."
             raise RefusedRequestError(message)
-        self._wait_for_turn()
+        if wait_s := self._take_turn():
+            self.wait(wait_s)
         if self._stopped.is_set():
             raise StoppedError
         began = self._clock()
@@ -199,14 +208,6 @@ class Http:
             f"{what}: redirected to {host!r}, which is not a host of the service; not followed."
         )
         raise RefusedRequestError(message)
-
-    def _wait_for_turn(self) -> None:
-        with self._lock:
-            now = self._clock()
-            wait_s = max(0.0, self._next_start - now)
-            self._next_start = now + wait_s + self._spacing_s
-        if wait_s:
-            self.wait(wait_s)
 
 
 class _Session(requests.Session):

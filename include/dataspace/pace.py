@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dataspace.errors import RateLimitedError
-from dataspace.host_state import SharedPace
+from dataspace.host_pace import SharedPace
 from dataspace.http_answer import StoppedError
 from dataspace.http_errors import LoginLimitedError
 from dataspace.pace_core import Lease, PaceCore, Timing

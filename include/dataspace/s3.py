@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dataspace.product import Product
 
+BUCKET: Final = "eodata"
 _REGION: Final = "default"
 
 

@@ -71,6 +71,15 @@ class Stac:
                     found[product.id] = files
         return found
 
+    def check(self) -> str:
+        """Return that it answers, in words.
+
+        Raises:
+            DataSpaceError: It does not.
+        """
+        self._page({"collections": [*_COLLECTIONS.values()], "limit": 1})
+        return "STAC answers."
+
     def _items(
         self, products: Sequence[Product], assets: Sequence[str]
     ) -> Iterator[Mapping[str, Any]]:

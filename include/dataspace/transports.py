@@ -5,21 +5,22 @@ Source: https://documentation.dataspace.copernicus.eu/APIs/OData.html#product-do
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
-from dataspace.errors import ProductUnavailableError
+from dataspace.errors import AccessDeniedError, ProductUnavailableError
 from dataspace.http_errors import TokenRefusedError
-from dataspace.s3 import object_url
+from dataspace.s3 import BUCKET, object_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dataspace.auth import TokenSource
     from dataspace.http import Http
     from dataspace.http_answer import Answer
     from dataspace.product import Product
     from dataspace.s3 import S3Keys
+    from dataspace.session import TokenSource
 
 _ANSWER_S: Final = 60.0
 """Until the first byte, and between two; zips are made while they are sent."""
@@ -111,5 +112,20 @@ class S3:
         if url is None:
             message = f"{what}: the object store has no such thing."
             raise ProductUnavailableError(message)
+        return self._get(url, what, headers)
+
+    def check(self) -> str:
+        """Return that the keys are accepted, in words.
+
+        Asks for what does not exist, which the store says to those whose keys it knows.
+
+        Raises:
+            DataSpaceError: They are refused, or the store cannot be asked.
+        """
+        with contextlib.suppress(AccessDeniedError, ProductUnavailableError):
+            self._get(f"{self._url}/{BUCKET}/{self.name}", "S3", {}).close()
+        return "The S3 keys are accepted."
+
+    def _get(self, url: str, what: str, headers: Mapping[str, str]) -> Answer:
         signed = self._keys.sign(url, {**_PLAIN, **headers})
         return self._http.get(url, what=what, headers=signed, answer_s=_ANSWER_S)

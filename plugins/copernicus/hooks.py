@@ -14,9 +14,10 @@ from copernicus.params import lines
 from copernicus.project import AREAS, state_dir
 from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
 from dataspace.auth import Account
+from dataspace.check import check
 from dataspace.client import DataSpaceClient, Manners
 from dataspace.endpoints import Endpoints
-from dataspace.errors import ConfigurationError, CredentialsError, DataSpaceError, QueryError
+from dataspace.errors import ConfigurationError, DataSpaceError, QueryError
 from dataspace.query import MISSION, Query
 from dataspace.s3 import S3Keys
 from dataspace.window import Window, parse_day
@@ -61,6 +62,9 @@ class CopernicusHook(BaseHook):
         Raises:
             ConfigurationError: The connection lacks or contradicts something.
         """
+        return self._client(connections=connections, state_dir=state_dir())
+
+    def _client(self, **manners: Any) -> DataSpaceClient:
         try:
             connection = self.get_connection(self.copernicus_conn_id)
         except AirflowNotFoundException as error:
@@ -75,7 +79,7 @@ class CopernicusHook(BaseHook):
         return DataSpaceClient(
             Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
             _account(connection, self.copernicus_conn_id),
-            manners=_manners(extra, connections),
+            manners=_manners(extra, **manners),
             on_new_token=mask_secret,
         )
 
@@ -128,18 +132,23 @@ class CopernicusHook(BaseHook):
         return to_frame(self.search(query), geometry=geometry)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the catalogue and log in; return whether both work, and a sentence about it."""
+        """Try all that the connection names; return whether it works, and sentences about it.
+
+        Logs in anew, so that a changed password shows, and logs out again. Where that goes well,
+        tasks of this host no longer take an earlier refusal for the last word.
+        """
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        query = Query(sensed=Window.of_days(yesterday, yesterday))
         try:
-            with self.get_conn() as client:
-                listed = client.catalogue.count(query)
-                client.tokens.token()
-        except CredentialsError as error:
-            return False, str(error)
+            with self._client(is_hasty=True, state_dir=None) as client:
+                findings = check(client, yesterday)
+            if findings[0].is_good:
+                with self.get_conn() as client:
+                    client.tokens.forget_failures()
         except DataSpaceError as error:
-            return False, f"The service could not be used: {error}"
-        return True, f"Logged in. The catalogue lists {listed} Sentinel-2 products of {yesterday}."
+            return False, str(error)
+        findings.sort(key=lambda finding: finding.is_good)
+        words = " ".join(finding.words for finding in findings)
+        return all(finding.is_good for finding in findings), words
 
 
 def build_query(
@@ -207,7 +216,7 @@ def _account(connection: Connection, conn_id: str) -> Account:
     return Account(connection.login, connection.password, **optional)
 
 
-def _manners(extra: Mapping[str, Any], connections: int) -> Manners:
+def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> Manners:
     most = _number(extra, "max_connections", _MOST_CONNECTIONS, least=1)
     access_key, secret_key = (str(extra.get(f"s3_{n}_key") or "") for n in ("access", "secret"))
     if bool(access_key) != bool(secret_key):
@@ -220,7 +229,7 @@ def _manners(extra: Mapping[str, Any], connections: int) -> Manners:
         spacing_s=_number(extra, "request_spacing_s", 0.0, least=0.0),
         transport=str(extra.get("transport") or "auto"),
         s3_keys=S3Keys(access_key, secret_key) if access_key else None,
-        state_dir=state_dir(),
+        **others,
     )
 
 

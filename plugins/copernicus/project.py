@@ -20,6 +20,6 @@ def default_output_uri() -> str:
 
 
 def state_dir() -> Path:
-    """Return where the tasks of one host tell each other how the service behaves."""
+    """Return where the tasks of one host share an account's session and what they learn of it."""
     home = os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow"
     return Path(os.environ.get("COPERNICUS_STATE_DIR") or Path(home) / "copernicus")

@@ -112,7 +112,8 @@ def _account() -> dict[str, Any]:
         },
         "request_spacing_s": {
             "label": "Pause between requests (seconds)",
-            "description": "Least time from one request of a task to its next. 0: none.",
+            "description": "Least time between two requests of the account, over all tasks of a "
+            "host. 0: none.",
             "schema": {"type": ["number", "null"], "minimum": 0, "default": 0},
         },
     }

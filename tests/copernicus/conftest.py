@@ -97,6 +97,13 @@ def connected(emulator, connect):
 
 
 @pytest.fixture(autouse=True)
+def state_dir(monkeypatch, tmp_path):
+    """What the tasks of a host share, for the one host of this test."""
+    monkeypatch.setenv("COPERNICUS_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture(autouse=True)
 def hurried(monkeypatch):
     """Shorten the waits between tries; what they are is tested with the retries themselves."""
     monkeypatch.setattr(retries, "_backoff", lambda _: 0.01)

@@ -168,8 +168,9 @@ _ASKED_S = 30.0
 _UNAVAILABLE = passing(ServiceUnavailableError)
 _LIMITED = passing(RateLimitedError)
 _GONE = {target: both(red_for_now(ProductUnavailableError)) for target in _BYTES}
-_GRANTED_WRONG = both(red_at_once(CredentialsError, asked=2))
-"""One login by the search, whose token is not used, and one by the download."""
+_GRANTED_WRONG = both(red_at_once(CredentialsError, asked=1))
+_RENEWED_WRONG = (HEALS, red_at_once(CredentialsError, asked=2))
+"""A login by the search, and a renewal by the download, whose first request is refused."""
 
 ROWS = (
     FaultRow("429 without Retry-After", {"status": 429}, _LIMITED),
@@ -184,7 +185,7 @@ ROWS = (
         "401 token expired",
         {"status": 401},
         {
-            TOKEN: (HEALS, red_at_once(CredentialsError, asked=3)),
+            TOKEN: _RENEWED_WRONG,
             CATALOGUE: _NO_TOKEN,
             STAC: both(BY_MANIFEST),
             MANIFEST: (HEALS, red_at_once(CredentialsError, asked=2)),
@@ -193,7 +194,7 @@ ROWS = (
             S3: both(BY_HTTPS),
             S3_ONLY: both(red_at_once(CredentialsError)),
         },
-        in_place={TOKEN: {"kind": "expired_token", "skip": 1}},
+        in_place={TOKEN: {"kind": "expired_token"}},
     ),
     FaultRow(
         "401 login refused",
@@ -207,9 +208,12 @@ ROWS = (
         permanent(CredentialsError)
         | dict.fromkeys((CATALOGUE, STAC, S3, S3_ONLY), _NO_TOKEN)
         | {TOKEN: _GRANTED_WRONG},
-        in_place={TOKEN: {"skip": 1}},
     ),
-    FaultRow("403", {"status": 403}, permanent(AccessDeniedError)),
+    FaultRow(
+        "403",
+        {"status": 403},
+        permanent(AccessDeniedError) | {TOKEN: both(red_at_once(CredentialsError))},
+    ),
     FaultRow(
         "404",
         {"status": 404},
@@ -233,7 +237,7 @@ ROWS = (
         {"kind": "flipped_bit"},
         wrong()
         | {
-            TOKEN: (HEALS, red_at_once(CredentialsError, asked=3)),
+            TOKEN: _RENEWED_WRONG,
             CATALOGUE: both(
                 cannot_occur(
                     "its pages hold no checksum of themselves; TLS keeps bits from flipping"
@@ -242,7 +246,7 @@ ROWS = (
             STAC: both(SILENTLY),
         },
         in_place={
-            TOKEN: {"at": 0.2, "skip": 1},
+            TOKEN: {"at": 0.2},
             STAC: {"at": "digest"},
             MANIFEST: {"at": "digest"},
         },

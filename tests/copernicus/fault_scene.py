@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import requests
 
-from dataspace import bodies, http, http_answer, pace, stac, transports
+from dataspace import auth, bodies, http, http_answer, pace, stac, transports
 from dataspace_emulator import Fault
 from dataspace_emulator.tokens import Tokens
 from dataspace_emulator.wire import read
@@ -183,8 +183,8 @@ def _place_of_digit(body, start):
 
 def lower_limits(monkeypatch):
     """Let the library lose its patience with what is slow in fractions of a second."""
-    monkeypatch.setattr(transports, "_ANSWER_S", ANSWER_S)
-    monkeypatch.setattr(stac, "_ANSWER_S", ANSWER_S)
+    for module in (auth, stac, transports):
+        monkeypatch.setattr(module, "_ANSWER_S", ANSWER_S)
     for method in (http.Http.get, http.Http.post_form):
         monkeypatch.setitem(method.__kwdefaults__, "answer_s", ANSWER_S)
     monkeypatch.setattr(http_answer, "_SPEED_OVER_S", ANSWER_S)

@@ -1,11 +1,11 @@
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import geopandas
 import pytest
 
 from copernicus.hooks import CopernicusHook
-from dataspace.errors import ConfigurationError, QueryError
+from dataspace.errors import ConfigurationError, CredentialsError, QueryError
 from dataspace_emulator import Fault, make_product
 
 SENSED = "2024-08-01T08:36:01.024Z"
@@ -15,7 +15,73 @@ def test_the_test_button_says_that_all_is_well(connected):
     passed, words = CopernicusHook().test_connection()
     assert passed
     assert words.startswith("Logged in. The catalogue lists 0 Sentinel-2 products of ")
+    assert words.endswith(". STAC answers.")
     assert connected.grants == {"password": 1}
+    assert connected.requests[-1].path.endswith("/logout")
+
+
+def yesterday():
+    return (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT08:36:01.024Z")
+
+
+@pytest.fixture
+def offering(emulator, connect):
+    """A service of today with a product of yesterday, and the account's S3 keys."""
+    emulator.now = None
+    emulator.add(make_product(tile="36TXL", sensed=yesterday(), scale=0.003))
+    connect(emulator.connection(**emulator.s3_keys))
+    return emulator
+
+
+def test_the_test_button_tries_all_that_the_connection_names(offering):
+    passed, words = CopernicusHook().test_connection()
+    assert passed
+    assert "lists 1 Sentinel-2 products" in words
+    assert words.endswith("STAC answers. The account may download. The S3 keys are accepted.")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("download", status=403, times=None), "this account has no right to it"),
+        (Fault("identity", "wrong_audience", times=None), "the token of an account with password"),
+        (Fault("stac", status=503, times=None), "STAC: HTTP 503"),
+        (Fault("catalogue", status=503, times=None), "catalogue: HTTP 503"),
+    ],
+    ids=str,
+)
+def test_the_test_button_says_first_what_does_not_work(offering, fault, words):
+    offering.faults.add(fault)
+    passed, said = CopernicusHook().test_connection()
+    assert not passed
+    assert words in said.partition("Logged in.")[0]
+    assert "S3 keys are accepted" in said
+
+
+def test_the_test_button_tries_the_s3_keys(emulator, connect):
+    connect(emulator.connection(s3_access_key="unknown", s3_secret_key="to them"))
+    passed, words = CopernicusHook().test_connection()
+    assert not passed
+    assert "correct s3_access_key and s3_secret_key" in words
+
+
+def test_a_busy_account_is_a_good_one(offering):
+    offering.faults.add(Fault("download", status=429, times=None))
+    passed, words = CopernicusHook().test_connection()
+    assert passed
+    assert "could not be tried: " in words
+
+
+def test_the_test_button_makes_tasks_try_again(connected):
+    connected.faults.add(Fault("identity", status=401))
+    hook = CopernicusHook()
+    for _ in range(2):
+        with hook.get_conn() as client, pytest.raises(CredentialsError):
+            client.tokens.token()
+    assert len(connected.requests) == 1
+    assert hook.test_connection()[0]
+    with hook.get_conn() as client:
+        assert client.tokens.token()
 
 
 def test_the_test_button_explains_a_refused_password(emulator, connect):
@@ -24,13 +90,6 @@ def test_the_test_button_explains_a_refused_password(emulator, connect):
     assert not passed
     assert "wrong e-mail or password" in words
     assert "not-the-password" not in words
-
-
-def test_the_test_button_explains_an_outage(connected):
-    connected.faults.add(Fault(service="catalogue", status=503, times=None))
-    passed, words = CopernicusHook().test_connection()
-    assert not passed
-    assert "could not be used: catalogue: HTTP 503" in words
 
 
 @pytest.mark.parametrize(

@@ -207,18 +207,23 @@ def test_a_wrong_password_is_tried_once_for_all_products(emulator, connect, inge
     assert len([one for one in emulator.requests if one.service == "identity"]) == 1
 
 
-def test_every_session_is_ended(connected, ingest):
+def test_all_tasks_of_a_host_share_one_session(connected, ingest):
+    for hour in (8, 9, 10):
+        connected.add(lake_product(sensed=f"2024-08-01T{hour:02}:36:01.024Z"))
+    ingest()
+    ingest(overwrite=True)
+    assert connected.grants == {"password": 1}
+    assert not [one for one in connected.requests if one.path.endswith("/logout")]
+
+
+def test_without_a_place_to_share_it_every_session_is_ended(connected, ingest, state_dir):
+    state_dir.write_text("in the way")
     connected.add(lake_product())
     ingest()
     logouts = [one for one in connected.requests if one.path.endswith("/logout")]
-    assert len(logouts) == connected.grants["password"]
-    assert all(one.status == 204 for one in logouts)
-
-
-def test_a_session_that_cannot_be_ended_does_no_harm(connected, ingest):
-    connected.add(lake_product())
+    assert len(logouts) == connected.grants["password"] == 2
     connected.faults.add(Fault(service="identity", status=500, match="/logout", times=None))
-    assert ingest().errors == []
+    assert ingest(overwrite=True).errors == []
 
 
 def test_wrong_bytes_never_stand_under_a_final_name(connected, ingest):

@@ -2,10 +2,12 @@ import threading
 
 import pytest
 
-from dataspace.auth import TokenSource
+from dataspace.auth import Realm
 from dataspace.errors import CredentialsError, ServiceUnavailableError, TransientError
+from dataspace.host_state import HostState
 from dataspace.http import Http
 from dataspace.retries import Retries
+from dataspace.session import TokenSource
 from dataspace_emulator import Emulator, Fault, User
 from tests.dataspace.conftest import account_of, endpoints_of
 
@@ -31,14 +33,9 @@ def make_source(sleeps, clock):
     def make(emulator, on_new_token=lambda _: None, **account):
         http = Http(endpoints_of(emulator), sleep=sleeps.append)
         opened.append(http)
-        return TokenSource(
-            http,
-            emulator.identity_url,
-            account_of(emulator, **account),
-            retries=Retries(sleeps.append),
-            on_new_token=on_new_token,
-            clock=clock,
-        )
+        who = account_of(emulator, **account)
+        realm = Realm(http, emulator.identity_url, who, Retries(sleeps.append), clock)
+        return TokenSource(realm, HostState(None, "k"), on_new_token=on_new_token)
 
     yield make
     for http in opened:
@@ -178,4 +175,4 @@ def test_every_new_secret_is_announced_and_none_is_shown(emulator, make_source, 
     assert announced[0] == token
     assert len(announced) == 2
     assert token not in repr(source._token)
-    assert emulator.connection()["password"] not in repr(source._account)
+    assert emulator.connection()["password"] not in repr(source._realm.account)

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from dataspace import host_state
-from dataspace.host_state import HostState, SharedPace
+from dataspace.host_pace import SharedPace
+from dataspace.host_state import HostState
 
 INCLUDE = Path(host_state.__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(host_state, "_LOCK_WAIT_S", 0.2)
+def first_warning():
     host_state._warned.clear()
 
 
@@ -101,7 +101,7 @@ def test_a_lock_held_for_long_is_not_waited_for(folder, caplog):
     HostState(folder, "k").exchange(plus_one)
     holder = held(folder)
     try:
-        state = HostState(folder, "k")
+        state = HostState(folder, "k", lock_wait_s=0.2)
         began = time.monotonic()
         assert state.exchange(plus_one) == {"n": 1}
         assert state.exchange(plus_one) == {"n": 2}

@@ -1,0 +1,77 @@
+"""Tries, for a person who waits, everything that the settings of an account name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dataspace.downloads import MANIFEST
+from dataspace.errors import DataSpaceError, ProductUnavailableError, RateLimitedError
+from dataspace.query import Query
+from dataspace.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from dataspace.client import DataSpaceClient
+    from dataspace.product import Product
+    from dataspace.transports import Transport
+
+_BUSY: Final = (ProductUnavailableError, RateLimitedError)
+"""Say nothing against the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one trial.
+
+    Attributes:
+        is_good: Whether what was tried works.
+        words: A sentence about it.
+    """
+
+    is_good: bool
+    words: str
+
+
+def check(client: DataSpaceClient, day: date) -> list[Finding]:
+    """Try login, catalogue, STAC, downloads and S3 keys; return what came of each, in this order.
+
+    What the settings leave out is not tried; whether the account may download, only where the day
+    has a product.
+    """
+    products: list[Product] = []
+
+    def search() -> str:
+        listed, first = client.catalogue.peek(Query(sensed=Window.of_days(day, day), online=True))
+        products.extend([first] if first else [])
+        return f"The catalogue lists {listed} Sentinel-2 products of {day}."
+
+    def log_in() -> str:
+        client.tokens.token()
+        return "Logged in."
+
+    findings = [_tried(log_in), _tried(search)]
+    if client.stac:
+        findings.append(_tried(client.stac.check))
+    if findings[0].is_good and products:
+        findings.append(_tried(lambda: _fetched(client.https, products[0])))
+    if client.s3:
+        findings.append(_tried(client.s3.check))
+    return findings
+
+
+def _tried(trial: Callable[[], str]) -> Finding:
+    try:
+        return Finding(is_good=True, words=trial())
+    except DataSpaceError as error:
+        return Finding(is_good=False, words=str(error))
+
+
+def _fetched(transport: Transport, product: Product) -> str:
+    try:
+        transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
+    except _BUSY as error:
+        return f"Whether it may download could not be tried: {error}"
+    return "The account may download."

@@ -1,0 +1,181 @@
+"""Holds the one session that all tasks of a host share, so that an account logs in seldom.
+
+Too many logins lead to a ban, and an account may have a hundred sessions. What the tasks share lies
+in a locked file of the host, see `host_state`; docs/decisions/0007 tells why.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from dataspace.auth import Token
+from dataspace.errors import (
+    CredentialsError,
+    DataSpaceError,
+    ServiceUnavailableError,
+    TransientError,
+)
+from dataspace.http_errors import LoginLimitedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dataspace.auth import Realm
+    from dataspace.host_state import HostState
+
+    State = dict[str, Any]
+
+LOCK_WAIT_S: Final = 300.0
+"""Longer than all tries of a login that another process is busy with."""
+
+_REST_S: Final = 60.0
+"""Nobody asks again for so long after all tries have failed."""
+_LONGEST_REST_S: Final = 3600.0
+_REFUSED_S: Final = 3600.0
+"""A refused account is tried again after so long, for one that was locked for a while."""
+
+
+class TokenSource:
+    """Hands out an access token that is valid now; safe to share between threads."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        host: HostState,
+        *,
+        on_new_token: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Create the source; nothing is sent before the first token is asked for.
+
+        Args:
+            realm: Gives tokens out; its clock is the same for all who share them.
+            host: Where the session is shared; of this account alone, for its lock is held while one
+                process logs in.
+            on_new_token: Called with every secret that was not known yet, so that logs can be
+                masked.
+        """
+        self._realm = realm
+        self._host = host
+        self._on_new_token = on_new_token
+        self._token: Token | None = None
+        self._is_own = False
+        self._lock = threading.Lock()
+
+    def token(self) -> str:
+        """Return an access token with life left, logging in or renewing where needed.
+
+        Raises:
+            CredentialsError: The account was refused, whichever task asked; not tried again.
+            TransientError: The identity service cannot be reached.
+        """
+        with self._lock:
+            if self._token is None or self._realm.clock() >= self._token.renew_at:
+                self._token = self._next_token(refused=None)
+            return self._token.access
+
+    def renew(self, refused: str) -> str:
+        """Return a token other than the refused one; many threads and tasks cause one renewal.
+
+        Raises:
+            CredentialsError: The account was refused, whichever task asked; not tried again.
+            TransientError: The identity service cannot be reached.
+        """
+        with self._lock:
+            if self._token is None or self._token.access == refused:
+                self._token = self._next_token(refused)
+            return self._token.access
+
+    def end(self) -> None:
+        """End the session if nobody shares it; a failure does not matter."""
+        with self._lock:
+            token, self._token = self._token, None
+        if token is not None and token.refresh and self._is_own:
+            self._realm.log_out(token)
+
+    def forget_failures(self) -> None:
+        """Let the next task try at once what the service refused earlier."""
+        self._host.exchange(_without_failures)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self._realm.account.fingerprint()
+
+    def _next_token(self, refused: str | None) -> Token:
+        """Return the token that the tasks share, or a new one where it is refused or old."""
+        account = self._fingerprint
+        outcome: list[Token | DataSpaceError] = []
+        logins: list[Token] = []
+
+        def advanced(state: State) -> State:
+            now = self._realm.clock()
+            shared = _token_of(state, account)
+            if shared and shared.access != refused and now < shared.renew_at:
+                outcome.append(shared)
+                return state
+            _raise_known(state, account, now)
+            old = shared or self._token
+            try:
+                token = self._realm.refreshed(old) if old else None
+                if token is None:
+                    token = self._realm.logged_in()
+                    logins.append(token)
+            except (CredentialsError, TransientError) as error:
+                outcome.append(error)
+                return {**state, **_failure(error, account, self._realm.clock())}
+            outcome.append(token)
+            return {**_without_failures(state), "session": {"of": account, **token.to_record()}}
+
+        self._host.exchange(advanced)
+        (result,) = outcome
+        if isinstance(result, DataSpaceError):
+            raise result
+        self._is_own = self._host.is_alone and (self._is_own or bool(logins))
+        for secret in filter(None, (result.access, result.refresh)):
+            self._on_new_token(secret)
+        return result
+
+
+def _token_of(state: State, account: str) -> Token | None:
+    record = state.get("session")
+    is_ours = isinstance(record, dict) and record.get("of") == account
+    return Token.from_record(record) if is_ours else None
+
+
+def _failure(error: DataSpaceError, account: str, now: float) -> State:
+    """Return what is written down about a failure: a refusal of this account, or a rest for all."""
+    if isinstance(error, TransientError):
+        rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
+        is_limit = isinstance(error, LoginLimitedError)
+        return {"rest": {"until": now + rest_s, "why": str(error), "is_limit": is_limit}}
+    return {"refusal": {"of": account, "until": now + _REFUSED_S, "why": str(error)}}
+
+
+def _raise_known(state: State, account: str, now: float) -> None:
+    """Raise what this or another task was told a while ago."""
+    refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
+    if refusal and refusal.get("of") == account:
+        message = (
+            f"{refusal['why']} It was tried once, and is not tried again for an hour unless the "
+            "connection is changed or its Test button is pressed."
+        )
+        raise CredentialsError(message)
+    if rest and rest.get("is_limit"):
+        raise LoginLimitedError(rest["why"], rest["until"] - now)
+    if rest:
+        raise ServiceUnavailableError(rest["why"])
+
+
+def _lasting(note: object, now: float) -> State | None:
+    """Return a note that is of our form, and neither over nor the work of a wrong clock."""
+    if not isinstance(note, dict) or not isinstance(note.get("why"), str):
+        return None
+    until = note.get("until")
+    if not isinstance(until, int | float):
+        return None
+    return note if now < until <= now + _LONGEST_REST_S else None
+
+
+def _without_failures(state: State) -> State:
+    return {name: value for name, value in state.items() if name not in ("refusal", "rest")}
