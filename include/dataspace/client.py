@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 from dataspace.auth import Account, Realm
 from dataspace.catalogue import Catalogue
 from dataspace.downloads import Downloads
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, QuotaReachedError
 from dataspace.host_pace import SharedTurns
 from dataspace.host_state import HostState
 from dataspace.http import Http
@@ -18,6 +20,7 @@ from dataspace.retries import BRIEF, PACED, PATIENT, Retries
 from dataspace.session import LOCK_WAIT_S, TokenSource
 from dataspace.stac import Stac
 from dataspace.transports import S3, Https, Transport
+from dataspace.usage import PERIOD_DAYS, gigabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +45,7 @@ class Manners:
             the download service where that fails; ``https`` and ``s3`` allow one of them only.
             Zips come from the download service in any case.
         s3_keys: None where the account has none.
+        quota_bytes: No transfer begins once the account has moved so many in thirty days.
         is_hasty: Whether little is tried again, for somebody who waits.
         state_dir: Folder in which the clients of one host share the account's session, its turns
             and what they learn about its slots; None for a client that keeps that to itself.
@@ -51,6 +55,7 @@ class Manners:
     spacing_s: float = 0.0
     transport: str = "auto"
     s3_keys: S3Keys | None = None
+    quota_bytes: float = math.inf
     is_hasty: bool = False
     state_dir: Path | None = None
 
@@ -71,6 +76,10 @@ class DataSpaceClient:
 
     Nothing is sent before something is asked for; searching needs no account. Several threads may
     use one client.
+
+    Attributes:
+        used_bytes: What the account moved in the last thirty days before this client, as far as the
+            caller knows.
     """
 
     def __init__(
@@ -95,6 +104,7 @@ class DataSpaceClient:
         self._account = account
         self._manners = manners or Manners()
         self._on_new_token = on_new_token
+        self.used_bytes = 0
         self._host = HostState(self._manners.state_dir, self._key)
         spacing_s = self._manners.spacing_s
         take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
@@ -111,6 +121,16 @@ class DataSpaceClient:
     def connections(self) -> int:
         """Transfers at once."""
         return self._manners.connections
+
+    @property
+    def quota_bytes(self) -> float:
+        """What the account may move in thirty days."""
+        return self._manners.quota_bytes
+
+    @property
+    def account_id(self) -> str:
+        """What tells the account from others, in letters that do not tell who it is."""
+        return hashlib.sha256(self._key.encode()).hexdigest()[:16]
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -141,7 +161,9 @@ class DataSpaceClient:
     def downloads(self) -> Downloads:
         """The bytes."""
         retries = Retries(self._http.wait, PACED)
-        return Downloads(self._transports(), self.https, self._pace, retries)
+        return Downloads(
+            self._transports(), self.https, self._pace, retries, check=self.check_quota
+        )
 
     @cached_property
     def https(self) -> Https:
@@ -181,6 +203,21 @@ class DataSpaceClient:
         """
         if not self._account.totp_secret:
             self.tokens.token()
+
+    def check_quota(self) -> None:
+        """Refuse another transfer where the account has moved what it may.
+
+        Raises:
+            QuotaReachedError: It has.
+        """
+        moved_bytes = self.used_bytes + self.traffic.bytes
+        if moved_bytes >= self.quota_bytes:
+            message = (
+                f"{gigabytes(moved_bytes)} were moved with this account in the last {PERIOD_DAYS} "
+                f"days, and the connection lets it move {gigabytes(self.quota_bytes)} (quota_gb). "
+                "No new transfer begins until it is less."
+            )
+            raise QuotaReachedError(message)
 
     def stop(self) -> None:
         """Let what other threads are doing end soon, with `StoppedError`."""

@@ -80,7 +80,13 @@ class Downloads:
     """
 
     def __init__(
-        self, transports: Sequence[Transport], https: Https, pace: Pace, retries: Retries
+        self,
+        transports: Sequence[Transport],
+        https: Https,
+        pace: Pace,
+        retries: Retries,
+        *,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Use these transports.
 
@@ -90,7 +96,9 @@ class Downloads:
             https: For zips, which no other transport has.
             pace: Says when the next transfer may begin.
             retries: What to do about errors that may pass.
+            check: Called before each request; what it raises ends the transfer.
         """
+        self._check = check
         self._transports = list(transports)
         self._lock = threading.Lock()
         self._closed: dict[str, RateLimitedError] = {}
@@ -207,6 +215,7 @@ class Downloads:
         slot = functools.partial(self._pace.slot, wish.size_bytes, tries)
 
         def ask(headers: Mapping[str, str]) -> Answer:
+            self._check()
             if transport.name in self._closed:
                 raise self._closed[transport.name]
             try:

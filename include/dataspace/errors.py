@@ -19,6 +19,7 @@
         ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete answer
         ├── RateLimitedError          429 after our own waiting
         ├── ProductUnavailableError   listed, but its bytes cannot be had now
+        ├── QuotaReachedError         the account has moved what it may in thirty days
         ├── CorruptDownloadError      size or checksum differ; the partial file is gone
         └── StorageFullError          too little room where the bytes should go
 
@@ -111,6 +112,10 @@ class RateLimitedError(TransientError):
 
 class ProductUnavailableError(TransientError):
     """The catalogue lists the product, but its bytes cannot be had now."""
+
+
+class QuotaReachedError(TransientError):
+    """The account has moved as many bytes in thirty days as the connection lets it."""
 
 
 class CorruptDownloadError(TransientError):

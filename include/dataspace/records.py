@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.product import Product
@@ -124,9 +125,10 @@ class RunRecords:
         keys = sorted(self._names("products"))
         return [product for key in keys for product in self.products(key)]
 
-    def add_attempt(self, key: str, try_number: int, attempt: Attempt) -> None:
+    def add_attempt(self, key: str, attempt: Attempt) -> None:
         """Note what one try at a batch moved."""
-        self._write(f"attempts/{key}-{try_number:03}", asdict(attempt))
+        name = f"{key}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        self._write(f"attempts/{name}", asdict(attempt))
 
     def attempts(self) -> list[Attempt]:
         """Return all tries, those of one batch in their order."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from dataspace.usage import PERIOD_DAYS, gigabytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,15 +20,18 @@ def summarise(
     products: Sequence[Product],
     attempts: Iterable[Attempt],
     delivered: Mapping[str, Delivered],
+    bytes_30_days: int,
 ) -> dict[str, Any]:
     """Return the counts, bytes and one row per product; ``days`` tells which are complete.
 
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
-            ``offline`` names, ``requests``, and ``chosen``: whether products were asked for singly.
+            ``offline`` names, ``requests``, ``quota_bytes``, and ``chosen``: whether products were
+            asked for singly.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
+        bytes_30_days: What the account moved in the last thirty days.
     """
     tries = list(attempts)
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
@@ -43,6 +48,7 @@ def summarise(
         "bytes_delivered": sum(row["bytes"] for row in rows),
         "bytes_transferred": sum(attempt.bytes_transferred for attempt in tries),
         "bytes_of_products": sum(product.size_bytes or 0 for product in products),
+        "bytes_30_days": bytes_30_days,
         "requests": sum(attempt.requests for attempt in tries) + search["requests"],
         "moving_s": round(sum(attempt.moving_s for attempt in tries), 1),
         "waiting_s": round(sum(attempt.waiting_s for attempt in tries), 1),
@@ -64,6 +70,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
         f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
         f"Summed over connections, {summary['moving_s']} s went into moving them and "
         f"{summary['waiting_s']} s into waiting.",
+        f"In the last {PERIOD_DAYS} days {gigabytes(summary['bytes_30_days'])} were moved, of "
+        f"{gigabytes(summary['quota_bytes'])} that this account may move.",
     ]
     if summary["offline"]:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MOST_CONNECTIONS: Final = 4
 """Of an ordinary account, https://documentation.dataspace.copernicus.eu/Quotas.html."""
+_QUOTA_GB: Final = 12_000.0
+"""Of an ordinary account in any thirty days, from the same page."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 
 
@@ -40,8 +42,8 @@ class CopernicusHook(BaseHook):
 
     Login is the account's e-mail address. The connection's extra may hold `identity_url`,
     `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `s3_access_key`,
-    `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections` and
-    `request_spacing_s`; as soon as one URL is given, those not given are off.
+    `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections`,
+    `request_spacing_s` and `quota_gb`; as soon as one URL is given, those not given are off.
     """
 
     conn_name_attr = "copernicus_conn_id"
@@ -229,6 +231,7 @@ def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> M
         spacing_s=_number(extra, "request_spacing_s", 0.0, least=0.0),
         transport=str(extra.get("transport") or "auto"),
         s3_keys=S3Keys(access_key, secret_key) if access_key else None,
+        quota_bytes=1e9 * _number(extra, "quota_gb", _QUOTA_GB, least=0.0),
         **others,
     )
 

@@ -116,6 +116,12 @@ def _account() -> dict[str, Any]:
             "host. 0: none.",
             "schema": {"type": ["number", "null"], "minimum": 0, "default": 0},
         },
+        "quota_gb": {
+            "label": "Most in 30 days (GB)",
+            "description": "No transfer begins once as much was moved; it goes on by itself. The "
+            "service slows down an ordinary account after 12000 GB in any 30 days.",
+            "schema": {"type": ["number", "null"], "minimum": 0, "default": 12000},
+        },
     }
 
 

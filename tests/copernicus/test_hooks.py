@@ -100,6 +100,7 @@ def test_the_test_button_explains_a_refused_password(emulator, connect):
         ({"extra": {"catalogue_url": "nonsense"}}, "catalogue_url is no http or https address"),
         ({"extra": {"request_spacing_s": "soon"}}, "request_spacing_s 'soon'"),
         ({"extra": {"request_spacing_s": -1}}, "request_spacing_s -1"),
+        ({"extra": {"quota_gb": "all"}}, "quota_gb 'all'"),
         ({"extra": {"max_connections": 0}}, "max_connections 0"),
         ({"extra": {"max_connections": "many"}}, "max_connections 'many'"),
         ({"extra": {"transport": "ftp"}}, "transport 'ftp' is unknown"),

@@ -25,6 +25,7 @@ EXTRAS = {
     "totp_secret",
     "max_connections",
     "request_spacing_s",
+    "quota_gb",
 }
 
 

@@ -16,6 +16,7 @@ SEARCH = {
     "offline": [],
     "chosen": False,
     "requests": 1,
+    "quota_bytes": 12e12,
 }
 
 
@@ -51,7 +52,7 @@ def test_products_are_shared_out_evenly_and_none_is_lost(records, count, batches
 
 def test_a_new_search_forgets_the_old_one(records):
     (key,) = records.begin(SEARCH, make(1))
-    records.add_attempt(key, 1, Attempt(1, 2, 3.0, {}))
+    records.add_attempt(key, Attempt(1, 2, 3.0, {}))
     records.add_delivered(key, {"x": Delivered(1, 2, "f")})
     records.clear()
     assert records.search() is None
@@ -68,11 +69,13 @@ def test_a_missing_batch_is_explained(records):
 def test_every_try_counts(records):
     first, second = make(2)
     records.begin(SEARCH, [first, second])
-    records.add_attempt("0000", 1, Attempt(2, 50, 1.0, {first.stem: "reset"}))
-    records.add_attempt("0000", 2, Attempt(1, 30, 1.0, {}))
-    records.add_attempt("0001", 1, Attempt(1, 20, 1.0, {second.stem: "HTTP 403"}))
+    records.add_attempt("0000", Attempt(2, 50, 1.0, {first.stem: "reset"}))
+    records.add_attempt("0000", Attempt(1, 30, 1.0, {}))
+    records.add_attempt("0001", Attempt(1, 20, 1.0, {second.stem: "HTTP 403"}))
     records.add_delivered("0000", {first.stem: Delivered(1, 30, "file:///x")})
-    summary = summarise(SEARCH, [first, second], records.attempts(), records.delivered())
+    summary = summarise(
+        SEARCH, [first, second], records.attempts(), records.delivered(), 7_000_000_000
+    )
     assert summary["requests"] == 5
     assert summary["bytes_transferred"] == 100
     assert summary["bytes_of_products"] == 200
@@ -80,11 +83,12 @@ def test_every_try_counts(records):
     assert summary["complete_days"] == ["2024-08-02"]
     assert [row["error"] for row in summary["table"]] == [None, "HTTP 403"]
     text = as_text(summary)
+    assert "In the last 30 days 7.0 GB were moved, of 12,000.0 GB" in text
     assert "1 of 2 products delivered" in text
     assert "HTTP 403" in text
 
 
 def test_an_empty_summary_says_so():
-    text = as_text(summarise(SEARCH, [], [], {}))
+    text = as_text(summarise(SEARCH, [], [], {}, 0))
     assert "nothing to do" in text
     assert "2024-08-01 to 2024-08-02" in text

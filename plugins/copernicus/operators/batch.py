@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from copernicus.batches import Failures
 from copernicus.hooks import CopernicusHook
@@ -16,22 +18,26 @@ from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
 from dataspace.delivery import deliver
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, QuotaReachedError
 from dataspace.layout import bands_dir
 from dataspace.records import Attempt, Delivered, RunRecords
 from dataspace.shelf import Shelf, Wanted
 from dataspace.staging import stage
+from dataspace.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
+    from dataspace.client import DataSpaceClient
     from dataspace.product import Product
     from dataspace.traffic import Traffic
 
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
 """Arguments and params that decide what of each product is delivered, and where."""
+
+_LOOK_AGAIN: Final = timedelta(hours=1)
 
 
 class CopernicusDownloadOperator(BaseOperator):
@@ -40,7 +46,8 @@ class CopernicusDownloadOperator(BaseOperator):
     As many transfers run at once as the task has `pool_slots`, and never more than the
     connection's `max_connections`. What already stands in the output, or was staged by an earlier
     try, is not fetched again. One product failing does not keep the others of its batch from being
-    fetched.
+    fetched. Where the account has moved what the connection's `quota_gb` allows in thirty days, the
+    task leaves its worker and its slots, and looks again after an hour.
 
     Every argument is a template field.
     """
@@ -103,18 +110,32 @@ class CopernicusDownloadOperator(BaseOperator):
                 self.log.info("%s: %s.", product.stem, state)
 
         with CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client:
+            usage = Usage(store, client.account_id)
+            client.used_bytes = usage.total_bytes()
+            self._await_quota(client)
             try:
                 stage(shelves, client, progress_of(context), told)
             finally:
                 attempt = _attempt(client.traffic, time.monotonic() - began, failures.messages)
-                records.add_attempt(self.batch["batch"], context["ti"].try_number, attempt)
+                records.add_attempt(self.batch["batch"], attempt)
+                usage.add(attempt.bytes_transferred)
                 self.log.info(
                     "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
                     "bytes and %.1f s waiting.",
                     *(attempt.bytes_transferred, attempt.requests, attempt.seconds),
                     *(client.connections, attempt.moving_s, attempt.waiting_s),
                 )
+            self._await_quota(client)
         failures.raise_any()
+
+    def _await_quota(self, client: DataSpaceClient) -> None:
+        """Let the task come back later, without a slot meanwhile, where the quota is reached."""
+        try:
+            client.check_quota()
+        except QuotaReachedError as reached:
+            later = datetime.now(UTC) + _LOOK_AGAIN
+            self.log.warning("%s This task looks again at %s.", reached, f"{later:%H:%M} UTC")
+            raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]
 
 
 class CopernicusExtractOperator(BaseOperator):

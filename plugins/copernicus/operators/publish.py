@@ -14,6 +14,7 @@ from dataspace.errors import NotStagedError, PermanentError
 from dataspace.layout import STAGING
 from dataspace.records import RunRecords
 from dataspace.summary import as_text, summarise
+from dataspace.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,9 @@ class CopernicusPublishOperator(BaseOperator):
             message = "the search has left no result; look at its log."
             raise NotStagedError(message)
         products, delivered = records.all_products(), records.delivered()
-        summary = summarise(search, products, records.attempts(), delivered)
+        usage = Usage(store, search["account"])
+        usage.sweep()
+        summary = summarise(search, products, records.attempts(), delivered, usage.total_bytes())
         text = as_text(summary)
         self.log.info("\n%s", text)
         address = records.write_summary(summary, text)

@@ -119,6 +119,7 @@ class CopernicusSearchOperator(BaseOperator):
             if found:
                 client.try_account()
             requests = client.traffic.requests
+            quota = {"account": client.account_id, "quota_bytes": client.quota_bytes}
         products = [product for product in found if product.online]
         offline = [product.stem for product in found if not product.online]
         self._tell(query, products, offline, requests)
@@ -131,6 +132,7 @@ class CopernicusSearchOperator(BaseOperator):
             "chosen": chosen,
             "offline": offline,
             "requests": requests,
+            **quota,
         }
         stamp = uuid.uuid4().hex[:12]
         return [

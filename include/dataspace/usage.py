@@ -1,0 +1,62 @@
+"""Knows how many bytes an account has moved in the last thirty days, from what its tasks noted.
+
+The service allows an ordinary account 12 TB in any thirty days, and slows down one that takes more:
+https://documentation.dataspace.copernicus.eu/Quotas.html
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dataspace.store import Store
+
+USAGE: Final = "runs/.usage"
+PERIOD_DAYS: Final = 30
+_NOTE: Final = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})/(?P<bytes>\d{1,18})-[0-9a-f]{12}")
+
+
+class Usage:
+    """The notes of one account's transfers in a store.
+
+    A note is an empty file whose name holds the bytes, in a folder for its day: adding one disturbs
+    nobody, and all are summed by listing them.
+    """
+
+    def __init__(self, store: Store, account_id: str) -> None:
+        """Use the notes of an account."""
+        self._store = store
+        self._dir = f"{USAGE}/{account_id}"
+
+    def add(self, moved_bytes: int) -> None:
+        """Note that so many bytes were moved just now."""
+        if moved_bytes:
+            name = f"{datetime.now(UTC):%Y-%m-%d}/{moved_bytes}-{uuid.uuid4().hex[:12]}"
+            self._store.write(f"{self._dir}/{name}", b"")
+
+    def total_bytes(self) -> int:
+        """Return the bytes of the last thirty days and of what began of the day before them."""
+        first = _first_day()
+        return sum(size_bytes for day, size_bytes in self._notes() if day >= first)
+
+    def sweep(self) -> None:
+        """Remove the notes that no longer count."""
+        first = _first_day()
+        for day in {day for day, _ in self._notes() if day < first}:
+            self._store.delete(f"{self._dir}/{day}")
+
+    def _notes(self) -> list[tuple[str, int]]:
+        found = (_NOTE.fullmatch(path) for path in self._store.sizes(self._dir))
+        return [(note["day"], int(note["bytes"])) for note in found if note]
+
+
+def gigabytes(size_bytes: float) -> str:
+    """Return a size in thousands of millions of bytes, as quotas are written."""
+    return f"{size_bytes / 1e9:,.1f} GB"
+
+
+def _first_day() -> str:
+    return f"{datetime.now(UTC) - timedelta(days=PERIOD_DAYS):%Y-%m-%d}"
