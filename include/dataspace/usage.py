@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 USAGE: Final = "runs/.usage"
 PERIOD_DAYS: Final = 30
+_ONE_GB: Final = 1e9
 _NOTE: Final = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})/(?P<bytes>\d{1,18})-[0-9a-f]{12}")
 
 
@@ -54,8 +55,9 @@ class Usage:
 
 
 def gigabytes(size_bytes: float) -> str:
-    """Return a size in thousands of millions of bytes, as quotas are written."""
-    return f"{size_bytes / 1e9:,.1f} GB"
+    """Return a size in thousands of millions of bytes, as quotas are written; little as it is."""
+    small = f"{size_bytes / 1e6:.1f} MB"
+    return f"{size_bytes / 1e9:,.1f} GB" if size_bytes >= _ONE_GB else small
 
 
 def _first_day() -> str:
