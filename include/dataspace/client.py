@@ -13,15 +13,16 @@ from dataspace.errors import ConfigurationError
 from dataspace.host_state import HostState
 from dataspace.http import Http
 from dataspace.pace import Pace
-from dataspace.retries import BRIEF, PACED, Retries
+from dataspace.retries import BRIEF, PACED, PATIENT, Retries
 from dataspace.stac import Stac
 from dataspace.transports import S3, Https, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dataspace.endpoints import Endpoints
+    from dataspace.errors import TransientError
     from dataspace.s3 import S3Keys
     from dataspace.traffic import Traffic
 
@@ -98,6 +99,11 @@ class DataSpaceClient:
         return self._http.traffic
 
     @property
+    def address(self) -> str:
+        """Where products come from; empty where no such part of the service is set."""
+        return self._endpoints.download_url or self._endpoints.s3_endpoint_url or ""
+
+    @property
     def connections(self) -> int:
         """Transfers at once."""
         return self._manners.connections
@@ -106,13 +112,13 @@ class DataSpaceClient:
     def catalogue(self) -> Catalogue:
         """The search."""
         url = self._endpoints.require("catalogue_url")
-        return Catalogue(self._http, url, Retries(self._http.wait))
+        return Catalogue(self._http, url, self._retries())
 
     @cached_property
     def stac(self) -> Stac | None:
         """The list of many products' files; None where it is switched off."""
         url = self._endpoints.stac_url
-        return Stac(self._http, url, Retries(self._http.wait, BRIEF)) if url else None
+        return Stac(self._http, url, self._retries(BRIEF)) if url else None
 
     @cached_property
     def tokens(self) -> TokenSource:
@@ -121,7 +127,7 @@ class DataSpaceClient:
             self._http,
             self._endpoints.require("identity_url"),
             self._account,
-            retries=Retries(self._http.wait),
+            retries=self._retries(),
             on_new_token=self._on_new_token,
         )
 
@@ -129,8 +135,7 @@ class DataSpaceClient:
     def downloads(self) -> Downloads:
         """The bytes."""
         https = Https(self._http, self._endpoints.require("download_url"), self.tokens)
-        retries = Retries(self._http.wait, PACED)
-        return Downloads(self._transports(https), https, self._pace, retries)
+        return Downloads(self._transports(https), https, self._pace, self._retries(PACED))
 
     @cached_property
     def _pace(self) -> Pace:
@@ -138,7 +143,15 @@ class DataSpaceClient:
         if manners.state_dir:
             key = f"{self._endpoints.identity_url} {self._account.username}"
             host = HostState(manners.state_dir, key)
-        return Pace(manners.connections, host=host, on_wait=self._http.traffic.waited)
+        return Pace(
+            manners.connections,
+            host=host,
+            on_wait=self.traffic.waited,
+            on_retry=self.traffic.tried_again,
+        )
+
+    def _retries(self, attempts: Mapping[type[TransientError], int] = PATIENT) -> Retries:
+        return Retries(self._http.wait, attempts, self.traffic.tried_again)
 
     def _transports(self, https: Https) -> list[Transport]:
         manners, url = self._manners, self._endpoints.s3_endpoint_url

@@ -23,7 +23,8 @@ def summarise(
 
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
-            ``offline`` names, ``requests``, and ``chosen``: whether products were asked for singly.
+            ``offline`` names, ``chosen``: whether products were asked for singly, and the search's
+            own ``requests``, ``retries`` and ``rate_limited`` answers.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
@@ -44,6 +45,8 @@ def summarise(
         "bytes_transferred": sum(attempt.bytes_transferred for attempt in tries),
         "bytes_of_products": sum(product.size_bytes or 0 for product in products),
         "requests": sum(attempt.requests for attempt in tries) + search["requests"],
+        "retries": sum(attempt.retries for attempt in tries) + search.get("retries", 0),
+        "rate_limited": sum(one.rate_limited for one in tries) + search.get("rate_limited", 0),
         "moving_s": round(sum(attempt.moving_s for attempt in tries), 1),
         "waiting_s": round(sum(attempt.waiting_s for attempt in tries), 1),
         "table": rows,
@@ -63,7 +66,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
         f"{megabytes(summary['bytes_transferred'])} in {summary['requests']} requests crossed the "
         f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
         f"Summed over connections, {summary['moving_s']} s went into moving them and "
-        f"{summary['waiting_s']} s into waiting.",
+        f"{summary['waiting_s']} s into waiting; {_again(summary)}.",
     ]
     if summary["offline"]:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")
@@ -81,6 +84,13 @@ def megabytes(size_bytes: float) -> str:
     """Return a size in millions of bytes, as people write it."""
     decimals = 1 if size_bytes >= _SMALL_BYTES else 3
     return f"{size_bytes / 1e6:.{decimals}f} MB"
+
+
+def _again(summary: Mapping[str, Any]) -> str:
+    retries, limited = summary["retries"], summary["rate_limited"]
+    if not retries and not limited:
+        return "nothing was asked for twice"
+    return f"tried again {retries} times, too many requests {limited} times"
 
 
 def _row(product: Product, stands: Delivered | None, errors: Mapping[str, str]) -> dict[str, Any]:

@@ -69,12 +69,13 @@ def test_every_try_counts(records):
     first, second = make(2)
     records.begin(SEARCH, [first, second])
     records.add_attempt("0000", 1, Attempt(2, 50, 1.0, {first.stem: "reset"}))
-    records.add_attempt("0000", 2, Attempt(1, 30, 1.0, {}))
+    records.add_attempt("0000", 2, Attempt(1, 30, 1.0, {}, retries=3, rate_limited=2))
     records.add_attempt("0001", 1, Attempt(1, 20, 1.0, {second.stem: "HTTP 403"}))
     records.add_delivered("0000", {first.stem: Delivered(1, 30, "file:///x")})
     summary = summarise(SEARCH, [first, second], records.attempts(), records.delivered())
     assert summary["requests"] == 5
     assert summary["bytes_transferred"] == 100
+    assert (summary["retries"], summary["rate_limited"]) == (3, 2)
     assert summary["bytes_of_products"] == 200
     assert summary["missing"] == [second.stem]
     assert summary["complete_days"] == ["2024-08-02"]
@@ -82,6 +83,7 @@ def test_every_try_counts(records):
     text = as_text(summary)
     assert "1 of 2 products delivered" in text
     assert "HTTP 403" in text
+    assert "tried again 3 times, too many requests 2 times" in text
 
 
 def test_an_empty_summary_says_so():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
+from copernicus import lineage, metrics
 from copernicus.batches import Failures
 from copernicus.hooks import CopernicusHook
 from copernicus.links import CopernicusBrowserLink
@@ -34,7 +35,7 @@ WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "outpu
 """Arguments and params that decide what of each product is delivered, and where."""
 
 
-class CopernicusDownloadOperator(BaseOperator):
+class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     """Fetches what is missing of a batch of products, verified, into the run's staging folder.
 
     As many transfers run at once as the task has `pool_slots`, and never more than the
@@ -102,7 +103,10 @@ class CopernicusDownloadOperator(BaseOperator):
                 state = "fetched and verified" if outcome else "is there already"
                 self.log.info("%s: %s.", product.stem, state)
 
-        with CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client:
+        with (
+            CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
+            metrics.of_traffic(context, client.traffic),
+        ):
             try:
                 stage(shelves, client, progress_of(context), told)
             finally:
@@ -110,14 +114,17 @@ class CopernicusDownloadOperator(BaseOperator):
                 records.add_attempt(self.batch["batch"], context["ti"].try_number, attempt)
                 self.log.info(
                     "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
-                    "bytes and %.1f s waiting.",
+                    "bytes and %.1f s waiting; tried again %d times, too many requests %d times.",
                     *(attempt.bytes_transferred, attempt.requests, attempt.seconds),
                     *(client.connections, attempt.moving_s, attempt.waiting_s),
+                    *(attempt.retries, attempt.rate_limited),
                 )
+                held = [one for one in products if one.stem not in failures.messages]
+                self.lineage = _lineage(self.batch, held)
         failures.raise_any()
 
 
-class CopernicusExtractOperator(BaseOperator):
+class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
     """Puts the staged files of a batch into place and writes each product's STAC item.
 
     Needs no account.
@@ -167,6 +174,8 @@ class CopernicusExtractOperator(BaseOperator):
                     failures.add(product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
+            held = [one for one in products if one.stem in delivered]
+            self.lineage = _lineage(self.batch, held, delivered)
         failures.raise_any()
 
     def _deliver(self, shelf: Shelf) -> Delivered:
@@ -177,7 +186,23 @@ class CopernicusExtractOperator(BaseOperator):
 
 
 def _attempt(moved: Traffic, seconds: float, errors: dict[str, str]) -> Attempt:
-    return Attempt(moved.requests, moved.bytes, seconds, errors, moved.moving_s, moved.waiting_s)
+    return Attempt(
+        requests=moved.requests,
+        bytes_transferred=moved.bytes,
+        seconds=seconds,
+        errors=errors,
+        moving_s=moved.moving_s,
+        waiting_s=moved.waiting_s,
+        retries=moved.retries,
+        rate_limited=moved.rate_limited,
+    )
+
+
+def _lineage(
+    batch: dict[str, Any], read: list[Product], delivered: dict[str, Delivered] | None = None
+) -> lineage.Lineage:
+    inputs = lineage.products(batch.get("service", ""), read)
+    return lineage.Lineage(inputs, lineage.folders(delivered or {}))
 
 
 def _check(batch: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
+from copernicus import lineage, metrics
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
@@ -24,7 +25,7 @@ _STAGED_FOR: Final = timedelta(days=7)
 """What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
 
 
-class CopernicusPublishOperator(BaseOperator):
+class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     """Writes the run's one-page summary and announces its complete days.
 
     Each outlet asset gets one event with the complete sensing days as partitions. Fails where
@@ -69,6 +70,8 @@ class CopernicusPublishOperator(BaseOperator):
         text = as_text(summary)
         self.log.info("\n%s", text)
         address = records.write_summary(summary, text)
+        metrics.of_run(context, summary)
+        self.lineage = lineage.Lineage(lineage.folders(delivered), (lineage.place(address),))
         missing, days = summary["missing"], summary["complete_days"]
         if not missing:
             store.delete(run.staging_dir)
