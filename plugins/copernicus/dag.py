@@ -47,19 +47,18 @@ _LONGEST_TRANSFER: Final = timedelta(hours=6)
 
 
 def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
-    """Return a DAG for each ingest file of a folder, by DAG id.
+    """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`."""
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in _YAML]
+    return {dag.dag_id: dag for dag in (dag_of(path, **dag_arguments) for path in paths)}
 
-    A broken file gives a DAG that fails every day and says why; the others are not affected.
+
+def dag_of(path: Path, **dag_arguments: Any) -> DAG:
+    """Return the DAG of an ingest file; that of a broken one fails every day and says why.
 
     Args:
-        folder: Holds the ingest files.
-        **dag_arguments: Passed to every DAG, such as ``on_failure_callback`` and ``deadline``.
+        path: The file, whose name is the DAG id.
+        **dag_arguments: Passed to the DAG, such as ``on_failure_callback`` and ``deadline``.
     """
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix in _YAML]
-    return {dag.dag_id: dag for dag in (_dag_of(path, dag_arguments) for path in paths)}
-
-
-def _dag_of(path: Path, dag_arguments: dict[str, Any]) -> DAG:
     try:
         return build_dag(Ingest.read(path), **dag_arguments)
     except (ConfigurationError, AirflowException, ValueError) as error:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from airflow.sdk.configuration import conf
 
 from copernicus.ingests import Ingest
+from copernicus.params import PARAMS
 from copernicus.project import INGESTS, default_output_uri
 from copernicus.runs import open_store, sensing_window
 from dataspace.layout import RunLayout
@@ -73,9 +74,10 @@ def _run(context: Mapping[str, Any]) -> Any:
 
 
 def _settings(run: Any) -> dict[str, Any]:
-    """Return the run's params: those of its ingest file, and what the run itself changed."""
-    path = next(INGESTS.glob(f"{run.dag_id}.y*ml"), INGESTS / f"{run.dag_id}.yaml")
-    return {**Ingest.read(path).defaults, **(run.conf or {})}
+    """Return the run's params: its own, else those of its ingest file, else the defaults."""
+    path = next(INGESTS.glob(f"{run.dag_id}.y*ml"), None)
+    own = {name: param["default"] for name, param in PARAMS.items()}
+    return {**(Ingest.read(path).defaults if path else own), **(run.conf or {})}
 
 
 def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:

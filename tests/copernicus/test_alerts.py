@@ -92,6 +92,11 @@ def test_a_late_day_is_told_while_it_runs(connected, ingest, output, hook):
             "search has left no result",
         ),
         (
+            {"dag": DAG("elsewhere", schedule=None), "run_id": "manual__x"},
+            "days unknown",
+            "search has left no result",
+        ),
+        (
             {"dag": DAG("broken", schedule=None), "run_id": "manual__x"},
             "days unknown",
             "ConfigurationError: broken.yaml: bands",
