@@ -7,12 +7,13 @@ the password, if there is one, the secret end of it.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import tenacity
 from airflow.sdk import BaseHook, BaseNotifier
-from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowException
 
@@ -96,14 +97,19 @@ class LateDaysNotifier(FailedDaysNotifier):
 def late_after(interval: timedelta, conn_id: str = CONN_ID, text: str = LATE) -> DeadlineAlert:
     """Return a deadline for a DAG: its runs succeed within so long of being queued, or it tells.
 
-    The message is sent by the executor, as a task would be; the arguments are as of
-    `LateDaysNotifier`.
+    The message is sent by the triggerer, so it needs no free worker, and any executor will do; the
+    arguments are as of `LateDaysNotifier`.
     """
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=interval,
-        callback=SyncCallback(LateDaysNotifier, kwargs={"conn_id": conn_id, "text": text}),
+        callback=AsyncCallback(tell_late, kwargs={"conn_id": conn_id, "text": text}),
     )
+
+
+async def tell_late(conn_id: str, text: str, context: dict[str, Any]) -> None:
+    """Notify of a missed deadline, beside the triggerer's event loop; it is found by its name."""
+    await asyncio.to_thread(LateDaysNotifier(conn_id, text), context)
 
 
 def post(conn_id: str, message: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What the alerts say; tests/e2e/test_observed.py has them sent by a real Airflow."""
 
+import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException
 
 from copernicus import alerts, dag, reports
-from copernicus.alerts import FailedDaysNotifier, LateDaysNotifier, late_after
+from copernicus.alerts import FailedDaysNotifier, late_after
 from dataspace_emulator import Fault
 from tests import webhook
 from tests.copernicus.conftest import lake_product, make_context
@@ -74,7 +75,8 @@ def test_a_late_day_is_told_while_it_runs(connected, ingest, output, hook):
         "dag_run": as_json(context["dag_run"]),
         "deadline": {"id": "1", "deadline_time": "2024-08-03T12:00:00+00:00"},
     }
-    LateDaysNotifier(alerts.CONN_ID, context=late)(late)
+    callback = late_after(timedelta(hours=12)).callback
+    asyncio.run(alerts.tell_late(**callback.kwargs, context=late))
     (text,) = hook.texts()
     assert text.startswith(
         f"{DAG_ID} is late for 2024-08-01: not complete by 2024-08-03T12:00:00+00:00. 0 of 1 "
@@ -178,4 +180,4 @@ def test_every_dag_takes_alerts(tmp_path):
     for one in dag.build_dags(tmp_path, **given).values():
         assert one.has_on_failure_callback
         (deadline,) = one.deadline
-        assert deadline.callback.path == "copernicus.alerts.LateDaysNotifier"
+        assert deadline.callback.path == "copernicus.alerts.tell_late"

@@ -69,12 +69,10 @@ def rehearsal(tmp_path_factory, statsd, hook, events):
     (code,) = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
     (home / "dags").mkdir()
     (home / "dags/sentinel2_daily.py").write_text(code.replace("hours=12", LATE))
-    alerts = {"conn_type": "http", "host": hook.address, "password": SECRET}
     lineage = {"type": "file", "log_file_path": str(events), "append": True}
     with Emulator(now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")) as emulator:
         env = {
             "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(emulator.connection()),
-            "AIRFLOW_CONN_COPERNICUS_ALERTS": json.dumps(alerts),
             "SENTINEL2_OUTPUT_URI": (home / "output").as_uri(),
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
@@ -84,6 +82,8 @@ def rehearsal(tmp_path_factory, statsd, hook, events):
             "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": "True",
         }
         with Stack(home / "home", dags_folder=home / "dags", env=env) as airflow:
+            alerts = {"conn_type": "http", "host": hook.address, "password": SECRET}
+            airflow.create("connections", {"connection_id": "copernicus_alerts", **alerts})
             yield Rehearsal(airflow, emulator, home / "output")
 
 
