@@ -94,11 +94,18 @@ class LateDaysNotifier(FailedDaysNotifier):
         super().__init__(conn_id, text, **kwargs)
 
 
-def late_after(interval: timedelta, conn_id: str = CONN_ID, text: str = LATE) -> DeadlineAlert:
+def late_after(
+    interval: timedelta, conn_id: str = CONN_ID, text: str | None = None
+) -> DeadlineAlert:
     """Return a deadline for a DAG: its runs succeed within so long of being queued, or it tells.
 
-    The message is sent by the triggerer, so it needs no free worker, and any executor will do; the
-    arguments are as of `LateDaysNotifier`.
+    The message is sent by the triggerer, so it needs no free worker, and any executor will do.
+
+    Args:
+        interval: From the moment a run is queued.
+        conn_id: The Airflow Connection of the webhook.
+        text: Template of the message; None for `LATE`, which is not spelt out here because Airflow
+            makes a callback's arguments a tag of its own metrics.
     """
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
@@ -107,9 +114,9 @@ def late_after(interval: timedelta, conn_id: str = CONN_ID, text: str = LATE) ->
     )
 
 
-async def tell_late(conn_id: str, text: str, context: dict[str, Any]) -> None:
+async def tell_late(conn_id: str, text: str | None, context: dict[str, Any]) -> None:
     """Notify of a missed deadline, beside the triggerer's event loop; it is found by its name."""
-    await asyncio.to_thread(LateDaysNotifier(conn_id, text), context)
+    await asyncio.to_thread(LateDaysNotifier(conn_id, text or LATE), context)
 
 
 def post(conn_id: str, message: Mapping[str, Any]) -> None:

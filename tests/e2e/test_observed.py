@@ -78,6 +78,7 @@ def rehearsal(tmp_path_factory, statsd, hook, events):
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
             "AIRFLOW__METRICS__STATSD_PORT": str(statsd.sock.getsockname()[1]),
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            "AIRFLOW__METRICS__STATSD_DISABLED_TAGS": "job_id,run_id,kwargs",
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
             "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": "True",
         }
