@@ -94,12 +94,14 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         products = records.products(self.batch["batch"])
         shelves = [Shelf(store, run, product, wanted) for product in products]
         failures = Failures(len(products))
+        held: list[Product] = []
         began = time.monotonic()
 
         def told(product: Product, outcome: bool | Exception) -> None:
             if isinstance(outcome, Exception):
                 failures.add(product, outcome)
             else:
+                held.append(product)
                 state = "fetched and verified" if outcome else "is there already"
                 self.log.info("%s: %s.", product.stem, state)
 
@@ -119,7 +121,6 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
                     *(client.connections, attempt.moving_s, attempt.waiting_s),
                     *(attempt.retries, attempt.rate_limited),
                 )
-                held = [one for one in products if one.stem not in failures.messages]
                 self.lineage = _lineage(self.batch, held)
         failures.raise_any()
 
