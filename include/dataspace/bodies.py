@@ -32,6 +32,7 @@ def read_body(
     ask: Callable[[Mapping[str, str]], Answer],
     slot: Callable[[], AbstractContextManager[Slot]],
     what: str,
+    on_retry: Callable[[], None] = lambda: None,
 ) -> Generator[bytes]:
     """Yield a body from its first byte to its last.
 
@@ -39,6 +40,7 @@ def read_body(
         ask: Sends the request with further headers.
         slot: Gives a connection, for one part each.
         what: Name of the body, for messages.
+        on_retry: Called where the body is continued.
 
     Raises:
         ServiceUnavailableError: It broke off and cannot be continued.
@@ -53,6 +55,7 @@ def read_body(
             if is_stuck or not body.may_be_continued:
                 raise
             logger.info("%s Continuing at byte %d.", error, body.done_bytes)
+            on_retry()
         else:
             return
     yield from body.part(slot)

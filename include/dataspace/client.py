@@ -23,10 +23,11 @@ from dataspace.transports import S3, Https, Transport
 from dataspace.usage import PERIOD_DAYS, gigabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dataspace.endpoints import Endpoints
+    from dataspace.errors import TransientError
     from dataspace.s3 import S3Keys
     from dataspace.traffic import Traffic
 
@@ -109,13 +110,17 @@ class DataSpaceClient:
         spacing_s = self._manners.spacing_s
         take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
         self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
-        attempts = BRIEF if self._manners.is_hasty else PATIENT
-        self._retries = Retries(self._http.wait, attempts)
+        self._attempts = BRIEF if self._manners.is_hasty else PATIENT
 
     @property
     def traffic(self) -> Traffic:
         """What has been moved so far."""
         return self._http.traffic
+
+    @property
+    def address(self) -> str:
+        """Where products come from; empty where no such part of the service is set."""
+        return self._endpoints.download_url or self._endpoints.s3_endpoint_url or ""
 
     @property
     def connections(self) -> int:
@@ -136,19 +141,19 @@ class DataSpaceClient:
     def catalogue(self) -> Catalogue:
         """The search."""
         url = self._endpoints.require("catalogue_url")
-        return Catalogue(self._http, url, self._retries)
+        return Catalogue(self._http, url, self._retries(self._attempts))
 
     @cached_property
     def stac(self) -> Stac | None:
         """The list of many products' files; None where it is switched off."""
         url = self._endpoints.stac_url
-        return Stac(self._http, url, Retries(self._http.wait, BRIEF)) if url else None
+        return Stac(self._http, url, self._retries(BRIEF)) if url else None
 
     @cached_property
     def tokens(self) -> TokenSource:
         """The account's session, one for all clients that share a `state_dir`."""
         url = self._endpoints.require("identity_url")
-        realm = Realm(self._http, url, self._account, self._retries)
+        realm = Realm(self._http, url, self._account, self._retries(self._attempts))
         host = HostState(
             self._manners.state_dir,
             f"session {self._key}",
@@ -160,7 +165,7 @@ class DataSpaceClient:
     @cached_property
     def downloads(self) -> Downloads:
         """The bytes."""
-        retries = Retries(self._http.wait, PACED)
+        retries = self._retries(PACED)
         return Downloads(
             self._transports(), self.https, self._pace, retries, check=self.check_quota
         )
@@ -178,8 +183,15 @@ class DataSpaceClient:
 
     @cached_property
     def _pace(self) -> Pace:
-        connections = self._manners.connections
-        return Pace(connections, host=self._host, on_wait=self._http.traffic.waited)
+        return Pace(
+            self._manners.connections,
+            host=self._host,
+            on_wait=self.traffic.waited,
+            on_retry=self.traffic.tried_again,
+        )
+
+    def _retries(self, attempts: Mapping[type[TransientError], int]) -> Retries:
+        return Retries(self._http.wait, attempts, self.traffic.tried_again)
 
     @property
     def _key(self) -> str:

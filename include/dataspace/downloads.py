@@ -226,7 +226,8 @@ class Downloads:
                 raise
 
         def attempt() -> T:
-            with contextlib.closing(read_body(ask, slot, wish.what)) as chunks:
+            body = read_body(ask, slot, wish.what, self._retries.on_retry)
+            with contextlib.closing(body) as chunks:
                 return consume(chunks)
 
         return self._retries.call(attempt)

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import requests
 
-from dataspace.errors import RefusedRequestError, ServiceUnavailableError
+from dataspace.errors import RateLimitedError, RefusedRequestError, ServiceUnavailableError
 from dataspace.http_adapter import StoppableAdapter
 from dataspace.http_answer import Answer, StoppedError, broken
 from dataspace.http_errors import error_of, shown
@@ -195,7 +195,10 @@ class Http:
         if response.status_code in _GOOD or is_asked_part:
             return Answer(response, what, self.traffic, self._stopped)
         with response:
-            raise error_of(response, what)
+            error = error_of(response, what)
+        if isinstance(error, RateLimitedError):
+            self.traffic.limited()
+        raise error
 
     def _target(self, url: str, response: requests.Response, what: str) -> str:
         location = response.headers.get("Location", "")

@@ -64,6 +64,7 @@ class Pace:
         *,
         host: HostState | None = None,
         on_wait: Callable[[float], None] = lambda _: None,
+        on_retry: Callable[[], None] = lambda: None,
         timing: Timing = _TIMING,
     ) -> None:
         """Begin with what other tasks of the host have learnt.
@@ -72,12 +73,14 @@ class Pace:
             connections: Most transfers under way at a time.
             host: Shares the pause and the ends of transfers; None to learn alone.
             on_wait: Called with the seconds a thread has waited for the service, by that thread.
+            on_retry: Called where a request that met 429 will be sent again.
             timing: Lengths of waits.
         """
         self._shared = SharedPace(host) if host else None
         pause_s, ends = self._shared.read() if self._shared else (None, [])
         self._core = PaceCore(connections, pause_s, ends, timing)
         self._on_wait = on_wait
+        self._on_retry = on_retry
         self._timing = timing
         self._changed = threading.Condition()
         self._stopped = False
@@ -143,6 +146,7 @@ class Pace:
                     self._tell(lambda now: self._core.refused(lease, now, asked_s))  # noqa: B023
                     if tries == slot.tries or (asked_s or 0.0) > self._timing.longest_wait_s:
                         raise
+                    self._on_retry()
                 else:
                     self._tell(lambda now: self._core.accepted(lease, now))
                     return answer

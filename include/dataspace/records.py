@@ -42,6 +42,8 @@ class Attempt:
         errors: Message by product stem, for the products that failed.
         moving_s: Seconds spent on requests and their bodies, summed over connections.
         waiting_s: Seconds spent waiting for the service, and before other tries, summed likewise.
+        retries: Times that something was asked for again after an error that may pass.
+        rate_limited: Answers that said too many requests.
     """
 
     requests: int
@@ -50,6 +52,8 @@ class Attempt:
     errors: Mapping[str, str]
     moving_s: float = 0.0
     waiting_s: float = 0.0
+    retries: int = 0
+    rate_limited: int = 0
 
 
 @dataclass(frozen=True, slots=True)

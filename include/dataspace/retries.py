@@ -51,15 +51,18 @@ class Retries:
         self,
         sleep: Callable[[float], None] = time.sleep,
         attempts: Mapping[type[TransientError], int] = PATIENT,
+        on_retry: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the rule.
 
         Args:
             sleep: Waits that many seconds.
             attempts: How often is tried in all, by kind of error.
+            on_retry: Called before each further attempt.
         """
         self._attempts = attempts
         self._sleep = sleep
+        self.on_retry = on_retry
 
     def call(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, after as many attempts as each of its errors deserves.
@@ -81,10 +84,15 @@ class Retries:
             stop=has_tried_enough,
             wait=_wait_s,
             sleep=self._sleep,
-            before_sleep=_log,
+            before_sleep=self._again,
             reraise=True,
         )
         return retrying(attempt)
+
+    def _again(self, state: tenacity.RetryCallState) -> None:
+        self.on_retry()
+        wait_s = state.next_action.sleep if state.next_action else 0.0
+        logger.warning("%s Next try in %.1f s.", _error(state), wait_s)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:
@@ -101,8 +109,3 @@ def _wait_s(state: tenacity.RetryCallState) -> float:
     error = _error(state)
     asked_s = (error.retry_after_s or 0.0) if isinstance(error, TransientError) else 0.0
     return max(asked_s, _backoff(state))
-
-
-def _log(state: tenacity.RetryCallState) -> None:
-    wait_s = state.next_action.sleep if state.next_action else 0.0
-    logger.warning("%s Next try in %.1f s.", _error(state), wait_s)

@@ -20,18 +20,16 @@ def summarise(
     products: Sequence[Product],
     attempts: Iterable[Attempt],
     delivered: Mapping[str, Delivered],
-    bytes_30_days: int,
 ) -> dict[str, Any]:
     """Return the counts, bytes and one row per product; ``days`` tells which are complete.
 
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
-            ``offline`` names, ``requests``, ``quota_bytes``, and ``chosen``: whether products were
-            asked for singly.
+            ``offline`` names, ``chosen``: whether products were asked for singly, ``quota_bytes``,
+            and the search's own ``requests``, ``retries`` and ``rate_limited`` answers.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
-        bytes_30_days: What the account moved in the last thirty days.
     """
     tries = list(attempts)
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
@@ -48,8 +46,9 @@ def summarise(
         "bytes_delivered": sum(row["bytes"] for row in rows),
         "bytes_transferred": sum(attempt.bytes_transferred for attempt in tries),
         "bytes_of_products": sum(product.size_bytes or 0 for product in products),
-        "bytes_30_days": bytes_30_days,
         "requests": sum(attempt.requests for attempt in tries) + search["requests"],
+        "retries": sum(attempt.retries for attempt in tries) + search.get("retries", 0),
+        "rate_limited": sum(one.rate_limited for one in tries) + search.get("rate_limited", 0),
         "moving_s": round(sum(attempt.moving_s for attempt in tries), 1),
         "waiting_s": round(sum(attempt.waiting_s for attempt in tries), 1),
         "table": rows,
@@ -57,7 +56,11 @@ def summarise(
 
 
 def as_text(summary: Mapping[str, Any]) -> str:
-    """Return a summary as one page of text."""
+    """Return a summary as one page of text.
+
+    Args:
+        summary: As of `summarise`, with ``bytes_30_days``: what the account moved in that time.
+    """
     days = summary["days"]
     period = (
         days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "chosen products"
@@ -69,7 +72,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
         f"{megabytes(summary['bytes_transferred'])} in {summary['requests']} requests crossed the "
         f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
         f"Summed over connections, {summary['moving_s']} s went into moving them and "
-        f"{summary['waiting_s']} s into waiting.",
+        f"{summary['waiting_s']} s into waiting; {_again(summary)}.",
         f"In the last {PERIOD_DAYS} days {gigabytes(summary['bytes_30_days'])} were moved, of "
         f"{gigabytes(summary['quota_bytes'])} that this account may move.",
     ]
@@ -89,6 +92,13 @@ def megabytes(size_bytes: float) -> str:
     """Return a size in millions of bytes, as people write it."""
     decimals = 1 if size_bytes >= _SMALL_BYTES else 3
     return f"{size_bytes / 1e6:.{decimals}f} MB"
+
+
+def _again(summary: Mapping[str, Any]) -> str:
+    retries, limited = summary["retries"], summary["rate_limited"]
+    if not retries and not limited:
+        return "nothing was asked for twice"
+    return f"tried again {retries} times, too many requests {limited} times"
 
 
 def _row(product: Product, stands: Delivered | None, errors: Mapping[str, str]) -> dict[str, Any]:

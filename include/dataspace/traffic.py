@@ -16,12 +16,17 @@ class Traffic:
         moving_s: Seconds spent on requests and their bodies, summed over all connections.
         waiting_s: Seconds spent waiting because the service or the settings asked for it, summed
             over all connections.
+        retries: Times that something was asked for again after an error that may pass, bodies
+            continued where they broke off included.
+        rate_limited: Answers that said too many requests.
     """
 
     requests: int = 0
     bytes: int = 0
     moving_s: float = 0.0
     waiting_s: float = 0.0
+    retries: int = 0
+    rate_limited: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def sent(self, seconds: float) -> None:
@@ -40,3 +45,13 @@ class Traffic:
         """Note seconds in which nothing was asked for."""
         with self._lock:
             self.waiting_s += seconds
+
+    def tried_again(self) -> None:
+        """Note that something is asked for again after an error that may pass."""
+        with self._lock:
+            self.retries += 1
+
+    def limited(self) -> None:
+        """Note an answer that said too many requests."""
+        with self._lock:
+            self.rate_limited += 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dataspace.product import Product
 
 _NAMED: Final = 3
+_STATES: Final = {True: "fetched and verified", False: "is there already"}
 
 logger = logging.getLogger(__name__)
 
@@ -32,26 +33,36 @@ def describe(products: Sequence[Product]) -> dict[str, Any]:
     return {"label": label, "seen": seen(first)}
 
 
-class Failures:
-    """The products of a batch that failed, each with its error.
+class Outcomes:
+    """What became of the products of a batch, told in the log too.
 
     Attributes:
-        messages: By product stem.
+        good: Products that went well.
+        errors: Messages of the others, by product stem.
     """
 
     def __init__(self, of: int) -> None:
         """Begin with none out of so many products."""
-        self.messages: dict[str, str] = {}
+        self.good: list[Product] = []
+        self.errors: dict[str, str] = {}
         self._errors: list[Exception] = []
         self._of = of
 
-    def add(self, product: Product, error: Exception) -> None:
-        """Note one, in the log too."""
+    def fetched(self, product: Product, outcome: bool | Exception) -> None:
+        """Note whether anything was fetched of a product, or its error."""
+        if isinstance(outcome, Exception):
+            self.failed(product, outcome)
+            return
+        self.good.append(product)
+        logger.info("%s: %s.", product.stem, _STATES[outcome])
+
+    def failed(self, product: Product, error: Exception) -> None:
+        """Note the error of a product."""
         if isinstance(error, DataSpaceError):
             logger.error("%s: %s", type(error).__name__, error)
         else:
             logger.error("%s failed unexpectedly", product.stem, exc_info=error)
-        self.messages[product.stem] = f"{type(error).__name__}: {error}"
+        self.errors[product.stem] = f"{type(error).__name__}: {error}"
         self._errors.append(error)
 
     def raise_any(self) -> None:
@@ -69,7 +80,7 @@ class Failures:
         if len(foreseen) == 1:
             raise foreseen[0]
         if foreseen:
-            named = "; ".join([*self.messages.values()][:_NAMED])
+            named = "; ".join([*self.errors.values()][:_NAMED])
             message = f"{len(foreseen)} of {self._of} products failed: {named}"
             raise _joined(foreseen, message)
 

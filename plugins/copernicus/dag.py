@@ -19,6 +19,7 @@ from copernicus.operators import (
     CopernicusSearchOperator,
 )
 from copernicus.params import dag_params
+from copernicus.reports import SEARCH
 from copernicus.timetables import SensingDayTimetable
 from dataspace.errors import ConfigurationError
 
@@ -45,20 +46,24 @@ _LONGEST_SEARCH: Final = timedelta(hours=1)
 _LONGEST_TRANSFER: Final = timedelta(hours=6)
 
 
-def build_dags(folder: Path) -> dict[str, DAG]:
-    """Return a DAG for each ingest file of a folder, by DAG id.
+def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
+    """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`."""
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in _YAML]
+    return {dag.dag_id: dag for dag in (dag_of(path, **dag_arguments) for path in paths)}
 
-    A broken file gives a DAG that fails every day and says why; the others are not affected.
+
+def dag_of(path: Path, **dag_arguments: Any) -> DAG:
+    """Return the DAG of an ingest file; that of a broken one fails every day and says why.
+
+    Args:
+        path: The file, whose name is the DAG id.
+        **dag_arguments: Passed to the DAG, such as ``on_failure_callback`` and ``deadline``.
     """
-    dags = [_dag_of(path) for path in sorted(folder.iterdir()) if path.suffix in _YAML]
-    return {dag.dag_id: dag for dag in dags}
-
-
-def _dag_of(path: Path) -> DAG:
     try:
-        return build_dag(Ingest.read(path))
+        return build_dag(Ingest.read(path), **dag_arguments)
     except (ConfigurationError, AirflowException, ValueError) as error:
-        return _broken_dag(re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem), str(error))
+        dag_id = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
+        return _broken_dag(dag_id, str(error), dag_arguments)
 
 
 def day_asset(dag_id: str) -> Asset:
@@ -69,8 +74,8 @@ def day_asset(dag_id: str) -> Asset:
     return Asset(f"sentinel2_day_{dag_id}", uri=f"x-copernicus://{dag_id}/day")
 
 
-def build_dag(ingest: Ingest) -> DAG:
-    """Return the DAG of an ingest."""
+def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
+    """Return the DAG of an ingest; further arguments are passed to the DAG."""
     with DAG(
         ingest.dag_id,
         description=ingest.description,
@@ -82,11 +87,12 @@ def build_dag(ingest: Ingest) -> DAG:
         default_args=_DEFAULT_ARGS,
         params=dag_params(ingest.defaults),
         tags=TAGS,
+        **dag_arguments,
     ) as dag:
         asked: dict[str, Any] = {name: dag.param(name) for name in ingest.defaults}
         wanted = {name: asked[name] for name in WANTED_FIELDS}
         search = CopernicusSearchOperator(
-            task_id="search",
+            task_id=SEARCH,
             bands=asked["bands"],
             output_uri=asked["output_uri"],
             copernicus_conn_id=ingest.copernicus_conn_id,
@@ -136,7 +142,7 @@ def all_delivered(published: dict[str, Any]) -> None:
         raise AirflowFailException(message)
 
 
-def _broken_dag(dag_id: str, reason: str) -> DAG:
+def _broken_dag(dag_id: str, reason: str, dag_arguments: dict[str, Any]) -> DAG:
     with DAG(
         dag_id,
         description=f"Broken: {reason}",
@@ -145,6 +151,7 @@ def _broken_dag(dag_id: str, reason: str) -> DAG:
         start_date=datetime(2015, 1, 1, tzinfo=UTC),
         catchup=False,
         tags=[*TAGS, "broken"],
+        **dag_arguments,
     ) as dag:
 
         @task(task_id="broken_ingest_file")

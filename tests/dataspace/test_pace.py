@@ -284,6 +284,22 @@ def test_threads_share_what_is_learnt_and_report_their_waits(late_s):
     assert pace.pause_s >= late_s
 
 
+def test_requests_that_will_be_sent_again_are_told():
+    told, errors = [], [RateLimitedError("x")] * 3
+    pace = Pace(1, on_retry=lambda: told.append(len(errors)), timing=QUICK)
+
+    def request():
+        if errors:
+            raise errors.pop()
+
+    with pace.slot() as slot:
+        slot.begin(request)
+    errors[:] = [RateLimitedError("x")] * 3
+    with pace.slot(tries=2) as slot, pytest.raises(RateLimitedError):
+        slot.begin(request)
+    assert told == [2, 1, 0, 2]
+
+
 def test_one_thread_at_a_time_probes():
     lock, under_way, most = threading.Lock(), set(), []
     pace = Pace(4, timing=QUICK)

@@ -70,14 +70,14 @@ def test_every_try_counts(records):
     first, second = make(2)
     records.begin(SEARCH, [first, second])
     records.add_attempt("0000", Attempt(2, 50, 1.0, {first.stem: "reset"}))
-    records.add_attempt("0000", Attempt(1, 30, 1.0, {}))
+    records.add_attempt("0000", Attempt(1, 30, 1.0, {}, retries=3, rate_limited=2))
     records.add_attempt("0001", Attempt(1, 20, 1.0, {second.stem: "HTTP 403"}))
     records.add_delivered("0000", {first.stem: Delivered(1, 30, "file:///x")})
-    summary = summarise(
-        SEARCH, [first, second], records.attempts(), records.delivered(), 7_000_000_000
-    )
+    summary = summarise(SEARCH, [first, second], records.attempts(), records.delivered())
+    summary["bytes_30_days"] = 7_000_000_000
     assert summary["requests"] == 5
     assert summary["bytes_transferred"] == 100
+    assert (summary["retries"], summary["rate_limited"]) == (3, 2)
     assert summary["bytes_of_products"] == 200
     assert summary["missing"] == [second.stem]
     assert summary["complete_days"] == ["2024-08-02"]
@@ -86,9 +86,10 @@ def test_every_try_counts(records):
     assert "In the last 30 days 7.0 GB were moved, of 12,000.0 GB" in text
     assert "1 of 2 products delivered" in text
     assert "HTTP 403" in text
+    assert "tried again 3 times, too many requests 2 times" in text
 
 
 def test_an_empty_summary_says_so():
-    text = as_text(summarise(SEARCH, [], [], {}, 0))
+    text = as_text({**summarise(SEARCH, [], [], {}), "bytes_30_days": 0})
     assert "nothing to do" in text
     assert "2024-08-01 to 2024-08-02" in text

@@ -94,6 +94,7 @@ def test_a_broken_body_is_continued(service, transport, ranges, breaks):
     assert len(asked) == breaks + 1
     assert all(one.startswith("bytes=") for one in asked[1:])
     assert share == 1
+    assert running.client.traffic.retries == breaks
 
 
 @pytest.mark.parametrize("kind", ["reset_body", "short_body"])

@@ -48,6 +48,16 @@ def test_patience_ends_with_the_last_error(kind, tries, sleeps):
     assert sum(sleeps) < 600
 
 
+def test_further_attempts_are_told(sleeps):
+    told = []
+    again = Retries(sleeps.append, on_retry=lambda: told.append(len(sleeps)))
+    again.call(failing([ServiceUnavailableError("x"), RateLimitedError("x")]))
+    again.call(failing([]))
+    with pytest.raises(CredentialsError):
+        again.call(failing([CredentialsError("x")]))
+    assert told == [0, 1]
+
+
 def test_retry_after_is_honoured(sleeps):
     Retries(sleeps.append).call(failing([RateLimitedError("x", 7.0)]))
     assert sleeps == [7.0]

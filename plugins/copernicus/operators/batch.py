@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from copernicus.batches import Failures
+from copernicus import lineage, metrics
+from copernicus.batches import Outcomes
 from copernicus.hooks import CopernicusHook
 from copernicus.links import CopernicusBrowserLink
 from copernicus.params import lines
@@ -40,7 +41,7 @@ WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "outpu
 _LOOK_AGAIN: Final = timedelta(hours=1)
 
 
-class CopernicusDownloadOperator(BaseOperator):
+class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     """Fetches what is missing of a batch of products, verified, into the run's staging folder.
 
     As many transfers run at once as the task has `pool_slots`, and never more than the
@@ -99,34 +100,31 @@ class CopernicusDownloadOperator(BaseOperator):
         records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
         shelves = [Shelf(store, run, product, wanted) for product in products]
-        failures = Failures(len(products))
+        outcomes = Outcomes(len(products))
         began = time.monotonic()
-
-        def told(product: Product, outcome: bool | Exception) -> None:
-            if isinstance(outcome, Exception):
-                failures.add(product, outcome)
-            else:
-                state = "fetched and verified" if outcome else "is there already"
-                self.log.info("%s: %s.", product.stem, state)
-
-        with CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client:
+        with (
+            CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
+            metrics.of_traffic(context, client.traffic),
+        ):
             usage = Usage(store, client.account_id)
             client.used_bytes = usage.total_bytes()
             self._await_quota(client)
             try:
-                stage(shelves, client, progress_of(context), told)
+                stage(shelves, client, progress_of(context), outcomes.fetched)
             finally:
-                attempt = _attempt(client.traffic, time.monotonic() - began, failures.messages)
+                attempt = _attempt(client.traffic, time.monotonic() - began, outcomes.errors)
                 records.add_attempt(self.batch["batch"], attempt)
                 usage.add(attempt.bytes_transferred)
                 self.log.info(
                     "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
-                    "bytes and %.1f s waiting.",
+                    "bytes and %.1f s waiting; tried again %d times, too many requests %d times.",
                     *(attempt.bytes_transferred, attempt.requests, attempt.seconds),
                     *(client.connections, attempt.moving_s, attempt.waiting_s),
+                    *(attempt.retries, attempt.rate_limited),
                 )
+                self.lineage = _lineage(client.address, outcomes.good)
             self._await_quota(client)
-        failures.raise_any()
+        outcomes.raise_any()
 
     def _await_quota(self, client: DataSpaceClient) -> None:
         """Let the task come back later, without a slot meanwhile, where the quota is reached."""
@@ -138,7 +136,7 @@ class CopernicusDownloadOperator(BaseOperator):
             raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]
 
 
-class CopernicusExtractOperator(BaseOperator):
+class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
     """Puts the staged files of a batch into place and writes each product's STAC item.
 
     Needs no account.
@@ -179,16 +177,19 @@ class CopernicusExtractOperator(BaseOperator):
         records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
         delivered: dict[str, Delivered] = {}
-        failures = Failures(len(products))
+        outcomes = Outcomes(len(products))
         try:
             for product in products:
                 try:
                     delivered[product.stem] = self._deliver(Shelf(store, run, product, wanted))
                 except Exception as error:  # noqa: BLE001 - the others of the batch go on
-                    failures.add(product, error)
+                    outcomes.failed(product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
-        failures.raise_any()
+            held = [one for one in products if one.stem in delivered]
+            service = (records.search() or {}).get("service", "")
+            self.lineage = _lineage(service, held, delivered)
+        outcomes.raise_any()
 
     def _deliver(self, shelf: Shelf) -> Delivered:
         files = deliver(shelf).chosen(shelf.wanted.bands)
@@ -198,7 +199,23 @@ class CopernicusExtractOperator(BaseOperator):
 
 
 def _attempt(moved: Traffic, seconds: float, errors: dict[str, str]) -> Attempt:
-    return Attempt(moved.requests, moved.bytes, seconds, errors, moved.moving_s, moved.waiting_s)
+    return Attempt(
+        requests=moved.requests,
+        bytes_transferred=moved.bytes,
+        seconds=seconds,
+        errors=errors,
+        moving_s=moved.moving_s,
+        waiting_s=moved.waiting_s,
+        retries=moved.retries,
+        rate_limited=moved.rate_limited,
+    )
+
+
+def _lineage(
+    service: str, read: list[Product], delivered: dict[str, Delivered] | None = None
+) -> lineage.Lineage:
+    inputs = lineage.products(service, read)
+    return lineage.Lineage(inputs, lineage.folders(delivered or {}))
 
 
 def _check(batch: Any) -> None:

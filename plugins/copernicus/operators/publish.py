@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
+from copernicus import lineage, metrics
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
@@ -25,7 +26,7 @@ _STAGED_FOR: Final = timedelta(days=7)
 """What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
 
 
-class CopernicusPublishOperator(BaseOperator):
+class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     """Writes the run's one-page summary and announces its complete days.
 
     Each outlet asset gets one event with the complete sensing days as partitions. Fails where
@@ -68,10 +69,14 @@ class CopernicusPublishOperator(BaseOperator):
         products, delivered = records.all_products(), records.delivered()
         usage = Usage(store, search["account"])
         usage.sweep()
-        summary = summarise(search, products, records.attempts(), delivered, usage.total_bytes())
+        summary = summarise(search, products, records.attempts(), delivered)
+        summary["bytes_30_days"] = usage.total_bytes()
         text = as_text(summary)
         self.log.info("\n%s", text)
         address = records.write_summary(summary, text)
+        metrics.of_run(context, summary)
+        metrics.quota(summary["bytes_30_days"], summary["quota_bytes"])
+        self.lineage = lineage.Lineage(lineage.folders(delivered), (lineage.place(address),))
         missing, days = summary["missing"], summary["complete_days"]
         if not missing:
             store.delete(run.staging_dir)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
+from copernicus import lineage, metrics
 from copernicus.batches import describe
 from copernicus.hooks import CopernicusHook, build_query
 from copernicus.params import lines
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from dataspace.product import Product
     from dataspace.query import Query
+    from dataspace.traffic import Traffic
 
 QUERY_FIELDS: Final = (
     "area",
@@ -44,13 +46,13 @@ QUERY_FIELDS: Final = (
 """Arguments and params that decide which products a run is about."""
 
 
-class CopernicusSearchOperator(BaseOperator):
+class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     """Finds the products of the run's days and hands them on in batches.
 
     Returns one reference per batch, to be mapped over: ``search`` and ``batch`` (where its record
-    lies), ``stamp`` (of this search), ``label`` (its name in the UI) and ``seen`` (where the
-    browser link leads). The products themselves are recorded
-    in the output store. A batch is one product while products are few.
+    lies), ``stamp`` (of this search), ``service`` (where products come from), ``label`` (its name
+    in the UI) and ``seen`` (where the browser link leads). The products themselves are recorded in
+    the output store. A batch is one product while products are few.
 
     Every argument is a template field. Products the catalogue lists as offline are named in the
     log and the summary, and left out.
@@ -114,15 +116,20 @@ class CopernicusSearchOperator(BaseOperator):
             message = f"output_uri: {records.address} cannot be written ({error}); choose another."
             raise ConfigurationError(message) from error
         query = self._query(context)
-        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
+        with (
+            CopernicusHook(self.copernicus_conn_id).get_conn() as client,
+            metrics.of_traffic(context, client.traffic),
+        ):
             found = client.catalogue.search(query)
             if found:
                 client.try_account()
-            requests = client.traffic.requests
+            tries, service = _tries(client.traffic), client.address
             quota = {"account": client.account_id, "quota_bytes": client.quota_bytes}
         products = [product for product in found if product.online]
         offline = [product.stem for product in found if not product.online]
-        self._tell(query, products, offline, requests)
+        self._tell(query, products, offline, tries["requests"])
+        metrics.of_search(context, len(products), len(offline))
+        self.lineage = lineage.Lineage(lineage.products(service, products))
         chosen = bool(query.product_ids)
         days = {product.sensed.date() for product in products} if chosen else query.sensed.days
         facts = {
@@ -131,12 +138,13 @@ class CopernicusSearchOperator(BaseOperator):
             "days": [day.isoformat() for day in sorted(days)],
             "chosen": chosen,
             "offline": offline,
-            "requests": requests,
+            "service": service,
+            **tries,
             **quota,
         }
-        stamp = uuid.uuid4().hex[:12]
+        shared = {"search": search, "stamp": uuid.uuid4().hex[:12]}
         return [
-            {"search": search, "batch": key, "stamp": stamp, **describe(batch)}
+            {**shared, "batch": key, **describe(batch)}
             for key, batch in records.begin(facts, products).items()
         ]
 
@@ -167,3 +175,11 @@ class CopernicusSearchOperator(BaseOperator):
             self.log.info("Nothing to do: the catalogue lists no matching product that is online.")
         if offline:
             self.log.warning("Offline, left out: %s", ", ".join(offline))
+
+
+def _tries(traffic: Traffic) -> dict[str, int]:
+    return {
+        "requests": traffic.requests,
+        "retries": traffic.retries,
+        "rate_limited": traffic.rate_limited,
+    }

@@ -1,0 +1,194 @@
+"""A day that fails, as a monitoring team sees it: metrics, lineage, and two alerts.
+
+An Airflow of its own, whose DAG file is the one docs/observability.md shows, with a deadline of
+seconds.
+"""
+
+import json
+import re
+import socket
+import threading
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from dataspace_emulator import Emulator, Fault
+from stack import Stack
+from tests import webhook
+from tests.e2e.conftest import DAG, Rehearsal
+
+DOCS = Path(__file__).parents[2] / "docs" / "observability.md"
+DAY = date(2024, 10, 5)
+SECRET = "T000/B000/hush-hush"
+LATE = "seconds=30"
+TOKEN = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+
+
+class Collector(threading.Thread):
+    """A StatsD that keeps what is ours."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.lines = []
+
+    def run(self):
+        while True:
+            lines = self.sock.recv(65536).decode().splitlines()
+            self.lines += [line for line in lines if ".copernicus." in line]
+
+    def total(self, metric):
+        found = [line for line in self.lines if line.startswith(f"airflow.copernicus.{metric},")]
+        return sum(float(line.rpartition(":")[2].partition("|")[0]) for line in found)
+
+
+@pytest.fixture(scope="module")
+def statsd():
+    collector = Collector()
+    collector.start()
+    return collector
+
+
+@pytest.fixture(scope="module")
+def hook():
+    with webhook.listening() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory):
+    return tmp_path_factory.mktemp("lineage") / "events.jsonl"
+
+
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory, statsd, hook, events):
+    home = tmp_path_factory.mktemp("observed")
+    (code,) = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    (home / "dags").mkdir()
+    (home / "dags/sentinel2_daily.py").write_text(code.replace("hours=12", LATE))
+    lineage = {"type": "file", "log_file_path": str(events), "append": True}
+    with Emulator(now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")) as emulator:
+        env = {
+            "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(emulator.connection()),
+            "SENTINEL2_OUTPUT_URI": (home / "output").as_uri(),
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.sock.getsockname()[1]),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            "AIRFLOW__METRICS__STATSD_DISABLED_TAGS": "job_id,run_id,kwargs",
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
+            "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": "True",
+        }
+        with Stack(home / "home", dags_folder=home / "dags", env=env) as airflow:
+            alerts = {"conn_type": "http", "host": hook.address, "password": SECRET}
+            airflow.create("connections", {"connection_id": "copernicus_alerts", **alerts})
+            yield Rehearsal(airflow, emulator, home / "output")
+
+
+@pytest.fixture(scope="module")
+def names(rehearsal):
+    """The product that arrives, and the one that cannot."""
+    good, bad = rehearsal.add(DAY), rehearsal.add(DAY, hour=9)
+    faults = rehearsal.emulator.faults
+    faults.add(Fault(service="download", status=403, times=None, match=bad.id))
+    faults.add(Fault(service="download", status=429, times=1, retry_after=0, match=good.id))
+    return [product.name.removesuffix(".SAFE") for product in (good, bad)]
+
+
+@pytest.fixture(scope="module")
+def run(rehearsal, names):
+    rehearsal.airflow.unpause(DAG)
+    run = rehearsal.trigger(first_day=str(DAY))
+    assert rehearsal.finished(run) == "failed"
+    return run
+
+
+def alert(hook, run, words, timeout_s=90.0):
+    """Wait for the one message about a run that holds the words."""
+    until = time.monotonic() + timeout_s
+    found = []
+    while not found and time.monotonic() < until:
+        time.sleep(0.5)
+        ours = [post for post in hook.posts if post[1]["run_id"] == run]
+        found = [post for post in ours if words in post[1]["text"]]
+    ((path, message),) = found
+    assert path == f"/hook/{SECRET}"
+    return message
+
+
+def test_the_failed_day_is_told(rehearsal, hook, run, names):
+    message = alert(hook, run, "failed for")
+    first, product, summary, link = message["text"].splitlines()
+    assert first == f"{DAG} failed for {DAY}. 1 of 2 products delivered, 1 missing."
+    assert product.startswith(f"- {names[1]}: AccessDeniedError: ")
+    assert "HTTP 403" in product
+    path = Path(summary.removeprefix("Summary: file://"))
+    assert json.loads(path.read_text())["run_id"] == run
+    assert link.startswith(f"Run: {rehearsal.airflow.url}/dags/{DAG}/runs/manual__")
+    assert message["days"] == [str(DAY)]
+
+
+def test_the_late_day_is_told(hook, run, names):
+    message = alert(hook, run, "is late for")
+    year = datetime.now(UTC).year
+    assert message["text"].startswith(f"{DAG} is late for {DAY}: not complete by {year}-")
+    assert names[1] in message["text"] or "The search has left no result" in message["note"]
+    assert f"/dags/{DAG}/runs/manual__" in message["url"]
+
+
+def test_the_metrics_reach_statsd(statsd, run):
+    assert statsd.total("products_found") == 2
+    assert statsd.total("products_delivered") == 1
+    assert statsd.total("products_failed") == 1
+    assert statsd.total("days_incomplete") == 1
+    assert statsd.total("rate_limited") == 1
+    assert statsd.total("retries") == 1
+    assert statsd.total("bytes_transferred") > 0
+    downloads = [line for line in statsd.lines if "task_id=product.download" in line]
+    assert {line.partition(",")[0] for line in downloads} == {
+        f"airflow.copernicus.{name}"
+        for name in (
+            *("requests", "bytes_transferred", "retries", "rate_limited"),
+            *("moving", "waiting"),
+        )
+    }
+
+
+def told(events, task, kind):
+    """Return the inputs and outputs of a task's last event of a kind with any, by name."""
+    found = [json.loads(line) for line in events.read_text().splitlines()]
+    ours = [one for one in found if one["job"]["name"] == f"{DAG}.{task}"]
+    named = [one for one in ours if one["eventType"] == kind and one["inputs"]]
+    assert named, [(one["job"]["name"], one["eventType"]) for one in found]
+    inputs, outputs = named[-1]["inputs"], named[-1]["outputs"]
+    return [tuple((one["namespace"], one["name"]) for one in each) for each in (inputs, outputs)]
+
+
+def test_openlineage_is_told_what_was_read_and_written(rehearsal, events, run, names):
+    extra = rehearsal.emulator.connection()["extra"]
+    service = extra["download_url"].rpartition("/odata")[0]
+    folder = f"{rehearsal.output}/bands/S2MSI2A/{DAY:%Y/%m/%d}/{names[0]}"
+    inputs, outputs = told(events, "search", "COMPLETE")
+    assert (set(inputs), outputs) == ({(service, name) for name in names}, ())
+    assert told(events, "product.download", "COMPLETE") == [((service, names[0]),), ()]
+    written = [((service, names[0]),), (("file", folder),)]
+    assert told(events, "product.extract", "COMPLETE") == written
+    inputs, ((namespace, summary),) = told(events, "publish", "FAIL")
+    assert inputs == (("file", folder),)
+    assert (namespace, Path(summary).is_file()) == ("file", True)
+
+
+def test_no_event_no_log_and_no_alert_holds_a_secret(rehearsal, events, hook, run):
+    extra = rehearsal.emulator.connection()
+    secrets = [extra["password"], SECRET]
+    texts = {str(events): events.read_text(), "alerts": json.dumps([m for _, m in hook.posts])}
+    logs = [path for path in rehearsal.airflow.home.rglob("*.log") if path.is_file()]
+    assert len(logs) > 10
+    texts |= {str(path): path.read_text(errors="replace") for path in logs}
+    for name, text in texts.items():
+        assert not [secret for secret in secrets if secret in text], name
+        if "components" not in name:
+            assert not TOKEN.search(text), name
