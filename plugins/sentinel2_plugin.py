@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from copernicus import listener
 from copernicus.timetables import SensingDayTimetable
 
 
@@ -14,3 +15,4 @@ class Sentinel2Plugin(AirflowPlugin):
 
     name = "sentinel2"
     timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared so by Airflow
+    listeners: list[Any] = [listener]  # noqa: RUF012

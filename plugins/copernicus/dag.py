@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import DAG, Asset, task, task_group
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from copernicus.ingests import Ingest
+from copernicus.ingests import Ingest, files_in
+from copernicus.limits import POOL
 from copernicus.operators import (
     QUERY_FIELDS,
     WANTED_FIELDS,
@@ -25,10 +26,7 @@ from dataspace.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-POOL: Final = "copernicus"
 TAGS: Final = ["sentinel-2", "copernicus"]
-
-_YAML: Final = (".yaml", ".yml")
 
 _ACTIVE_RUNS: Final = 4
 """Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
@@ -50,7 +48,7 @@ def build_dags(folder: Path) -> dict[str, DAG]:
 
     A broken file gives a DAG that fails every day and says why; the others are not affected.
     """
-    dags = [_dag_of(path) for path in sorted(folder.iterdir()) if path.suffix in _YAML]
+    dags = [_dag_of(path) for path in files_in(folder)]
     return {dag.dag_id: dag for dag in dags}
 
 
@@ -90,6 +88,7 @@ def build_dag(ingest: Ingest) -> DAG:
             bands=asked["bands"],
             output_uri=asked["output_uri"],
             copernicus_conn_id=ingest.copernicus_conn_id,
+            connections=ingest.connections,
             execution_timeout=_LONGEST_SEARCH,
             **{name: asked[name] for name in QUERY_FIELDS},
         )

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from copernicus.dag import POOL, build_dag, build_dags
+from copernicus.dag import build_dag, build_dags
 from copernicus.ingests import Ingest
+from copernicus.limits import POOL
 from dataspace.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,12 @@ def test_house_rules_hold_for_every_dag(bag):
 def test_transfers_take_slots_of_the_pool(bag):
     tasks = bag.dags["sentinel2_daily"].tasks
     assert [task.task_id for task in tasks if task.pool == POOL] == ["product.download"]
+
+
+def test_the_search_knows_what_the_downloads_will_ask_for(ingest_file):
+    dag = build_dag(Ingest.read(ingest_file("area: lake\nconnections: 3")))
+    assert dag.get_task("search").connections == 3
+    assert dag.get_task("product.download").pool_slots == 3
 
 
 def test_every_param_explains_itself(bag):

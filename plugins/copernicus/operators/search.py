@@ -52,8 +52,8 @@ class CopernicusSearchOperator(BaseOperator):
     browser link leads). The products themselves are recorded
     in the output store. A batch is one product while products are few.
 
-    Every argument is a template field. Products the catalogue lists as offline are named in the
-    log and the summary, and left out.
+    Every argument but `connections` is a template field. Products the catalogue lists as offline
+    are named in the log and the summary, and left out.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -72,6 +72,7 @@ class CopernicusSearchOperator(BaseOperator):
         product_ids: Sequence[str] | None = None,
         output_uri: str | None = None,
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
+        connections: int = 1,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -88,6 +89,8 @@ class CopernicusSearchOperator(BaseOperator):
             product_ids: Ids or names: exactly these, whatever the other arguments say.
             output_uri: Where the run's records go; None for the project's default.
             copernicus_conn_id: The Airflow Connection.
+            connections: Transfers at once of each download task, its `pool_slots`; refused here
+                where the account may not have as many, before there are tasks that never start.
             retry_policy: Judges failures by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
@@ -102,6 +105,7 @@ class CopernicusSearchOperator(BaseOperator):
         self.bands = bands
         self.output_uri = output_uri
         self.copernicus_conn_id = copernicus_conn_id
+        self.connections = connections
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record what was found, and return the references."""
@@ -114,7 +118,7 @@ class CopernicusSearchOperator(BaseOperator):
             message = f"output_uri: {records.address} cannot be written ({error}); choose another."
             raise ConfigurationError(message) from error
         query = self._query(context)
-        with CopernicusHook(self.copernicus_conn_id).get_conn() as client:
+        with CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client:
             found = client.catalogue.search(query)
             if found:
                 client.try_account()
