@@ -7,6 +7,7 @@ from typing import Any
 from airflow.plugins_manager import AirflowPlugin
 
 from copernicus import listener
+from copernicus.priority import TodayFirst
 from copernicus.timetables import SensingDayTimetable
 
 
@@ -16,3 +17,4 @@ class Sentinel2Plugin(AirflowPlugin):
     name = "sentinel2"
     timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared so by Airflow
     listeners: list[Any] = [listener]  # noqa: RUF012
+    priority_weight_strategies: list[Any] = [TodayFirst]  # noqa: RUF012

@@ -20,6 +20,7 @@ from copernicus.operators import (
     CopernicusSearchOperator,
 )
 from copernicus.params import dag_params
+from copernicus.priority import TODAY_FIRST
 from copernicus.timetables import SensingDayTimetable
 from dataspace.errors import ConfigurationError
 
@@ -36,6 +37,7 @@ _DEFAULT_ARGS: Final = {
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(hours=1),
+    "weight_rule": TODAY_FIRST,
 }
 """Two hours and more of trying again: outages of the service last minutes to hours."""
 
