@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,15 @@ def test_only_the_scheduler_makes_the_pool(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["airflow", "scheduler"])
     Job()
     assert slots() == 4
+
+
+def test_several_schedulers_may_start_at_once(ingests, allow):
+    allow(3)
+    folder = ingests(lake="area: lake")
+    with ThreadPoolExecutor(4) as schedulers:
+        for started in [schedulers.submit(pool.follow_connections, folder) for _ in range(4)]:
+            started.result()
+    assert slots() == 3
 
 
 def test_what_goes_wrong_is_logged_and_hinders_nobody(monkeypatch, caplog):
