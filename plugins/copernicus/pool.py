@@ -18,7 +18,6 @@ from sqlalchemy import select
 from copernicus.ingests import read_all
 from copernicus.limits import ORDINARY, POOL, most_connections
 from copernicus.project import INGESTS
-from dataspace.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +57,10 @@ def _allowed(conn_id: str) -> int | None:
         return most_connections(Connection.get_connection_from_secrets(conn_id).extra_dejson)
     except AirflowNotFoundException:
         logger.info("Connection %s is not there yet; it does not size the pool.", conn_id)
-    except ConfigurationError as error:
-        logger.warning("Connection %s does not size the pool: %s", conn_id, error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, there must be a pool
+        logger.warning(
+            "Connection %s does not size the pool: %s: %s", conn_id, type(error).__name__, error
+        )
     return None
 
 

@@ -97,6 +97,18 @@ def test_what_cannot_be_read_counts_as_an_ordinary_account(ingests, allow, numbe
     assert slots() == after
 
 
+def test_a_secret_that_cannot_be_fetched_leaves_a_pool_of_an_ordinary_account(
+    ingests, monkeypatch, caplog
+):
+    def fail(conn_id):
+        raise PermissionError("vault is sealed")
+
+    monkeypatch.setattr(pool.Connection, "get_connection_from_secrets", fail)
+    pool.follow_connections(ingests(lake="area: lake"))
+    assert slots() == 4
+    assert "copernicus_default does not size the pool: PermissionError: vault is" in caplog.text
+
+
 def test_without_ingests_the_usual_connection_decides(tmp_path, allow):
     allow(2)
     pool.follow_connections(tmp_path / "nowhere")
