@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from copernicus import listener
+from copernicus.priority import TodayFirst
 from copernicus.timetables import SensingDayTimetable
 
 
@@ -14,3 +16,5 @@ class Sentinel2Plugin(AirflowPlugin):
 
     name = "sentinel2"
     timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared so by Airflow
+    listeners: list[Any] = [listener]  # noqa: RUF012
+    priority_weight_strategies: list[Any] = [TodayFirst]  # noqa: RUF012

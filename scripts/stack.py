@@ -1,8 +1,8 @@
 """A whole Airflow on this machine in a folder of its own: `make demo`, `make run`, and the tests.
 
 `Stack` is a context manager. Inside it the api-server, scheduler, dag-processor and triggerer run
-and are healthy, and the pool exists; after it, and also after the death of the process that used
-it, none of them is left. Which connection, which DAG and which account is the caller's business.
+and are healthy; after it, and also after the death of the process that used it, none of them is
+left. Which connection, which DAG and which account is the caller's business.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 KEEPER: Final = Path(__file__).resolve().with_name("keeper.py")
-POOL: Final = "copernicus"
-POOL_SLOTS: Final = 4  # connections of an ordinary account
 POLL_S: Final = 0.3
 START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0
@@ -258,8 +256,6 @@ class Stack:
             )
         self._wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
         self._log_in()
-        pool = {"name": POOL, "slots": POOL_SLOTS, "description": "Connections of the account"}
-        self.create("pools", pool)  # one that is there keeps the size its user gave it
 
     def _healthy(self) -> bool:
         try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import DAG, Asset, task, task_group
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from copernicus.ingests import Ingest
+from copernicus.ingests import Ingest, files_in
+from copernicus.limits import POOL
 from copernicus.operators import (
     QUERY_FIELDS,
     WANTED_FIELDS,
@@ -19,6 +20,7 @@ from copernicus.operators import (
     CopernicusSearchOperator,
 )
 from copernicus.params import dag_params
+from copernicus.priority import TODAY_FIRST
 from copernicus.reports import SEARCH
 from copernicus.timetables import SensingDayTimetable
 from dataspace.errors import ConfigurationError
@@ -26,10 +28,7 @@ from dataspace.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-POOL: Final = "copernicus"
 TAGS: Final = ["sentinel-2", "copernicus"]
-
-_YAML: Final = (".yaml", ".yml")
 
 _ACTIVE_RUNS: Final = 4
 """Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
@@ -39,6 +38,7 @@ _DEFAULT_ARGS: Final = {
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(hours=1),
+    "weight_rule": TODAY_FIRST,
 }
 """Two hours and more of trying again: outages of the service last minutes to hours."""
 
@@ -48,8 +48,8 @@ _LONGEST_TRANSFER: Final = timedelta(hours=6)
 
 def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
     """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`."""
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix in _YAML]
-    return {dag.dag_id: dag for dag in (dag_of(path, **dag_arguments) for path in paths)}
+    dags = (dag_of(path, **dag_arguments) for path in files_in(folder))
+    return {dag.dag_id: dag for dag in dags}
 
 
 def dag_of(path: Path, **dag_arguments: Any) -> DAG:
@@ -96,6 +96,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
             bands=asked["bands"],
             output_uri=asked["output_uri"],
             copernicus_conn_id=ingest.copernicus_conn_id,
+            connections=ingest.connections,
             execution_timeout=_LONGEST_SEARCH,
             **{name: asked[name] for name in QUERY_FIELDS},
         )

@@ -10,6 +10,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from copernicus.limits import most_connections, number, refuse_more
 from copernicus.params import lines
 from copernicus.project import AREAS, state_dir
 from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
 
     from dataspace.product import Product
 
-_MOST_CONNECTIONS: Final = 4
-"""Of an ordinary account, https://documentation.dataspace.copernicus.eu/Quotas.html."""
 _QUOTA_GB: Final = 12_000.0
-"""Of an ordinary account in any thirty days, from the same page."""
+"""Of an ordinary account in any thirty days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 
 
@@ -59,10 +58,11 @@ class CopernicusHook(BaseHook):
         """Return a new client, to be closed by the caller; nothing is sent yet.
 
         Args:
-            connections: Transfers at once; never more than the connection's `max_connections`.
+            connections: Transfers at once; at most the connection's `max_connections`.
 
         Raises:
-            ConfigurationError: The connection lacks or contradicts something.
+            ConfigurationError: The connection lacks or contradicts something, or allows fewer
+                connections.
         """
         return self._client(connections=connections, state_dir=state_dir())
 
@@ -78,6 +78,7 @@ class CopernicusHook(BaseHook):
             raise ConfigurationError(message) from error
         extra = connection.extra_dejson
         _refuse_misspelt(extra)
+        refuse_more(manners.get("connections", 1), most_connections(extra), self.copernicus_conn_id)
         return DataSpaceClient(
             Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
             _account(connection, self.copernicus_conn_id),
@@ -219,7 +220,6 @@ def _account(connection: Connection, conn_id: str) -> Account:
 
 
 def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> Manners:
-    most = _number(extra, "max_connections", _MOST_CONNECTIONS, least=1)
     access_key, secret_key = (str(extra.get(f"s3_{n}_key") or "") for n in ("access", "secret"))
     if bool(access_key) != bool(secret_key):
         message = "the extra has one of s3_access_key and s3_secret_key; give both, or neither."
@@ -227,24 +227,10 @@ def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> M
     if secret_key:
         mask_secret(secret_key)
     return Manners(
-        connections=int(min(connections, most)),
-        spacing_s=_number(extra, "request_spacing_s", 0.0, least=0.0),
+        connections=connections,
+        spacing_s=number(extra, "request_spacing_s", 0.0, least=0.0),
         transport=str(extra.get("transport") or "auto"),
         s3_keys=S3Keys(access_key, secret_key) if access_key else None,
-        quota_bytes=1e9 * _number(extra, "quota_gb", _QUOTA_GB, least=0.0),
+        quota_bytes=1e9 * number(extra, "quota_gb", _QUOTA_GB, least=0.0),
         **others,
     )
-
-
-def _number(extra: Mapping[str, Any], name: str, default: float, *, least: float) -> float:
-    value = extra.get(name)
-    if value in (None, ""):
-        return default
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = least - 1
-    if not number >= least:
-        message = f"{name} {value!r} in the extra cannot be used; write {least:g} or more."
-        raise ConfigurationError(message)
-    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +17,10 @@ from copernicus.timetables import SensingDayTimetable
 from dataspace.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+_YAML: Final = (".yaml", ".yml")
 _DURATION: Final = re.compile(r"(?P<number>\d+(\.\d+)?) *(?P<unit>minute|hour|day)s?")
 _DAG_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FIRST_DAY: Final = "2015-06-27"
@@ -88,6 +90,18 @@ class Ingest:
             connections=settings.get("connections", _CONNECTIONS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the ingest files of a folder, usable or not."""
+    return [path for path in sorted(folder.iterdir()) if path.suffix in _YAML]
+
+
+def read_all(folder: Path) -> Iterator[Ingest]:
+    """Give every ingest of a folder whose file can be used."""
+    for path in files_in(folder):
+        with contextlib.suppress(ConfigurationError):
+            yield Ingest.read(path)
 
 
 def _checked(path: Path) -> dict[str, Any]:

@@ -29,19 +29,17 @@ class CopernicusBrowserLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the address; runs on the worker once the task has ended."""
         batch: Any = getattr(operator, "batch", None)
-        return browser_url(**batch["seen"]) if batch and batch.get("seen") else _BROWSER_URL
+        return browser_url(*batch["seen"]) if batch and batch.get("seen") else _BROWSER_URL
 
 
-def seen(product: Product) -> dict[str, Any]:
-    """Return the few facts `browser_url` needs: type, day, and the middle of the footprint."""
-    facts: dict[str, Any] = {
-        "product_type": product.product_type,
-        "day": product.sensed.date().isoformat(),
-    }
-    place = middle(product.footprint)
-    if place:
-        facts |= {"lon": round(place[0], 2), "lat": round(place[1], 2)}
-    return facts
+def seen(product: Product) -> list[Any]:
+    """Return the few facts `browser_url` needs: type, day, and the middle of the footprint.
+
+    A list, because every reference of a search holds one.
+    """
+    place = middle(product.footprint) or ()
+    day = product.sensed.date().isoformat()
+    return [product.product_type, day, *(round(degrees, 2) for degrees in place)]
 
 
 def browser_url(

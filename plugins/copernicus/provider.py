@@ -107,7 +107,8 @@ def _account() -> dict[str, Any]:
         "max_connections": {
             "label": "Transfers at once",
             "description": "Downloads at the same time over all workers. An ordinary account "
-            "has 4, one of a Copernicus Service 20. Give the pool `copernicus` as many slots.",
+            "has 4, one of a Copernicus Service 20. The pool `copernicus` follows it when the "
+            "scheduler starts.",
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
         },
         "request_spacing_s": {

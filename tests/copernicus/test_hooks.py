@@ -124,10 +124,22 @@ def test_a_number_beyond_all_bounds_is_a_number(emulator, connect):
         assert client.connections == 3
 
 
-@pytest.mark.parametrize(("asked", "granted"), [(1, 1), (3, 3), (9, 4)])
-def test_a_client_has_as_many_connections_as_asked_for_and_allowed(connected, asked, granted):
+@pytest.mark.parametrize("asked", [1, 3, 4])
+def test_a_client_has_as_many_connections_as_asked_for(connected, asked):
     with CopernicusHook().get_conn(asked) as client:
-        assert client.connections == granted
+        assert client.connections == asked
+
+
+@pytest.mark.parametrize(("extra", "asked", "most"), [({}, 9, 4), ({"max_connections": 2}, 3, 2)])
+def test_more_connections_than_the_account_has_are_refused(emulator, connect, extra, asked, most):
+    account = emulator.connection()
+    connect({**account, "extra": {**account["extra"], **extra}})
+    words = (
+        rf"'copernicus_default' allows {most} transfers at once \(max_connections\), "
+        rf"{asked} were asked for"
+    )
+    with pytest.raises(ConfigurationError, match=words):
+        CopernicusHook().get_conn(asked)
 
 
 def test_a_connection_that_does_not_exist_is_named():

@@ -2,12 +2,16 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
 
-from copernicus.dag import POOL, build_dag, build_dags
+from copernicus.dag import build_dag, build_dags
 from copernicus.ingests import Ingest
+from copernicus.limits import POOL
+from copernicus.priority import REPAIR
 from dataspace.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +59,27 @@ def test_house_rules_hold_for_every_dag(bag):
 def test_transfers_take_slots_of_the_pool(bag):
     tasks = bag.dags["sentinel2_daily"].tasks
     assert [task.task_id for task in tasks if task.pool == POOL] == ["product.download"]
+
+
+def test_the_search_knows_what_the_downloads_will_ask_for(ingest_file):
+    dag = build_dag(Ingest.read(ingest_file("area: lake\nconnections: 3")))
+    assert dag.get_task("search").connections == 3
+    assert dag.get_task("product.download").pool_slots == 3
+
+
+def test_every_task_of_the_past_is_behind_every_task_of_today(bag):
+    """As the scheduler reads it, from the stored DAG."""
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags["sentinel2_daily"]))
+
+    def weights(run_id):
+        of = [SimpleNamespace(task=task, run_id=run_id) for task in stored.tasks]
+        return [ti.task.weight_rule.get_weight(ti) for ti in of]
+
+    today = weights("scheduled__2024-08-01T00:00:00+00:00")
+    assert sorted(today) == [1, 2, 3, 4, 5]
+    assert weights("manual__x") == weights(None) == today
+    for run_id in ("backfill__2024-08-01T00:00:00+00:00", f"{REPAIR}2024-08-01"):
+        assert max(weights(run_id)) < 0
 
 
 def test_every_param_explains_itself(bag):

@@ -44,8 +44,8 @@ _LOOK_AGAIN: Final = timedelta(hours=1)
 class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     """Fetches what is missing of a batch of products, verified, into the run's staging folder.
 
-    As many transfers run at once as the task has `pool_slots`, and never more than the
-    connection's `max_connections`. What already stands in the output, or was staged by an earlier
+    As many transfers run at once as the task has `pool_slots`; more than the connection's
+    `max_connections` are refused. What already stands in the output, or was staged by an earlier
     try, is not fetched again. One product failing does not keep the others of its batch from being
     fetched. Where the account has moved what the connection's `quota_gb` allows in thirty days, the
     task leaves its worker and its slots, and looks again after an hour.

@@ -50,12 +50,12 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     """Finds the products of the run's days and hands them on in batches.
 
     Returns one reference per batch, to be mapped over: ``search`` and ``batch`` (where its record
-    lies), ``stamp`` (of this search), ``service`` (where products come from), ``label`` (its name
-    in the UI) and ``seen`` (where the browser link leads). The products themselves are recorded in
-    the output store. A batch is one product while products are few.
+    lies), ``stamp`` (of this search), ``label`` (its name in the UI) and ``seen`` (where the
+    browser link leads). The products themselves are recorded in the output store. A batch is one
+    product while products are few.
 
-    Every argument is a template field. Products the catalogue lists as offline are named in the
-    log and the summary, and left out.
+    Every argument but `connections` is a template field. Products the catalogue lists as offline
+    are named in the log and the summary, and left out.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -74,6 +74,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         product_ids: Sequence[str] | None = None,
         output_uri: str | None = None,
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
+        connections: int = 1,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -90,6 +91,8 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             product_ids: Ids or names: exactly these, whatever the other arguments say.
             output_uri: Where the run's records go; None for the project's default.
             copernicus_conn_id: The Airflow Connection.
+            connections: Transfers at once of each download task, its `pool_slots`; refused here
+                where the account may not have as many, before there are tasks that never start.
             retry_policy: Judges failures by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
@@ -104,6 +107,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.bands = bands
         self.output_uri = output_uri
         self.copernicus_conn_id = copernicus_conn_id
+        self.connections = connections
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record what was found, and return the references."""
@@ -117,7 +121,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             raise ConfigurationError(message) from error
         query = self._query(context)
         with (
-            CopernicusHook(self.copernicus_conn_id).get_conn() as client,
+            CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
             metrics.of_traffic(context, client.traffic),
         ):
             found = client.catalogue.search(query)
