@@ -1,0 +1,121 @@
+"""A backfill on a cluster: products by the day, what must stand afterwards, and what was asked."""
+
+import contextlib
+import json
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from cluster import cluster
+from dataspace_emulator import Emulator, make_product
+from tests.e2e.conftest import DAG, Rehearsal
+
+FIRST = date(2024, 6, 1)
+NOW = "2026-11-20T12:00:00Z"
+TRANSFER_SERVICES = ("download", "stac", "s3")
+SCALE = 0.001
+_TAKEN = re.compile(r"execute_workload\[[0-9a-f-]+\] received")
+
+
+@dataclass
+class Scene:
+    """Days of products, and the cluster that is to fetch them."""
+
+    rehearsal: Rehearsal
+    days: int
+    right: dict[str, bytes]
+    """The one wanted file of each product, by the product's name without .SAFE."""
+
+    @property
+    def airflow(self):
+        return self.rehearsal.airflow
+
+    @property
+    def emulator(self):
+        return self.rehearsal.emulator
+
+    def backfill(self, max_active_runs=3):
+        """Begin a backfill of all days; return the ids of its runs."""
+        self.airflow.unpause(DAG)
+        body = {
+            "dag_id": DAG,
+            "from_date": f"{FIRST}T00:00:00Z",
+            "to_date": f"{FIRST + timedelta(days=self.days - 1)}T00:00:00Z",
+            "max_active_runs": max_active_runs,
+            "dag_run_conf": {},
+        }
+        self.airflow.create("backfills", body)
+        return [
+            f"backfill__{FIRST + timedelta(days=number + 1)}T00:00:00+00:00"
+            for number in range(self.days)
+        ]
+
+    def all_green(self, runs, timeout_s):
+        """Wait for every run; tell whether all succeeded."""
+        deadline = time.monotonic() + timeout_s
+        states = {
+            run: self.rehearsal.finished(run, timeout_s=deadline - time.monotonic()) for run in runs
+        }
+        assert set(states.values()) == {"success"}, states
+        return True
+
+    def wrong(self):
+        """Return the names of products whose file is missing, or not what the emulator offers."""
+        standing = {}
+        for path in (self.rehearsal.output / "bands").rglob("*_SCL_20m.jp2"):
+            standing[path.parent.name] = path.read_bytes()
+            assert (path.parent / "item.json").exists(), path
+        assert standing.keys() <= self.right.keys()
+        return [name for name, content in self.right.items() if standing.get(name) != content]
+
+    def refused_share(self):
+        """Return which share of the requests for bytes and for listings was answered 429."""
+        statuses = [r.status for r in self.emulator.requests if r.service in TRANSFER_SERVICES]
+        return statuses.count(429) / len(statuses)
+
+    def fetched(self):
+        """Return how often each product's file was sent as a whole, by product."""
+        sent = Counter()
+        for one in self.emulator.requests:
+            if one.service == "download" and one.status == 200 and "SCL_20m" in one.path:
+                (name,) = re.findall(r"Nodes\((S2[^)]*)\.SAFE\)", one.path)
+                sent[name] += one.bytes_sent == len(self.right[name])
+        return sent
+
+    def taken(self):
+        """Return how many tasks each worker was given."""
+        logs = sorted(self.airflow.logs.glob("worker-*.log"))
+        return {log.stem: len(_TAKEN.findall(log.read_text())) for log in logs}
+
+
+@contextlib.contextmanager
+def scene(folder, *, days, a_day, output_uri=None, env=None, own_env=None, **service):
+    """Run a cluster against an emulator that offers so many products on each of the days."""
+    output = folder / "output"
+    with Emulator(now=NOW, **service) as emulator:
+        products = [emulator.add(recipe) for recipe in _recipes(days, a_day)]
+        settings = {
+            "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(emulator.connection()),
+            "SENTINEL2_OUTPUT_URI": output_uri or output.as_uri(),
+            "COPERNICUS_STATE_DIR": str(folder / "state"),
+            **(env or {}),
+        }
+        right = {one.name.removesuffix(".SAFE"): _scl(one) for one in products}
+        with cluster(folder / "home", settings, own_env) as airflow:
+            yield Scene(Rehearsal(airflow, emulator, output), days, right)
+
+
+def _recipes(days, a_day):
+    for day in range(days):
+        for number in range(a_day):
+            sensed = f"{FIRST + timedelta(days=day)}T08:{number:02}:01.024Z"
+            yield make_product(
+                sensed=sensed, tile="36TXL", cloud_cover=5.0, scale=SCALE, seed=day * 100 + number
+            )
+
+
+def _scl(product):
+    (path,) = (path for path in product.files if path.endswith("_SCL_20m.jp2"))
+    return product.read(path)
