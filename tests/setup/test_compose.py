@@ -100,6 +100,31 @@ def test_every_component_has_the_same_keys_and_folders():
         assert services[name]["volumes"] == shared["volumes"], name
 
 
+def test_all_workers_share_what_they_know_of_the_account():
+    made = compose()
+    assert "state" in made["volumes"]
+    for name in (*AIRFLOW, "airflow-init"):
+        folder = Path(made["services"][name]["environment"]["COPERNICUS_STATE_DIR"])
+        assert f"state:{folder.parent}" in made["services"][name]["volumes"], name
+
+
+def test_every_folder_that_is_written_gets_its_owner():
+    init = (PROJECT / "scripts" / "compose_init.sh").read_text()
+    owned = " ".join(line for line in init.splitlines() if line.strip().startswith("chown"))
+    volumes = compose()["services"]["airflow-init"]["volumes"]
+    written = [each.rpartition("/")[2] for each in volumes if not each.endswith(":ro")]
+    assert set(written) == {"logs", "data", "state"}
+    assert [name for name in written if f'"$AIRFLOW_HOME"/{name}' not in owned] == []
+
+
+def test_there_may_be_any_number_of_workers():
+    worker = compose()["services"]["airflow-worker"]
+    assert worker.keys().isdisjoint({"container_name", "hostname", "ports", "network_mode"})
+    assert "$${HOSTNAME}" in worker["healthcheck"]["test"][1]
+    ports = {name for name in worker["environment"] if "LOG_SERVER_PORT" in name}
+    assert ports == set()  # each container has the usual one to itself
+
+
 def test_the_emulator_is_there_for_the_demo_only():
     profiles = {name: s.get("profiles") for name, s in compose()["services"].items()}
     assert profiles.pop("emulator") == ["demo"]
