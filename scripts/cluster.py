@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WORKERS: Final = 2
 CONCURRENCY: Final = 2
 """Tasks at once of each worker."""
+PRELOAD: Final = '{"imports": ["copernicus.preload"]}'
 
 
 @contextlib.contextmanager
@@ -36,6 +37,7 @@ def cluster(
             "AIRFLOW__CELERY__BROKER_URL": broker,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(CONCURRENCY),
+            "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": PRELOAD,
             **env,
         }
         stack = Stack(

@@ -5,8 +5,10 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import PurePosixPath
 
 from cluster import cluster
 from dataspace_emulator import Emulator, make_product
@@ -27,6 +29,8 @@ class Scene:
     days: int
     right: dict[str, bytes]
     """The one wanted file of each product, by the product's name without .SAFE."""
+    standing: Callable[[], dict[str, bytes]]
+    """Returns every file that stands below bands/, by its path there."""
 
     @property
     def airflow(self):
@@ -63,12 +67,14 @@ class Scene:
 
     def wrong(self):
         """Return the names of products whose file is missing, or not what the emulator offers."""
-        standing = {}
-        for path in (self.rehearsal.output / "bands").rglob("*_SCL_20m.jp2"):
-            standing[path.parent.name] = path.read_bytes()
-            assert (path.parent / "item.json").exists(), path
-        assert standing.keys() <= self.right.keys()
-        return [name for name, content in self.right.items() if standing.get(name) != content]
+        files = {PurePosixPath(path): content for path, content in self.standing().items()}
+        items = {path.parent for path in files if path.name == "item.json"}
+        scl = {path: content for path, content in files.items() if path.name != "item.json"}
+        assert items == {path.parent for path in scl}
+        found = {path.parent.name: content for path, content in scl.items()}
+        assert len(found) == len(scl), "something else was delivered, too"
+        assert found.keys() <= self.right.keys()
+        return [name for name, content in self.right.items() if found.get(name) != content]
 
     def refused_share(self):
         """Return which share of the requests for bytes and for listings was answered 429."""
@@ -91,31 +97,43 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene(folder, *, days, a_day, output_uri=None, env=None, own_env=None, **service):
-    """Run a cluster against an emulator that offers so many products on each of the days."""
+def scene(folder, *, days, a_day, bucket=None, env=None, own_env=None, **service):
+    """Run a cluster against an emulator that offers so many products on each of the days.
+
+    Files go to a folder, or to a bucket, which has a `uri` and tells what is `standing` in it.
+    """
     output = folder / "output"
     with Emulator(now=NOW, **service) as emulator:
-        products = [emulator.add(recipe) for recipe in _recipes(days, a_day)]
+        products = [emulator.add(recipe) for recipe in recipes(days, a_day)]
         settings = {
             "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(emulator.connection()),
-            "SENTINEL2_OUTPUT_URI": output_uri or output.as_uri(),
+            "SENTINEL2_OUTPUT_URI": bucket.uri if bucket else output.as_uri(),
             "COPERNICUS_STATE_DIR": str(folder / "state"),
             **(env or {}),
         }
-        right = {one.name.removesuffix(".SAFE"): _scl(one) for one in products}
+        right = {one.name.removesuffix(".SAFE"): scl_bytes(one) for one in products}
         with cluster(folder / "home", settings, own_env) as airflow:
-            yield Scene(Rehearsal(airflow, emulator, output), days, right)
+            standing = bucket.standing if bucket else lambda: below(output / "bands")
+            yield Scene(Rehearsal(airflow, emulator, output), days, right, standing)
 
 
-def _recipes(days, a_day):
+def below(folder):
+    """Return content by path of every file below a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def recipes(days, a_day, scale=SCALE):
+    """Give so many products over the lake on each of the days."""
     for day in range(days):
         for number in range(a_day):
-            sensed = f"{FIRST + timedelta(days=day)}T08:{number:02}:01.024Z"
-            yield make_product(
-                sensed=sensed, tile="36TXL", cloud_cover=5.0, scale=SCALE, seed=day * 100 + number
-            )
+            minute, second = divmod(number, 60)
+            sensed = f"{FIRST + timedelta(days=day)}T08:{minute:02}:{second:02}.024Z"
+            seed = day * 1000 + number
+            yield make_product(sensed=sensed, tile="36TXL", cloud_cover=5.0, scale=scale, seed=seed)
 
 
-def _scl(product):
-    (path,) = (path for path in product.files if path.endswith("_SCL_20m.jp2"))
+def scl_bytes(product):
+    """Return the content of the one file that the shipped DAG wants."""
+    (path,) = (path for path in product.content.members if path.endswith("_SCL_20m.jp2"))
     return product.read(path)
