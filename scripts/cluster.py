@@ -38,6 +38,7 @@ def cluster(
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(CONCURRENCY),
             "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": PRELOAD,
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **env,
         }
         stack = Stack(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -123,6 +125,13 @@ def test_there_may_be_any_number_of_workers():
     assert "$${HOSTNAME}" in worker["healthcheck"]["test"][1]
     ports = {name for name in worker["environment"] if "LOG_SERVER_PORT" in name}
     assert ports == set()  # each container has the usual one to itself
+
+
+def test_what_workers_import_beforehand_is_there():
+    environment = compose()["services"]["airflow-worker"]["environment"]
+    names = json.loads(environment["AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"])["imports"]
+    assert names
+    assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
 def test_the_emulator_is_there_for_the_demo_only():
