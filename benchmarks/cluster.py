@@ -81,7 +81,7 @@ def service() -> AbstractContextManager[Service]:
             "tile": "36TXL",
             "sensed": f"{FIRST + timedelta(days=day)}T08:{number:02}:01.024Z",
             "cloud_cover": 5.0,
-            "scale": 0.001,
+            "scale": 0.0001,
         }
         for day in range(DAYS)
         for number in range(A_DAY)

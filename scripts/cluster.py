@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 import services
-from stack import Stack
+from stack import PROJECT, Stack
 from stack_settings import CELERY
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ def cluster(
     home: Path,
     env: Mapping[str, str],
     own_env: Mapping[str, Mapping[str, str]] | None = None,
-    dags_folder: Path | None = None,
+    dags_folder: Path = PROJECT / "dags",
 ) -> Iterator[Stack]:
     """Run it, with `worker-1` and `worker-2`; the arguments are those of `Stack`.
+
+    As in docker-compose.yaml, workers import before they fork, and look every second whether a
+    task has ended: Airflow may miss the moment, and looks again after five by default.
 
     Raises:
         ServiceError: PostgreSQL or Redis did not start.
@@ -41,15 +44,13 @@ def cluster(
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **env,
         }
-        stack = Stack(
+        with Stack(
             home,
+            dags_folder=dags_folder,
             executor=CELERY,
             workers=WORKERS,
             database=database,
             env=settings,
             own_env=own_env or {},
-        )
-        if dags_folder is not None:
-            stack.dags_folder = dags_folder
-        with stack:
+        ) as stack:
             yield stack

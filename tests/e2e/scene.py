@@ -17,7 +17,7 @@ from tests.e2e.conftest import DAG, Rehearsal
 FIRST = date(2024, 6, 1)
 NOW = "2026-11-20T12:00:00Z"
 TRANSFER_SERVICES = ("download", "stac", "s3")
-SCALE = 0.001
+SCALE = 0.0001
 _TAKEN = re.compile(r"execute_workload\[[0-9a-f-]+\] received")
 
 
@@ -123,14 +123,14 @@ def below(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def recipes(days, a_day, scale=SCALE):
+def recipes(days, a_day):
     """Give so many products over the lake on each of the days."""
     for day in range(days):
         for number in range(a_day):
             minute, second = divmod(number, 60)
             sensed = f"{FIRST + timedelta(days=day)}T08:{minute:02}:{second:02}.024Z"
             seed = day * 1000 + number
-            yield make_product(sensed=sensed, tile="36TXL", cloud_cover=5.0, scale=scale, seed=seed)
+            yield make_product(sensed=sensed, tile="36TXL", cloud_cover=5.0, scale=SCALE, seed=seed)
 
 
 def scl_bytes(product):

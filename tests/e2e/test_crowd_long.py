@@ -23,7 +23,6 @@ pytestmark = [
 ]
 
 DAYS, A_DAY = 25, 200
-SMALLEST = 0.0001
 MOST_SECONDS = 2.0
 MOST_XCOM_BYTES = 48_000
 
@@ -31,7 +30,7 @@ MOST_XCOM_BYTES = 48_000
 @pytest.fixture
 def crowd(tmp_path):
     with Emulator(now=NOW) as emulator, services.postgres() as database:
-        products = [emulator.add(recipe) for recipe in recipes(DAYS, A_DAY, SMALLEST)]
+        products = [emulator.add(recipe) for recipe in recipes(DAYS, A_DAY)]
         right = {one.name.removesuffix(".SAFE"): scl_bytes(one) for one in products}
         output = tmp_path / "output"
         env = {
