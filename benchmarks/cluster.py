@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from stack import Stack
 
-DAYS: Final = 10
+DAYS: Final = 5
 A_DAY: Final = 8
 FIRST: Final = date(2024, 6, 1)
 DAG: Final = "sentinel2_daily"
