@@ -2,8 +2,8 @@
 
 Started by stack.py, which holds the other end of standard input: when that end is closed, whether
 by `Stack.stop()` or because the process that held it was killed, every component is stopped. A line
-there, such as "KILL worker-1", sends a signal to one component. A component that has ended is
-started again, and what it left behind ends, as if each were a container with `restart: always`.
+there, such as "KILL worker-1", ends one component. A component that has ended is started again, and
+what it left behind ends, as if each were a container with `restart: always`.
 Airflow is imported once, here; the components are forks of this process. That starts them in less
 than half the time, because importing Airflow is most of the work. Knows nothing of health, DAGs or
 the REST interface: stack.py does.
@@ -20,6 +20,7 @@ import select
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -143,13 +144,18 @@ def _orders(descriptor: int) -> list[str] | None:
 
 
 def _obey(order: str, running: dict[int, str]) -> None:
-    """Send a signal to a component; SIGKILL goes to everything below it, too."""
-    signal_name, name = order.split()
-    for pid in [pid for pid, running_name in running.items() if running_name == name]:
-        if signal_name == "KILL":
-            _kill_tree(psutil.Process(pid))
-        else:
-            os.kill(pid, signal.Signals[f"SIG{signal_name}"])
+    """End a component: "KILL worker-1" at once, "TERM worker-1" by request and then by force.
+
+    An Airflow scheduler now and then says that it exits upon SIGTERM, and goes on.
+    """
+    how, name = order.split()
+    for process in [psutil.Process(pid) for pid, its_name in running.items() if its_name == name]:
+        deadline = time.monotonic() + TASK_GRACE_S
+        if how == "TERM":
+            process.terminate()
+            while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        _kill_tree(process)
 
 
 def _kill_tree(process: psutil.Process) -> None:

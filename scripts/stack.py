@@ -121,7 +121,7 @@ class Stack:
         self._order("KILL", component)
 
     def restart(self, component: str) -> None:
-        """Ask a component to end, with SIGTERM; it is started again."""
+        """Ask a component to end, and kill it if it does not soon; it is started again."""
         self._order("TERM", component)
 
     def cli(self, *args: str) -> str:
@@ -271,12 +271,12 @@ class Stack:
         pool = {"name": POOL, "slots": POOL_SLOTS, "description": "Connections of the account"}
         self.create("pools", pool)  # one that is there keeps the size its user gave it
 
-    def _order(self, signal_name: str, component: str) -> None:
+    def _order(self, how: str, component: str) -> None:
         if component not in stack_settings.components(self.executor, self.workers):
             raise StackError(f"There is no component {component}.")
         if self._keeper is None or self._keeper.stdin is None:
             raise StackError("Airflow is not running.")
-        self._keeper.stdin.write(f"{signal_name} {component}\n".encode())
+        self._keeper.stdin.write(f"{how} {component}\n".encode())
         self._keeper.stdin.flush()
 
     def _healthy(self) -> bool:
