@@ -7,7 +7,9 @@ set -euo pipefail
 
 if [ "$(id -u)" = 0 ] && [ "${AIRFLOW_UID:-0}" != 0 ]; then
   mkdir -p "$AIRFLOW_HOME"/logs "$AIRFLOW_HOME"/data
+  mkdir -p -m 0700 "$COPERNICUS_STATE_DIR" # what may be written by others is not trusted
   chown "$AIRFLOW_UID:0" "$AIRFLOW_HOME"/logs "$AIRFLOW_HOME"/data
+  chown -R "$AIRFLOW_UID:0" "$AIRFLOW_HOME"/state # small, and may be of an earlier AIRFLOW_UID
   exec setpriv --reuid "$AIRFLOW_UID" --regid 0 --clear-groups /entrypoint bash "$0"
 fi
 

@@ -53,18 +53,23 @@ class Stack:
             with what is there.
         dags_folder: Where the DAG files are.
         port: Of the UI and the REST interface; 0 takes a free one. Bound to this machine only.
-        executor: With CeleryExecutor one worker is started too; broker and result backend are
-            the caller's, in `env`.
+        executor: With CeleryExecutor workers are started too; broker and result backend are the
+            caller's, in `env`.
+        workers: How many; they are `worker-1`, `worker-2`, …
         database: SQLAlchemy URL of the metadata database; None is SQLite inside `home`.
         env: Further environment variables of all components; they win over ours.
+        own_env: Environment variables of single components, by name; they win over all others.
+            With folders of its own a worker is as one on another host.
     """
 
     home: Path
     dags_folder: Path = PROJECT / "dags"
     port: int = 0
     executor: str = "LocalExecutor"
+    workers: int = 1
     database: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    own_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     password: str = field(init=False, default="", repr=False)
     _keeper: subprocess.Popen[bytes] | None = field(init=False, default=None, repr=False)
     _token: str = field(init=False, default="", repr=False)
@@ -108,6 +113,14 @@ class Stack:
             self._keeper.kill()
             self._keeper.wait()
         self._keeper = None
+
+    def kill(self, component: str) -> None:
+        """Kill a component and everything below it, as if its host died; it is started again."""
+        self._order("KILL", component)
+
+    def restart(self, component: str) -> None:
+        """Ask a component to end, and kill it if it does not soon; it is started again."""
+        self._order("TERM", component)
 
     def cli(self, *args: str) -> str:
         """Run an `airflow` command in this Airflow; return what it wrote to standard output.
@@ -230,17 +243,14 @@ class Stack:
         self.home.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(exist_ok=True)
         try:
-            self.port, *log_ports = stack_settings.free_ports(self.port)
+            self.port, triggers, *tasks = stack_settings.free_ports(self.port, 1 + self.workers)
         except OSError as error:
             raise StackError(f"Port {self.port}: {error}. Stop what uses it first.") from error
         self.password = stack_settings.admin_password(self.home)
-        components = {n: [n] for n in ("api-server", "scheduler", "dag-processor", "triggerer")}
-        if self.executor == "CeleryExecutor":
-            components["worker"] = ["celery", "worker"]
-        environment = self.environment() | {
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[0]),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[1]),
-        }
+        components = {}
+        for name, command in stack_settings.components(self.executor, self.workers).items():
+            ports = stack_settings.log_ports(name, triggers, tasks)
+            components[name] = {"command": command, "env": ports | {**self.own_env.get(name, {})}}
         with (self.logs / "keeper.log").open("wb") as log:
             self._keeper = subprocess.Popen(
                 [
@@ -248,7 +258,7 @@ class Stack:
                     str(KEEPER),
                     json.dumps({"logs": str(self.logs), "components": components}),
                 ],
-                env=environment,
+                env=self.environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -256,6 +266,14 @@ class Stack:
             )
         self._wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
         self._log_in()
+
+    def _order(self, how: str, component: str) -> None:
+        if component not in stack_settings.components(self.executor, self.workers):
+            raise StackError(f"There is no component {component}.")
+        if self._keeper is None or self._keeper.stdin is None:
+            raise StackError("Airflow is not running.")
+        self._keeper.stdin.write(f"{how} {component}\n".encode())
+        self._keeper.stdin.flush()
 
     def _healthy(self) -> bool:
         try:

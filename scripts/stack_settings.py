@@ -14,9 +14,11 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 LOCALHOST: Final = "127.0.0.1"
+CELERY: Final = "CeleryExecutor"
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
@@ -56,15 +58,34 @@ def admin_password(home: Path) -> str:
     return password
 
 
-def free_ports(wanted: int) -> list[int]:
-    """Return the wanted port, or a free one for 0, and two more that are free now.
+def components(executor: str, workers: int) -> dict[str, list[str]]:
+    """Return the Airflow command line of each component; workers are numbered from 1."""
+    number = workers if executor == CELERY else 0
+    names = [f"worker-{number}" for number in range(1, number + 1)]
+    return {
+        **{name: [name] for name in ("api-server", "scheduler", "dag-processor", "triggerer")},
+        **{name: ["celery", "worker", "-H", f"{name}@%h"] for name in names},
+    }
+
+
+def log_ports(name: str, triggers: int, tasks: Sequence[int]) -> dict[str, str]:
+    """Return where a component serves or looks for logs; a worker serves on a port of its own."""
+    worker = int(name.removeprefix("worker-")) if name.startswith("worker-") else 1
+    return {
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(triggers),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(tasks[worker - 1]),
+    }
+
+
+def free_ports(wanted: int, others: int) -> list[int]:
+    """Return the wanted port, or a free one for 0, and as many others that are free now.
 
     Raises:
         OSError: The wanted port is taken.
     """
-    sockets = [socket.socket() for _ in range(3)]
+    sockets = [socket.socket() for _ in range(1 + others)]
     try:
-        for number, each in zip((wanted, 0, 0), sockets, strict=True):
+        for number, each in zip([wanted] + [0] * others, sockets, strict=True):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             each.bind((LOCALHOST, number))
         return [each.getsockname()[1] for each in sockets]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -98,6 +100,38 @@ def test_every_component_has_the_same_keys_and_folders():
         assert extra <= {"DUMB_INIT_SETSID"}, name
         assert services[name]["environment"].items() >= shared["environment"].items(), name
         assert services[name]["volumes"] == shared["volumes"], name
+
+
+def test_all_workers_share_what_they_know_of_the_account():
+    made = compose()
+    assert "state" in made["volumes"]
+    for name in (*AIRFLOW, "airflow-init"):
+        folder = Path(made["services"][name]["environment"]["COPERNICUS_STATE_DIR"])
+        assert f"state:{folder.parent}" in made["services"][name]["volumes"], name
+
+
+def test_every_folder_that_is_written_gets_its_owner():
+    init = (PROJECT / "scripts" / "compose_init.sh").read_text()
+    owned = " ".join(line for line in init.splitlines() if line.strip().startswith("chown"))
+    volumes = compose()["services"]["airflow-init"]["volumes"]
+    written = [each.rpartition("/")[2] for each in volumes if not each.endswith(":ro")]
+    assert set(written) == {"logs", "data", "state"}
+    assert [name for name in written if f'"$AIRFLOW_HOME"/{name}' not in owned] == []
+
+
+def test_there_may_be_any_number_of_workers():
+    worker = compose()["services"]["airflow-worker"]
+    assert worker.keys().isdisjoint({"container_name", "hostname", "ports", "network_mode"})
+    assert "$${HOSTNAME}" in worker["healthcheck"]["test"][1]
+    ports = {name for name in worker["environment"] if "LOG_SERVER_PORT" in name}
+    assert ports == set()  # each container has the usual one to itself
+
+
+def test_what_workers_import_beforehand_is_there():
+    environment = compose()["services"]["airflow-worker"]["environment"]
+    names = json.loads(environment["AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"])["imports"]
+    assert names
+    assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
 def test_the_emulator_is_there_for_the_demo_only():

@@ -47,6 +47,14 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert [" ".join(process.cmdline()) for process in alive] == []
 
 
+def component(name: str) -> psutil.Process:
+    titles = {one: one.as_dict(["cmdline"])["cmdline"] for one in descendants(os.getpid())}
+    (found,) = [
+        one for one, title in titles.items() if " ".join(title or ()).strip() == f"airflow {name}"
+    ]
+    return found
+
+
 @pytest.fixture
 def dags(tmp_path):
     folder = tmp_path / "dags with blank"
@@ -71,6 +79,26 @@ def test_runs_a_dag_and_leaves_no_process(tmp_path, dags):
     assert_gone(list(started))
     with pytest.raises(StackError, match="Airflow is not running"):
         stack.wait_until_it_ends()
+    with pytest.raises(StackError, match="Airflow is not running"):
+        stack.kill("scheduler")
+
+
+def test_killed_and_ended_components_come_back(tmp_path, dags):
+    with Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"}) as stack:
+        scheduler, processor = component("scheduler"), component("dag-processor")
+        killed = [scheduler, *scheduler.children(recursive=True)]
+        assert len(killed) > 1
+        stack.kill("scheduler")
+        stack.restart("dag-processor")
+        assert_gone([*killed, processor])
+        stack.unpause("probe")
+        run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
+        assert stack.wait_for_run("probe", run_id, 60) == "success"
+        with pytest.raises(StackError, match="no component worker-1"):
+            stack.kill("worker-1")
+    keeper = (stack.logs / "keeper.log").read_text()
+    assert "scheduler ended with exit code -9" in keeper
+    assert "dag-processor ended" in keeper
 
 
 def test_killed_holder_leaves_no_process(tmp_path, dags):

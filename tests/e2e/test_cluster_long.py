@@ -1,0 +1,192 @@
+"""Backfills of weeks on two Celery workers, undisturbed and disturbed; figures go to a page."""
+
+import json
+import re
+import time
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+import services
+from tests.e2e.scale_page import record
+from tests.e2e.scene import scene
+from tests.e2e.watch import Watch
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        bool(services.missing()), reason=f"not installed: {', '.join(services.missing())}"
+    ),
+]
+
+LATE_S = 1.0
+TOKEN_LIFETIME_S = 60
+CONNECTIONS = 4
+MONTH = {"days": 30, "a_day": 20, "late_release_s": LATE_S, "token_lifetime_s": TOKEN_LIFETIME_S}
+MOST_REFUSED = 0.02
+
+
+def figures(cluster, began):
+    """Return what every backfill is measured by."""
+    number = len(cluster.right)
+    wrong = cluster.wrong()
+    return [
+        ("products right", f"{number - len(wrong)} of {number}", "all"),
+        ("connections at once, most", cluster.emulator.peak_connections, f"<= {CONNECTIONS}"),
+        ("answered 429", f"{100 * cluster.refused_share():.2f} %", f"< {100 * MOST_REFUSED:g} %"),
+        ("logins with the password", cluster.emulator.grants["password"], "1 a host"),
+        ("wall time", f"{time.monotonic() - began:.0f} s", ""),
+        ("tasks of each worker", ", ".join(map(str, cluster.taken().values())), ""),
+    ]
+
+
+def assert_good(cluster):
+    assert cluster.wrong() == []
+    assert cluster.emulator.peak_connections <= CONNECTIONS
+    assert cluster.refused_share() < MOST_REFUSED
+    assert min(cluster.taken().values()) > 0
+
+
+def test_a_month_arrives(tmp_path):
+    with scene(tmp_path, **MONTH) as cluster:
+        began = time.monotonic()
+        runs = cluster.backfill()
+        cluster.all_green(runs, timeout_s=1500)
+        record("A month of 600 products, connections freed 1 s late", figures(cluster, began))
+        assert_good(cluster)
+        assert cluster.emulator.grants["password"] == 1
+
+
+class Bucket:
+    """An empty bucket of a local S3."""
+
+    def __init__(self, url):
+        self.uri = "s3://storage@output/sentinel2"
+        self.connection = {
+            "conn_type": "aws",
+            "login": "test",
+            "password": "test",
+            "extra": {"endpoint_url": url, "region_name": "us-east-1"},
+        }
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        self._s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        self._s3.create_bucket(Bucket="output")
+
+    def standing(self):
+        """Return content by path below bands/."""
+        top = "sentinel2/bands/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket="output", Prefix=top)
+        keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+        return {key.removeprefix(top): self._get(key) for key in keys}
+
+    def _get(self, key):
+        return self._s3.get_object(Bucket="output", Key=key)["Body"].read()
+
+
+@pytest.fixture
+def bucket():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield Bucket(f"http://{host}:{port}")
+    server.stop()
+
+
+def _host(folder):
+    """Return the environment of a worker that shares no folder with others."""
+    for name in ("state", "tmp", "logs"):
+        (folder / name).mkdir(parents=True)
+    (folder / "state").chmod(0o700)
+    return {
+        "COPERNICUS_STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder / "tmp"),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+    }
+
+
+def test_two_hosts_that_share_nothing_but_object_storage(tmp_path, bucket):
+    hosts = {name: _host(tmp_path / name) for name in ("worker-1", "worker-2")}
+    env = {"AIRFLOW_CONN_STORAGE": json.dumps(bucket.connection)}
+    with scene(
+        tmp_path,
+        days=10,
+        a_day=6,
+        bucket=bucket,
+        env=env,
+        own_env=hosts,
+        late_release_s=LATE_S,
+        token_lifetime_s=TOKEN_LIFETIME_S,
+    ) as cluster:
+        began = time.monotonic()
+        runs = cluster.backfill()
+        cluster.all_green(runs, timeout_s=1200)
+        record("Two hosts that share object storage only, 60 products", figures(cluster, began))
+        assert_good(cluster)
+        assert cluster.emulator.grants["password"] == 2
+
+
+SOON = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
+}
+"""Lets Airflow notice within half a minute what it would notice within five or ten."""
+
+
+def test_a_killed_worker_and_a_restarted_scheduler(tmp_path):
+    with scene(tmp_path, **MONTH, env=SOON) as cluster, Watch(tmp_path / "output/bands") as watch:
+        began = time.monotonic()
+        runs = cluster.backfill()
+        wait_until(lambda: watch.items() >= 100 and _downloads_of(cluster, "worker-1"))
+        cluster.airflow.kill("worker-1")
+        killed = time.monotonic()
+        wait_until(lambda: watch.items() >= 300)
+        cluster.airflow.restart("scheduler")
+        cluster.all_green(runs, timeout_s=1500)
+        fetched = cluster.fetched()
+        again = {name: number for name, number in fetched.items() if number > 1}
+        tried_again = _tried_again(cluster, runs)
+        rows = [
+            ("files fetched more than once", len(again), f"<= {CONNECTIONS}, those under way"),
+            ("files replaced under their final names", len(watch.replaced), "0"),
+            ("task instances tried again", len(tried_again), ""),
+            ("from the kill to the end", f"{time.monotonic() - killed:.0f} s", ""),
+        ]
+        title = "The month of 600 products, a worker killed and the scheduler restarted"
+        record(title, [*figures(cluster, began), *rows])
+        keeper = (cluster.airflow.logs / "keeper.log").read_text()
+        assert "worker-1 ended with exit code -9" in keeper
+        assert "scheduler ended" in keeper
+        assert tried_again
+        assert_good(cluster)
+        assert watch.replaced == []
+        assert len(again) <= CONNECTIONS, again
+
+
+def wait_until(true, timeout_s=600.0):
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def _downloads_of(cluster, worker):
+    """Return the downloads that a worker is busy with."""
+    log = (cluster.airflow.logs / f"{worker}.log").read_text()
+    begun = re.findall(r"\[([0-9a-f-]{36})\] Executing workload.*?task_id='product.download'", log)
+    ended = set(re.findall(r"execute_workload\[([0-9a-f-]{36})\] succeeded", log))
+    return [one for one in begun if one not in ended]
+
+
+def _tried_again(cluster, runs):
+    tasks = (
+        one
+        for run in runs
+        for one in cluster.airflow.api("GET", f"dags/sentinel2_daily/dagRuns/{run}/taskInstances")[
+            "task_instances"
+        ]
+    )
+    return [one["task_id"] for one in tasks if one["try_number"] > 1]
