@@ -10,6 +10,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 AREAS: Final = ROOT / "include" / "areas"
 INGESTS: Final = ROOT / "include" / "ingests"
 
+_OF_ONE_TASK: Final = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
+"""Executors whose tasks have a pod or container each set one of them."""
+
 
 def default_output_uri() -> str:
     """Return where files go unless a run says otherwise.
@@ -19,7 +22,14 @@ def default_output_uri() -> str:
     return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"
 
 
-def state_dir() -> Path:
-    """Return where the tasks of one host share an account's session and what they learn of it."""
+def state_dir() -> Path | None:
+    """Return where the tasks of one host share an account's session and what they learn of it.
+
+    None in a pod or container that an executor has made for one task, where no place is named: its
+    session would be lost with it, so the task ends it.
+    """
+    named = os.environ.get("COPERNICUS_STATE_DIR")
+    if not named and any(os.environ.get(name) for name in _OF_ONE_TASK):
+        return None
     home = os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow"
-    return Path(os.environ.get("COPERNICUS_STATE_DIR") or Path(home) / "copernicus")
+    return Path(named or Path(home) / "copernicus")

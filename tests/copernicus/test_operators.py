@@ -216,6 +216,18 @@ def test_all_tasks_of_a_host_share_one_session(connected, ingest):
     assert not [one for one in connected.requests if one.path.endswith("/logout")]
 
 
+@pytest.mark.parametrize(
+    "variable", ["AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER"]
+)
+def test_a_task_with_a_pod_of_its_own_ends_its_session(connected, ingest, monkeypatch, variable):
+    monkeypatch.delenv("COPERNICUS_STATE_DIR")
+    monkeypatch.setenv(variable, "True")
+    connected.add(lake_product())
+    ingest()
+    logouts = [one for one in connected.requests if one.path.endswith("/logout")]
+    assert len(logouts) == connected.grants["password"] == 2
+
+
 def test_without_a_place_to_share_it_every_session_is_ended(connected, ingest, state_dir):
     state_dir.write_text("in the way")
     connected.add(lake_product())
