@@ -156,7 +156,7 @@ class DataSpaceClient:
         realm = Realm(self._http, url, self._account, self._retries(self._attempts))
         host = HostState(
             self._manners.state_dir,
-            f"session {self._key}",
+            f"session {self._key} {self._account.fingerprint()}",
             lock_wait_s=LOCK_WAIT_S,
             pause=self._http.pause,
         )

@@ -7,7 +7,6 @@ in a locked file of the host, see `host_state`; docs/decisions/0007 tells why.
 from __future__ import annotations
 
 import threading
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.auth import Token
@@ -51,8 +50,8 @@ class TokenSource:
 
         Args:
             realm: Gives tokens out; its clock is the same for all who share them.
-            host: Where the session is shared; of this account alone, for its lock is held while one
-                process logs in.
+            host: Where the session is shared; of this account with this password alone, its lock
+                is held while one process logs in.
             on_new_token: Called with every secret that was not known yet, so that logs can be
                 masked.
         """
@@ -98,23 +97,18 @@ class TokenSource:
         """Let the next task try at once what the service refused earlier."""
         self._host.exchange(_without_failures)
 
-    @cached_property
-    def _fingerprint(self) -> str:
-        return self._realm.account.fingerprint()
-
     def _next_token(self, refused: str | None) -> Token:
         """Return the token that the tasks share, or a new one where it is refused or old."""
-        account = self._fingerprint
         outcome: list[Token | DataSpaceError] = []
         logins: list[Token] = []
 
         def advanced(state: State) -> State:
             now = self._realm.clock()
-            shared = _token_of(state, account)
+            shared = Token.from_record(state.get("session"))
             if shared and shared.access != refused and now < shared.renew_at:
                 outcome.append(shared)
                 return state
-            _raise_known(state, account, now)
+            _raise_known(state, now)
             old = shared or self._token
             try:
                 token = self._realm.refreshed(old) if old else None
@@ -123,9 +117,9 @@ class TokenSource:
                     logins.append(token)
             except (CredentialsError, TransientError) as error:
                 outcome.append(error)
-                return {**state, **_failure(error, account, self._realm.clock())}
+                return {**state, **_failure(error, self._realm.clock())}
             outcome.append(token)
-            return {**_without_failures(state), "session": {"of": account, **token.to_record()}}
+            return {**_without_failures(state), "session": token.to_record()}
 
         self._host.exchange(advanced)
         (result,) = outcome
@@ -137,25 +131,19 @@ class TokenSource:
         return result
 
 
-def _token_of(state: State, account: str) -> Token | None:
-    record = state.get("session")
-    is_ours = isinstance(record, dict) and record.get("of") == account
-    return Token.from_record(record) if is_ours else None
-
-
-def _failure(error: DataSpaceError, account: str, now: float) -> State:
-    """Return what is written down about a failure: a refusal of this account, or a rest for all."""
+def _failure(error: DataSpaceError, now: float) -> State:
+    """Return what is written down about a failure: a refusal of the account, or a rest."""
     if isinstance(error, TransientError):
         rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
         is_limit = isinstance(error, LoginLimitedError)
         return {"rest": {"until": now + rest_s, "why": str(error), "is_limit": is_limit}}
-    return {"refusal": {"of": account, "until": now + _REFUSED_S, "why": str(error)}}
+    return {"refusal": {"until": now + _REFUSED_S, "why": str(error)}}
 
 
-def _raise_known(state: State, account: str, now: float) -> None:
+def _raise_known(state: State, now: float) -> None:
     """Raise what this or another task was told a while ago."""
     refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
-    if refusal and refusal.get("of") == account:
+    if refusal:
         message = (
             f"{refusal['why']} It was tried once, and is not tried again for an hour unless the "
             "connection is changed or its Test button is pressed."

@@ -196,7 +196,7 @@ def test_a_file_that_is_damaged_costs_a_login(emulator, task, folder, content):
     assert emulator.grants == {"password": 2}
 
 
-@pytest.mark.parametrize("field", ["renew_at", "refresh_until", "refresh", "access", "of"])
+@pytest.mark.parametrize("field", ["renew_at", "refresh_until", "refresh", "access"])
 @pytest.mark.parametrize("value", [None, "x", float("nan"), [], -1])
 def test_a_field_that_is_damaged_costs_a_login_or_less(emulator, task, folder, field, value):
     task().tokens.token()
@@ -234,7 +234,7 @@ HostState(Path(sys.argv[2]), sys.argv[3]).exchange(hold)
 def holder(emulator, folder):
     """A process that holds the lock of the session, as one that logs in does."""
     login = emulator.connection()["login"]
-    key = f"session {emulator.identity_url} {login}"
+    key = f"session {emulator.identity_url} {login} {account_of(emulator).fingerprint()}"
     command = [sys.executable, "-c", HOLDER, str(INCLUDE), str(folder), key]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
