@@ -115,7 +115,10 @@ def _days(arguments: argparse.Namespace) -> tuple[date, date]:
     """First and last day with products; a range that is empty where only zips are offered."""
     if arguments.first or arguments.last:
         first = arguments.first or arguments.last
-        return first, arguments.last or first
+        last = arguments.last or first
+        if last < first:
+            raise ValueError(f"--to {last} lies before --from {first}; swap them")
+        return first, last
     if arguments.day is None and arguments.folder is not None:
         return date.max, date.min
     day = arguments.day or _DAY

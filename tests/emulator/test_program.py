@@ -102,6 +102,19 @@ def test_a_taken_port_is_said_in_one_line():
     assert "Traceback" not in done.stderr
 
 
+def test_reversed_days_are_refused():
+    days = ["--from", "2024-08-02", "--to", "2024-08-01"]
+    done = subprocess.run(
+        [sys.executable, "-m", "dataspace_emulator", *ANY_PORT, *days],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(INCLUDE)},
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "--to 2024-08-01 lies before --from 2024-08-02" in done.stderr
+
+
 def test_the_connection_is_what_airflow_reads(emulator):
     connection = emulator.connection(max_connections=2)
     assert connection["conn_type"] == "copernicus"
