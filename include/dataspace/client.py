@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from dataspace.auth import Account, Realm
 from dataspace.catalogue import Catalogue
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
     from dataspace.traffic import Traffic
 
 TRANSPORTS: Final = ("auto", "https", "s3")
+
+T = TypeVar("T")
+
+
+class _once(cached_property[T]):  # noqa: N801 - read as a decorator
+    """A cached property that is made once, though several threads ask for it at the same time."""
+
+    _making = threading.RLock()
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T:  # type: ignore[override]
+        with self._making:
+            return super().__get__(instance, owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +150,19 @@ class DataSpaceClient:
         """What tells the account from others, in letters that do not tell who it is."""
         return hashlib.sha256(self._key.encode()).hexdigest()[:16]
 
-    @cached_property
+    @_once
     def catalogue(self) -> Catalogue:
         """The search."""
         url = self._endpoints.require("catalogue_url")
         return Catalogue(self._http, url, self._retries(self._attempts))
 
-    @cached_property
+    @_once
     def stac(self) -> Stac | None:
         """The list of many products' files; None where it is switched off."""
         url = self._endpoints.stac_url
         return Stac(self._http, url, self._retries(BRIEF)) if url else None
 
-    @cached_property
+    @_once
     def tokens(self) -> TokenSource:
         """The account's session, one for all clients that share a `state_dir`."""
         url = self._endpoints.require("identity_url")
@@ -162,7 +175,7 @@ class DataSpaceClient:
         )
         return TokenSource(realm, host, on_new_token=self._on_new_token)
 
-    @cached_property
+    @_once
     def downloads(self) -> Downloads:
         """The bytes."""
         retries = self._retries(PACED)
@@ -170,18 +183,18 @@ class DataSpaceClient:
             self._transports(), self.https, self._pace, retries, check=self.check_quota
         )
 
-    @cached_property
+    @_once
     def https(self) -> Https:
         """The download service."""
         return Https(self._http, self._endpoints.require("download_url"), self.tokens)
 
-    @cached_property
+    @_once
     def s3(self) -> S3 | None:
         """The object store; None without keys, or where it is switched off."""
         keys, url = self._manners.s3_keys, self._endpoints.s3_endpoint_url
         return S3(self._http, url, keys) if keys and url else None
 
-    @cached_property
+    @_once
     def _pace(self) -> Pace:
         return Pace(
             self._manners.connections,

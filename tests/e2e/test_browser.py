@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+import services
 from copernicus.params import PARAMS
 from copernicus.provider import get_provider_info
 from dataspace_emulator import Emulator
@@ -21,7 +22,8 @@ from stack import Stack
 from tests.e2e import browser
 from tests.e2e.conftest import DAG, Rehearsal
 
-pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason="chromium is not installed")
+MISSING = services.missing() + ([] if browser.CHROMIUM else ["chromium"])
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 CONNECTION = "copernicus_default"
 FIRST, LAST = date(2024, 8, 1), date(2024, 8, 2)
@@ -37,10 +39,13 @@ def rehearsal(tmp_path_factory):
     home = tmp_path_factory.mktemp("browser")
     output = home / "output"
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with Emulator(now=now) as emulator:
-        env = {"SENTINEL2_OUTPUT_URI": output.as_uri()}
-        with Stack(home / "home", env=env) as airflow:
-            yield Rehearsal(airflow, emulator, output)
+    env = {"SENTINEL2_OUTPUT_URI": output.as_uri()}
+    with (
+        Emulator(now=now) as emulator,
+        services.postgres() as database,  # a form cannot ask again where SQLite is locked
+        Stack(home / "home", env=env, database=database) as airflow,
+    ):
+        yield Rehearsal(airflow, emulator, output)
 
 
 @pytest.fixture(scope="module")

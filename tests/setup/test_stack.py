@@ -47,8 +47,8 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert [" ".join(process.cmdline()) for process in alive] == []
 
 
-def component(name: str) -> psutil.Process:
-    titles = {one: one.as_dict(["cmdline"])["cmdline"] for one in descendants(os.getpid())}
+def component(stack: Stack, name: str) -> psutil.Process:
+    titles = {one: one.as_dict(["cmdline"])["cmdline"] for one in descendants(stack._keeper.pid)}
     (found,) = [
         one for one, title in titles.items() if " ".join(title or ()).strip() == f"airflow {name}"
     ]
@@ -85,7 +85,7 @@ def test_runs_a_dag_and_leaves_no_process(tmp_path, dags):
 
 def test_killed_and_ended_components_come_back(tmp_path, dags):
     with Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"}) as stack:
-        scheduler, processor = component("scheduler"), component("dag-processor")
+        scheduler, processor = component(stack, "scheduler"), component(stack, "dag-processor")
         killed = [scheduler, *scheduler.children(recursive=True)]
         assert len(killed) > 1
         stack.kill("scheduler")
