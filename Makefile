@@ -10,6 +10,8 @@ VENV ?= .venv
 PORT ?= 8080
 KEEP ?=
 ARGS ?=
+# Two files of tests at a time; the tests of a file stay together and in order.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 PY := $(VENV)/bin/python
 
 # Runs pip; some hundred packages take minutes the first time, so it tells how far it is.
@@ -42,7 +44,7 @@ airflow: install  ## a command in the Airflow of `make run`: ARGS='dags list'
 
 .PHONY: test
 test: lint  ## what CI runs: style, types, tests
-	@exec "$(PY)" -m pytest $(ARGS)
+	@exec "$(PY)" -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/.dev-installed  ## the big proofs; results are written to docs

@@ -68,13 +68,6 @@ def service_endpoints():
     return _service()
 
 
-def pytest_collection_modifyitems(items):
-    """Where tests run side by side, those with a whole Airflow run one after the other."""
-    for item in items:
-        if {"e2e", "setup"} & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     """With REQUIRE_ALL nothing is skipped, but for data that lies on some machines only."""

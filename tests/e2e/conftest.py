@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from dataspace_emulator import Emulator, make_product
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from stack import Stack
+from tests.e2e.bucket import Bucket
 
 DAG = "sentinel2_daily"
 DUE_DAY = datetime.now(UTC).date() - timedelta(days=2)
@@ -78,3 +80,12 @@ def rehearsal(tmp_path_factory):
         }
         with Stack(home / "home", env=env) as airflow:
             yield Rehearsal(airflow, emulator, output)
+
+
+@pytest.fixture
+def bucket():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield Bucket(f"http://{host}:{port}")
+    server.stop()

@@ -96,6 +96,18 @@ class Scene:
         return {log.stem: len(_TAKEN.findall(log.read_text())) for log in logs}
 
 
+def host_of_its_own(folder):
+    """Return the environment of a worker that shares no folder with others."""
+    for name in ("state", "tmp", "logs"):
+        (folder / name).mkdir(parents=True)
+    (folder / "state").chmod(0o700)
+    return {
+        "COPERNICUS_STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder / "tmp"),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+    }
+
+
 @contextlib.contextmanager
 def scene(folder, *, days, a_day, bucket=None, env=None, own_env=None, **service):
     """Run a cluster against an emulator that offers so many products on each of the days.

@@ -4,13 +4,11 @@ import json
 import re
 import time
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 import services
 from tests.e2e.scale_page import record
-from tests.e2e.scene import scene
+from tests.e2e.scene import host_of_its_own, scene
 from tests.e2e.watch import Watch
 
 pytestmark = [
@@ -23,7 +21,13 @@ pytestmark = [
 LATE_S = 1.0
 TOKEN_LIFETIME_S = 60
 CONNECTIONS = 4
-MONTH = {"days": 30, "a_day": 20, "late_release_s": LATE_S, "token_lifetime_s": TOKEN_LIFETIME_S}
+LATENCY_S = 0.08
+SERVICE = {
+    "late_release_s": LATE_S,
+    "token_lifetime_s": TOKEN_LIFETIME_S,
+    "latency_s": LATENCY_S,
+}
+MONTH = {"days": 30, "a_day": 20, **SERVICE}
 MOST_REFUSED = 0.02
 
 
@@ -58,55 +62,8 @@ def test_a_month_arrives(tmp_path):
         assert cluster.emulator.grants["password"] == 1
 
 
-class Bucket:
-    """An empty bucket of a local S3."""
-
-    def __init__(self, url):
-        self.uri = "s3://storage@output/sentinel2"
-        self.connection = {
-            "conn_type": "aws",
-            "login": "test",
-            "password": "test",
-            "extra": {"endpoint_url": url, "region_name": "us-east-1"},
-        }
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        self._s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-        self._s3.create_bucket(Bucket="output")
-
-    def standing(self):
-        """Return content by path below bands/."""
-        top = "sentinel2/bands/"
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket="output", Prefix=top)
-        keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
-        return {key.removeprefix(top): self._get(key) for key in keys}
-
-    def _get(self, key):
-        return self._s3.get_object(Bucket="output", Key=key)["Body"].read()
-
-
-@pytest.fixture
-def bucket():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield Bucket(f"http://{host}:{port}")
-    server.stop()
-
-
-def _host(folder):
-    """Return the environment of a worker that shares no folder with others."""
-    for name in ("state", "tmp", "logs"):
-        (folder / name).mkdir(parents=True)
-    (folder / "state").chmod(0o700)
-    return {
-        "COPERNICUS_STATE_DIR": str(folder / "state"),
-        "TMPDIR": str(folder / "tmp"),
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
-    }
-
-
 def test_two_hosts_that_share_nothing_but_object_storage(tmp_path, bucket):
-    hosts = {name: _host(tmp_path / name) for name in ("worker-1", "worker-2")}
+    hosts = {name: host_of_its_own(tmp_path / name) for name in ("worker-1", "worker-2")}
     env = {"AIRFLOW_CONN_STORAGE": json.dumps(bucket.connection)}
     with scene(
         tmp_path,
@@ -115,8 +72,7 @@ def test_two_hosts_that_share_nothing_but_object_storage(tmp_path, bucket):
         bucket=bucket,
         env=env,
         own_env=hosts,
-        late_release_s=LATE_S,
-        token_lifetime_s=TOKEN_LIFETIME_S,
+        **SERVICE,
     ) as cluster:
         began = time.monotonic()
         runs = cluster.backfill()

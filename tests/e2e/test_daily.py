@@ -126,6 +126,10 @@ def test_one_broken_product_leaves_the_others_and_turns_the_run_red(rehearsal):
     assert summary["missing"] == [bad.name.removesuffix(".SAFE")]
 
 
+def test_all_tasks_of_all_runs_shared_one_login(rehearsal):
+    assert rehearsal.emulator.grants["password"] == 1
+
+
 def test_no_log_holds_a_secret(rehearsal):
     secret = rehearsal.emulator.connection()["password"]
     logs = [path for path in rehearsal.airflow.home.rglob("*.log") if path.is_file()]
