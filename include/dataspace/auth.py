@@ -47,6 +47,9 @@ _ANSWER_S: Final = 30.0
 _LOGOUT_S: Final = 10.0
 _USED_SHARE: Final = 0.8
 """A token is renewed once this share of its lifetime has passed, so that none expires in use."""
+_SHORT_S: Final = 60.0
+"""Taken for the lifetime of a token that comes without one."""
+_LONGEST_S: Final = 1e8
 _SESSIONS_END_S: Final = 900.0
 """Wait for one of an account's hundred sessions to end; each does within an hour."""
 
@@ -86,6 +89,7 @@ class Token:
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
     renew_at: float
+    expires_at: float
     refresh_until: float
 
     @classmethod
@@ -93,18 +97,22 @@ class Token:
         """Return the token of an answer received now.
 
         Raises:
-            ServiceUnavailableError: The answer holds no token or no lifetime.
+            ServiceUnavailableError: The answer holds no token.
         """
         try:
-            return cls(
-                access=_text(answer["access_token"]),
-                refresh=answer.get("refresh_token"),
-                renew_at=now + _USED_SHARE * float(answer["expires_in"]),
-                refresh_until=now + float(answer.get("refresh_expires_in") or 0),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            access = _text(answer["access_token"])
+        except (KeyError, TypeError) as error:
             message = f"{_WHAT}: the answer to a login lacks {error}; try again."
             raise ServiceUnavailableError(message) from error
+        refresh = answer.get("refresh_token")
+        lifetime_s = _seconds(answer.get("expires_in"), _SHORT_S)
+        return cls(
+            access=access,
+            refresh=refresh if isinstance(refresh, str) else None,
+            renew_at=now + _USED_SHARE * lifetime_s,
+            expires_at=now + lifetime_s,
+            refresh_until=now + _seconds(answer.get("refresh_expires_in"), 0.0),
+        )
 
     @classmethod
     def from_record(cls, record: object) -> Self | None:
@@ -116,11 +124,13 @@ class Token:
                 access=_text(record["access"]),
                 refresh=_text(record["refresh"]) if record["refresh"] is not None else None,
                 renew_at=float(record["renew_at"]),
+                expires_at=float(record["expires_at"]),
                 refresh_until=float(record["refresh_until"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        return token if math.isfinite(token.renew_at + token.refresh_until) else None
+        times = token.renew_at + token.expires_at + token.refresh_until
+        return token if math.isfinite(times) else None
 
     def to_record(self) -> dict[str, Any]:
         """Return a JSON object for `from_record`; it holds the secrets."""
@@ -238,9 +248,8 @@ class Realm:
         if _LOCKED.search(said):
             return f"it is locked or disabled. Log in at {_SITE}, or ask its help desk."
         if _UNKNOWN_CLIENT.search(said):
-            return (
-                f"client_id {self.account.client_id!r} is unknown; leave it empty, or correct it."
-            )
+            named = self.account.client_id
+            return f"client_id {named!r} is not accepted; leave it empty, or correct it."
         if isinstance(error, AccessDeniedError):
             return (
                 "the identity service refuses this account, or this machine, for now; too many "
@@ -264,6 +273,15 @@ def _text(value: object) -> str:
         message = "a token"
         raise TypeError(message)
     return value
+
+
+def _seconds(value: object, default: float) -> float:
+    """Return a lifetime that the service gave; the default for one that is missing or none."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return default
+    return seconds if 0 < seconds <= _LONGEST_S else default
 
 
 def _one_time_code(secret: str) -> str:

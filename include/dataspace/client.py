@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from dataspace.auth import Account, Realm
 from dataspace.catalogue import Catalogue
 from dataspace.downloads import Downloads
-from dataspace.errors import ConfigurationError, QuotaReachedError
+from dataspace.errors import ConfigurationError
 from dataspace.host_pace import SharedTurns
 from dataspace.host_state import HostState
 from dataspace.http import Http
 from dataspace.pace import Pace
 from dataspace.retries import BRIEF, PACED, PATIENT, Retries
-from dataspace.session import LOCK_WAIT_S, TokenSource
+from dataspace.session import LOCK_WAIT_S, TokenSource, without_failures
 from dataspace.stac import Stac
 from dataspace.transports import S3, Https, Transport
-from dataspace.usage import PERIOD_DAYS, gigabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,11 +39,10 @@ T = TypeVar("T")
 class _once(cached_property[T]):  # noqa: N801 - read as a decorator
     """A cached property that is made once, though several threads ask for it at the same time."""
 
-    _making = threading.RLock()
-
-    def __get__(self, instance: object, owner: type[Any] | None = None) -> T:  # type: ignore[override]
-        with self._making:
-            return super().__get__(instance, owner)
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> T:  # type: ignore[override]
+        with instance.making:
+            made: T = super().__get__(instance, owner)
+            return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Manners:
             the download service where that fails; ``https`` and ``s3`` allow one of them only.
             Zips come from the download service in any case.
         s3_keys: None where the account has none.
-        quota_bytes: No transfer begins once the account has moved so many in thirty days.
+        quota_bytes: What the account may move in thirty days; see `usage.Quota`.
         is_hasty: Whether little is tried again, for somebody who waits.
         state_dir: Folder in which the clients of one host share the account's session, its turns
             and what they learn about its slots; None for a client that keeps that to itself.
@@ -92,8 +90,7 @@ class DataSpaceClient:
     use one client.
 
     Attributes:
-        used_bytes: What the account moved in the last thirty days before this client, as far as the
-            caller knows.
+        before_transfer: Called before each transfer; what it raises ends the transfer.
     """
 
     def __init__(
@@ -114,11 +111,12 @@ class DataSpaceClient:
             on_new_token: Called with every new secret, so that logs can be masked.
             sleep: Waits that many seconds; None for a wait that `stop` ends.
         """
+        self.making = threading.RLock()
         self._endpoints = endpoints
         self._account = account
         self._manners = manners or Manners()
         self._on_new_token = on_new_token
-        self.used_bytes = 0
+        self.before_transfer: Callable[[], None] = lambda: None
         self._host = HostState(self._manners.state_dir, self._key)
         spacing_s = self._manners.spacing_s
         take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
@@ -166,21 +164,28 @@ class DataSpaceClient:
     def tokens(self) -> TokenSource:
         """The account's session, one for all clients that share a `state_dir`."""
         url = self._endpoints.require("identity_url")
-        realm = Realm(self._http, url, self._account, self._retries(self._attempts))
-        host = HostState(
-            self._manners.state_dir,
-            f"session {self._key} {self._account.fingerprint()}",
-            lock_wait_s=LOCK_WAIT_S,
-            pause=self._http.pause,
-        )
+        realm = Realm(self._http, url, self._account, self._retries(BRIEF))
+        host = self._session_host(lock_wait_s=LOCK_WAIT_S, pause=self._http.pause)
         return TokenSource(realm, host, on_new_token=self._on_new_token)
+
+    def forget_failures(self) -> None:
+        """Let the next task of this host try at once what the identity service refused earlier."""
+        self._session_host().exchange(without_failures)
+
+    def _session_host(self, **waiting: Any) -> HostState:
+        key = f"session {self._key} {self._account.fingerprint()}"
+        return HostState(self._manners.state_dir, key, **waiting)
 
     @_once
     def downloads(self) -> Downloads:
         """The bytes."""
         retries = self._retries(PACED)
         return Downloads(
-            self._transports(), self.https, self._pace, retries, check=self.check_quota
+            self._transports(),
+            self.https,
+            self._pace,
+            retries,
+            lambda: self.before_transfer(),  # noqa: PLW0108 - it may be set later
         )
 
     @_once
@@ -228,21 +233,6 @@ class DataSpaceClient:
         """
         if not self._account.totp_secret:
             self.tokens.token()
-
-    def check_quota(self) -> None:
-        """Refuse another transfer where the account has moved what it may.
-
-        Raises:
-            QuotaReachedError: It has.
-        """
-        moved_bytes = self.used_bytes + self.traffic.bytes
-        if moved_bytes >= self.quota_bytes:
-            message = (
-                f"{gigabytes(moved_bytes)} were moved with this account in the last {PERIOD_DAYS} "
-                f"days, and the connection lets it move {gigabytes(self.quota_bytes)} (quota_gb). "
-                "No new transfer begins until it is less."
-            )
-            raise QuotaReachedError(message)
 
     def stop(self) -> None:
         """Let what other threads are doing end soon, with `StoppedError`."""

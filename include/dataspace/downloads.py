@@ -85,7 +85,6 @@ class Downloads:
         https: Https,
         pace: Pace,
         retries: Retries,
-        *,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """Use these transports.
@@ -96,7 +95,7 @@ class Downloads:
             https: For zips, which no other transport has.
             pace: Says when the next transfer may begin.
             retries: What to do about errors that may pass.
-            check: Called before each request; what it raises ends the transfer.
+            check: Called before each transfer; what it raises ends the transfer.
         """
         self._check = check
         self._transports = list(transports)
@@ -215,7 +214,8 @@ class Downloads:
         slot = functools.partial(self._pace.slot, wish.size_bytes, tries)
 
         def ask(headers: Mapping[str, str]) -> Answer:
-            self._check()
+            if "Range" not in headers:
+                self._check()
             if transport.name in self._closed:
                 raise self._closed[transport.name]
             try:

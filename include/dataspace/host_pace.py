@@ -16,8 +16,8 @@ _END_AGE_S: Final = 10.0
 
 _MOST_ENDS: Final = 20
 _MOST_NUMBER: Final = 1e12
-_MOST_TURNS: Final = 100
-"""Requests that may queue up; a later turn than theirs is the mark of a clock that was wrong."""
+_FARTHEST_TURN_S: Final = 36_000.0
+"""A later turn is the mark of a clock that was wrong."""
 
 
 class SharedPace:
@@ -62,16 +62,16 @@ class SharedTurns:
 
     def take(self) -> float:
         """Take the next turn; return the seconds until it begins."""
-        now = time.time()
 
         def taken(state: dict[str, Any]) -> dict[str, Any]:
+            now = time.time()
             turn = max(now, _number(state.get("next_turn")))
-            if turn > now + _MOST_TURNS * self._spacing_s:
+            if turn > now + _FARTHEST_TURN_S:
                 turn = now
             return {**state, "next_turn": turn + self._spacing_s}
 
         following = float(self._host.exchange(taken)["next_turn"])
-        return max(0.0, following - self._spacing_s - now)
+        return max(0.0, following - self._spacing_s - time.time())
 
 
 def _record(state: dict[str, Any]) -> dict[str, Any]:

@@ -112,8 +112,11 @@ class HostState:
             opened.callback(os.close, lock)
             _distrust(lock, stat.S_ISREG, _OTHERS)
             self._acquire(lock)
-            opened.callback(fcntl.flock, lock, fcntl.LOCK_UN)
-            yield folder
+            try:
+                yield folder
+            finally:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(lock, fcntl.LOCK_UN)
 
     def _acquire(self, lock: int) -> None:
         deadline, poll_s = time.monotonic() + self._lock_wait_s, _FIRST_POLL_S

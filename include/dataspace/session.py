@@ -16,7 +16,7 @@ from dataspace.errors import (
     ServiceUnavailableError,
     TransientError,
 )
-from dataspace.http_errors import LoginLimitedError
+from dataspace.http_errors import LoginLimitedError, TokenRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,14 @@ _REST_S: Final = 60.0
 _LONGEST_REST_S: Final = 3600.0
 _REFUSED_S: Final = 3600.0
 """A refused account is tried again after so long, for one that was locked for a while."""
+_CODE_S: Final = 30.0
+"""A one-time code lives so long, and may serve once only: the next one may be accepted."""
+_MOST_RENEWALS: Final = 5
+"""Tokens replaced within a minute because the service refused them."""
+_REFUSED_AGAIN: Final = (
+    "The download service refuses every token, however new; it may be out of order, or this "
+    "account may not download."
+)
 
 
 class TokenSource:
@@ -59,6 +67,7 @@ class TokenSource:
         self._host = host
         self._on_new_token = on_new_token
         self._token: Token | None = None
+        self._has_logged_in = False
         self._is_own = False
         self._lock = threading.Lock()
 
@@ -93,66 +102,81 @@ class TokenSource:
         if token is not None and token.refresh and self._is_own:
             self._realm.log_out(token)
 
-    def forget_failures(self) -> None:
-        """Let the next task try at once what the service refused earlier."""
-        self._host.exchange(_without_failures)
+    def _failure(self, error: DataSpaceError) -> State:
+        """Return what is written down about a failure: a refusal of the account, or a rest."""
+        now = self._realm.clock()
+        if isinstance(error, TransientError):
+            rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
+            is_limit = isinstance(error, LoginLimitedError)
+            return {"rest": {"until": now + rest_s, "why": str(error), "is_limit": is_limit}}
+        refused_s = _CODE_S if self._realm.account.totp_secret else _REFUSED_S
+        return {"refusal": {"until": now + refused_s, "why": str(error)}}
 
     def _next_token(self, refused: str | None) -> Token:
         """Return the token that the tasks share, or a new one where it is refused or old."""
-        outcome: list[Token | DataSpaceError] = []
-        logins: list[Token] = []
+        results: list[Token | DataSpaceError] = []
 
         def advanced(state: State) -> State:
-            now = self._realm.clock()
-            shared = Token.from_record(state.get("session"))
-            if shared and shared.access != refused and now < shared.renew_at:
-                outcome.append(shared)
-                return state
-            _raise_known(state, now)
-            old = shared or self._token
-            try:
-                token = self._realm.refreshed(old) if old else None
-                if token is None:
-                    token = self._realm.logged_in()
-                    logins.append(token)
-            except (CredentialsError, TransientError) as error:
-                outcome.append(error)
-                return {**state, **_failure(error, self._realm.clock())}
-            outcome.append(token)
-            return {**_without_failures(state), "session": token.to_record()}
+            state, result = self._advanced(state, refused)
+            results.append(result)
+            return state
 
         self._host.exchange(advanced)
-        (result,) = outcome
+        (result,) = results
         if isinstance(result, DataSpaceError):
             raise result
-        self._is_own = self._host.is_alone and (self._is_own or bool(logins))
+        self._is_own = self._host.is_alone and self._has_logged_in
         for secret in filter(None, (result.access, result.refresh)):
             self._on_new_token(secret)
         return result
 
+    def _advanced(self, state: State, refused: str | None) -> tuple[State, Token | DataSpaceError]:
+        """Return the tasks' state after this one has asked, and what it gets."""
+        now = self._realm.clock()
+        shared = Token.from_record(state.get("session"))
+        is_alive = shared is not None and shared.access != refused and now < shared.expires_at
+        living, known = shared if is_alive else None, _known(state, now)
+        if living and (known or now < living.renew_at):
+            return state, living
+        if known:
+            return state, known
+        if refused and len(_renewals(state, now)) >= _MOST_RENEWALS:
+            return state, TokenRefusedError(_REFUSED_AGAIN)
+        try:
+            token = self._granted(shared or self._token)
+        except TransientError as error:
+            return {**state, **self._failure(error)}, living or error
+        except CredentialsError as error:
+            return {**state, **self._failure(error)}, error
+        renewals = _renewals(state, now) + ([now] if refused else [])
+        session = {"session": token.to_record(), "renewals": renewals}
+        return {**without_failures(state), **session}, token
 
-def _failure(error: DataSpaceError, now: float) -> State:
-    """Return what is written down about a failure: a refusal of the account, or a rest."""
-    if isinstance(error, TransientError):
-        rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
-        is_limit = isinstance(error, LoginLimitedError)
-        return {"rest": {"until": now + rest_s, "why": str(error), "is_limit": is_limit}}
-    return {"refusal": {"until": now + _REFUSED_S, "why": str(error)}}
+    def _granted(self, old: Token | None) -> Token:
+        token = self._realm.refreshed(old) if old else None
+        if token is None:
+            token = self._realm.logged_in()
+            self._has_logged_in = True
+        return token
 
 
-def _raise_known(state: State, now: float) -> None:
-    """Raise what this or another task was told a while ago."""
+def _known(state: State, now: float) -> DataSpaceError | None:
+    """Return what this or another task was told a while ago."""
     refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
     if refusal:
-        message = (
-            f"{refusal['why']} It was tried once, and is not tried again for an hour unless the "
-            "connection is changed or its Test button is pressed."
-        )
-        raise CredentialsError(message)
-    if rest and rest.get("is_limit"):
-        raise LoginLimitedError(rest["why"], rest["until"] - now)
+        message = f"{refusal['why']} It was tried once; the next try is an hour after that one."
+        return CredentialsError(message)
     if rest:
-        raise ServiceUnavailableError(rest["why"])
+        kind = LoginLimitedError if rest.get("is_limit") else ServiceUnavailableError
+        return kind(rest["why"], rest["until"] - now)
+    return None
+
+
+def _renewals(state: State, now: float) -> list[float]:
+    """Return when tokens were replaced, lately, because the service refused them."""
+    found = state.get("renewals")
+    times = found if isinstance(found, list) else []
+    return [one for one in times if isinstance(one, int | float) and now - _REST_S < one <= now]
 
 
 def _lasting(note: object, now: float) -> State | None:
@@ -162,8 +186,9 @@ def _lasting(note: object, now: float) -> State | None:
     until = note.get("until")
     if not isinstance(until, int | float):
         return None
-    return note if now < until <= now + _LONGEST_REST_S else None
+    return note if now < until <= now + 2 * _LONGEST_REST_S else None
 
 
-def _without_failures(state: State) -> State:
+def without_failures(state: State) -> State:
+    """Return a session's state without what was refused; for `HostState.exchange`."""
     return {name: value for name, value in state.items() if name not in ("refusal", "rest")}

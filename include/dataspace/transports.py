@@ -5,7 +5,6 @@ Source: https://documentation.dataspace.copernicus.eu/APIs/OData.html#product-do
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 60.0
 """Until the first byte, and between two; zips are made while they are sent."""
+_NO_RIGHT: Final = "AccessDenied"
+"""What the store may say of a file that does not exist, to those whose keys it knows."""
 _PLAIN: Final = {"Accept-Encoding": "identity"}
 
 
@@ -122,8 +123,13 @@ class S3:
         Raises:
             DataSpaceError: They are refused, or the store cannot be asked.
         """
-        with contextlib.suppress(AccessDeniedError, ProductUnavailableError):
+        try:
             self._get(f"{self._url}/{BUCKET}/{self.name}", "S3", {}).close()
+        except ProductUnavailableError:
+            pass
+        except AccessDeniedError as error:
+            if _NO_RIGHT not in str(error):
+                raise
         return "The S3 keys are accepted."
 
     def _get(self, url: str, what: str, headers: Mapping[str, str]) -> Answer:

@@ -6,17 +6,26 @@ https://documentation.dataspace.copernicus.eu/Quotas.html
 
 from __future__ import annotations
 
+import math
 import re
+import threading
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from dataspace.errors import QuotaReachedError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dataspace.store import Store
+    from dataspace.traffic import Traffic
 
 USAGE: Final = "runs/.usage"
 PERIOD_DAYS: Final = 30
 _ONE_GB: Final = 1e9
+_LOOK_EVERY_S: Final = 60.0
 _NOTE: Final = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})/(?P<bytes>\d{1,18})-[0-9a-f]{12}")
 
 
@@ -52,6 +61,68 @@ class Usage:
     def _notes(self) -> list[tuple[str, int]]:
         found = (_NOTE.fullmatch(path) for path in self._store.sizes(self._dir))
         return [(note["day"], int(note["bytes"])) for note in found if note]
+
+
+class Quota:
+    """Lets transfers begin while an account may move more; may be used by several threads."""
+
+    def __init__(
+        self,
+        usage: Usage,
+        limit_bytes: float,
+        traffic: Traffic,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin to watch what a client moves.
+
+        Args:
+            usage: What all tasks of the account have noted.
+            limit_bytes: What they may move in thirty days.
+            traffic: What this client moves.
+            clock: Seconds from any fixed point.
+        """
+        self._usage = usage
+        self._limit_bytes = limit_bytes
+        self._traffic = traffic
+        self._clock = clock
+        self._noted_bytes = 0
+        self._total_bytes = 0
+        self._look_at = -math.inf
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Refuse another transfer where the account has moved what it may.
+
+        Notes what was moved, and looks at the notes of others, once in a minute.
+
+        Raises:
+            QuotaReachedError: It has.
+        """
+        with self._lock:
+            if self._clock() >= self._look_at:
+                self._note()
+                self._total_bytes = self._usage.total_bytes()
+                self._look_at = self._clock() + _LOOK_EVERY_S
+            moved_bytes = self._total_bytes + self._traffic.bytes - self._noted_bytes
+        if moved_bytes >= self._limit_bytes:
+            message = (
+                f"{gigabytes(moved_bytes)} were moved into this output with this account in the "
+                f"last {PERIOD_DAYS} days, and the connection lets it move "
+                f"{gigabytes(self._limit_bytes)} (quota_gb). No new transfer begins until it is "
+                "less."
+            )
+            raise QuotaReachedError(message)
+
+    def note(self) -> None:
+        """Note what was moved since the last time."""
+        with self._lock:
+            self._note()
+
+    def _note(self) -> None:
+        moved_bytes = self._traffic.bytes
+        self._usage.add(moved_bytes - self._noted_bytes)
+        self._total_bytes += moved_bytes - self._noted_bytes
+        self._noted_bytes = moved_bytes
 
 
 def gigabytes(size_bytes: float) -> str:

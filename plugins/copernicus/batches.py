@@ -9,6 +9,7 @@ from copernicus.links import seen
 from dataspace.errors import (
     DataSpaceError,
     PermanentError,
+    QuotaReachedError,
     RateLimitedError,
     TransientError,
 )
@@ -39,17 +40,22 @@ class Outcomes:
     Attributes:
         good: Products that went well.
         errors: Messages of the others, by product stem.
+        quota: Why products were not begun, where the account may not move more.
     """
 
     def __init__(self, of: int) -> None:
         """Begin with none out of so many products."""
         self.good: list[Product] = []
         self.errors: dict[str, str] = {}
+        self.quota: QuotaReachedError | None = None
         self._errors: list[Exception] = []
         self._of = of
 
     def fetched(self, product: Product, outcome: bool | Exception) -> None:
         """Note whether anything was fetched of a product, or its error."""
+        if isinstance(outcome, QuotaReachedError):
+            self.quota = outcome
+            return
         if isinstance(outcome, Exception):
             self.failed(product, outcome)
             return

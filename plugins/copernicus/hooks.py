@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _QUOTA_GB: Final = 12_000.0
 """Of an ordinary account in any thirty days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
+_MOST: Final = 1e9
+_LONGEST_SPACING_S: Final = 3600.0
+"""Both keep "inf" a number."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 
 
@@ -146,7 +149,7 @@ class CopernicusHook(BaseHook):
                 findings = check(client, yesterday)
             if findings[0].is_good:
                 with self.get_conn() as client:
-                    client.tokens.forget_failures()
+                    client.forget_failures()
         except DataSpaceError as error:
             return False, str(error)
         findings.sort(key=lambda finding: finding.is_good)
@@ -215,7 +218,7 @@ def _account(connection: Connection, conn_id: str) -> Account:
         lacking = "login (the account's e-mail address)" if not connection.login else "password"
         message = f"connection {conn_id!r} has no {lacking}; enter it under Admin > Connections."
         raise ConfigurationError(message)
-    optional = {name: extra[name] for name in ("totp_secret", "client_id") if extra.get(name)}
+    optional = {name: str(extra[name]) for name in ("totp_secret", "client_id") if extra.get(name)}
     return Account(connection.login, connection.password, **optional)
 
 
@@ -228,9 +231,9 @@ def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> M
         mask_secret(secret_key)
     return Manners(
         connections=connections,
-        spacing_s=number(extra, "request_spacing_s", 0.0, least=0.0),
+        spacing_s=min(_LONGEST_SPACING_S, number(extra, "request_spacing_s", 0.0, least=0.0)),
         transport=str(extra.get("transport") or "auto"),
         s3_keys=S3Keys(access_key, secret_key) if access_key else None,
-        quota_bytes=1e9 * number(extra, "quota_gb", _QUOTA_GB, least=0.0),
+        quota_bytes=1e9 * min(_MOST, number(extra, "quota_gb", _QUOTA_GB, least=0.0)),
         **others,
     )

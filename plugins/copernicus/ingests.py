@@ -100,7 +100,7 @@ def files_in(folder: Path) -> list[Path]:
 def read_all(folder: Path) -> Iterator[Ingest]:
     """Give every ingest of a folder whose file can be used."""
     for path in files_in(folder):
-        with contextlib.suppress(ConfigurationError):
+        with contextlib.suppress(ConfigurationError, OSError):
             yield Ingest.read(path)
 
 

@@ -32,4 +32,4 @@ def state_dir() -> Path | None:
     if not named and any(os.environ.get(name) for name in _OF_ONE_TASK):
         return None
     home = os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow"
-    return Path(named or Path(home) / "copernicus")
+    return Path(named or Path(home) / "copernicus").expanduser()

@@ -4,8 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
+from fsspec.implementations.local import LocalFileSystem
 
 from copernicus.operators import CopernicusDownloadOperator
+from dataspace.errors import QuotaReachedError
+from dataspace.store import Store
+from dataspace.traffic import Traffic
+from dataspace.usage import Quota, Usage
 from dataspace_emulator import make_product
 from tests.copernicus.conftest import lake_product, make_context, transfers
 
@@ -32,7 +37,7 @@ def test_no_transfer_begins_above_the_quota_and_nothing_is_lost(
     away = caught.value.reschedule_date - datetime.now(UTC)
     assert timedelta(minutes=59) < away <= timedelta(hours=1)
     said = caplog.text + capsys.readouterr().out
-    assert "were moved with this account in the last 30 days" in said
+    assert "were moved into this output with this account in the last 30 days" in said
     assert "(quota_gb). No new transfer begins until it is less. This task looks again at" in said
     moved = len(transfers(emulator))
     assert 2 <= moved <= 3
@@ -80,3 +85,38 @@ def test_a_task_that_comes_back_overwrites_no_record_of_itself(
     assert len(kept) == 1
     assert ran.summary["bytes_transferred"] == ran.summary["bytes_30_days"]
     assert ran.summary["delivered"] == 6
+
+
+def test_what_needs_no_transfer_waits_for_no_quota(emulator, limited, ingest):
+    limited(12_000)
+    assert ingest().errors == []
+    moved = len(transfers(emulator))
+    limited(0)
+    assert ingest().errors == []
+    assert len(transfers(emulator)) == moved
+
+
+def test_a_batch_that_is_fetched_waits_for_no_quota(emulator, connect, ingest):
+    emulator.add(lake_product())
+    connect(emulator.connection(quota_gb=0.5 * FILE_BYTES / 1e9))
+    assert ingest().errors == []
+
+
+def test_tasks_that_run_see_what_others_move(tmp_path):
+    now, usage = [0.0], Usage(Store(LocalFileSystem(), str(tmp_path)), "a")
+    mine, other = Traffic(), Traffic()
+    first, second = (Quota(usage, 100, traffic, lambda: now[0]) for traffic in (mine, other))
+    first.check()
+    second.check()
+    mine.received(60, 1.0)
+    other.received(60, 1.0)
+    first.check()
+    now[0] = 60.0
+    first.check()
+    with pytest.raises(QuotaReachedError):
+        second.check()
+    now[0] = 120.0
+    with pytest.raises(QuotaReachedError):
+        first.check()
+    first.note()
+    assert usage.total_bytes() == 120

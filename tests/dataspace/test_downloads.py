@@ -206,7 +206,7 @@ def test_a_netrc_file_is_never_used(emulator, offered, monkeypatch, tmp_path):
     assert not any(request.authorization for request in emulator.requests)
 
 
-@pytest.mark.parametrize(("status", "tries"), [(429, 10), (503, 5)])
+@pytest.mark.parametrize(("status", "tries"), [(429, 3), (503, 3)])
 def test_an_identity_service_that_is_away_is_asked_by_one_thread_only(
     emulator, sleeps, hurried, tmp_path, status, tries
 ):

@@ -169,7 +169,7 @@ def test_a_changed_account_does_not_use_what_is_stored(emulator, task, change):
         emulator.users["user@example.org"] = type(user)(change["password"])
     other = task(**change)
     if "client_id" in change:
-        with pytest.raises(CredentialsError, match="client_id 'mine' is unknown"):
+        with pytest.raises(CredentialsError, match="client_id 'mine' is not accepted"):
             other.tokens.token()
     else:
         other.tokens.token()
@@ -196,8 +196,8 @@ def test_a_file_that_is_damaged_costs_a_login(emulator, task, folder, content):
     assert emulator.grants == {"password": 2}
 
 
-@pytest.mark.parametrize("field", ["renew_at", "refresh_until", "refresh", "access"])
-@pytest.mark.parametrize("value", [None, "x", float("nan"), [], -1])
+@pytest.mark.parametrize("field", ["renew_at", "expires_at", "refresh_until", "access"])
+@pytest.mark.parametrize("value", [None, "x", float("nan"), [], -1, 10**400])
 def test_a_field_that_is_damaged_costs_a_login_or_less(emulator, task, folder, field, value):
     task().tokens.token()
     path = session_file(folder)
@@ -303,12 +303,50 @@ def test_a_wrong_password_is_tried_once_for_all_tasks(emulator, task):
     assert task().tokens.token()
 
 
+def test_a_token_that_lives_serves_while_its_renewal_fails(folder, task):
+    with Emulator(token_lifetime_s=4) as emulator:
+        first, second = task(at=emulator), task(at=emulator)
+        token = first.tokens.token()
+        emulator.faults.add(Fault(service="identity", status=503, times=None))
+        time.sleep(3.3)
+        assert first.tokens.token() == second.tokens.token() == token
+        asked = len(emulator.requests)
+        time.sleep(1)
+        for one in (first, second):
+            with pytest.raises(ServiceUnavailableError) as caught:
+                one.tokens.token()
+            assert 50 < caught.value.retry_after_s <= 60
+        assert len(emulator.requests) == asked == 4
+
+
+def test_a_service_that_refuses_every_token_does_not_get_many(emulator, task):
+    tokens = [task().tokens.token()]
+    for _ in range(5):
+        tokens.append(task().tokens.renew(tokens[-1]))
+    for _ in range(5):
+        with pytest.raises(CredentialsError, match="refuses every token"):
+            task().tokens.renew(tokens[-1])
+    assert emulator.grants == {"password": 1, "refresh_token": 5}
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", float("nan"), -1, 10**400])
+def test_a_login_without_a_lifetime_is_one_login(emulator, task, monkeypatch, lifetime):
+    grant = Tokens.by_password
+
+    def odd(self, form, flaw):
+        return grant(self, form, flaw) | {"expires_in": lifetime, "refresh_expires_in": lifetime}
+
+    monkeypatch.setattr(Tokens, "by_password", odd)
+    assert task().tokens.token() == task().tokens.token()
+    assert emulator.grants["password"] == 1
+
+
 def test_a_service_that_is_away_is_asked_by_one_task(emulator, task):
     emulator.faults.add(Fault(service="identity", status=503, times=None))
     for _ in range(3):
         with pytest.raises(ServiceUnavailableError):
             task().tokens.token()
-    assert len(emulator.requests) == 5
+    assert len(emulator.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -385,3 +423,24 @@ def test_a_turn_far_off_is_a_wrong_clock(folder):
     host.exchange(lambda _: {"next_turn": time.time() + 1e6})
     assert SharedTurns(host, 9.0).take() == 0.0
     assert 8.5 < SharedTurns(host, 9.0).take() <= 9.0
+
+
+def test_turns_keep_their_distance_while_others_hold_the_lock(folder):
+    spacing_s, begun = 0.3, []
+    hosts = [host_state.HostState(folder, "k") for _ in range(5)]
+
+    def slow(state):
+        time.sleep(0.5)
+        return state
+
+    def begin(host):
+        wait_s = SharedTurns(host, spacing_s).take()
+        begun.append(time.time() + wait_s)
+
+    threads = [threading.Thread(target=hosts[0].exchange, args=(slow,))]
+    threads += [threading.Thread(target=begin, args=(host,)) for host in hosts[1:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert min(b - a for a, b in itertools.pairwise(sorted(begun))) >= 0.6 * spacing_s

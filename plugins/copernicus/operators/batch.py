@@ -19,19 +19,18 @@ from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
 from dataspace.delivery import deliver
-from dataspace.errors import ConfigurationError, QuotaReachedError
+from dataspace.errors import ConfigurationError
 from dataspace.layout import bands_dir
 from dataspace.records import Attempt, Delivered, RunRecords
 from dataspace.shelf import Shelf, Wanted
 from dataspace.staging import stage
-from dataspace.usage import Usage
+from dataspace.usage import Quota, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
-    from dataspace.client import DataSpaceClient
     from dataspace.product import Product
     from dataspace.traffic import Traffic
 
@@ -106,15 +105,14 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
             metrics.of_traffic(context, client.traffic),
         ):
-            usage = Usage(store, client.account_id)
-            client.used_bytes = usage.total_bytes()
-            self._await_quota(client)
+            quota = Quota(Usage(store, client.account_id), client.quota_bytes, client.traffic)
+            client.before_transfer = quota.check
             try:
                 stage(shelves, client, progress_of(context), outcomes.fetched)
             finally:
                 attempt = _attempt(client.traffic, time.monotonic() - began, outcomes.errors)
+                quota.note()
                 records.add_attempt(self.batch["batch"], attempt)
-                usage.add(attempt.bytes_transferred)
                 self.log.info(
                     "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
                     "bytes and %.1f s waiting; tried again %d times, too many requests %d times.",
@@ -123,17 +121,13 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
                     *(attempt.retries, attempt.rate_limited),
                 )
                 self.lineage = _lineage(client.address, outcomes.good)
-            self._await_quota(client)
-        outcomes.raise_any()
-
-    def _await_quota(self, client: DataSpaceClient) -> None:
-        """Let the task come back later, without a slot meanwhile, where the quota is reached."""
-        try:
-            client.check_quota()
-        except QuotaReachedError as reached:
+        if outcomes.quota:
             later = datetime.now(UTC) + _LOOK_AGAIN
-            self.log.warning("%s This task looks again at %s.", reached, f"{later:%H:%M} UTC")
-            raise AirflowRescheduleException(later) from None  # type: ignore[no-untyped-call]
+            self.log.warning(
+                "%s This task looks again at %s.", outcomes.quota, f"{later:%H:%M} UTC"
+            )
+            raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]
+        outcomes.raise_any()
 
 
 class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
