@@ -7,6 +7,7 @@ import time
 import pytest
 
 import services
+from dataspace_emulator import Fault
 from tests.e2e.scale_page import record
 from tests.e2e.scene import host_of_its_own, scene
 from tests.e2e.watch import Watch
@@ -96,8 +97,11 @@ def test_a_killed_worker_and_a_restarted_scheduler(tmp_path):
     with scene(tmp_path, **MONTH, env=SOON) as cluster, Watch(tmp_path / "output/bands") as watch:
         began = time.monotonic()
         runs = cluster.backfill()
-        wait_until(lambda: watch.items() >= 100 and _downloads_of(cluster, "worker-1"))
+        wait_until(lambda: watch.items() >= 100)
+        cluster.emulator.faults.add(Fault(service="download", kind="stall", seconds=4, times=None))
+        wait_until(lambda: _is_long_busy(cluster, "worker-1"))
         cluster.airflow.kill("worker-1")
+        cluster.emulator.faults.clear()
         killed = time.monotonic()
         wait_until(lambda: watch.items() >= 300)
         cluster.airflow.restart("scheduler")
@@ -135,6 +139,13 @@ def _downloads_of(cluster, worker):
     begun = re.findall(r"\[([0-9a-f-]{36})\] Executing workload.*?task_id='product.download'", log)
     ended = set(re.findall(r"execute_workload\[([0-9a-f-]{36})\] succeeded", log))
     return [one for one in begun if one not in ended]
+
+
+def _is_long_busy(cluster, worker):
+    """Tell whether a worker is within a download that is not about to end."""
+    before = set(_downloads_of(cluster, worker))
+    time.sleep(1)
+    return bool(before & set(_downloads_of(cluster, worker)))
 
 
 def _tried_again(cluster, runs):
