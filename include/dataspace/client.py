@@ -145,7 +145,7 @@ class DataSpaceClient:
 
     @property
     def account_id(self) -> str:
-        """What tells the account from others, in letters that do not tell who it is."""
+        """A hash of the service's address and the user's name, which tells accounts apart."""
         return hashlib.sha256(self._key.encode()).hexdigest()[:16]
 
     @_once

@@ -6,6 +6,7 @@ in a locked file of the host, see `host_state`; docs/decisions/0007 tells why.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,7 +69,6 @@ class TokenSource:
         self._on_new_token = on_new_token
         self._token: Token | None = None
         self._has_logged_in = False
-        self._is_own = False
         self._lock = threading.Lock()
 
     def token(self) -> str:
@@ -99,7 +99,8 @@ class TokenSource:
         """End the session if nobody shares it; a failure does not matter."""
         with self._lock:
             token, self._token = self._token, None
-        if token is not None and token.refresh and self._is_own:
+        is_own = self._host.is_alone and self._has_logged_in
+        if token is not None and token.refresh and is_own:
             self._realm.log_out(token)
 
     def _failure(self, error: DataSpaceError) -> State:
@@ -125,7 +126,6 @@ class TokenSource:
         (result,) = results
         if isinstance(result, DataSpaceError):
             raise result
-        self._is_own = self._host.is_alone and self._has_logged_in
         for secret in filter(None, (result.access, result.refresh)):
             self._on_new_token(secret)
         return result
@@ -164,7 +164,8 @@ def _known(state: State, now: float) -> DataSpaceError | None:
     """Return what this or another task was told a while ago."""
     refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
     if refusal:
-        message = f"{refusal['why']} It was tried once; the next try is an hour after that one."
+        minutes = math.ceil((refusal["until"] - now) / 60)
+        message = f"{refusal['why']} It was tried once; the next try is in {minutes} min."
         return CredentialsError(message)
     if rest:
         kind = LoginLimitedError if rest.get("is_limit") else ServiceUnavailableError

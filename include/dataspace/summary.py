@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from dataspace.usage import PERIOD_DAYS, gigabytes
+from dataspace.sizes import gigabytes, megabytes
+from dataspace.usage import PERIOD_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dataspace.product import Product
     from dataspace.records import Attempt, Delivered
-
-_SMALL_BYTES: Final = 1e5
 
 
 def summarise(
@@ -86,12 +85,6 @@ def as_text(summary: Mapping[str, Any]) -> str:
         for row in summary["table"]
     ]
     return "\n".join(lines) + "\n"
-
-
-def megabytes(size_bytes: float) -> str:
-    """Return a size in millions of bytes, as people write it."""
-    decimals = 1 if size_bytes >= _SMALL_BYTES else 3
-    return f"{size_bytes / 1e6:.{decimals}f} MB"
 
 
 def _again(summary: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import QuotaReachedError
+from dataspace.sizes import gigabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from dataspace.store import Store
     from dataspace.traffic import Traffic
 
-USAGE: Final = "runs/.usage"
+_USAGE: Final = "runs/.usage"
 PERIOD_DAYS: Final = 30
-_ONE_GB: Final = 1e9
 _LOOK_EVERY_S: Final = 60.0
 _NOTE: Final = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})/(?P<bytes>\d{1,18})-[0-9a-f]{12}")
 
@@ -39,7 +39,7 @@ class Usage:
     def __init__(self, store: Store, account_id: str) -> None:
         """Use the notes of an account."""
         self._store = store
-        self._dir = f"{USAGE}/{account_id}"
+        self._dir = f"{_USAGE}/{account_id}"
 
     def add(self, moved_bytes: int) -> None:
         """Note that so many bytes were moved just now."""
@@ -52,11 +52,12 @@ class Usage:
         first = _first_day()
         return sum(size_bytes for day, size_bytes in self._notes() if day >= first)
 
-    def sweep(self) -> None:
-        """Remove the notes that no longer count."""
-        first = _first_day()
-        for day in {day for day, _ in self._notes() if day < first}:
+    def sweep(self) -> int:
+        """Remove the notes that no longer count; return the bytes of the others."""
+        first, notes = _first_day(), self._notes()
+        for day in {day for day, _ in notes if day < first}:
             self._store.delete(f"{self._dir}/{day}")
+        return sum(size_bytes for day, size_bytes in notes if day >= first)
 
     def _notes(self) -> list[tuple[str, int]]:
         found = (_NOTE.fullmatch(path) for path in self._store.sizes(self._dir))
@@ -123,12 +124,6 @@ class Quota:
         self._usage.add(moved_bytes - self._noted_bytes)
         self._total_bytes += moved_bytes - self._noted_bytes
         self._noted_bytes = moved_bytes
-
-
-def gigabytes(size_bytes: float) -> str:
-    """Return a size in thousands of millions of bytes, as quotas are written; little as it is."""
-    small = f"{size_bytes / 1e6:.1f} MB"
-    return f"{size_bytes / 1e9:,.1f} GB" if size_bytes >= _ONE_GB else small
 
 
 def _first_day() -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _QUOTA_GB: Final = 12_000.0
 """Of an ordinary account in any thirty days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
-_MOST: Final = 1e9
+_MOST_GB: Final = 1e9
 _LONGEST_SPACING_S: Final = 3600.0
 """Both keep "inf" a number."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
@@ -69,7 +69,7 @@ class CopernicusHook(BaseHook):
         """
         return self._client(connections=connections, state_dir=state_dir())
 
-    def _client(self, **manners: Any) -> DataSpaceClient:
+    def _client(self, connections: int = 1, **others: Any) -> DataSpaceClient:
         try:
             connection = self.get_connection(self.copernicus_conn_id)
         except AirflowNotFoundException as error:
@@ -81,11 +81,11 @@ class CopernicusHook(BaseHook):
             raise ConfigurationError(message) from error
         extra = connection.extra_dejson
         _refuse_misspelt(extra)
-        refuse_more(manners.get("connections", 1), most_connections(extra), self.copernicus_conn_id)
+        refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
         return DataSpaceClient(
             Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
             _account(connection, self.copernicus_conn_id),
-            manners=_manners(extra, **manners),
+            manners=_manners(extra, connections, **others),
             on_new_token=mask_secret,
         )
 
@@ -222,7 +222,7 @@ def _account(connection: Connection, conn_id: str) -> Account:
     return Account(connection.login, connection.password, **optional)
 
 
-def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> Manners:
+def _manners(extra: Mapping[str, Any], connections: int, **others: Any) -> Manners:
     access_key, secret_key = (str(extra.get(f"s3_{n}_key") or "") for n in ("access", "secret"))
     if bool(access_key) != bool(secret_key):
         message = "the extra has one of s3_access_key and s3_secret_key; give both, or neither."
@@ -234,6 +234,6 @@ def _manners(extra: Mapping[str, Any], connections: int = 1, **others: Any) -> M
         spacing_s=min(_LONGEST_SPACING_S, number(extra, "request_spacing_s", 0.0, least=0.0)),
         transport=str(extra.get("transport") or "auto"),
         s3_keys=S3Keys(access_key, secret_key) if access_key else None,
-        quota_bytes=1e9 * min(_MOST, number(extra, "quota_gb", _QUOTA_GB, least=0.0)),
+        quota_bytes=1e9 * min(_MOST_GB, number(extra, "quota_gb", _QUOTA_GB, least=0.0)),
         **others,
     )

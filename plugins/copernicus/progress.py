@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from dataspace.summary import megabytes
+from dataspace.sizes import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

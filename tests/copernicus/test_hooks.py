@@ -6,7 +6,7 @@ import pytest
 
 from copernicus.hooks import CopernicusHook
 from dataspace.errors import ConfigurationError, CredentialsError, QueryError
-from dataspace_emulator import Fault, make_product
+from dataspace_emulator import Fault, make_product, s3_signature
 
 SENSED = "2024-08-01T08:36:01.024Z"
 
@@ -63,6 +63,13 @@ def test_the_test_button_tries_the_s3_keys(emulator, connect):
     passed, words = CopernicusHook().test_connection()
     assert not passed
     assert "correct s3_access_key and s3_secret_key" in words
+
+
+def test_the_test_button_says_that_a_clock_is_wrong(offering, monkeypatch):
+    monkeypatch.setattr(s3_signature, "_MOST_SKEW", timedelta(seconds=-1))
+    passed, words = CopernicusHook().test_connection()
+    assert not passed
+    assert "RequestTimeTooSkewed" in words
 
 
 def test_a_busy_account_is_a_good_one(offering):

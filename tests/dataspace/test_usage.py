@@ -39,6 +39,6 @@ def test_files_that_are_no_notes_do_not_count(store):
 def test_only_what_no_longer_counts_is_swept(store, tmp_path):
     for days_ago in (0, 30, 31, 400):
         note(store, days_ago, "1-0123456789ab")
-    Usage(store, "a").sweep()
+    assert Usage(store, "a").sweep() == 2
     assert len(list(tmp_path.glob("runs/.usage/a/*"))) == 2
     assert Usage(store, "a").total_bytes() == 2

@@ -87,32 +87,29 @@ def test_a_rehearsal_of_many_days_told_another_name(program):
     assert len({row["ContentDate"]["Start"][:10] for row in listed}) == 5
 
 
-def test_a_taken_port_is_said_in_one_line():
-    with Emulator() as emulator:
-        port = emulator.catalogue_url.split(":")[2].split("/")[0]
-        done = subprocess.run(
-            [sys.executable, "-m", "dataspace_emulator", *ANY_PORT, f"--catalogue-port={port}"],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(INCLUDE)},
-            timeout=30,
-        )
-    assert done.returncode == 2
-    assert "cannot start" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_reversed_days_are_refused():
-    days = ["--from", "2024-08-02", "--to", "2024-08-01"]
+def refused(*arguments):
+    """Return what the command says where it does not start."""
     done = subprocess.run(
-        [sys.executable, "-m", "dataspace_emulator", *ANY_PORT, *days],
+        [sys.executable, "-m", "dataspace_emulator", *ANY_PORT, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(INCLUDE)},
         timeout=30,
     )
     assert done.returncode == 2
-    assert "--to 2024-08-01 lies before --from 2024-08-02" in done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_taken_port_is_said_in_one_line():
+    with Emulator() as emulator:
+        port = emulator.catalogue_url.split(":")[2].split("/")[0]
+        assert "cannot start" in refused(f"--catalogue-port={port}")
+
+
+def test_reversed_days_are_refused():
+    said = refused("--from", "2024-08-02", "--to", "2024-08-01")
+    assert "--to 2024-08-01 lies before --from 2024-08-02" in said
 
 
 def test_the_connection_is_what_airflow_reads(emulator):

@@ -170,6 +170,7 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         store = open_store(self.output_uri or default_output_uri())
         records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
+        service = (records.search() or {}).get("service", "")
         delivered: dict[str, Delivered] = {}
         outcomes = Outcomes(len(products))
         try:
@@ -181,7 +182,6 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         finally:
             records.add_delivered(self.batch["batch"], delivered)
             held = [one for one in products if one.stem in delivered]
-            service = (records.search() or {}).get("service", "")
             self.lineage = _lineage(service, held, delivered)
         outcomes.raise_any()
 

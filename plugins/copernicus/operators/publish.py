@@ -67,10 +67,8 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
             message = "the search has left no result; look at its log."
             raise NotStagedError(message)
         products, delivered = records.all_products(), records.delivered()
-        usage = Usage(store, search["account"])
-        usage.sweep()
         summary = summarise(search, products, records.attempts(), delivered)
-        summary["bytes_30_days"] = usage.total_bytes()
+        summary["bytes_30_days"] = Usage(store, search["account"]).sweep()
         text = as_text(summary)
         self.log.info("\n%s", text)
         address = records.write_summary(summary, text)
