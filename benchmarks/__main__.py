@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import cluster, fleet, searching, single, strangers, volume
+from benchmarks import archive, cluster, fleet, searching, single, strangers, volume
 from benchmarks.table import row
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ _FLEET: Final[Parts] = {
 }
 _LATE: Final[Parts] = {"late": fleet.measure_late}
 _SEARCH: Final[Parts] = {"search": searching.measure_search}
+_MONTH: Final[Parts] = {"reconcile": archive.measure_month}
+_YEAR: Final[Parts] = {"reconcile-year": archive.measure_year}
 _CLUSTER: Final[Parts] = {"overhead": cluster.measure_overhead}
 _SERVICES: Final[tuple[tuple[Callable[[], AbstractContextManager[Service]], Parts], ...]] = (
     (volume.tile, _FULL),
@@ -61,6 +63,8 @@ _SERVICES: Final[tuple[tuple[Callable[[], AbstractContextManager[Service]], Part
     (fleet.fleet, _FLEET),
     (lambda: fleet.fleet(fleet.LATE_S), _LATE),
     (searching.listing, _SEARCH),
+    (archive.month, _MONTH),
+    (archive.year, _YEAR),
     (cluster.service, _CLUSTER),
 )
 """What needs which service; each is started once, and none beside another."""

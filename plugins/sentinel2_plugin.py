@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from copernicus import listener
+from copernicus import listener, ui
 from copernicus.priority import TodayFirst
 from copernicus.timetables import SensingDayTimetable
 
@@ -18,3 +18,5 @@ class Sentinel2Plugin(AirflowPlugin):
     timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared so by Airflow
     listeners: list[Any] = [listener]  # noqa: RUF012
     priority_weight_strategies: list[Any] = [TodayFirst]  # noqa: RUF012
+    fastapi_apps: list[Any] = [ui.FASTAPI_APP]  # noqa: RUF012
+    external_views: list[Any] = [ui.reports_view()]  # noqa: RUF012

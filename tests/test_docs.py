@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from copernicus.ingests import _SETTINGS
-from copernicus.params import PARAMS
+from copernicus.params import PARAMS, RECONCILE_PARAMS
 from copernicus.provider import get_provider_info
 from dataspace import errors
 
@@ -20,7 +20,7 @@ def named(text, word):
     return re.search(rf"`[^`\n]*\b{re.escape(word)}\b[^`\n]*`", text)
 
 
-@pytest.mark.parametrize("name", PARAMS)
+@pytest.mark.parametrize("name", [*PARAMS, *RECONCILE_PARAMS])
 def test_every_param_is_in_the_readme(name):
     assert named(README, name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -18,7 +18,6 @@ from dataspace.query import ORDER_BY, Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from dataspace.http import Http
     from dataspace.retries import Retries
@@ -36,6 +35,19 @@ https://documentation.dataspace.copernicus.eu/APIs/OData.html#query-structure
 _POSITIONS: Final = ("$skip", "$skiptoken")
 
 _WHAT: Final = "catalogue"
+_PRODUCTS: Final = "Products"
+_DELETED: Final = "DeletedProducts"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """That a product was deleted: when and why, as the catalogue writes it."""
+
+    date: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.date[:10]}: {self.cause}"
 
 
 class Catalogue:
@@ -43,26 +55,50 @@ class Catalogue:
 
     def __init__(self, http: Http, catalogue_url: str, retries: Retries) -> None:
         self._http = http
-        self._url = f"{catalogue_url}/Products"
+        self._url = catalogue_url
         self._retries = retries
 
     def search(self, query: Query) -> list[Product]:
-        """Return all wanted products, each once, by start of sensing and then by name.
+        """Return all wanted products, each id once, by start of sensing and then by name.
 
-        Of several with one name, one that is online is returned, of those the latest published.
+        Several may have one name, or be of one acquisition: see `dataspace.dedupe`.
 
         Raises:
             QueryError: The catalogue refused the question.
             ProductNotFoundError: A product asked for by id or name is not listed.
             TransientError: A page could not be had in full; never fewer rows instead.
         """
+        products = self.find(query)
+        _check_all_named(query, products)
+        return products
+
+    def find(self, query: Query) -> list[Product]:
+        """Return what `search` does, though products asked for by id or name be missing.
+
+        Raises:
+            QueryError: The catalogue refused the question.
+            TransientError: A page could not be had in full.
+        """
         found: dict[str, Product] = {}
-        for product in self._all(query):
+        for product, _ in self._all(query, _PRODUCTS):
             if query.accepts(product):
                 found.setdefault(product.id, product)
-        products = sorted(found.values(), key=lambda product: (product.sensed, product.name))
-        _check_all_named(query, products)
-        return _one_of_each_name(products)
+        return sorted(found.values(), key=lambda product: (product.sensed, product.name))
+
+    def deleted(self, query: Query) -> dict[str, Deletion]:
+        """Return why products were deleted that once matched a query, by id.
+
+        A cloud limit does not count, nor whether they were published or online.
+
+        Raises:
+            DataSpaceError: The catalogue cannot be asked.
+        """
+        asked = replace(query, max_cloud_cover=None, published=None, online=None)
+        found: dict[str, Deletion] = {}
+        for product, row in self._all(asked, _DELETED):
+            deletion = Deletion(str(row.get("DeletionDate")), str(row.get("DeletionCause")))
+            found[product.id] = deletion
+        return found
 
     def peek(self, query: Query) -> tuple[int, Product | None]:
         """Return how many products the catalogue lists, and the first, by one small request.
@@ -71,20 +107,20 @@ class Catalogue:
             DataSpaceError: The catalogue cannot be asked.
         """
         params = {**_params(query.filters(query.sensed)[0]), "$top": "1"}
-        page = self._page(params, _check_rows)
+        page = self._page(_PRODUCTS, params, _check_rows)
         rows = page["value"]
         return _listed(page, None) or 0, Product.from_odata(rows[0]) if rows else None
 
-    def _all(self, query: Query) -> Iterator[Product]:
+    def _all(self, query: Query, of: str) -> Iterator[tuple[Product, dict[str, Any]]]:
         for index in range(len(query.filters(query.sensed))):
             sensed: Window | None = query.sensed
             while sensed is not None:
-                rows, is_cut = self._rows(query.filters(sensed)[index])
+                rows, is_cut = self._rows(of, query.filters(sensed)[index])
                 products = [_product(row, query) for row in rows]
-                yield from products
+                yield from zip(products, rows, strict=True)
                 sensed = _rest(sensed, products) if is_cut else None
 
-    def _rows(self, filter_text: str) -> tuple[list[dict[str, Any]], bool]:
+    def _rows(self, of: str, filter_text: str) -> tuple[list[dict[str, Any]], bool]:
         """Return the rows a filter reaches, each once, and whether the wall hides more of them.
 
         Rows that repeat may have taken the place of others. So where fewer are known than are
@@ -92,7 +128,7 @@ class Catalogue:
         """
         rows: dict[str, dict[str, Any]] = {}
         for _ in range(2):
-            read, listed, is_full = self._read(filter_text)
+            read, listed, is_full = self._read(of, filter_text)
             rows |= {str(row.get("Id")): row for row in read if isinstance(row, dict)}
             reachable = min(listed, _WALL_ROWS) if listed is not None else 0
             if len(rows) >= reachable:
@@ -101,14 +137,14 @@ class Catalogue:
         message = f"{_WHAT}: {listed} products are listed, but only {len(rows)} are on its pages."
         raise ServiceUnavailableError(message)
 
-    def _read(self, filter_text: str) -> tuple[list[dict[str, Any]], int | None, bool]:
+    def _read(self, of: str, filter_text: str) -> tuple[list[dict[str, Any]], int | None, bool]:
         """Return all pages' rows, the count the catalogue gives, and whether the last is full."""
         params: dict[str, str] | None = _params(filter_text)
         rows: list[dict[str, Any]] = []
         listed: int | None = None
         is_full = False
         while params is not None:
-            page = self._page(params, partial(_check_complete, params, len(rows), listed))
+            page = self._page(of, params, partial(_check_complete, params, len(rows), listed))
             listed = _listed(page, listed)
             rows += page["value"]
             is_full = len(page["value"]) >= _PAGE_ROWS
@@ -116,11 +152,11 @@ class Catalogue:
         return rows, listed, is_full
 
     def _page(
-        self, params: Mapping[str, str], check: Callable[[Mapping[str, Any]], None]
+        self, of: str, params: Mapping[str, str], check: Callable[[Mapping[str, Any]], None]
     ) -> dict[str, Any]:
         def attempt() -> dict[str, Any]:
             try:
-                with self._http.get(self._url, what=_WHAT, params=params) as answer:
+                with self._http.get(f"{self._url}/{of}", what=_WHAT, params=params) as answer:
                     page = answer.json()
             except ProductUnavailableError as error:  # its 404 passes, unless the URL is wrong
                 message = f"{error} If it stays so, check catalogue_url."
@@ -210,22 +246,6 @@ def _rest(sensed: Window, products: list[Product]) -> Window:
         raise ServiceUnavailableError(message)
     logger.info("The catalogue gives %d rows at most; asking on from %s.", _WALL_ROWS, reached)
     return replace(sensed, start=reached)
-
-
-def _one_of_each_name(products: list[Product]) -> list[Product]:
-    """Leave out what the service lists a second time under another id."""
-    chosen: dict[str, Product] = {}
-    for product in sorted(products, key=_preference):
-        other = chosen.pop(product.stem, None)
-        if other:
-            logger.warning("%s is listed twice; %s is left out.", product.stem, other.id)
-        chosen[product.stem] = product
-    return [product for product in products if chosen[product.stem] is product]
-
-
-def _preference(product: Product) -> tuple[bool, bool, datetime, str]:
-    published = product.published
-    return product.online, published is not None, published or product.sensed, product.id
 
 
 def _check_all_named(query: Query, products: list[Product]) -> None:

@@ -10,39 +10,73 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataspace.bands import delivered_names
+from dataspace.claims import Claims
 from dataspace.errors import NotStagedError
-from dataspace.item import ITEM_NAME, Delivery
+from dataspace.item import Delivery
 from dataspace.layout import archive_path, bands_dir
+from dataspace.raster import raster_at
+from dataspace.stac_item import ITEM_NAME, item_of
+from dataspace.window import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from dataspace.shelf import Receipt, Shelf
 
 
-def deliver(shelf: Shelf) -> Delivery:
+def deliver(shelf: Shelf, clock: Callable[[], datetime] = utc_now) -> Delivery:
     """Put a staged product into place and describe it; return what stands there.
+
+    The item names the DAG of the run among those that want the product for good. The run's claim
+    on the product ends with it, well or not.
 
     Raises:
         NotStagedError: What was staged, and what stands already, are not all that is wanted.
+        ClaimedError: Another run has taken the product over.
     """
+    with Claims(shelf.store, shelf.run).renewed() as claims:
+        try:
+            if shelf.receipt() is not None or not _is_named(shelf):
+                claims.need(shelf.product)
+            return _deliver(shelf, clock)
+        finally:
+            claims.release(shelf.product)
+
+
+def _is_named(shelf: Shelf) -> bool:
+    """Tell whether the item names who wants the product by this run."""
+    current = shelf.delivery()
+    return current is not None and {*shelf.ingests} <= {*current.ingests}
+
+
+def _deliver(shelf: Shelf, clock: Callable[[], datetime]) -> Delivery:
     receipt, current = shelf.receipt(), shelf.delivery()
     if receipt is None:
         if current is None or not shelf.is_present():
             raise _not_staged(shelf)
+        if not _is_named(shelf):
+            current = replace(current, ingests=tuple(sorted({*current.ingests, *shelf.ingests})))
+            _describe(shelf, current, clock())
         _clear_staging(shelf)
         return current
     if not _has_zip(shelf):
         raise _not_staged(shelf)
-    newer = _place(shelf, receipt, current)
-    latest = shelf.delivery()  # another run may have added to it meanwhile
+    newer = replace(_place(shelf, receipt, current), created=clock())
+    latest = shelf.delivery()  # by a run whose lease had ended, if not the current one
     delivery = latest.merged(newer) if latest else newer
     if delivery.missing(shelf.wanted.bands, set(delivery.files)):
         raise _not_staged(shelf)
     _keep_archive(shelf)
-    staged = f"{shelf.run.product_dir(shelf.product)}/{ITEM_NAME}"
-    shelf.store.write(staged, delivery.to_item(shelf.product))
-    shelf.store.move(staged, shelf.item_path)
+    _describe(shelf, delivery, clock())
     _clear_staging(shelf)
     return delivery
+
+
+def _describe(shelf: Shelf, delivery: Delivery, now: datetime) -> None:
+    staged = f"{shelf.run.product_dir(shelf.product)}/{ITEM_NAME}"
+    shelf.store.write(staged, item_of(delivery, shelf.product, now))
+    shelf.store.move(staged, shelf.item_path)
 
 
 def _not_staged(shelf: Shelf) -> NotStagedError:
@@ -96,8 +130,13 @@ def _place(shelf: Shelf, staged: Receipt, current: Delivery | None) -> Delivery:
             store.move(source, f"{folder}/{file.name}")
         elif placed.get(file.name) != file.size_bytes:
             raise _not_staged(shelf)
+    for path, file in files.items():
+        if file.size_bytes:  # object storage refuses to read the beginning of nothing
+            files[path] = replace(file, raster=raster_at(store, f"{folder}/{file.name}"))
     run = shelf.run
-    return Delivery(staged.selection, files, run.dag_id, run.run_id, run.stamp)
+    return Delivery(
+        staged.selection, files, run.dag_id, run.run_id, run.stamp, ingests=shelf.ingests
+    )
 
 
 def _names(paths: list[str], current: Delivery | None) -> dict[str, str]:

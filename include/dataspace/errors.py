@@ -20,6 +20,7 @@
         ├── RateLimitedError          429 after our own waiting
         ├── ProductUnavailableError   listed, but its bytes cannot be had now
         ├── QuotaReachedError         the account has moved what it may in thirty days
+        ├── ClaimedError              another run is just fetching the product
         ├── CorruptDownloadError      size or checksum differ; the partial file is gone
         └── StorageFullError          too little room where the bytes should go
 
@@ -116,6 +117,10 @@ class ProductUnavailableError(TransientError):
 
 class QuotaReachedError(TransientError):
     """The account has moved as many bytes in thirty days as the connection lets it."""
+
+
+class ClaimedError(TransientError):
+    """Another run is just fetching the product, or has fetched it and not yet delivered it."""
 
 
 class CorruptDownloadError(TransientError):

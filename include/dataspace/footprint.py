@@ -1,12 +1,13 @@
-"""Knows the extent of a product's footprint; tolerates footprints that are no proper geometry."""
+"""Knows where a product's footprint lies; tolerates footprints that are no proper geometry."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _TURN: Final = 360.0
 _HALF_TURN: Final = 180.0
@@ -18,11 +19,11 @@ def bounds(footprint: Mapping[str, Any] | None) -> tuple[float, float, float, fl
 
     West lies east of east where 180 degrees is crossed: no product spans half the Earth.
     """
-    if not footprint or footprint.get("type") not in _POLYGONS:
+    if not isinstance(footprint, Mapping) or footprint.get("type") not in _POLYGONS:
         return None
     try:
         places = list(_places(footprint.get("coordinates")))
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
         return None
     if not places or not all(math.isfinite(value) for place in places for value in place):
         return None
@@ -40,6 +41,56 @@ def middle(footprint: Mapping[str, Any] | None) -> tuple[float, float] | None:
         return None
     west, south, east, north = box
     return _on_globe(west + (east - west) % _TURN / 2), (south + north) / 2
+
+
+def covered(
+    one: Mapping[str, Any] | None, others: Sequence[Mapping[str, Any] | None]
+) -> float | None:
+    """Return which part of a footprint others cover together, 0 to 1; None where one is unusable.
+
+    Areas are measured in degrees, which does for footprints that lie side by side.
+    """
+    import shapely  # noqa: PLC0415 - slow to import, and needed where products compete only
+
+    try:
+        centre = _middle_lon(one)
+        own = _polygon(one, centre, centre)
+        beside = shapely.union_all(
+            [_polygon(other, _middle_lon(other), centre) for other in others]
+        )
+        share = own.intersection(beside).area / own.area
+    except (
+        shapely.errors.ShapelyError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        ZeroDivisionError,
+    ):
+        return None
+    return min(share, 1.0) if math.isfinite(share) else None
+
+
+def _middle_lon(footprint: Mapping[str, Any] | None) -> float:
+    place = middle(footprint)
+    if place is None:
+        message = "no usable polygon"
+        raise ValueError(message)
+    return place[0]
+
+
+def _polygon(footprint: Mapping[str, Any] | None, middle_lon: float, beside_lon: float) -> Any:
+    """Return a valid geometry in one piece round its middle, on the side of another longitude."""
+    import shapely  # noqa: PLC0415 - as above
+    from shapely.geometry import shape  # noqa: PLC0415
+
+    away = _TURN * round((beside_lon - middle_lon) / _TURN)
+
+    def together(xy: Any) -> Any:
+        return xy + _TURN * (([middle_lon, 0.0] - xy) / _TURN).round() + [away, 0.0]
+
+    flat = shapely.transform(shape(footprint), together)
+    return shapely.make_valid(flat, method="structure", keep_collapsed=False)
 
 
 def _places(coordinates: Any) -> Iterator[tuple[float, float]]:

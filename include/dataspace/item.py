@@ -1,37 +1,17 @@
-"""Knows the STAC item of a delivered product, and how to read back what it promises."""
+"""Knows what stands of a delivered product, and which of it a band means."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from dataspace.checksum import Checksum
-from dataspace.footprint import bounds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from datetime import datetime
 
-    from dataspace.product import Product
-
-ITEM_NAME: Final = "item.json"
-
-_EXTENSIONS: Final = [
-    "https://stac-extensions.github.io/file/v2.1.0/schema.json",
-    "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/grid/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/sat/v1.0.0/schema.json",
-    "https://stac-extensions.github.io/timestamps/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
-]
-_MEDIA_TYPES: Final = {
-    "jp2": "image/jp2",
-    "xml": "application/xml",
-    "safe": "application/xml",
-    "html": "text/html",
-    "jpg": "image/jpeg",
-    "gml": "application/gml+xml",
-}
+    from dataspace.raster import Raster
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +23,7 @@ class DeliveredFile:
         name: Below the product's delivery folder.
         checksum: The one ESA gave, which the file was verified against.
         source_url: Where it came from, without a token.
+        raster: How it lies on the ground, once delivered; None where that is not known.
     """
 
     path: str
@@ -50,6 +31,7 @@ class DeliveredFile:
     size_bytes: int
     checksum: Checksum
     source_url: str
+    raster: Raster | None = None
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
@@ -57,7 +39,7 @@ class DeliveredFile:
         return cls(**{**record, "checksum": Checksum(**record["checksum"])})
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values."""
+        """Return all that is known before the delivery, as JSON values."""
         checksum = {"algorithm": self.checksum.algorithm, "value": self.checksum.value}
         return {
             "path": self.path,
@@ -79,6 +61,8 @@ class Delivery:
         dag_id: Who delivered last.
         run_id: Who delivered last.
         stamp: Of the search that asked for it last.
+        ingests: Ids of the DAGs that want the product.
+        created: When the product was first delivered; None where an older item does not say.
     """
 
     selection: Mapping[str, tuple[str, ...]]
@@ -86,24 +70,8 @@ class Delivery:
     dag_id: str
     run_id: str
     stamp: str
-
-    @classmethod
-    def read(cls, content: bytes | None) -> Self | None:
-        """Return what an item promises; None where there is none or it is damaged."""
-        if content is None:
-            return None
-        try:
-            item = json.loads(content)
-            properties = item["properties"]
-            return cls(
-                selection={k: tuple(v) for k, v in properties["dataspace:selection"].items()},
-                files={file.path: file for file in map(_file_of, item["assets"].values())},
-                dag_id=properties["dataspace:dag_id"],
-                run_id=properties["dataspace:run_id"],
-                stamp=properties["dataspace:stamp"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
+    ingests: tuple[str, ...] = ()
+    created: datetime | None = None
 
     def missing(self, bands: tuple[str, ...], standing: Collection[str]) -> bool:
         """Tell whether anything the bands stand for is unknown or not among what stands."""
@@ -124,81 +92,11 @@ class Delivery:
             dag_id=newer.dag_id,
             run_id=newer.run_id,
             stamp=newer.stamp,
+            ingests=tuple(sorted({*self.ingests, *newer.ingests})),
+            created=self.created,
         )
 
-    def to_item(self, product: Product) -> bytes:
-        """Return the STAC item, https://github.com/radiantearth/stac-spec, as JSON."""
-        import pystac  # noqa: PLC0415 - slow to import, and readers do not need it
-
-        box = bounds(product.footprint)
-        item = pystac.Item(
-            id=product.stem,
-            geometry=dict(product.footprint) if box and product.footprint else None,
-            bbox=list(box) if box else None,
-            datetime=product.sensed,
-            properties={**_properties(product), **self._provenance()},
-            stac_extensions=_EXTENSIONS,
-        )
-        for file in self.files.values():
-            item.add_asset(file.name, _asset(file))
-        return json.dumps(item.to_dict(transform_hrefs=False), indent=2).encode()
-
-    def _provenance(self) -> dict[str, Any]:
-        return {
-            "dataspace:selection": {band: list(paths) for band, paths in self.selection.items()},
-            "dataspace:dag_id": self.dag_id,
-            "dataspace:run_id": self.run_id,
-            "dataspace:stamp": self.stamp,
-        }
-
-
-def _properties(product: Product) -> dict[str, Any]:
-    name = product.parsed_name
-    values: dict[str, Any] = {
-        "constellation": "sentinel-2",
-        "instruments": ["msi"],
-        "product:type": product.product_type,
-        "published": product.published.isoformat() if product.published else None,
-        "eo:cloud_cover": product.cloud_cover,
-        "dataspace:product_id": product.id,
-        "dataspace:product_name": product.name,
-        "dataspace:product_checksum": str(product.checksum) if product.checksum else None,
-        "dataspace:product_size": product.size_bytes,
-    }
-    if name:
-        values |= {
-            "platform": f"sentinel-2{name.platform.lower()}",
-            "processing:version": name.baseline,
-            "grid:code": f"MGRS-{name.tile}",
-            "sat:relative_orbit": name.relative_orbit,
-        }
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _asset(file: DeliveredFile) -> Any:
-    import pystac  # noqa: PLC0415
-
-    is_image = file.name.endswith(".jp2")
-    return pystac.Asset(
-        href=f"./{file.name}",
-        media_type=_MEDIA_TYPES.get(file.name.rpartition(".")[2].lower()),
-        roles=["data" if is_image else "metadata"],
-        extra_fields={
-            "file:size": file.size_bytes,
-            "file:checksum": file.checksum.multihash(),
-            "file:local_path": file.path,
-            "dataspace:checksum_algorithm": file.checksum.algorithm,
-            "dataspace:checksum": file.checksum.value,
-            "dataspace:source": file.source_url,
-        },
-    )
-
-
-def _file_of(asset: Mapping[str, Any]) -> DeliveredFile:
-    return DeliveredFile(
-        path=asset["file:local_path"],
-        name=asset["href"].removeprefix("./"),
-        size_bytes=asset["file:size"],
-        checksum=Checksum(asset["dataspace:checksum_algorithm"], asset["dataspace:checksum"]),
-        source_url=asset["dataspace:source"],
-    )
+    def without(self, names: Collection[str]) -> Delivery:
+        """Return this delivery with some of its files disowned, by name: they will be fetched."""
+        kept = {path: file for path, file in self.files.items() if file.name not in names}
+        return replace(self, files=kept)

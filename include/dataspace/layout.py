@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from dataspace.product import Product
 
 
+CATALOGS: Final = "stac"
+"""All of the static STAC catalogue but its root and its items."""
+
 STAGING: Final = ".staging"
 """All that runs have fetched and not yet delivered, in a folder for each DAG and run."""
+_CLAIMS: Final = f"{STAGING}/.claims"
+"""Which run is just fetching which product, a file for each."""
 
 
 def bands_dir(product: Product) -> str:
@@ -26,9 +31,29 @@ def bands_day_dir(product_type: str, day: date) -> str:
     return f"bands/{product_type}/{day:%Y/%m/%d}"
 
 
+def catalog_path(collection: str, day: date) -> str:
+    """Path of a collection's catalogue of a UTC sensing day."""
+    return f"{CATALOGS}/{collection}/{day:%Y/%m/%d}/catalog.json"
+
+
+def reports_dir(ingest: str) -> str:
+    """Folder of an ingest's reports."""
+    return f"reports/{folder_name(ingest)}"
+
+
 def archive_path(product: Product) -> str:
     """Path of a product's kept zip."""
-    return f"archive/{product.product_type}/{product.sensed:%Y/%m/%d}/{product.stem}.zip"
+    return f"{archive_day_dir(product.product_type, product.sensed.date())}/{product.stem}.zip"
+
+
+def archive_day_dir(product_type: str, day: date) -> str:
+    """Folder of all zips kept of a UTC sensing day."""
+    return f"archive/{product_type}/{day:%Y/%m/%d}"
+
+
+def claim_path(product: Product) -> str:
+    """Path of the note that says which run has the product in its hands."""
+    return f"{_CLAIMS}/{product.stem}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +73,12 @@ class RunLayout:
     @property
     def records_dir(self) -> str:
         """Folder of the run's product records and summary."""
-        return f"runs/{_plain(self.dag_id)}/{_plain(self.run_id)}"
+        return f"runs/{folder_name(self.dag_id)}/{folder_name(self.run_id)}"
 
     @property
     def staging_dir(self) -> str:
         """Folder of all that this run has fetched and not yet delivered."""
-        return f"{STAGING}/{_plain(self.dag_id)}/{_plain(self.run_id)}"
+        return f"{STAGING}/{folder_name(self.dag_id)}/{folder_name(self.run_id)}"
 
     def product_dir(self, product: Product) -> str:
         """Folder of all that was fetched of a product."""
@@ -72,7 +97,7 @@ class RunLayout:
         return f"{self.product_dir(product)}/{product.stem}.zip"
 
 
-def _plain(text: str) -> str:
+def folder_name(text: str) -> str:
     """Return the text as one part of a path; different texts stay different."""
     part = quote(text, safe=":+@ ")
     return f"%2E{part[1:]}" if part.startswith(".") else part

@@ -29,8 +29,9 @@ MISSION: Final = Window(datetime(2015, 6, 1, tzinfo=UTC), datetime(2100, 1, 1, t
 """All of Sentinel-2, for questions that name products instead of days."""
 
 _TILES_PER_REQUEST: Final = 8
-_PRODUCTS_PER_REQUEST: Final = 10
-"""Both keep the URL below about 4 kB, what is known to pass."""
+_NAMES_PER_REQUEST: Final = 10
+_IDS_PER_REQUEST: Final = 50
+"""These keep the URL below about 4 kB, what is known to pass; a name is asked for in two ways."""
 
 _AREA_CHARS: Final = 2400
 _AREA_CHARS_BESIDE_TILES: Final = 1000
@@ -52,6 +53,7 @@ class Query:
         published: When the catalogue began to list the product.
         online: Whether the product's bytes can be had; None for both.
         product_ids: Ids or names of products; empty for all.
+        deleted: When the catalogue ceased to list the product; for that list only.
     """
 
     sensed: Window
@@ -62,6 +64,7 @@ class Query:
     published: Window | None = None
     online: bool | None = None
     product_ids: tuple[str, ...] = ()
+    deleted: Window | None = None
 
     def __post_init__(self) -> None:
         if self.product_type is not None and self.product_type not in PRODUCT_TYPES.values():
@@ -83,7 +86,9 @@ class Query:
         There is more than one where tiles or products are too many for one URL. The area is a
         simplified, slightly larger one: check what comes back with `accepts`.
         """
-        chosen = (*_chunks(self.product_ids, _PRODUCTS_PER_REQUEST),) or ((),)
+        are_ids = all(map(_UUID.fullmatch, self.product_ids))
+        at_once = _IDS_PER_REQUEST if are_ids else _NAMES_PER_REQUEST
+        chosen = (*_chunks(self.product_ids, at_once),) or ((),)
         tiles = (*_chunks(self.tiles, _TILES_PER_REQUEST),) or ((),)
         return tuple(
             " and ".join(self._terms(sensed, identifiers, some_tiles))
@@ -108,22 +113,27 @@ class Query:
     ) -> Iterable[str]:
         yield f"Collection/Name eq {quote(COLLECTION)}"
         yield from _between("ContentDate/Start", sensed)
-        if self.product_type:
-            yield _attribute("String", "productType", "eq", quote(self.product_type))
+        yield from self._others()
+        if identifiers:
+            yield _any(_identity(identifier) for identifier in identifiers)
         if tiles:
             yield _any(_attribute("String", "tileId", "eq", quote(tile)) for tile in tiles)
+        if self.area:
+            budget = _AREA_CHARS_BESIDE_TILES if tiles or identifiers else _AREA_CHARS
+            yield _any(_intersects(wkt) for wkt in self.area.search_wkts(max_chars=budget))
+
+    def _others(self) -> Iterable[str]:
+        """Give the terms that are the same in every request."""
+        if self.product_type:
+            yield _attribute("String", "productType", "eq", quote(self.product_type))
         if self.max_cloud_cover is not None:
             percent = format(Decimal(str(float(self.max_cloud_cover))), "f")
             yield _attribute("Double", "cloudCover", "le", percent)
         if self.online is not None:
             yield f"Online eq {str(self.online).lower()}"
-        if self.published:
-            yield from _between("PublicationDate", self.published)
-        if identifiers:
-            yield _any(_identity(identifier) for identifier in identifiers)
-        if self.area:
-            budget = _AREA_CHARS_BESIDE_TILES if tiles or identifiers else _AREA_CHARS
-            yield _any(_intersects(wkt) for wkt in self.area.search_wkts(max_chars=budget))
+        for field, window in (("PublicationDate", self.published), ("DeletionDate", self.deleted)):
+            if window:
+                yield from _between(field, window)
 
 
 def _is_percentage(value: object) -> bool:

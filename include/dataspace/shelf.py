@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.errors import ConfigurationError
-from dataspace.item import ITEM_NAME, DeliveredFile, Delivery
+from dataspace.item import DeliveredFile
 from dataspace.layout import archive_path, bands_dir
+from dataspace.stac_item import ITEM_NAME, delivery_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from dataspace.item import Delivery
     from dataspace.layout import RunLayout
     from dataspace.product import Product
     from dataspace.store import Store
@@ -32,12 +34,15 @@ class Wanted:
         transfer: ``files`` fetches only these; ``archive`` fetches the whole zip.
         keep_archive: Whether the zip is kept beside the files; for ``archive`` only.
         overwrite: Whether what is there is fetched again.
+        is_standing: Whether the run's DAG wants the products for good; what was asked for by its
+            name, once, is never taken out again.
     """
 
     bands: tuple[str, ...]
     transfer: str = "files"
     keep_archive: bool = False
     overwrite: bool = False
+    is_standing: bool = True
 
     def __post_init__(self) -> None:
         if self.transfer not in TRANSFERS:
@@ -99,13 +104,18 @@ class Shelf:
     wanted: Wanted
 
     @property
+    def ingests(self) -> tuple[str, ...]:
+        """Ids of the DAGs that want the product by this run: its own, or none."""
+        return (self.run.dag_id,) if self.wanted.is_standing else ()
+
+    @property
     def item_path(self) -> str:
         """Path of the product's STAC item."""
         return f"{bands_dir(self.product)}/{ITEM_NAME}"
 
     def delivery(self) -> Delivery | None:
         """Return what the item promises; None where there is no item."""
-        return Delivery.read(self.store.read(self.item_path))
+        return delivery_of(self.store.read(self.item_path))
 
     def standing(self) -> set[str]:
         """Return the paths of the files that need not be fetched, by the item and their sizes.

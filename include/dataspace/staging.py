@@ -6,17 +6,16 @@ what stands is not fetched again.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import posixpath
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
 from dataspace.archive import open_archive
 from dataspace.archive_stream import fetch_members
 from dataspace.bands import select_files
+from dataspace.claims import Claims
 from dataspace.delivery import is_held
 from dataspace.errors import (
     CorruptDownloadError,
@@ -27,10 +26,12 @@ from dataspace.errors import (
 from dataspace.item import DeliveredFile
 from dataspace.listing import list_products
 from dataspace.shelf import Receipt
+from dataspace.threads import each, threads
 from dataspace.transfer import Expected, Saved, saved_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
     from dataspace.client import DataSpaceClient
     from dataspace.downloads import Downloads
@@ -46,10 +47,6 @@ Progress = Callable[[str, int | None], Callable[[int], None]]
 
 Selection = Mapping[str, tuple["SafeFile", ...]]
 """For each band or pattern the files it means."""
-T = TypeVar("T")
-
-_THREADS: Final = 4
-"""For each connection: while one moves bytes, others verify, or wait before another try."""
 
 
 def stage(
@@ -61,21 +58,26 @@ def stage(
     """Fetch what is missing of products, as many files at once as the client has connections.
 
     One product failing leaves the others alone; what was verified of it is kept for the next try.
+    What another run is just fetching is left to it. What was fetched stays claimed, for a while,
+    until it is delivered.
 
     Args:
-        shelves: The products' places; all want the same.
+        shelves: The products' places, in one store and for one run; all want the same.
         client: Where the bytes come from.
         progress: Makes the listener of each product's transfer.
         told: Called in this thread as each product is done: whether anything was fetched, or
             the error.
     """
-    with _threads(client) as (products, files):
-        downloads = client.downloads
+    if not shelves:
+        return
+    claims, downloads = Claims(shelves[0].store, shelves[0].run), client.downloads
+    look = functools.partial(_is_settled_or_ours, downloads, claims)
+    done = functools.partial(_done, claims, told)
+    with claims.renewed(), threads(client) as (products, files):
         missing: list[Shelf] = []
-        look = functools.partial(_is_settled, downloads)
-        for shelf, is_settled in _each(products, look, shelves, told):
+        for shelf, is_settled in each(products, look, shelves, done):
             if is_settled:
-                told(shelf.product, False)
+                done(shelf.product, False)
             else:
                 missing.append(shelf)
         if not missing:
@@ -87,44 +89,29 @@ def stage(
         def fetch(shelf: Shelf) -> None:
             _fetch(downloads, shelf, listings[shelf.product.id], files, progress)
 
-        for shelf, _ in _each(products, fetch, missing, told):
-            told(shelf.product, True)
+        for shelf, _ in each(products, fetch, missing, done):
+            done(shelf.product, True)
 
 
-def _each(
-    pool: ThreadPoolExecutor,
-    act: Callable[[Shelf], T],
-    shelves: Sequence[Shelf],
+def _done(
+    claims: Claims,
     told: Callable[[Product, bool | Exception], None],
-) -> Iterator[tuple[Shelf, T]]:
-    """Yield each shelf with what the act returned, as it is done; those that fail are told."""
-    futures = {pool.submit(act, shelf): shelf for shelf in shelves}
-    for future in as_completed(futures):
-        error = future.exception()
-        if error is None:
-            yield futures[future], future.result()
-        elif isinstance(error, Exception):
-            told(futures[future].product, error)
-        else:
-            raise error
+    product: Product,
+    outcome: bool | Exception,
+) -> None:
+    if isinstance(outcome, Exception):
+        claims.release(product)
+    else:
+        claims.keep(product)
+    told(product, outcome)
 
 
-@contextlib.contextmanager
-def _threads(
-    client: DataSpaceClient,
-) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
-    """Give threads for products and for files; when the caller is interrupted, all end soon."""
-    connections = client.connections
-    products = ThreadPoolExecutor(_THREADS * connections, "product")
-    files = ThreadPoolExecutor(_THREADS * connections, "file")
-    try:
-        yield products, files
-    except BaseException:
-        client.stop()
-        raise
-    finally:
-        for pool in (products, files):
-            pool.shutdown(wait=True, cancel_futures=True)
+def _is_settled_or_ours(downloads: Downloads, claims: Claims, shelf: Shelf) -> bool:
+    """Tell whether nothing need be fetched of a product; claim it where that is not so."""
+    if _is_settled(downloads, shelf):
+        return True
+    claims.need(shelf.product)
+    return _is_settled(downloads, shelf)  # by the run that has just released it
 
 
 def _is_settled(downloads: Downloads, shelf: Shelf) -> bool:

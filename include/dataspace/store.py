@@ -11,8 +11,9 @@ import shutil
 import tempfile
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fsspec.implementations.local import LocalFileSystem
 
@@ -20,14 +21,28 @@ from dataspace.room import Room, full_disk_named, size_below, size_of_those
 from dataspace.transfer import PARTIAL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fsspec import AbstractFileSystem
 
+_WRITTEN: Final = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
+"""Names under which filesystems tell when a file was written, or what is in it."""
 _SCRATCH: Final = "copernicus-scratch-"
 """Begins the names of temporary folders."""
 _DEAD_AFTER_S: Final = 86_400.0
 """No transfer takes a day: what is older was left by a process that was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a listing tells of a file.
+
+    Attributes:
+        version: Differs where the file was written anew, as far as the storage can tell.
+    """
+
+    size_bytes: int
+    version: str
 
 
 class Store:
@@ -57,11 +72,26 @@ class Store:
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the size in bytes of every file below a folder, by path relative to it."""
+        return {path: found.size_bytes for path, found in self.listing(folder).items()}
+
+    def listing(self, folder: str) -> dict[str, Found]:
+        """Return what is found of every file below a folder, by path relative to it."""
         base = self._at(folder)
         self._fs.invalidate_cache(base)
         found = self._fs.find(base, detail=True)
         prefix = base.lstrip("/") + "/"
-        return {path.lstrip("/").removeprefix(prefix): int(f["size"]) for path, f in found.items()}
+        return {path.lstrip("/").removeprefix(prefix): _found(f) for path, f in found.items()}
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder, sorted; none where there is no folder."""
+        base = self._at(folder)
+        self._fs.invalidate_cache(base)
+        try:
+            inside = self._fs.ls(base, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        names = (one["name"].rstrip("/").rpartition("/")[2] for one in inside if _is_folder(one))
+        return sorted(name for name in names if name)
 
     def size(self, path: str) -> int | None:
         """Return the size of a file in bytes, None where there is none."""
@@ -79,6 +109,15 @@ class Store:
             return None
         return content
 
+    def head(self, path: str, size_bytes: int) -> bytes:
+        """Return the beginning of a file, no more of which is read.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        content: bytes = self._fs.cat_file(self._at(path), start=0, end=size_bytes)
+        return content
+
     def write(self, path: str, content: bytes) -> None:
         """Write a small file, replacing what is there."""
         with self.incoming(path) as local:
@@ -88,6 +127,26 @@ class Store:
                 partial.replace(local)
             finally:
                 partial.unlink(missing_ok=True)
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write a small file where there is none; return whether this call has made it.
+
+        Of several that try at once, one succeeds: on a disk, and in object storage that knows
+        ``If-None-Match``. A process killed meanwhile may leave an empty file on a disk.
+        """
+        if self._is_local:
+            return _create(Path(self._at(path)), content)
+        try:
+            self._fs.pipe_file(self._at(path), content, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if self.size(path) is not None:  # services word their refusal differently
+                return False
+            if error.errno != errno.ENOSYS:
+                raise
+            self.write(path, content)
+        return True
 
     @contextlib.contextmanager
     def incoming(self, path: str, size_bytes: int = 0) -> Iterator[Path]:
@@ -147,17 +206,17 @@ class Store:
                 self.delete(f"{folder}/{path}")
 
     def sweep_old(self, folder: str, older_than_s: float) -> None:
-        """Remove the folders two levels below one in which nothing was written for so long.
+        """Remove what lies two levels below a folder and was not written to for so long.
 
         Only on a disk; object storage has rules of its own for that.
         """
         if not self._is_local:
             return
-        for old in Path(self._at(folder)).glob("*/*/"):
+        for old in Path(self._at(folder)).glob("*/*"):
             with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
                 changed = (path.stat().st_mtime for path in (old, *old.rglob("*")))
                 if max(changed) < time.time() - older_than_s:
-                    shutil.rmtree(old)
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading at any place of it.
@@ -186,6 +245,31 @@ class Store:
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+def _found(info: Mapping[str, Any]) -> Found:
+    written = next((info[name] for name in _WRITTEN if info.get(name)), "")
+    return Found(int(info["size"]), f"{info['size']} {written}")
+
+
+def _is_folder(info: Mapping[str, Any]) -> bool:
+    return bool(info["type"] == "directory")
+
+
+def _create(path: Path, content: bytes) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with full_disk_named(path.parent):
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            return False
+        try:
+            with file:
+                file.write(content)
+        except OSError:
+            path.unlink()
+            raise
+    return True
 
 
 def _move(source: Path, target: Path) -> None:

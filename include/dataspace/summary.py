@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.sizes import gigabytes, megabytes
 from dataspace.usage import PERIOD_DAYS
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from dataspace.product import Product
     from dataspace.records import Attempt, Delivered
+
+_MOST_NAMED: Final = 20
+"""Products left out that the text names; the JSON names all."""
 
 
 def summarise(
@@ -24,8 +27,9 @@ def summarise(
 
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
-            ``offline`` names, ``chosen``: whether products were asked for singly, ``quota_bytes``,
-            and the search's own ``requests``, ``retries`` and ``rate_limited`` answers.
+            ``offline`` names, ``left_out`` products as of `LeftOut.to_json`, ``chosen``: whether
+            products were asked for singly, ``quota_bytes``, and the search's own ``requests``,
+            ``retries`` and ``rate_limited`` answers.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
@@ -77,6 +81,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
     ]
     if summary["offline"]:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")
+    if summary.get("left_out"):
+        lines.append(left_out_in_words(summary["left_out"]))
     if not summary["products"]:
         lines.append("The catalogue lists no matching product: nothing to do.")
     lines += [
@@ -85,6 +91,19 @@ def as_text(summary: Mapping[str, Any]) -> str:
         for row in summary["table"]
     ]
     return "\n".join(lines) + "\n"
+
+
+def left_out_in_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many products were left out, and the first of them with what stands for them."""
+    named = [_left_out(row) for row in rows[:_MOST_NAMED]]
+    more = len(rows) - len(named)
+    return f"{len(rows)} left out: {'; '.join(named)}{f'; and {more} more' if more else ''}."
+
+
+def _left_out(row: Mapping[str, Any]) -> str:
+    is_twin = row["name"] == row["instead"]
+    rest = f"id {row['id']}" if is_twin else f"for {row['instead']}"
+    return f"{row['reason']}: {row['name']}, {rest}"
 
 
 def _again(summary: Mapping[str, Any]) -> str:

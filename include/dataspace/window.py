@@ -53,6 +53,11 @@ class Window:
         return f"{format_instant(self.start)} to {format_instant(self.end)}"
 
 
+def utc_now() -> datetime:
+    """Return the present instant, in UTC."""
+    return datetime.now(UTC)
+
+
 def parse_instant(text: str) -> datetime:
     """Return the instant an ISO 8601 text names, in UTC; a text without a zone is UTC.
 
@@ -60,7 +65,11 @@ def parse_instant(text: str) -> datetime:
         ValueError: The text is no ISO 8601 instant.
     """
     instant = datetime.fromisoformat(text)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError as error:
+        message = f"{text!r} lies beyond the years 1 to 9999 in UTC"
+        raise ValueError(message) from error
 
 
 def format_instant(instant: datetime) -> str:

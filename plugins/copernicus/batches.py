@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from copernicus.links import seen
 from dataspace.errors import (
+    ClaimedError,
     DataSpaceError,
     PermanentError,
     QuotaReachedError,
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from dataspace.product import Product
 
 _NAMED: Final = 3
+_QUOTA_AGAIN: Final = timedelta(hours=1)
+_CLAIMED_AGAIN: Final = timedelta(seconds=30)
 _STATES: Final = {True: "fetched and verified", False: "is there already"}
 
 logger = logging.getLogger(__name__)
@@ -41,6 +47,7 @@ class Outcomes:
         good: Products that went well.
         errors: Messages of the others, by product stem.
         quota: Why products were not begun, where the account may not move more.
+        claimed: Why others were not, by product stem: another run has them in its hands.
     """
 
     def __init__(self, of: int) -> None:
@@ -48,6 +55,7 @@ class Outcomes:
         self.good: list[Product] = []
         self.errors: dict[str, str] = {}
         self.quota: QuotaReachedError | None = None
+        self.claimed: dict[str, ClaimedError] = {}
         self._errors: list[Exception] = []
         self._of = of
 
@@ -64,6 +72,9 @@ class Outcomes:
 
     def failed(self, product: Product, error: Exception) -> None:
         """Note the error of a product."""
+        if isinstance(error, ClaimedError):
+            self.claimed[product.stem] = error
+            return
         if isinstance(error, DataSpaceError):
             logger.error("%s: %s", type(error).__name__, error)
         else:
@@ -71,14 +82,24 @@ class Outcomes:
         self.errors[product.stem] = f"{type(error).__name__}: {error}"
         self._errors.append(error)
 
-    def raise_any(self) -> None:
-        """Raise for the batch, if anything failed.
+    def end(self) -> None:
+        """End the task well where all went well.
 
         Raises:
+            AirflowRescheduleException: Products wait for the quota, or for other runs; the task
+                leaves its worker and its slots, and looks again later.
             TransientError: At least one product may succeed later.
             PermanentError: Products failed, and none of them may succeed later.
             Exception: Something failed that nobody foresaw.
         """
+        if self.quota:
+            _come_back(_QUOTA_AGAIN, str(self.quota))
+        self._raise_any()
+        if self.claimed:
+            named = " ".join(map(str, [*self.claimed.values()][:_NAMED]))
+            _come_back(_CLAIMED_AGAIN, f"{len(self.claimed)} of {self._of} products wait: {named}")
+
+    def _raise_any(self) -> None:
         foreseen = [error for error in self._errors if isinstance(error, DataSpaceError)]
         unforeseen = [error for error in self._errors if not isinstance(error, DataSpaceError)]
         if unforeseen:
@@ -89,6 +110,12 @@ class Outcomes:
             named = "; ".join([*self.errors.values()][:_NAMED])
             message = f"{len(foreseen)} of {self._of} products failed: {named}"
             raise _joined(foreseen, message)
+
+
+def _come_back(after: timedelta, reason: str) -> NoReturn:
+    later = datetime.now(UTC) + after
+    logger.warning("%s This task looks again at %s.", reason, f"{later:%H:%M:%S} UTC")
+    raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]
 
 
 def _joined(failed: Sequence[DataSpaceError], message: str) -> DataSpaceError:

@@ -33,7 +33,7 @@ TAGS: Final = ["sentinel-2", "copernicus"]
 _ACTIVE_RUNS: Final = 4
 """Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
 
-_DEFAULT_ARGS: Final = {
+DEFAULT_ARGS: Final = {
     "retries": 6,
     "retry_delay": timedelta(minutes=2),
     "retry_exponential_backoff": 2.0,
@@ -84,7 +84,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
         start_date=ingest.start_day,
         catchup=ingest.catchup,
         max_active_runs=_ACTIVE_RUNS,
-        default_args=_DEFAULT_ARGS,
+        default_args=DEFAULT_ARGS,
         params=dag_params(ingest.defaults),
         tags=TAGS,
         **dag_arguments,
@@ -165,9 +165,9 @@ def _broken_dag(dag_id: str, reason: str, dag_arguments: dict[str, Any]) -> DAG:
 
 _DOC: Final = """
 ### What arrives
-The wanted files of every matching Sentinel-2 product of the run's UTC sensing days, each verified
-against ESA's own checksum, below `bands/<product type>/<YYYY>/<MM>/<DD>/<product>/` of the output,
-with a STAC item beside them.
+The wanted files of every matching Sentinel-2 product of the run's UTC sensing days, each in its
+latest version unless the form says otherwise, verified against ESA's own checksum, below
+`bands/<product type>/<YYYY>/<MM>/<DD>/<product>/` of the output, with a STAC item beside them.
 
 ### Which days
 * **Scheduled**: the day that ended one publication delay ago.

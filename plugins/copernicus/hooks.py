@@ -17,6 +17,7 @@ from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
 from dataspace.auth import Account
 from dataspace.check import check
 from dataspace.client import DataSpaceClient, Manners
+from dataspace.dedupe import ALL, choose
 from dataspace.endpoints import Endpoints
 from dataspace.errors import ConfigurationError, DataSpaceError, QueryError
 from dataspace.query import MISSION, Query
@@ -90,13 +91,15 @@ class CopernicusHook(BaseHook):
         )
 
     def search(self, query: Query) -> list[Product]:
-        """Return the products a query asks for, see `Catalogue.search`.
+        """Return the products a query asks for, one of each name, of all processing baselines.
+
+        See `Catalogue.search`, and `dataspace.dedupe.choose` for the latest of each acquisition.
 
         Raises:
             DataSpaceError: The catalogue refused the question or cannot be asked.
         """
         with self.get_conn() as client:
-            return client.catalogue.search(query)
+            return choose(client.catalogue.search(query), ALL)[0]
 
     def search_frame(  # noqa: PLR0913
         self,
@@ -111,6 +114,8 @@ class CopernicusHook(BaseHook):
         geometry: bool = False,
     ) -> pd.DataFrame:
         """Return the metadata of matching products, one row each, oldest sensing first.
+
+        Of all versions: an acquisition that was processed anew has a row for each baseline.
 
         Args:
             area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north``.

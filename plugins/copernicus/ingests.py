@@ -14,6 +14,7 @@ from airflow.exceptions import AirflowTimetableInvalid
 
 from copernicus.params import PARAMS
 from copernicus.timetables import SensingDayTimetable
+from dataspace.custody import POLICIES, QUARANTINE, REMOVE
 from dataspace.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _FIRST_DAY: Final = "2015-06-27"
 _CONNECTIONS: Final = 2
 """Half of an ordinary account's: while one download task starts or ends, another moves bytes."""
 
+_SCRUB_DAYS: Final = 30
+
 _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
     "schedule": {"type": "string"},
@@ -36,6 +39,9 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "catchup": {"type": "boolean"},
     "copernicus_conn_id": {"type": "string", "minLength": 1},
     "connections": {"type": "integer", "minimum": 1, "maximum": 20},
+    "superseded": {"type": "string", "enum": list(POLICIES)},
+    "withdrawn": {"type": "string", "enum": list(POLICIES)},
+    "scrub_days": {"type": "integer", "minimum": 0, "maximum": 3650},
 }
 _SCHEMA: Final = {
     "type": "object",
@@ -49,6 +55,7 @@ class Ingest:
     """What one file of include/ingests says.
 
     Attributes:
+        path: The file.
         dag_id: The file's name.
         description: One line for the list of DAGs.
         timetable: From ``schedule``, a cron expression or preset in UTC whose intervals are whole
@@ -57,9 +64,13 @@ class Ingest:
         catchup: Whether days missed while the DAG was paused are scheduled later.
         copernicus_conn_id: The Airflow Connection.
         connections: Transfers at once of each download task, which takes as many slots of the pool.
+        superseded: What becomes of a product once its successor stands, see `custody.retire`.
+        withdrawn: What becomes of a product that was deleted upstream.
+        scrub_days: In so many days the bytes of all that is held are read once; 0 for never.
         defaults: Default of every param, by name.
     """
 
+    path: Path
     dag_id: str
     description: str
     timetable: SensingDayTimetable
@@ -67,6 +78,9 @@ class Ingest:
     catchup: bool
     copernicus_conn_id: str
     connections: int
+    superseded: str
+    withdrawn: str
+    scrub_days: int
     defaults: Mapping[str, Any]
 
     @classmethod
@@ -81,6 +95,7 @@ class Ingest:
             raise ConfigurationError(message)
         settings = _checked(path)
         return cls(
+            path=path,
             dag_id=path.stem,
             description=settings.get("description", "Sentinel-2 files, day by day."),
             timetable=_timetable(path, settings),
@@ -88,6 +103,9 @@ class Ingest:
             catchup=settings.get("catchup", False),
             copernicus_conn_id=settings.get("copernicus_conn_id", "copernicus_default"),
             connections=settings.get("connections", _CONNECTIONS),
+            superseded=settings.get("superseded", REMOVE),
+            withdrawn=settings.get("withdrawn", QUARANTINE),
+            scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )
 

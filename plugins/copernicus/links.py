@@ -1,4 +1,4 @@
-"""Leads from a task to its product in the Copernicus Browser."""
+"""Leads from a task to its product in the Copernicus Browser, or to its report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from airflow.sdk import BaseOperatorLink
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.configuration import conf
 
 from dataspace.footprint import middle
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 _BROWSER_URL: Final = "https://browser.dataspace.copernicus.eu/"
 _DATASETS: Final = {"S2MSI2A": "S2_L2A_CDAS", "S2MSI1C": "S2_L1C_CDAS"}
+REPORTS_PATH: Final = "/copernicus/reports"
+"""Where Airflow's own server shows the reports."""
+
 _ZOOM: Final = 9
 """Shows a tile of 110 km at once."""
 
@@ -30,6 +35,20 @@ class CopernicusBrowserLink(BaseOperatorLink):
         """Return the address; runs on the worker once the task has ended."""
         batch: Any = getattr(operator, "batch", None)
         return browser_url(*batch["seen"]) if batch and batch.get("seen") else _BROWSER_URL
+
+
+class ArchiveReportLink(BaseOperatorLink):
+    """Opens the report that the task has made, or the list of all where it has made none."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the address; runs on the worker once the task has ended."""
+        key = BaseXCom.XCOM_RETURN_KEY
+        settled = BaseXCom.get_value(ti_key=ti_key, key=key)  # type: ignore[arg-type]
+        path = f"/{settled['ingest']}/{settled['report_name']}" if settled else ""
+        base = conf.get("api", "base_url", fallback="") or ""
+        return f"{base.rstrip('/')}{REPORTS_PATH}{path}"
 
 
 def seen(product: Product) -> list[Any]:

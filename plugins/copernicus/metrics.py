@@ -62,6 +62,15 @@ def quota(used_bytes: int, limit_bytes: float) -> None:
         stats.gauge(f"{PREFIX}quota_bytes", limit_bytes)
 
 
+def of_report(report: Mapping[str, Any]) -> None:
+    """Send how complete an archive is, see `dataspace.report.build`."""
+    tags, share = {"dag_id": report["ingest"]}, report["completeness"]["30"]
+    with _harmless():
+        stats.gauge(f"{PREFIX}archive_missing", report["still_missing"], tags=tags)
+        if share is not None:
+            stats.gauge(f"{PREFIX}archive_complete_percent", share, tags=tags)
+
+
 def _tags(context: Mapping[str, Any]) -> dict[str, str]:
     return {"dag_id": context["dag_run"].dag_id}
 

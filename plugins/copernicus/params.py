@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import Param
 
 from copernicus.project import default_output_uri
+from dataspace.dedupe import LATEST, VERSIONS
 from dataspace.product import PRODUCT_TYPES
 from dataspace.shelf import TRANSFERS
 
@@ -64,6 +65,14 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": ["null", "number"], "minimum": 0, "maximum": 100},
         "default": None,
     },
+    "versions": {
+        "title": "Versions",
+        "description": "latest: of each acquisition the newest processing only, and both halves "
+        "where it came in two. all: every one that is listed. Products named below are fetched "
+        "whatever their version.",
+        "schema": {"type": "string", "enum": list(VERSIONS)},
+        "default": LATEST,
+    },
     "bands": {
         "title": "Bands and files",
         "description": "One a line: SCL_20m, B04_10m, or B04 for its native resolution; "
@@ -107,17 +116,55 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+RECONCILE_PARAMS: Final[dict[str, dict[str, Any]]] = {
+    "first_day": {
+        "title": "First day",
+        "description": "First UTC sensing day to look at, included. Empty: the thirty newest days "
+        "that are due, and once a week all days since the first one that is held.",
+        "schema": _DAY,
+        "default": None,
+    },
+    "last_day": {
+        "title": "Last day",
+        "description": "Last UTC sensing day, included. One of the two alone means that one day.",
+        "schema": _DAY,
+        "default": None,
+    },
+    "ingests": {
+        "title": "Ingests",
+        "description": "Ids of ingest DAGs, one a line. Empty: all that are switched on.",
+        "schema": _ANY_STRINGS,
+        "default": [],
+    },
+    "dry_run": {
+        "title": "Only report",
+        "description": "Show what would be fetched, replaced and removed, and change nothing.",
+        "schema": {"type": "boolean"},
+        "default": False,
+    },
+    "scrub": {
+        "title": "Read all bytes",
+        "description": "Compare the digests of all files of these days now, not only of those "
+        "whose turn it is.",
+        "schema": {"type": "boolean"},
+        "default": False,
+    },
+}
+
+
 def dag_params(defaults: Mapping[str, Any]) -> dict[str, Param]:
-    """Return Airflow's params with the given defaults."""
-    return {
-        name: Param(
-            defaults[name],
-            title=param["title"],
-            description=param["description"],
-            **param["schema"],
-        )
-        for name, param in PARAMS.items()
-    }
+    """Return the params of an ingest DAG with the given defaults."""
+    return {name: _param(param, defaults[name]) for name, param in PARAMS.items()}
+
+
+def reconcile_params() -> dict[str, Param]:
+    """Return the params of the DAG that keeps archives true."""
+    return {name: _param(param, param["default"]) for name, param in RECONCILE_PARAMS.items()}
+
+
+def _param(param: Mapping[str, Any], default: Any) -> Param:
+    title, description = param["title"], param["description"]
+    return Param(default, title=title, description=description, **param["schema"])
 
 
 def lines(values: Sequence[str] | str | None) -> tuple[str, ...]:

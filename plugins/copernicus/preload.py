@@ -14,7 +14,13 @@ from importlib import import_module
 
 from airflow.sdk import ObjectStoragePath
 
-for _name in ("airflow.dag_processing.dagbag", "copernicus.dag", "dataspace.area", "pystac"):
+for _name in (
+    "airflow.dag_processing.dagbag",
+    "copernicus.dag",
+    "dataspace.area",
+    "pystac",
+    "rasterio.io",
+):
     import_module(_name)
 
 _storage = ObjectStoragePath("file:///").fs  # any makes Airflow load all kinds of storage

@@ -17,7 +17,7 @@ from dataspace.store import Store
 from dataspace.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _ONE_DAY: Final = timedelta(days=1)
 _BACKFILL: Final = "backfill"
@@ -58,20 +58,25 @@ def open_store(output_uri: str) -> Store:
     return store
 
 
-def refuse_unknown(context: Mapping[str, Any]) -> None:
+def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:
     """Refuse a configuration of the run that names no param of its DAG, such as a misspelt one.
 
-    A DAG with params of its own kind may take what it likes.
+    A DAG without these params may take what it likes.
 
     Raises:
         QueryError: Names the unknown keys and the known ones.
     """
     known = set(context["dag"].params) if "dag" in context else set()
     unknown = set(context["dag_run"].conf or {}) - known
-    if unknown and set(PARAMS) <= known:
+    if unknown and set(params) <= known:
         names = ", ".join(sorted(unknown))
-        message = f"the run's configuration has no param {names}; there are {', '.join(PARAMS)}."
+        message = f"the run's configuration has no param {names}; there are {', '.join(params)}."
         raise QueryError(message)
+
+
+def is_backfill(context: Mapping[str, Any]) -> bool:
+    """Tell whether the run is part of a backfill."""
+    return bool(context["dag_run"].run_type == _BACKFILL)
 
 
 def refuse_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:
@@ -80,7 +85,7 @@ def refuse_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:
     Raises:
         QueryError: The run is part of a backfill and anything is chosen.
     """
-    if any(chosen) and context["dag_run"].run_type == _BACKFILL:
+    if any(chosen) and is_backfill(context):
         message = (
             "first_day, last_day and product_ids may not be set for a backfill: every one of its "
             "runs would fetch the same. Choose the backfill's own dates instead."

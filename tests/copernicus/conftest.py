@@ -23,7 +23,10 @@ from dataspace.pace_core import Timing
 from dataspace_emulator import make_product
 
 SENSED = "2024-08-01T08:36:01.024Z"
-QUERY = ("area", "tiles", "product_type", "max_cloud_cover", "first_day", "last_day", "product_ids")
+QUERY = (
+    *("area", "tiles", "product_type", "max_cloud_cover", "first_day", "last_day"),
+    *("product_ids", "versions"),
+)
 WANTED = ("transfer", "keep_archive", "overwrite")
 
 

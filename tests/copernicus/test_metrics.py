@@ -22,6 +22,7 @@ from tests.copernicus.conftest import lake_product
 
 DOCS = Path(__file__).parents[2] / "docs" / "observability.md"
 BYTES = 1_000_000
+REPORT = {"ingest": "lake", "still_missing": 2, "completeness": {"30": 99.5}}
 
 
 def sends_to(monkeypatch, make):
@@ -115,6 +116,14 @@ def test_the_quota_is_a_gauge(statsd):
     ]
 
 
+def test_how_complete_an_archive_is_is_a_gauge(statsd):
+    metrics.of_report(REPORT)
+    metrics.of_report({**REPORT, "completeness": {"30": None}})
+    missing = "airflow.copernicus.archive_missing,dag_id=lake:2|g"
+    share = "airflow.copernicus.archive_complete_percent,dag_id=lake:99.5|g"
+    assert statsd.lines() == [missing, share, missing]
+
+
 def test_tags_are_few(connected, ingest, statsd):
     a_run(connected, ingest)
     ours = [line.partition(":")[0] for line in statsd.lines() if "copernicus." in line]
@@ -127,6 +136,7 @@ def test_opentelemetry_takes_every_metric_as_it_is(connected, ingest, otel, capl
         warnings.simplefilter("error", UserWarning)
         a_run(connected, ingest)
         metrics.quota(1, 2)
+        metrics.of_report(REPORT)
     (resource,) = otel.get_metrics_data().resource_metrics
     names = {one.name.removeprefix("airflow.") for one in resource.scope_metrics[0].metrics}
     assert not [record for record in caplog.records if "metric" in record.message.lower()]

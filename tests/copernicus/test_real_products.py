@@ -4,6 +4,8 @@ import re
 from collections import Counter
 
 import numpy as np
+import odc.stac
+import pystac
 import pytest
 import rasterio
 from defusedxml.ElementTree import parse
@@ -55,6 +57,22 @@ def test_the_scl_of_a_real_product_agrees_with_its_own_metadata(ingest, offer, t
     for name, number in CLASSES.items():
         percent = float(next(metadata.iter(name)).text)
         assert 100 * counts[number] / valid == pytest.approx(percent, abs=1e-4), name
+
+
+@pytest.mark.parametrize("part", ["T33TVM", "T22HBD"])
+def test_the_scl_of_a_real_product_opens_where_it_lies(ingest, offer, part):
+    _, day, tile = offer(part)
+    ran = ingest(make_context(day), tiles=[tile], bands=["SCL_20m"])
+    assert ran.errors == []
+    items = [*pystac.Catalog.from_file(str(ran.output / "catalog.json")).get_items(recursive=True)]
+    array = odc.stac.load(items, bands=["SCL_20m"]).SCL_20m
+    (scl,) = ran.output.rglob("*_SCL_20m.jp2")
+    with rasterio.open(scl) as image:
+        assert array.odc.crs.epsg == image.crs.to_epsg()
+        assert [*array.odc.transform] == [*image.transform]
+        assert (array[0].values == image.read(1)).all()
+    assert array.dtype == np.uint8
+    assert str(array.time.values[0])[:10] == day
 
 
 @pytest.mark.parametrize("transfer", ["files", "archive"])

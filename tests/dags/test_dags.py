@@ -35,7 +35,7 @@ def ingest_file(tmp_path):
 
 def test_every_dag_file_parses(bag):
     assert bag.import_errors == {}
-    assert {"sentinel2_daily", "example_clear_sky"} <= set(bag.dags)
+    assert set(bag.dags) == {"sentinel2_daily", "sentinel2_reconcile", "example_clear_sky"}
 
 
 def test_the_daily_dag_has_exactly_its_tasks(bag):
@@ -131,6 +131,7 @@ def test_a_file_gives_a_dag_with_its_defaults(ingest_file):
         ("schedule: 0 5 * * *", "schedule"),
         ("schedule: never", "schedule"),
         ("product_type: S2MSI3A", "product_type"),
+        ("versions: newest", "versions"),
         ("start_day: 2024-02-30", "is not YAML"),
         ("first_day: nonsense", "first_day"),
         ("publication_delay: 99999999999 days", "publication_delay"),

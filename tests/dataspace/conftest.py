@@ -1,6 +1,8 @@
+import os
 from functools import partial
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from dataspace import client as module
 from dataspace.auth import Account
@@ -8,6 +10,7 @@ from dataspace.client import DataSpaceClient
 from dataspace.endpoints import Endpoints
 from dataspace.pace import Pace
 from dataspace.pace_core import Timing
+from dataspace.store import Store
 
 
 def endpoints_of(emulator):
@@ -42,3 +45,30 @@ def real_product(request, shared_data):
     """Path of the zip of a real product."""
     (path,) = (path for path in shared_data.glob("*.zip") if request.param in path.name)
     return path
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """An empty bucket of an object storage that runs here."""
+    import boto3  # noqa: PLC0415 - slow to import, and few tests need them
+    import s3fs  # noqa: PLC0415
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    url = f"http://{host}:{port}"
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(
+        Bucket="archive"
+    )
+    yield s3fs.S3FileSystem(key="test", secret="test", endpoint_url=url)
+    server.stop()
+
+
+@pytest.fixture(params=["disk", "s3"])
+def store(request, tmp_path):
+    """An empty store, of each kind."""
+    if request.param == "disk":
+        return Store(LocalFileSystem(), str(tmp_path / "out"))
+    return Store(request.getfixturevalue("bucket"), f"archive/{os.urandom(4).hex()}")

@@ -18,7 +18,7 @@ from dataspace_emulator import Fault, make_product
 from tests.dataspace.conftest import account_of, endpoints_of
 
 BANDS = ("SCL_20m", "B02_60m", "*/MTD_TL.xml")
-STEPS = ("write", "move", "delete", "read", "size", "sizes", "open")
+STEPS = ("write", "create", "move", "delete", "read", "size", "sizes", "open")
 
 
 class Killed(BaseException):

@@ -413,8 +413,11 @@ def test_old_staging_of_dead_runs_is_removed(disk, tmp_path):
     os.utime(staging / "dag/busy/p/x")
     disk.write("bands/old/x", b"x")
     os.utime(tmp_path / "out/bands/old", (day_ago, day_ago))
+    for claim in ("old.json", "new.json"):
+        disk.create(f".staging/.claims/{claim}", b"x")
+    os.utime(staging / ".claims/old.json", (day_ago, day_ago))
     disk.sweep_old(".staging", 3600)
-    assert set(disk.sizes(".staging")) == {"dag/busy/p/x", "dag/new/p/x"}
+    assert set(disk.sizes(".staging")) == {".claims/new.json", "dag/busy/p/x", "dag/new/p/x"}
     assert disk.read("bands/old/x") == b"x"
     disk.sweep_old("nowhere", 3600)
 

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime
 from urllib.parse import quote as url_quote
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -128,3 +129,11 @@ def test_area_and_tiles_must_both_hold():
     assert not query.accepts(product(footprint=far))
     other = product(footprint=here, name=product().name.replace("36TXL", "36TYL"))
     assert not query.accepts(other)
+
+
+def test_ids_alone_are_asked_for_many_at_once():
+    ids = tuple(str(UUID(int=number)) for number in range(120))
+    texts = Query(sensed=DAY, product_ids=ids).filters(DAY)
+    assert len(texts) == 3
+    assert all(len(url_quote(text)) < 4000 for text in texts)
+    assert all(sum(one in text for text in texts) == 1 for one in ids)

@@ -93,3 +93,22 @@ def test_an_empty_summary_says_so():
     text = as_text({**summarise(SEARCH, [], [], {}), "bytes_30_days": 0})
     assert "nothing to do" in text
     assert "2024-08-01 to 2024-08-02" in text
+
+
+def test_a_summary_names_what_was_left_out_and_the_text_not_too_many():
+    rows = [
+        {
+            "name": f"S2A_{n:02}",
+            "id": f"id{n}",
+            "instead": "S2A_X",
+            "reason": "older baseline 05.10",
+        }
+        for n in range(23)
+    ]
+    summary = {**summarise({**SEARCH, "left_out": rows}, [], [], {}), "bytes_30_days": 0}
+    assert summary["left_out"] == rows
+    text = as_text(summary)
+    assert "23 left out: older baseline 05.10: S2A_00, for S2A_X; older" in text
+    assert "S2A_19, for S2A_X; and 3 more.\n" in text
+    few = as_text({**summary, "left_out": [{**rows[0], "instead": "S2A_00", "reason": "twice"}]})
+    assert "1 left out: twice: S2A_00, id id0.\n" in few

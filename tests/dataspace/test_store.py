@@ -1,34 +1,14 @@
+import errno
 import os
-from threading import Thread
+from pathlib import Path
+from threading import Barrier, Thread
 
-import boto3
 import pytest
-import s3fs
 from fsspec.implementations.local import LocalFileSystem
-from moto.server import ThreadedMotoServer
+from fsspec.implementations.memory import MemoryFileSystem
 
+from dataspace.errors import StorageFullError
 from dataspace.store import Store
-
-
-@pytest.fixture(scope="module")
-def bucket():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(
-        Bucket="archive"
-    )
-    yield s3fs.S3FileSystem(key="test", secret="test", endpoint_url=url)
-    server.stop()
-
-
-@pytest.fixture(params=["disk", "s3"])
-def store(request, tmp_path):
-    if request.param == "disk":
-        return Store(LocalFileSystem(), str(tmp_path / "out"))
-    return Store(request.getfixturevalue("bucket"), f"archive/{os.urandom(4).hex()}")
 
 
 def test_what_is_written_is_read(store):
@@ -77,6 +57,14 @@ def test_open_reads_at_any_place(store):
         assert file.read(2) == bytes([200, 201])
 
 
+def test_head_is_the_beginning(store):
+    store.write("z", bytes(range(256)))
+    assert store.head("z", 4) == bytes([0, 1, 2, 3])
+    assert store.head("z", 999) == bytes(range(256))
+    with pytest.raises(FileNotFoundError):
+        store.head("nothing", 4)
+
+
 def test_concurrent_writes_never_mix(store):
     contents = [bytes([n]) * 200_000 for n in range(4)]
     writers = [Thread(target=store.write, args=("same", content)) for content in contents]
@@ -85,3 +73,64 @@ def test_concurrent_writes_never_mix(store):
     for writer in writers:
         writer.join()
     assert store.read("same") in contents
+
+
+def test_of_many_that_create_at_once_one_has_made_it(store):
+    contents = [bytes([n]) * 200 for n in range(12)]
+    made, start = [], Barrier(len(contents))
+
+    def create(content):
+        start.wait()
+        if store.create("new/one", content):
+            made.append(content)
+
+    creators = [Thread(target=create, args=(content,)) for content in contents]
+    for creator in creators:
+        creator.start()
+    for creator in creators:
+        creator.join()
+    assert made == [store.read("new/one")]
+    assert store.sizes("new") == {"one": 200}
+    store.delete("new/one")
+    assert store.create("new/one", b"again")
+
+
+class Plain(MemoryFileSystem):
+    """A service that refuses a conditional upload as unknown to it."""
+
+    cachable = False
+
+    def pipe_file(self, path, value, mode="overwrite", **kwargs):
+        if mode == "create":
+            raise OSError(errno.ENOSYS, "NotImplemented")
+        super().pipe_file(path, value, mode, **kwargs)
+
+
+def test_a_service_that_cannot_create_still_tells_what_is_there():
+    store = Store(Plain(), f"/{os.urandom(4).hex()}")
+    assert store.create("one", b"first")
+    assert not store.create("one", b"second")
+    assert store.read("one") == b"first"
+
+
+def test_what_cannot_be_created_is_an_error(tmp_path):
+    (tmp_path / "out").write_bytes(b"a file where the folder should be")
+    with pytest.raises(FileExistsError):
+        Store(LocalFileSystem(), str(tmp_path / "out")).create("x", b"")
+
+
+def test_a_disk_that_is_full_keeps_nothing_of_what_was_to_be_created(tmp_path, monkeypatch):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    store = Store(LocalFileSystem(), str(tmp_path))
+    really_open = Path.open
+
+    def full(path, mode):
+        really_open(path, mode).close()
+        return really_open(Path("/dev/full"), "wb")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(StorageFullError):
+            store.create("x", b"{}")
+    assert store.create("x", b"{}")

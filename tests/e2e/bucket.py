@@ -27,3 +27,7 @@ class Bucket:
 
     def _get(self, key):
         return self._s3.get_object(Bucket="output", Key=key)["Body"].read()
+
+    def put(self, path, content):
+        """Store a text below the output."""
+        self._s3.put_object(Bucket="output", Key=f"sentinel2/{path}", Body=content.encode())

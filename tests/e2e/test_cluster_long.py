@@ -8,7 +8,7 @@ import pytest
 
 import services
 from dataspace_emulator import Fault
-from tests.e2e.scale_page import record
+from tests.e2e.scale_page import SCALE
 from tests.e2e.scene import host_of_its_own, scene
 from tests.e2e.watch import Watch
 
@@ -58,7 +58,7 @@ def test_a_month_arrives(tmp_path):
         began = time.monotonic()
         runs = cluster.backfill()
         cluster.all_green(runs, timeout_s=1500)
-        record("A month of 600 products, connections freed 1 s late", figures(cluster, began))
+        SCALE.record("A month of 600 products, connections freed 1 s late", figures(cluster, began))
         assert_good(cluster)
         assert cluster.emulator.grants["password"] == 1
 
@@ -78,7 +78,9 @@ def test_two_hosts_that_share_nothing_but_object_storage(tmp_path, bucket):
         began = time.monotonic()
         runs = cluster.backfill()
         cluster.all_green(runs, timeout_s=1200)
-        record("Two hosts that share object storage only, 60 products", figures(cluster, began))
+        SCALE.record(
+            "Two hosts that share object storage only, 60 products", figures(cluster, began)
+        )
         assert_good(cluster)
         assert cluster.emulator.grants["password"] == 2
 
@@ -116,7 +118,7 @@ def test_a_killed_worker_and_a_restarted_scheduler(tmp_path):
             ("from the kill to the end", f"{time.monotonic() - killed:.0f} s", ""),
         ]
         title = "The month of 600 products, a worker killed and the scheduler restarted"
-        record(title, [*figures(cluster, began), *rows])
+        SCALE.record(title, [*figures(cluster, began), *rows])
         keeper = (cluster.airflow.logs / "keeper.log").read_text()
         assert "worker-1 ended with exit code -9" in keeper
         assert "scheduler ended" in keeper

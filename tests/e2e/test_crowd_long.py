@@ -11,7 +11,7 @@ import services
 from dataspace_emulator import Emulator
 from stack import Stack
 from tests.e2e.conftest import DAG, Rehearsal
-from tests.e2e.scale_page import record
+from tests.e2e.scale_page import SCALE
 from tests.e2e.scene import FIRST, NOW, Scene, below, recipes, scl_bytes
 from tests.e2e.watch import Answers
 
@@ -67,7 +67,7 @@ def test_five_thousand_products_in_one_window(crowd):
     tasks = airflow.api("GET", f"dags/{DAG}/dagRuns/{run}/taskInstances")["total_entries"]
     wrong = crowd.wrong()
     xcom = largest_xcom(airflow.database)
-    record(
+    SCALE.record(
         f"{DAYS * A_DAY:,} products in one window, LocalExecutor with four processes",
         [
             ("products right", f"{len(crowd.right) - len(wrong)} of {len(crowd.right)}", "all"),

@@ -1,5 +1,6 @@
 """The steps of a run: search, download, extract, publish. Each is thin around a library call."""
 
+from copernicus.operators.audit import CopernicusAuditOperator
 from copernicus.operators.batch import (
     WANTED_FIELDS,
     CopernicusDownloadOperator,
@@ -7,12 +8,15 @@ from copernicus.operators.batch import (
 )
 from copernicus.operators.publish import CopernicusPublishOperator
 from copernicus.operators.search import QUERY_FIELDS, CopernicusSearchOperator
+from copernicus.operators.settle import CopernicusSettleOperator
 
 __all__ = [
     "QUERY_FIELDS",
     "WANTED_FIELDS",
+    "CopernicusAuditOperator",
     "CopernicusDownloadOperator",
     "CopernicusExtractOperator",
     "CopernicusPublishOperator",
     "CopernicusSearchOperator",
+    "CopernicusSettleOperator",
 ]

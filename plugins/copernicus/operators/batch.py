@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException
 
 from copernicus import lineage, metrics
 from copernicus.batches import Outcomes
@@ -27,7 +25,7 @@ from dataspace.staging import stage
 from dataspace.usage import Quota, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
 """Arguments and params that decide what of each product is delivered, and where."""
 
-_LOOK_AGAIN: Final = timedelta(hours=1)
-
 
 class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     """Fetches what is missing of a batch of products, verified, into the run's staging folder.
@@ -47,7 +43,8 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     `max_connections` are refused. What already stands in the output, or was staged by an earlier
     try, is not fetched again. One product failing does not keep the others of its batch from being
     fetched. Where the account has moved what the connection's `quota_gb` allows in thirty days, the
-    task leaves its worker and its slots, and looks again after an hour.
+    task leaves its worker and its slots, and looks again after an hour; where other runs are just
+    fetching some of the products, after half a minute.
 
     Every argument is a template field.
     """
@@ -94,10 +91,11 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     def execute(self, context: Context) -> None:
         """Fetch the batch and record what was moved."""
         _check(self.batch)
-        run, wanted = run_layout(context, self.batch["stamp"]), _wanted(self)
+        run = run_layout(context, self.batch["stamp"])
         store = open_store(self.output_uri or default_output_uri())
         records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
+        wanted = _wanted(self, records.search() or {})
         shelves = [Shelf(store, run, product, wanted) for product in products]
         outcomes = Outcomes(len(products))
         began = time.monotonic()
@@ -112,7 +110,8 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             finally:
                 attempt = _attempt(client.traffic, time.monotonic() - began, outcomes.errors)
                 quota.note()
-                records.add_attempt(self.batch["batch"], attempt)
+                if attempt.requests or attempt.errors:  # not each look at what others fetch
+                    records.add_attempt(self.batch["batch"], attempt)
                 self.log.info(
                     "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
                     "bytes and %.1f s waiting; tried again %d times, too many requests %d times.",
@@ -121,19 +120,16 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
                     *(attempt.retries, attempt.rate_limited),
                 )
                 self.lineage = _lineage(client.address, outcomes.good)
-        if outcomes.quota:
-            later = datetime.now(UTC) + _LOOK_AGAIN
-            self.log.warning(
-                "%s This task looks again at %s.", outcomes.quota, f"{later:%H:%M} UTC"
-            )
-            raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]
-        outcomes.raise_any()
+        if outcomes.quota or outcomes.claimed:
+            _hand_over(shelves, outcomes)
+        outcomes.end()
 
 
 class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
     """Puts the staged files of a batch into place and writes each product's STAC item.
 
-    Needs no account.
+    Needs no account. Where another run has taken over a product that was long staged, the task
+    leaves its worker, and looks again after half a minute.
 
     Every argument is a template field.
     """
@@ -166,11 +162,12 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
     def execute(self, context: Context) -> None:
         """Deliver the batch and record what stands."""
         _check(self.batch)
-        run, wanted = run_layout(context, self.batch["stamp"]), _wanted(self)
+        run = run_layout(context, self.batch["stamp"])
         store = open_store(self.output_uri or default_output_uri())
         records = RunRecords(store, run, self.batch["search"])
         products = records.products(self.batch["batch"])
-        service = (records.search() or {}).get("service", "")
+        search = records.search() or {}
+        wanted, service = _wanted(self, search), search.get("service", "")
         delivered: dict[str, Delivered] = {}
         outcomes = Outcomes(len(products))
         try:
@@ -183,13 +180,25 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
             records.add_delivered(self.batch["batch"], delivered)
             held = [one for one in products if one.stem in delivered]
             self.lineage = _lineage(service, held, delivered)
-        outcomes.raise_any()
+        outcomes.end()
 
     def _deliver(self, shelf: Shelf) -> Delivered:
         files = deliver(shelf).chosen(shelf.wanted.bands)
         folder = shelf.store.uri(bands_dir(shelf.product))
         self.log.info("%s: %s", folder, ", ".join(file.name for file in files))
         return Delivered(len(files), sum(file.size_bytes for file in files), folder)
+
+
+def _hand_over(shelves: Sequence[Shelf], outcomes: Outcomes) -> None:
+    """Deliver what is staged before the task waits: two that wait for each other's never end."""
+    for shelf in shelves:
+        is_staged = shelf.product in outcomes.good and shelf.receipt() is not None
+        if not is_staged or shelf.wanted.overwrite:  # else runs that overwrite would take turns
+            continue
+        try:
+            deliver(shelf)
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            outcomes.failed(shelf.product, error)
 
 
 def _attempt(moved: Traffic, seconds: float, errors: dict[str, str]) -> Attempt:
@@ -218,10 +227,13 @@ def _check(batch: Any) -> None:
         raise ConfigurationError(message)
 
 
-def _wanted(operator: CopernicusDownloadOperator | CopernicusExtractOperator) -> Wanted:
+def _wanted(
+    operator: CopernicusDownloadOperator | CopernicusExtractOperator, search: Mapping[str, Any]
+) -> Wanted:
     return Wanted(
         bands=lines(operator.bands),
         transfer=operator.transfer,
         keep_archive=operator.keep_archive,
         overwrite=operator.overwrite,
+        is_standing=search.get("standing", True),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,20 +15,24 @@ from copernicus.runs import open_store, run_layout
 from dataspace.errors import NotStagedError, PermanentError
 from dataspace.layout import STAGING
 from dataspace.records import RunRecords
+from dataspace.stac_tree import refresh
 from dataspace.summary import as_text, summarise
 from dataspace.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow.sdk import Context, RetryPolicy
+
+    from dataspace.product import Product
+    from dataspace.store import Store
 
 _STAGED_FOR: Final = timedelta(days=7)
 """What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
 
 
 class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
-    """Writes the run's one-page summary and announces its complete days.
+    """Writes the run's summary, refreshes the STAC catalogue, and announces complete days.
 
     Each outlet asset gets one event with the complete sensing days as partitions. Fails where
     products are missing and no day is complete; where only some days are, these are announced
@@ -71,6 +76,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         summary["bytes_30_days"] = Usage(store, search["account"]).sweep()
         text = as_text(summary)
         self.log.info("\n%s", text)
+        _refresh(store, products)
         address = records.write_summary(summary, text)
         metrics.of_run(context, summary)
         metrics.quota(summary["bytes_30_days"], summary["quota_bytes"])
@@ -89,3 +95,11 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
             event.add_partitions(days)
             event.extra = {"products": summary["delivered"], "summary": address}
         return {"summary": address, "missing": missing}
+
+
+def _refresh(store: Store, products: Iterable[Product]) -> None:
+    days = defaultdict(set)
+    for product in products:
+        days[product.product_type].add(product.sensed.date())
+    for product_type, sensed in days.items():
+        refresh(store, product_type, sensed)

@@ -11,6 +11,7 @@ from copernicus import lineage, metrics
 from copernicus.batches import describe
 from copernicus.hooks import CopernicusHook, build_query
 from copernicus.params import lines
+from copernicus.priority import REPAIR
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import (
@@ -22,14 +23,17 @@ from copernicus.runs import (
     sensing_window,
 )
 from dataspace.bands import check_bands
+from dataspace.dedupe import ALL, LATEST, check_versions, choose
 from dataspace.errors import ConfigurationError
 from dataspace.records import RunRecords
+from dataspace.summary import left_out_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
+    from dataspace.catalogue import Catalogue
     from dataspace.product import Product
     from dataspace.query import Query
     from dataspace.traffic import Traffic
@@ -42,6 +46,7 @@ QUERY_FIELDS: Final = (
     "first_day",
     "last_day",
     "product_ids",
+    "versions",
 )
 """Arguments and params that decide which products a run is about."""
 
@@ -55,7 +60,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     product while products are few.
 
     Every argument but `connections` is a template field. Products the catalogue lists as offline
-    are named in the log and the summary, and left out.
+    are named in the log and the summary, and left out; so are those another version replaces.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -72,6 +77,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         first_day: str | None = None,
         last_day: str | None = None,
         product_ids: Sequence[str] | None = None,
+        versions: str = LATEST,
         output_uri: str | None = None,
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
         connections: int = 1,
@@ -89,6 +95,8 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             first_day: First UTC sensing day, ``YYYY-MM-DD``; None for the run's own day.
             last_day: Last UTC sensing day, included; one alone means that one day.
             product_ids: Ids or names: exactly these, whatever the other arguments say.
+            versions: ``latest``: of each acquisition the newest processing, and both halves where
+                it came in two; ``all``: every one that is listed.
             output_uri: Where the run's records go; None for the project's default.
             copernicus_conn_id: The Airflow Connection.
             connections: Transfers at once of each download task, its `pool_slots`; refused here
@@ -104,6 +112,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.first_day = first_day
         self.last_day = last_day
         self.product_ids = product_ids
+        self.versions = versions
         self.bands = bands
         self.output_uri = output_uri
         self.copernicus_conn_id = copernicus_conn_id
@@ -124,7 +133,8 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
             metrics.of_traffic(context, client.traffic),
         ):
-            found = client.catalogue.search(query)
+            is_repair = run.run_id.startswith(REPAIR)
+            found, left_out = self._search(client.catalogue, query, is_repair=is_repair)
             if found:
                 client.try_account()
             tries, service = _tries(client.traffic), client.address
@@ -141,7 +151,9 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             "run_id": run.run_id,
             "days": [day.isoformat() for day in sorted(days)],
             "chosen": chosen,
+            "standing": is_repair or not chosen,
             "offline": offline,
+            "left_out": left_out,
             "service": service,
             **tries,
             **quota,
@@ -152,7 +164,23 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             for key, batch in records.begin(facts, products).items()
         ]
 
+    def _search(
+        self, catalogue: Catalogue, query: Query, *, is_repair: bool
+    ) -> tuple[list[Product], list[dict[str, Any]]]:
+        """Return the wanted products, and in JSON those that were left out for them.
+
+        What has vanished since an audit asked for it does not keep the rest from being mended.
+        """
+        versions = ALL if query.product_ids else self.versions
+        listed = catalogue.find(query) if is_repair else catalogue.search(query)
+        found, others = choose(listed, versions)
+        left_out = [one.to_json() for one in others]
+        if left_out:
+            self.log.info(left_out_in_words(left_out))
+        return found, left_out
+
     def _query(self, context: Context) -> Query:
+        check_versions(self.versions)
         product_ids = lines(self.product_ids)
         refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
         if not product_ids:

@@ -1,0 +1,287 @@
+"""Compares what should be held with what is; takes values and returns values."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from dataspace.dedupe import LATEST, choose, successors
+from dataspace.ledger import ABSENT, DAMAGED, MISSING, Lack
+from dataspace.product import Product
+from dataspace.window import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dataspace.catalogue import Deletion
+    from dataspace.ledger import Entry
+
+PRESENT: Final = "present"
+LATE: Final = "late"
+OFFLINE: Final = "offline"
+SUPERSEDED: Final = "superseded"
+WITHDRAWN: Final = "withdrawn"
+ORPHANED: Final = "orphaned"
+
+FETCHED: Final = (MISSING, LATE, ABSENT, DAMAGED)
+"""States that fetching the product mends."""
+EXPECTED: Final = (PRESENT, *FETCHED, OFFLINE)
+"""States of products that should be held; the others are held and should not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an ingest wants to be held.
+
+    Attributes:
+        ingest: Its DAG id.
+        product_type: ``S2MSI2A`` or ``S2MSI1C``.
+        bands: Band names and patterns.
+        versions: ``latest`` or ``all``, see `dedupe.choose`.
+        keep_archive: Whether each product's zip is kept, too.
+        delay: From the end of a sensing day to the run that fetches it.
+        known: Ids of all ingests there are: others that an item names are gone.
+    """
+
+    ingest: str
+    product_type: str
+    bands: tuple[str, ...]
+    versions: str = LATEST
+    keep_archive: bool = False
+    delay: timedelta = timedelta(0)
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one product.
+
+    Attributes:
+        product: As the catalogue lists it; as its item describes it where it is not listed.
+        state: One of this module's states.
+        why: In words; empty where all is well.
+        successors: The listed products that should be held in its place.
+        bands: What is to be fetched of it, where that is more than the ingest's own bands; of one
+            that has successors, what they must hold before it may go.
+    """
+
+    product: Product
+    state: str
+    why: str = ""
+    successors: tuple[Product, ...] = ()
+    bands: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Finding:
+        """Return the finding that `to_json` wrote."""
+        return cls(
+            product=Product.from_json(record["product"]),
+            state=record["state"],
+            why=record["why"],
+            successors=tuple(map(Product.from_json, record["successors"])),
+            bands=tuple(record["bands"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all facts as JSON values."""
+        return {
+            "product": self.product.to_json(),
+            "state": self.state,
+            "why": self.why,
+            "successors": [product.to_json() for product in self.successors],
+            "bands": list(self.bands),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What stands of the days in question.
+
+    Attributes:
+        entries: All that is held, whoever wants it.
+        zips: Size in bytes of kept zips, by product stem.
+        damaged: What a look at the bytes found wrong, by product stem.
+    """
+
+    entries: Sequence[Entry]
+    zips: Mapping[str, int] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+    def by_stem(self) -> dict[str, Entry]:
+        """Return the entries by product stem."""
+        return {entry.product.stem: entry for entry in self.entries}
+
+
+def audit(
+    listed: Sequence[Product],
+    holdings: Holdings,
+    deleted: Mapping[str, Deletion],
+    terms: Terms,
+) -> list[Finding]:
+    """Return one finding for each product that should be held, or that is held for the ingest.
+
+    A product is never found superseded or withdrawn because it is not listed: only a listed
+    successor, or the list of deleted products, says so.
+
+    Args:
+        listed: All that the catalogue lists for the ingest in the days in question.
+        holdings: What stands of those days.
+        deleted: Deleted products of those days, by id.
+        terms: What is wanted.
+    """
+    expected, _ = choose(listed, terms.versions)
+    names, held = {product.stem for product in expected}, holdings.by_stem()
+    places = _by_place(expected) if terms.versions == LATEST else {}
+    others = [
+        (entry, _unexpected(entry, places, deleted))
+        for entry in holdings.entries
+        if entry.product.stem not in names
+    ]
+    surplus = [one for entry, one in others if _is_ours(entry, one, terms)]
+    inherited: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in surplus:
+        for successor in one.successors:
+            inherited[successor.stem] |= dict.fromkeys(one.bands)
+    findings = [
+        _expected(product, held.get(product.stem), holdings, terms, inherited[product.stem])
+        for product in expected
+    ]
+    return findings + surplus
+
+
+def _is_ours(entry: Entry, finding: Finding, terms: Terms) -> bool:
+    """Tell whether an ingest is to see to a product it does not expect.
+
+    One whose ingests are all gone falls to whichever expects its successors. One that none wants
+    was fetched by its name, and stays.
+    """
+    if terms.ingest in entry.ingests:
+        return True
+    is_left = bool(entry.ingests) and not terms.known & {*entry.ingests}
+    return is_left and bool(finding.successors)
+
+
+def lacking(
+    product: Product,
+    entry: Entry,
+    holdings: Holdings,
+    terms: Terms,
+    more_bands: Iterable[str] = (),
+) -> tuple[Lack, ...]:
+    """Return what does not stand of a product of which an item does.
+
+    What the item promises beyond the ingest's bands counts too: somebody once asked for it.
+    """
+    bands = dict.fromkeys((*terms.bands, *entry.selection, *more_bands))
+    lacks = [*entry.lacking(bands), *_lacking_zip(product, holdings, terms)]
+    if is_listed_anew(product, entry):
+        lacks.append(Lack(DAMAGED, f"it is listed anew, as {product.id} with other content"))
+    if product.stem in holdings.damaged:
+        lacks.append(Lack(DAMAGED, holdings.damaged[product.stem]))
+    return tuple(lacks)
+
+
+def _lacking_zip(product: Product, holdings: Holdings, terms: Terms) -> list[Lack]:
+    if not terms.keep_archive:
+        return []
+    found = holdings.zips.get(product.stem)
+    if found is None:
+        return [Lack(ABSENT, "its zip is not there")]
+    if product.size_bytes not in (None, found):
+        return [Lack(DAMAGED, f"its zip has {found} bytes, not {product.size_bytes}")]
+    return []
+
+
+def is_listed_anew(product: Product, entry: Entry) -> bool:
+    """Tell whether what stands is of another product of the same name, with other content."""
+    checksums = {product.checksum, entry.product.checksum}
+    return entry.product.id != product.id and None not in checksums and len(checksums) > 1
+
+
+def _expected(
+    product: Product,
+    entry: Entry | None,
+    holdings: Holdings,
+    terms: Terms,
+    inherited: Iterable[str],
+) -> Finding:
+    bands = _more_bands((*(entry.selection if entry else ()), *inherited), terms)
+    if entry is None:
+        return Finding(product, *_never_held(product, terms.delay), bands=bands)
+    lacks = lacking(product, entry, holdings, terms, bands)
+    if not lacks:
+        return Finding(product, PRESENT)
+    why = "; ".join(lack.why for lack in lacks)
+    if not product.online:
+        return Finding(product, OFFLINE, f"offline, and {why}")
+    states = {lack.state for lack in lacks}
+    state = next(one for one in (DAMAGED, ABSENT, MISSING) if one in states)
+    return Finding(product, state, why, bands=bands)
+
+
+def _more_bands(bands: Iterable[str], terms: Terms) -> tuple[str, ...]:
+    """Return all bands that are to be fetched, where those of the ingest do not do."""
+    more = dict.fromkeys(band for band in bands if band not in terms.bands)
+    return (*terms.bands, *more) if more else ()
+
+
+def _never_held(product: Product, delay: timedelta) -> tuple[str, str]:
+    if not product.online:
+        return OFFLINE, "the catalogue lists it as offline"
+    due = datetime.combine(product.sensed.date(), time(), UTC) + timedelta(days=1) + delay
+    if product.published and product.published > due:
+        return LATE, f"published {format_instant(product.published)}, after its day's run"
+    return MISSING, "published in time, and not there"
+
+
+def _by_place(expected: Iterable[Product]) -> dict[Any, list[Product]]:
+    places = defaultdict(list)
+    for product in expected:
+        places[product.tile, product.sensed.date()].append(product)
+    return places
+
+
+def _unexpected(
+    entry: Entry, places: Mapping[Any, Sequence[Product]], deleted: Mapping[str, Deletion]
+) -> Finding:
+    product, deletion = entry.product, deleted.get(entry.product.id)
+    cause = f"deleted {deletion}" if deletion else ""
+    beside = places.get((product.tile, product.sensed.date()), ())
+    newer = [one for one in beside if one.stem > product.stem]
+    instead = successors(product, newer, if_unknown=0.0)
+    bands = tuple(band for band in entry.selection if _is_plain(band))
+    if instead:
+        names = " and ".join(one.stem for one in instead)
+        why = f"replaced by {names}{f'; {cause}' if cause else ''}"
+        return Finding(product, SUPERSEDED, why, instead, bands)
+    if deletion:
+        instead = successors(product, beside, if_unknown=0.0)
+        return Finding(product, WITHDRAWN, cause, instead, bands)
+    why = "listed neither for this ingest nor among the deleted products"
+    if successors(product, newer):
+        why = "a newer version is listed, but their footprints cannot be compared"
+    return Finding(product, ORPHANED, why)
+
+
+def _is_plain(band: str) -> bool:
+    """Tell whether a band is a name that every product of its type has, not a pattern."""
+    return not set(band) & set("*?[/")
+
+
+def by_day_and_tile(findings: Iterable[Finding]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return how many products were expected and present of each day and tile, and why not."""
+    days: dict[str, dict[str, dict[str, Any]]] = {}
+    for finding in findings:
+        if finding.state in EXPECTED:
+            day = finding.product.sensed.date().isoformat()
+            tile = f"T{finding.product.tile}" if finding.product.tile else "-"
+            cell = days.setdefault(day, {}).setdefault(
+                tile, {"expected": 0, "present": 0, "why": Counter()}
+            )
+            cell["expected"] += 1
+            cell["present"] += finding.state == PRESENT
+            if finding.state != PRESENT:
+                cell["why"][finding.state] += 1
+    return days

@@ -1,0 +1,161 @@
+"""Remembers what the audits of an ingest found, by sensing day; a cache, never the truth.
+
+What is lost of it costs a look at all days, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from dataspace.errors import UnsafeContentError
+from dataspace.product import Product
+from dataspace.window import parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+_REMEMBERED: Final = timedelta(days=365)
+_LATE_PERCENTILE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A look at the whole archive.
+
+    Attributes:
+        at: When.
+        listed_at: When the catalogue was last asked for all of it, not for what is new.
+        question: The ingest's filters, in which a change makes all before worthless.
+        awaited: Products that were listed and not held.
+        unlisted: Ids of products that were held and not listed.
+    """
+
+    at: datetime
+    listed_at: datetime
+    question: str
+    awaited: tuple[Product, ...]
+    unlisted: frozenset[str]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the survey that `to_json` wrote."""
+        return cls(
+            at=parse_instant(record["at"]),
+            listed_at=parse_instant(record["listed_at"]),
+            question=record["question"],
+            awaited=tuple(map(Product.from_json, record["awaited"])),
+            unlisted=frozenset(record["unlisted"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all facts as JSON values."""
+        return {
+            "at": self.at.isoformat(),
+            "listed_at": self.listed_at.isoformat(),
+            "question": self.question,
+            "awaited": [product.to_json() for product in self.awaited],
+            "unlisted": sorted(self.unlisted),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Chronicle:
+    """What is remembered of one ingest.
+
+    Attributes:
+        days: By sensing day and tile: how many products were ``expected`` and ``present``, and by
+            state why others were not.
+        delays_h: By sensing day the hours from sensing to first delivery, of each product.
+        scrubbed: Day of the last look at bytes.
+        survey: The last look at the whole archive.
+    """
+
+    days: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    delays_h: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    scrubbed: date | None = None
+    survey: Survey | None = None
+
+    @classmethod
+    def read(cls, content: bytes | None) -> Self:
+        """Return what `to_bytes` wrote; an empty one where there is nothing, or it is damaged."""
+        try:
+            record = json.loads(content or b"")
+            survey, scrubbed = record["survey"], record["scrubbed"]
+            return cls(
+                days={day: _cells(tiles) for day, tiles in record["days"].items()},
+                delays_h={day: [*map(float, one)] for day, one in record["delays_h"].items()},
+                scrubbed=date.fromisoformat(scrubbed) if scrubbed else None,
+                survey=Survey.from_json(survey) if survey else None,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, UnsafeContentError):
+            return cls()
+
+    def to_bytes(self) -> bytes:
+        """Return all facts as JSON."""
+        record = {
+            "days": self.days,
+            "delays_h": self.delays_h,
+            "scrubbed": self.scrubbed.isoformat() if self.scrubbed else None,
+            "survey": self.survey.to_json() if self.survey else None,
+        }
+        return json.dumps(record).encode()
+
+    def with_days(
+        self,
+        looked_at: Iterable[date],
+        days: Mapping[str, Mapping[str, Mapping[str, Any]]],
+        delays_h: Mapping[str, Sequence[float]],
+    ) -> Chronicle:
+        """Return this one with some days found anew, and those older than a year forgotten."""
+        anew = {day.isoformat() for day in looked_at}
+        newest = max([*anew, *self.days], default="")
+        oldest = f"{date.fromisoformat(newest) - _REMEMBERED}" if newest else ""
+
+        def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+            kept = {day: old[day] for day in old if day not in anew} | dict(new)
+            return {day: kept[day] for day in sorted(kept) if day > oldest}
+
+        return replace(self, days=joined(self.days, days), delays_h=joined(self.delays_h, delays_h))
+
+    def completeness(self, last_day: date, number: int) -> float | None:
+        """Return which percentage of the expected products of the last days is present."""
+        cells = [
+            cell for day in _last(last_day, number) for cell in self.days.get(day, {}).values()
+        ]
+        expected: int = sum(cell["expected"] for cell in cells)
+        present: int = sum(cell["present"] for cell in cells)
+        if not expected:
+            return None
+        return 10_000 * present // expected / 100  # rounded up, 100 might not mean all
+
+    def freshness(self, last_day: date, number: int) -> dict[str, float] | None:
+        """Return median and 95th percentile of the hours from sensing to delivery."""
+        delays_h = sorted(
+            delay_h for day in _last(last_day, number) for delay_h in self.delays_h.get(day, ())
+        )
+        if not delays_h:
+            return None
+        late = delays_h[math.ceil(_LATE_PERCENTILE * len(delays_h)) - 1]
+        return {"median_h": round(median(delays_h), 1), "p95_h": round(late, 1)}
+
+
+def _last(last_day: date, number: int) -> Iterator[str]:
+    return (f"{last_day - timedelta(days=n)}" for n in range(number))
+
+
+def _cells(tiles: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the cells of a day; raises what `Chronicle.read` catches where they are none."""
+    return {
+        tile: {
+            "expected": int(cell["expected"]),
+            "present": int(cell["present"]),
+            "why": dict(cell["why"]),
+        }
+        for tile, cell in tiles.items()
+    }

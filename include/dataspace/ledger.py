@@ -1,0 +1,215 @@
+"""Tells what the output holds, day by day, by its STAC items and the files beside them.
+
+The items are the truth. The catalogue of a day, see `stac_tree`, repeats what is asked of them
+often; where the two differ, the item is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from dataspace.errors import UnsafeContentError
+from dataspace.layout import archive_day_dir, bands_day_dir, catalog_path
+from dataspace.product import Product
+from dataspace.stac_item import ITEM_NAME, delivery_of, product_of
+from dataspace.window import parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from dataspace.store import Found, Store
+
+ENTRY: Final = "dataspace:entry"
+"""Field of a day catalogue's link to an item: what the ledger knows of it."""
+
+MISSING: Final = "missing"
+ABSENT: Final = "absent"
+DAMAGED: Final = "damaged"
+
+_THREADS: Final = 8
+_PLACES: Final = ("year", "month", "day")
+_UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    UnsafeContentError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """One wanted file that does not stand as it should.
+
+    Attributes:
+        state: `MISSING`, `ABSENT` or `DAMAGED`.
+        why: In words.
+    """
+
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One product that the output holds.
+
+    Attributes:
+        product: As its item describes it.
+        ingests: Ids of the DAGs that want it.
+        run_id: Of the run that delivered last.
+        selection: For each band or pattern the names of the files it stands for.
+        files: Size in bytes that the item gives, by the file's name.
+        created: When it was first delivered; None where the item does not say.
+        version: Of the item's file.
+        standing: Size in bytes that is found, by name.
+    """
+
+    product: Product
+    ingests: tuple[str, ...]
+    run_id: str
+    selection: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, int]
+    created: datetime | None
+    version: str
+    standing: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of_item(cls, content: bytes, version: str) -> Self | None:
+        """Return what an item says; None where it is damaged."""
+        delivery = delivery_of(content)
+        if delivery is None:
+            return None
+        names = {path: file.name for path, file in delivery.files.items()}
+        with contextlib.suppress(*_UNREADABLE):
+            return cls(
+                product=product_of(content),
+                ingests=delivery.ingests,
+                run_id=delivery.run_id,
+                selection={
+                    band: tuple(names.get(path, path) for path in paths)
+                    for band, paths in delivery.selection.items()
+                },
+                files={file.name: file.size_bytes for file in delivery.files.values()},
+                created=delivery.created,
+                version=version,
+            )
+        return None
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the entry that `to_json` wrote."""
+        created = record["created"]
+        return cls(
+            product=Product.from_json(record["product"]),
+            ingests=tuple(record["ingests"]),
+            run_id=record["run_id"],
+            selection={band: tuple(names) for band, names in record["selection"].items()},
+            files=record["files"],
+            created=parse_instant(created) if created else None,
+            version=record["version"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but what is found, as JSON values."""
+        return {
+            "product": self.product.to_json(),
+            "ingests": list(self.ingests),
+            "run_id": self.run_id,
+            "selection": {band: list(names) for band, names in self.selection.items()},
+            "files": dict(self.files),
+            "created": self.created.isoformat() if self.created else None,
+            "version": self.version,
+        }
+
+    def lacking(self, bands: Iterable[str]) -> tuple[Lack, ...]:
+        """Return what of the bands does not stand as the item says."""
+        lacks = [
+            Lack(MISSING, f"{band} was never delivered")
+            for band in bands
+            if band not in self.selection
+        ]
+        names = {name for band in bands for name in self.selection.get(band, ())}
+        return (*lacks, *filter(None, map(self._lack, sorted(names))))
+
+    def _lack(self, name: str) -> Lack | None:
+        promised, found = self.files.get(name), self.standing.get(name)
+        if promised is None:
+            return Lack(DAMAGED, f"{name} is known to be damaged")
+        if found is None:
+            return Lack(ABSENT, f"{name} is not there")
+        if found != promised:
+            return Lack(DAMAGED, f"{name} has {found} bytes, not {promised}")
+        return None
+
+
+class Ledger:
+    """What a store holds."""
+
+    def __init__(self, store: Store) -> None:
+        """Read a store; nothing is kept in memory."""
+        self._store = store
+
+    def days(self, product_type: str) -> list[date]:
+        """Return the days for which there is a folder, in order."""
+        folders = [f"bands/{product_type}"]
+        for _ in _PLACES:
+            folders = [f"{one}/{name}" for one in folders for name in self._store.folders(one)]
+        found = []
+        for folder in folders:
+            with contextlib.suppress(ValueError):
+                year, month, number = folder.split("/")[-len(_PLACES) :]
+                day = date(int(year), int(month), int(number))
+                if bands_day_dir(product_type, day) == folder:
+                    found.append(day)
+        return found
+
+    def entries(self, product_type: str, days: Iterable[date]) -> list[Entry]:
+        """Return what is held of sensing days, by day and then by name."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(functools.partial(self.day, product_type), days)
+            return [entry for entries in found for entry in entries]
+
+    def day(self, product_type: str, day: date) -> list[Entry]:
+        """Return what is held of a sensing day, by name."""
+        folder = bands_day_dir(product_type, day)
+        listed: dict[str, dict[str, Found]] = defaultdict(dict)
+        for path, found in self._store.listing(folder).items():
+            stem, _, name = path.partition("/")
+            listed[stem][name] = found
+        items = {stem: files[ITEM_NAME] for stem, files in listed.items() if ITEM_NAME in files}
+        known = _known(self._store.read(catalog_path(product_type, day))) if items else {}
+        entries = []
+        for stem, item in sorted(items.items()):
+            entry = known.get(stem)
+            if entry is None or entry.version != item.version:
+                content = self._store.read(f"{folder}/{stem}/{ITEM_NAME}")
+                entry = Entry.of_item(content, item.version) if content else None
+            if entry is not None:
+                sizes = {name: found.size_bytes for name, found in listed[stem].items()}
+                entries.append(replace(entry, standing=sizes))
+        return entries
+
+    def kept_zips(self, product_type: str, day: date) -> dict[str, int]:
+        """Return the size in bytes of each zip kept of a sensing day, by product stem."""
+        found = self._store.sizes(archive_day_dir(product_type, day)).items()
+        return {name.removesuffix(".zip"): size for name, size in found if name.endswith(".zip")}
+
+
+def _known(catalog: bytes | None) -> dict[str, Entry]:
+    """Return the entries that a day's catalogue repeats, by stem; none where it is damaged."""
+    try:
+        links = json.loads(catalog or b"")["links"]
+        entries = [Entry.from_json(link[ENTRY]) for link in links if ENTRY in link]
+    except _UNREADABLE:
+        return {}
+    return {entry.product.stem: entry for entry in entries}

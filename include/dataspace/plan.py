@@ -1,0 +1,113 @@
+"""Keeps what an audit found until its repairs have ended."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Self
+
+from dataspace.audit import PRESENT, Finding, by_day_and_tile
+from dataspace.chronicle import Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dataspace.stocktake import Scope, Stock
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was found, without the many products that are as they should be.
+
+    Attributes:
+        is_dry: Whether nothing is to be changed.
+        is_routine: As of the scope.
+        first: First sensing day that was asked for.
+        last: Last one, included.
+        days: All that were looked at.
+        by: How the catalogue was asked.
+        listed: How many products it listed.
+        requests: How many requests that took.
+        scrubbed_bytes: How many bytes of files were read.
+        notes: What could not be looked at.
+        counts: Findings by state.
+        cells: Expected and present products by day and tile, see `audit.by_day_and_tile`.
+        delays_h: By day, hours from sensing to first delivery of each product.
+        open: Findings other than present ones.
+        left_alone: Stems of damaged products that another run had in its hands.
+        survey: What to remember, where the whole archive was looked at.
+    """
+
+    is_dry: bool
+    is_routine: bool
+    first: date
+    last: date
+    days: tuple[date, ...]
+    by: str
+    listed: int
+    requests: int
+    scrubbed_bytes: int
+    notes: tuple[str, ...]
+    counts: Mapping[str, int]
+    cells: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    delays_h: Mapping[str, Sequence[float]]
+    open: tuple[Finding, ...]
+    left_alone: frozenset[str]
+    survey: Survey | None
+
+    @classmethod
+    def of(
+        cls, stock: Stock, scope: Scope, requests: int, left_alone: frozenset[str] | None
+    ) -> Self:
+        """Return the plan of what was found; nothing is to be changed where nothing was tried."""
+        return cls(
+            is_dry=left_alone is None,
+            is_routine=scope.is_routine,
+            first=scope.first,
+            last=scope.last,
+            days=stock.days,
+            by=stock.answer.by,
+            listed=len(stock.answer.listed),
+            requests=requests,
+            scrubbed_bytes=stock.scrubbed_bytes,
+            notes=stock.answer.notes,
+            counts=Counter(finding.state for finding in stock.findings),
+            cells=by_day_and_tile(stock.findings),
+            delays_h=stock.delays_h,
+            open=tuple(one for one in stock.findings if one.state != PRESENT),
+            left_alone=left_alone or frozenset(),
+            survey=stock.survey,
+        )
+
+    @classmethod
+    def read(cls, content: bytes) -> Self:
+        """Return the plan that `to_bytes` wrote."""
+        record = json.loads(content)
+        survey = record["survey"]
+        return cls(
+            **{
+                **record,
+                "first": date.fromisoformat(record["first"]),
+                "last": date.fromisoformat(record["last"]),
+                "days": tuple(map(date.fromisoformat, record["days"])),
+                "notes": tuple(record["notes"]),
+                "open": tuple(map(Finding.from_json, record["open"])),
+                "left_alone": frozenset(record["left_alone"]),
+                "survey": Survey.from_json(survey) if survey else None,
+            }
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return all facts as JSON."""
+        record = {name: getattr(self, name) for name in self.__slots__}
+        changed = {
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "days": [day.isoformat() for day in self.days],
+            "open": [finding.to_json() for finding in self.open],
+            "left_alone": sorted(self.left_alone),
+            "survey": self.survey.to_json() if self.survey else None,
+        }
+        return json.dumps({**record, **changed}).encode()

@@ -1,0 +1,122 @@
+"""Lays the days of a report out as a calendar: weeks are columns, weekdays are rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+DAYS: Final = 365
+STATES: Final = {
+    "complete": "complete",
+    "partly": "something is missing",
+    "none": "everything expected is missing",
+    "idle": "nothing was expected",
+    "unknown": "not known",
+}
+"""What a cell may say, and how the legend says it."""
+
+_WEEK: Final = 7
+_WEEKS_IN_A_PART: Final = 27
+"""Two parts, side by side on a screen and one below the other on a phone."""
+_ROOM_FOR_A_MONTH: Final = 3
+"""Columns its name needs."""
+_MOST_TILES: Final = 12
+"""Named for one day; the table below names all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One day: its column and row, one of `STATES`, and what it says when pointed at."""
+
+    day: date
+    column: int
+    row: int
+    state: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some weeks of the calendar: how many, the names above their columns, and the days."""
+
+    weeks: int
+    months: Sequence[tuple[int, str]]
+    cells: Sequence[Cell]
+
+    @property
+    def title(self) -> str:
+        """What the part shows, for those who cannot see it."""
+        lack = sum(cell.state in ("partly", "none") for cell in self.cells)
+        return (
+            f"{self.cells[0].day} to {self.cells[-1].day}: "
+            f"{lack} of {len(self.cells)} days lack something"
+        )
+
+
+def parts(days: Mapping[str, Mapping[str, Any]], last_day: str) -> list[Part]:
+    """Return the calendar of the year that ends with a day.
+
+    Args:
+        days: What is known of each day and tile, as a report has it; days left out are unknown.
+        last_day: As ``YYYY-MM-DD``.
+    """
+    last = date.fromisoformat(last_day)
+    shown = [last - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    monday = shown[0] - timedelta(days=shown[0].weekday())
+    middle = monday + timedelta(weeks=_WEEKS_IN_A_PART)
+    halves = (
+        [day for day in shown if day < middle],
+        [day for day in shown if day >= middle],
+    )
+    return [_part(half, days) for half in halves]
+
+
+def _part(shown: Sequence[date], days: Mapping[str, Mapping[str, Any]]) -> Part:
+    monday = shown[0] - timedelta(days=shown[0].weekday())
+    cells = [_cell(day, (day - monday).days, days.get(day.isoformat())) for day in shown]
+    return Part(cells[-1].column + 1, _months(cells), cells)
+
+
+def _cell(day: date, place: int, tiles: Mapping[str, Any] | None) -> Cell:
+    state, said = _state(tiles)
+    return Cell(day, place // _WEEK, place % _WEEK, state, f"{day}: {said}")
+
+
+def _state(tiles: Mapping[str, Any] | None) -> tuple[str, str]:
+    if tiles is None:
+        return "unknown", STATES["unknown"]
+    expected = sum(facts["expected"] for facts in tiles.values())
+    present = sum(facts["present"] for facts in tiles.values())
+    lack = {tile: facts for tile, facts in sorted(tiles.items()) if facts["missing"]}
+    if not expected:
+        return "idle", STATES["idle"]
+    if not lack:
+        return "complete", f"{present} of {expected}"
+    said = f"{present} of {expected}, missing: {_named(lack)}"
+    return ("partly" if present else "none"), said
+
+
+def _named(lack: Mapping[str, Any]) -> str:
+    named = [
+        f"{tile} {', '.join(facts['why']) or facts['missing']}"
+        for tile, facts in list(lack.items())[:_MOST_TILES]
+    ]
+    more = len(lack) - len(named)
+    return "; ".join(named) + (f" and {more} more tiles" if more else "")
+
+
+def _months(cells: Iterable[Cell]) -> list[tuple[int, str]]:
+    """Return the name of each month above the first whole week of it that has room."""
+    names: list[tuple[int, str]] = []
+    month = None
+    for cell in cells:
+        if cell.row == 0 and cell.day.month != month:
+            month = cell.day.month
+            if names and cell.column - names[-1][0] < _ROOM_FOR_A_MONTH:
+                names.pop()
+            names.append((cell.column, f"{cell.day:%b}"))
+    return names

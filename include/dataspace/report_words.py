@@ -1,0 +1,101 @@
+"""Says the figures of a report in words, alike on the page and in the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PERIODS: Final = ("7", "30", "365")
+"""The last so many days, as a report names them."""
+NOT_KNOWN: Final = "not known"
+
+_TENTH: Final = Decimal("0.1")
+
+
+def report_name(report: Mapping[str, Any]) -> str:
+    """Return the name of a report's files, without their endings: ``2026-11-23T030000Z``."""
+    return f"{_made(report):%Y-%m-%dT%H%M%SZ}"
+
+
+def made(report: Mapping[str, Any]) -> str:
+    """Return when a report was made, to the minute."""
+    return f"{_made(report):%Y-%m-%d %H:%M} UTC"
+
+
+def period(report: Mapping[str, Any]) -> str:
+    """Return the days a report looked at."""
+    first, last = report["first_day"], report["last_day"]
+    days = first if first == last else f"{first} to {last}"
+    return f"{days}, by day of {report['by']}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share rounded down to a tenth, so that 100 % means all."""
+    if value is None:
+        return NOT_KNOWN
+    tenths = Decimal(str(value)).quantize(_TENTH, ROUND_FLOOR)
+    return f"{int(tenths) if tenths == int(tenths) else tenths} %"
+
+
+def verdict(report: Mapping[str, Any]) -> str:
+    """Return in a sentence what a reader asks first."""
+    missing, repaired = report["still_missing"], report["repaired"]
+    of_days = f"of the {_days_looked_at(report)} looked at"
+    said = (
+        f"{products(missing)} {of_days} {'is' if missing == 1 else 'are'} still missing"
+        if missing
+        else f"Nothing {of_days} is missing"
+    )
+    return f"{said}; {products(repaired)} repaired." if repaired else f"{said}."
+
+
+def headline(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a list of reports says of one: last day, shares, verdict, when it was made."""
+    return {
+        "last_day": report["last_day"],
+        "shares": [percent(report["completeness"].get(days)) for days in PERIODS],
+        "verdict": verdict(report),
+        "made": made(report),
+    }
+
+
+def products(number: int) -> str:
+    """Return a number of products."""
+    return f"{number:,} product{'' if number == 1 else 's'}"
+
+
+def lacking(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one row for every day and tile that lacks something, the newest first."""
+    return [
+        {"day": day, "tile": tile, **facts, "why": ", ".join(facts["why"])}
+        for day, tiles in sorted(report["days"].items(), reverse=True)
+        for tile, facts in sorted(tiles.items())
+        if facts["missing"]
+    ]
+
+
+def exceptions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what was found amiss: first what is missing still, and the newest of each first."""
+    newest_first = sorted(report["exceptions"], key=lambda row: str(row["day"]), reverse=True)
+    return sorted(newest_first, key=lambda row: row["now"] != "missing")
+
+
+def table(rows: list[list[str]]) -> Iterator[str]:
+    """Give rows as lines of text whose columns stand below each other, the last as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _days_looked_at(report: Mapping[str, Any]) -> str:
+    number = report["looked_at"]
+    return "day" if number == 1 else f"{number} days"
+
+
+def _made(report: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(report["made"]).astimezone(UTC)

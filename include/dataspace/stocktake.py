@@ -1,0 +1,271 @@
+"""Finds out what an ingest should hold and what it does hold; changes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from dataspace import scrub
+from dataspace.audit import (
+    EXPECTED,
+    ORPHANED,
+    PRESENT,
+    Finding,
+    Holdings,
+    audit,
+    is_listed_anew,
+)
+from dataspace.chronicle import Survey
+from dataspace.enquiry import BY_SENSING
+from dataspace.ledger import DAMAGED, Ledger
+from dataspace.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dataspace.audit import Terms
+    from dataspace.chronicle import Chronicle
+    from dataspace.enquiry import Answer, Enquiry
+    from dataspace.ledger import Entry
+    from dataspace.product import Product
+    from dataspace.store import Store
+
+_BY_HAND: Final = "manual__"
+"""Begins the ids of such runs, as Airflow makes them."""
+_LONGEST_GAP: Final = timedelta(days=30)
+"""Days between those of runs by hand are held to be missing; a longer gap was never asked for."""
+_LATEST_FIRST_PUBLICATION: Final = timedelta(days=30)
+_LISTED_EVERY: Final = timedelta(days=35)
+"""All days are asked for anew that often; between, only what is new and what was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which sensing days are looked at.
+
+    Attributes:
+        first: First day.
+        last: Last day, included; its end is the present.
+        is_whole: Whether all days up to the last that hold anything are looked at, too.
+        is_routine: Whether this is a turn of the rolling looks at bytes and at the whole archive.
+        scrub_days: In so many days the bytes of each file are read once; 0 for never.
+    """
+
+    first: date
+    last: date
+    is_whole: bool
+    is_routine: bool
+    scrub_days: int
+
+    @property
+    def present(self) -> datetime:
+        """The instant at which the last day ends."""
+        return datetime.combine(self.last, time(), UTC) + timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What was found.
+
+    Attributes:
+        findings: One for each product that should be held, or is held for the ingest.
+        days: Sensing days looked at.
+        answer: What the catalogue said.
+        damaged: Names of files whose bytes are wrong, by product stem.
+        foreign: Products that stand as wanted, and were fetched by other ingests only.
+        delays_h: By day, hours from sensing to first delivery of each product.
+        survey: What to remember of it, where the whole archive was looked at.
+        scrubbed_bytes: How many bytes were read.
+    """
+
+    findings: list[Finding]
+    days: tuple[date, ...]
+    answer: Answer
+    damaged: Mapping[str, list[str]]
+    foreign: list[Product]
+    delays_h: Mapping[str, list[float]]
+    survey: Survey | None
+    scrubbed_bytes: int
+
+
+def take_stock(
+    store: Store, enquiry: Enquiry, terms: Terms, chronicle: Chronicle, scope: Scope
+) -> Stock:
+    """Compare what should be held with what is.
+
+    Args:
+        store: Holds what is held.
+        enquiry: Says what there is.
+        terms: What the ingest wants.
+        chronicle: What earlier looks have found.
+        scope: Which days.
+
+    Raises:
+        DataSpaceError: The catalogue could not be asked in full.
+    """
+    ledger = Ledger(store)
+    days, entries = _held(ledger, terms, scope)
+    own = [entry for entry in entries if terms.ingest in entry.ingests]
+    elsewhere = _turns_elsewhere(ledger, terms, chronicle, scope, days)
+    damaged, read_bytes = scrub.scrub(store, [*_in_turn(own, chronicle, scope), *elsewhere])
+    answer = _ask(enquiry, days, [entry.product for entry in own], chronicle, scope)
+    words = {stem: f"{', '.join(names)} has other bytes" for stem, names in damaged.items()}
+    zips = _zips(ledger, terms, days)
+    findings = audit(answer.listed, Holdings(entries, zips, words), answer.deleted, terms)
+    findings += _beside(enquiry, [one for one in elsewhere if one.product.stem in damaged], words)
+    return Stock(
+        findings=findings,
+        days=days,
+        answer=answer,
+        damaged=damaged | _listed_anew(findings, entries),
+        foreign=_foreign(findings, entries, terms),
+        delays_h=_delays_h(findings, own),
+        survey=_survey(findings, answer, enquiry.question, chronicle, scope),
+        scrubbed_bytes=read_bytes,
+    )
+
+
+def _held(ledger: Ledger, terms: Terms, scope: Scope) -> tuple[tuple[date, ...], list[Entry]]:
+    """Return the days of a scope, and what is held of them, whoever wants it."""
+    asked = Window.of_days(scope.first, scope.last).days
+    if not scope.is_whole:
+        return asked, ledger.entries(terms.product_type, asked)
+    held = [day for day in ledger.days(terms.product_type) if day <= scope.last]
+    entries = ledger.entries(terms.product_type, held)
+    own = [entry for entry in entries if terms.ingest in entry.ingests]
+    days = _whole(own, asked)
+    wanted = set(days)
+    return days, [entry for entry in entries if entry.product.sensed.date() in wanted]
+
+
+def _whole(own: Iterable[Entry], asked: Sequence[date]) -> tuple[date, ...]:
+    """Return all days since the first that a schedule, a backfill or a repair has delivered.
+
+    Days of runs by hand are looked at too, but between them only where the gap is short: who asked
+    for a day years ago did not ask for all days since.
+    """
+    days = {entry.product.sensed.date(): entry.run_id for entry in own}
+    kept = [day for day, run_id in days.items() if not run_id.startswith(_BY_HAND)]
+    since = min([*kept, asked[0]])
+    found: list[date] = []
+    for day in sorted({*days, *asked}):
+        is_near = found and (found[-1] >= since or day - found[-1] <= _LONGEST_GAP)
+        between = (day - found[-1]).days if is_near else 1
+        found += [day - timedelta(days=n) for n in reversed(range(between))]
+    return tuple(found)
+
+
+def _ask(
+    enquiry: Enquiry,
+    days: Sequence[date],
+    held: Sequence[Product],
+    chronicle: Chronicle,
+    scope: Scope,
+) -> Answer:
+    known = chronicle.survey
+    if (
+        scope.is_whole
+        and known is not None
+        and known.question == enquiry.question
+        and scope.present - known.listed_at < _LISTED_EVERY
+    ):
+        return enquiry.by_publication(days, held, known)
+    return enquiry.by_sensing(days, held)
+
+
+def _in_turn(own: Iterable[Entry], chronicle: Chronicle, scope: Scope) -> list[Entry]:
+    days = {entry.product.sensed.date() for entry in own}
+    turns = set(scrub.due(days, scope.scrub_days, chronicle.scrubbed, scope.present.date()))
+    return [entry for entry in own if entry.product.sensed.date() in turns]
+
+
+def _turns_elsewhere(
+    ledger: Ledger, terms: Terms, chronicle: Chronicle, scope: Scope, days: Sequence[date]
+) -> list[Entry]:
+    """Return what is to be read of days that are not looked at otherwise."""
+    if not scope.is_routine or not scope.scrub_days or scope.is_whole:
+        return []
+    others = set(ledger.days(terms.product_type)) - set(days)
+    turns = scrub.due(others, scope.scrub_days, chronicle.scrubbed, scope.present.date())
+    entries = ledger.entries(terms.product_type, sorted(turns))
+    return [entry for entry in entries if terms.ingest in entry.ingests]
+
+
+def _beside(enquiry: Enquiry, damaged: Sequence[Entry], words: Mapping[str, str]) -> list[Finding]:
+    """Return what was found damaged of days that the catalogue was not asked for."""
+    listed = enquiry.still_listed([entry.product.id for entry in damaged])
+    return [
+        Finding(entry.product, DAMAGED, words[entry.product.stem], bands=tuple(entry.selection))
+        if entry.product.id in listed
+        else Finding(
+            entry.product, ORPHANED, f"{words[entry.product.stem]}, and it is no longer listed"
+        )
+        for entry in damaged
+    ]
+
+
+def _zips(ledger: Ledger, terms: Terms, days: Iterable[date]) -> dict[str, int]:
+    if not terms.keep_archive:
+        return {}
+    found = (ledger.kept_zips(terms.product_type, day) for day in days)
+    return {stem: size for zips in found for stem, size in zips.items()}
+
+
+def _listed_anew(findings: Iterable[Finding], entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """Return all files of products whose name another product has now, by product stem."""
+    held = {entry.product.stem: entry for entry in entries}
+    pairs = ((one.product, held.get(one.product.stem)) for one in findings)
+    return {
+        product.stem: list(entry.files)
+        for product, entry in pairs
+        if entry and is_listed_anew(product, entry)
+    }
+
+
+def _foreign(findings: Iterable[Finding], entries: Iterable[Entry], terms: Terms) -> list[Product]:
+    others = {entry.product.stem for entry in entries if terms.ingest not in entry.ingests}
+    present = (finding.product for finding in findings if finding.state == PRESENT)
+    return [product for product in present if product.stem in others]
+
+
+def _delays_h(findings: Iterable[Finding], own: Iterable[Entry]) -> dict[str, list[float]]:
+    """Return hours from sensing to delivery, but not of what was processed anew much later."""
+    expected = {
+        finding.product.stem
+        for finding in findings
+        if finding.state in EXPECTED and not _is_reprocessed(finding.product)
+    }
+    delays_h = defaultdict(list)
+    for entry in own:
+        if entry.created and entry.product.stem in expected:
+            delay = entry.created - entry.product.sensed
+            day = entry.product.sensed.date().isoformat()
+            delays_h[day].append(round(delay.total_seconds() / 3600, 1))
+    return dict(delays_h)
+
+
+def _is_reprocessed(product: Product) -> bool:
+    published = product.published
+    return published is not None and published - product.sensed > _LATEST_FIRST_PUBLICATION
+
+
+def _survey(
+    findings: Sequence[Finding],
+    answer: Answer,
+    question: str,
+    chronicle: Chronicle,
+    scope: Scope,
+) -> Survey | None:
+    if not scope.is_whole:
+        return None
+    known, is_anew = chronicle.survey, answer.by == BY_SENSING
+    awaited = (one.product for one in findings if one.state in EXPECTED and one.state != PRESENT)
+    return Survey(
+        at=scope.present,
+        listed_at=scope.present if is_anew or known is None else known.listed_at,
+        question=question,
+        awaited=tuple(awaited),
+        unlisted=frozenset(one.product.id for one in findings if one.state == ORPHANED),
+    )

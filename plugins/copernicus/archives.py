@@ -1,0 +1,126 @@
+"""Knows what an ingest's archive is: its place, what it wants, and who may change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from copernicus.hooks import build_query
+from copernicus.ingests import Ingest, files_in
+from copernicus.params import lines
+from copernicus.runs import open_store, run_layout
+from dataspace.audit import Terms
+from dataspace.claims import Claims
+from dataspace.errors import ConfigurationError
+from dataspace.layout import folder_name
+from dataspace.mending import Mender
+from dataspace.report_files import ReportFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dataspace.query import Query
+    from dataspace.store import Store
+    from dataspace.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The archive of one ingest, as a run of `sentinel2_reconcile` sees it.
+
+    Attributes:
+        ingest: What its file says.
+        known: Ids of all ingests of that folder.
+        store: Where it lies.
+        context: Of the running task.
+    """
+
+    ingest: Ingest
+    known: frozenset[str]
+    store: Store
+    context: Mapping[str, Any]
+
+    @classmethod
+    def chosen(
+        cls, ingest_file: str, ingests: Sequence[str] | None, context: Mapping[str, Any]
+    ) -> Self:
+        """Return the archive of an ingest file.
+
+        Raises:
+            ConfigurationError: The file cannot be used, or an ingest is chosen that is none.
+            AirflowSkipException: Other ingests are chosen.
+        """
+        path, wanted = Path(ingest_file), lines(ingests)
+        ingest, known = Ingest.read(path), {one.stem for one in files_in(path.parent)}
+        if set(wanted) - known:
+            message = f"ingests: there is no {', '.join(sorted(set(wanted) - known))}; there are "
+            raise ConfigurationError(message + ", ".join(sorted(known)))
+        if wanted and ingest.dag_id not in wanted:
+            message = f"{ingest.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
+            raise AirflowSkipException(message)
+        store = open_store(ingest.defaults["output_uri"])
+        return cls(ingest, frozenset(known), store, context)
+
+    @property
+    def is_switched_off(self) -> bool:
+        """Whether the ingest's DAG is paused: its runs would wait for ever."""
+        get_dag = getattr(self.context["ti"], "get_dag", None)
+        return bool(get_dag and get_dag(self.ingest.dag_id).is_paused)
+
+    @property
+    def terms(self) -> Terms:
+        """What is wanted of each product."""
+        asked = self.ingest.defaults
+        return Terms(
+            ingest=self.ingest.dag_id,
+            product_type=asked["product_type"],
+            bands=lines(asked["bands"]),
+            versions=asked["versions"],
+            keep_archive=asked["keep_archive"],
+            delay=self.ingest.timetable.publication_delay,
+            known=self.known,
+        )
+
+    @property
+    def area(self) -> str:
+        """Where it is, in words."""
+        area, tiles = self.ingest.defaults["area"], lines(self.ingest.defaults["tiles"])
+        named = area if isinstance(area, str) else "an area of its own" if area else ""
+        return ", ".join(filter(None, (named, *tiles)))
+
+    @property
+    def files(self) -> ReportFiles:
+        """Its reports, and what it remembers."""
+        return ReportFiles(self.store, self.ingest.dag_id)
+
+    @property
+    def folder(self) -> str:
+        """Folder of what this run notes about it."""
+        return f"{run_layout(self.context).records_dir}/{folder_name(self.ingest.dag_id)}"
+
+    @property
+    def plan_path(self) -> str:
+        """Path of the audit's plan."""
+        return f"{self.folder}/plan.json"
+
+    def query(self, window: Window) -> Query:
+        """Return what the catalogue is asked for."""
+        asked = self.ingest.defaults
+        return build_query(
+            window=window,
+            area=asked["area"],
+            tiles=lines(asked["tiles"]),
+            product_type=asked["product_type"],
+            max_cloud_cover=asked["max_cloud_cover"],
+            product_ids=(),
+        )
+
+    def mender(self) -> Mender:
+        """Return what changes it; its claims are not those of the run's other archives."""
+        run = run_layout(self.context)
+        own = replace(run, run_id=f"{run.run_id} {self.ingest.dag_id}")
+        return Mender(self.store, Claims(self.store, own), self.terms, datetime.now(UTC))

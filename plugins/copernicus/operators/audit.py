@@ -1,0 +1,153 @@
+"""The first step of a reconcile: what should be held, beside what is."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+
+from copernicus import metrics
+from copernicus.archives import Archive
+from copernicus.hooks import CopernicusHook
+from copernicus.params import RECONCILE_PARAMS
+from copernicus.priority import REPAIR
+from copernicus.retry import RETRY_POLICY
+from copernicus.runs import is_backfill, refuse_in_backfill, refuse_unknown, sensing_window
+from dataspace.audit import FETCHED
+from dataspace.enquiry import Enquiry
+from dataspace.errors import QueryError
+from dataspace.plan import Plan
+from dataspace.stocktake import Scope, take_stock
+from dataspace.window import Window, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airflow.sdk import Context, RetryPolicy
+
+    from copernicus.ingests import Ingest
+    from dataspace.chronicle import Chronicle
+
+_TRAILING_DAYS: Final = 30
+_WHOLE_EVERY: Final = timedelta(days=7)
+_PRODUCTS_PER_RUN: Final = 500
+"""Of a repair run, so that one that fails leaves the others alone."""
+
+
+class CopernicusAuditOperator(BaseOperator):
+    """Compares what an ingest should hold with what it holds, and plans the repairs.
+
+    Looks at the thirty newest days that are due; once a week at all days since the first one held,
+    see `dataspace.stocktake`; or at the days it is given. Returns, to be mapped over,
+    ``trigger_run_id`` and ``conf`` of the runs of the ingest's DAG that will fetch what is missing,
+    late or damaged; none for a dry run, or where that DAG is switched off. The plan itself is
+    recorded in the output store. Skipped where other ingests are chosen.
+
+    Every argument but `ingest_file` is a template field.
+    """
+
+    template_fields: Sequence[str] = (*("first_day", "last_day", "ingests", "is_dry_run", "scrub"),)
+    ui_color = "#d9e8f5"
+
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        ingest_file: str | Path,
+        first_day: str | None = None,
+        last_day: str | None = None,
+        ingests: Sequence[str] | None = None,
+        is_dry_run: bool = False,
+        scrub: bool = False,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the audit.
+
+        Args:
+            ingest_file: The file of include/ingests, read when the task runs.
+            first_day: First UTC sensing day, ``YYYY-MM-DD``; None for the run's own choice.
+            last_day: Last UTC sensing day, included; one alone means that one day.
+            ingests: DAG ids of the ingests to look at; none for all.
+            is_dry_run: Whether to report only, and change nothing.
+            scrub: Whether the bytes of all files are read now, not only of those whose turn it is.
+            retry_policy: Judges failures by the class of the error.
+            **kwargs: Passed to BaseOperator.
+        """
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.ingest_file = str(ingest_file)
+        self.first_day = first_day
+        self.last_day = last_day
+        self.ingests = ingests
+        self.is_dry_run = is_dry_run
+        self.scrub = scrub
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Compare, disown what is damaged, record the plan, and return the repairs."""
+        archive = Archive.chosen(self.ingest_file, self.ingests, context)
+        refuse_unknown(context, RECONCILE_PARAMS)
+        refuse_in_backfill(context, self.first_day, self.last_day)
+        archive.store.delete(archive.plan_path)
+        chronicle = archive.files.chronicle()
+        is_dry = self.is_dry_run or archive.is_switched_off
+        scope = self._scope(context, archive.ingest, chronicle, is_dry=is_dry)
+        with (
+            CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
+            metrics.of_traffic(context, client.traffic),
+        ):
+            query = archive.query(Window.of_days(scope.first, scope.last))
+            enquiry = Enquiry(client.catalogue, query, archive.terms.versions)
+            stock = take_stock(archive.store, enquiry, archive.terms, chronicle, scope)
+            requests = client.traffic.requests
+        left_alone = None if is_dry else archive.mender().prepare(stock)
+        plan = Plan.of(stock, scope, requests, left_alone)
+        self.log.info(
+            "%s: %d days looked at by %d requests; found: %s.",
+            *(archive.ingest.dag_id, len(plan.days), plan.requests, dict(plan.counts)),
+        )
+        archive.store.write(archive.plan_path, plan.to_bytes())
+        return [] if is_dry else _repairs(plan)
+
+    def _scope(
+        self, context: Context, ingest: Ingest, chronicle: Chronicle, *, is_dry: bool
+    ) -> Scope:
+        asked, today = sensing_window(self.first_day, self.last_day, context), utc_now().date()
+        first, last = asked.days[0], min(asked.days[-1], today)
+        if first > today:
+            message = f"first_day {first} lies in the future; choose a day up to {today}."
+            raise QueryError(message)
+        if self.first_day or self.last_day:
+            scrub_days = 1 if self.scrub else 0
+            return Scope(first, last, is_whole=False, is_routine=False, scrub_days=scrub_days)
+        trailing = last - timedelta(days=_TRAILING_DAYS - 1)
+        scope = Scope(
+            first=min(max(trailing, ingest.start_day.date()), last),
+            last=last,
+            is_whole=False,
+            is_routine=not is_dry and not is_backfill(context),
+            scrub_days=1 if self.scrub else 0 if is_dry else ingest.scrub_days,
+        )
+        known = chronicle.survey
+        is_due = known is None or scope.present - known.at >= _WHOLE_EVERY
+        return replace(scope, is_whole=scope.is_routine and is_due)
+
+
+def _repairs(plan: Plan) -> list[dict[str, Any]]:
+    """Return run id and configuration of the runs that will fetch what is to be fetched."""
+    ids_by_bands: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for finding in plan.open:
+        if finding.state in FETCHED and finding.product.stem not in plan.left_alone:
+            ids_by_bands[finding.bands].append(finding.product.id)
+    label = f"{REPAIR}{plan.last}__{uuid.uuid4().hex[:8]}"
+    confs = [
+        {"product_ids": ids[n : n + _PRODUCTS_PER_RUN], **({"bands": list(bands)} if bands else {})}
+        for bands, ids in ids_by_bands.items()
+        for n in range(0, len(ids), _PRODUCTS_PER_RUN)
+    ]
+    return [
+        {"trigger_run_id": f"{label}__{number}", "conf": conf} for number, conf in enumerate(confs)
+    ]

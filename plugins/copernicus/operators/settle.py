@@ -1,0 +1,127 @@
+"""The last step of a reconcile: what became of what was found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+
+from copernicus import metrics
+from copernicus.archives import Archive
+from copernicus.links import ArchiveReportLink
+from copernicus.retry import RETRY_POLICY
+from dataspace.errors import NotStagedError
+from dataspace.mending import Policies
+from dataspace.plan import Plan
+from dataspace.report import build, cells_now, changes, still_missing
+from dataspace.report_text import as_text
+from dataspace.report_words import report_name
+from dataspace.stac_tree import refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airflow.sdk import Context, RetryPolicy
+
+    from dataspace.chronicle import Chronicle
+    from dataspace.mending import Outcome
+
+_MOST_EVENTS: Final = 500
+"""Airflow maps over 1024 at most."""
+
+
+class CopernicusSettleOperator(BaseOperator):
+    """Looks again after the repairs, retires what should no longer be held, and reports.
+
+    What was superseded goes only once its successor stands. Returns ``ingest``, ``report_name``,
+    ``report`` (the page's address), ``missing`` (names of products that could be had and are not
+    there), and ``changed``: for each day on which products were replaced or withdrawn, where to
+    read which.
+
+    Every argument but `ingest_file` is a template field.
+    """
+
+    template_fields: Sequence[str] = ("ingests",)
+    operator_extra_links = (ArchiveReportLink(),)
+    ui_color = "#e6dcf2"
+
+    def __init__(
+        self,
+        *,
+        ingest_file: str | Path,
+        ingests: Sequence[str] | None = None,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the settlement; arguments as for CopernicusAuditOperator."""
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.ingest_file = str(ingest_file)
+        self.ingests = ingests
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Settle, refresh the catalogue, report, and return where the report is."""
+        archive = Archive.chosen(self.ingest_file, self.ingests, context)
+        content = archive.store.read(archive.plan_path)
+        if content is None:
+            message = "the audit has left no plan; look at its log."
+            raise NotStagedError(message)
+        plan, ingest = Plan.read(content), archive.ingest
+        policies = Policies(ingest.superseded, ingest.withdrawn)
+        outcomes = archive.mender().settle(plan, policies)
+        if not plan.is_dry:
+            refresh(archive.store, ingest.defaults["product_type"], plan.days)
+        name, address = self._report(archive, plan, outcomes)
+        changed = changes(outcomes)
+        path = f"{archive.folder}/changes.json"
+        archive.store.write(path, json.dumps(changed, indent=1).encode())
+        return {
+            "ingest": ingest.dag_id,
+            "report_name": name,
+            "report": address,
+            "missing": [] if plan.is_dry else still_missing(outcomes),
+            "changed": [
+                {"days": days, "output_uri": ingest.defaults["output_uri"], "path": path}
+                for days in _shared_out(sorted(changed))
+            ],
+        }
+
+    def _report(self, archive: Archive, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:
+        files, made = archive.files, datetime.now(UTC)
+        chronicle = files.chronicle().with_days(plan.days, cells_now(plan, outcomes), plan.delays_h)
+        facts = {
+            "ingest": archive.ingest.dag_id,
+            "area": archive.area,
+            "product_type": archive.ingest.defaults["product_type"],
+            "made": made.isoformat(timespec="seconds"),
+            "dry_run": plan.is_dry,
+        }
+        report = build(plan, outcomes, chronicle, facts)
+        name = report_name(report)
+        self.log.info("\n%s", as_text(report))
+        address = files.write(name, report)
+        if not plan.is_dry:
+            files.remember(_remembered(chronicle, plan))
+        if plan.is_routine:
+            metrics.of_report(report)
+            files.write_latest(report)
+        return name, address
+
+
+def _remembered(chronicle: Chronicle, plan: Plan) -> Chronicle:
+    """Return what to remember: a look at a range by hand is no turn of the rolling ones."""
+    if not plan.is_routine:
+        return chronicle
+    survey = plan.survey or chronicle.survey
+    if plan.left_alone:  # their damage is to be found again
+        return replace(chronicle, survey=survey)
+    return replace(chronicle, survey=survey, scrubbed=plan.last + timedelta(days=1))
+
+
+def _shared_out(days: Sequence[str]) -> list[list[str]]:
+    """Return the days one by one, or, where they are very many, several at a time."""
+    size = max(1, -(-len(days) // _MOST_EVENTS))
+    return [list(days[start : start + size]) for start in range(0, len(days), size)]

@@ -1,0 +1,145 @@
+"""Builds the DAG that keeps the archives of all ingests true: audit, repair, settle, announce."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, task, task_group
+from airflow.sdk.exceptions import AirflowFailException
+
+from copernicus.dag import DEFAULT_ARGS, TAGS, day_asset
+from copernicus.ingests import Ingest, read_all
+from copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
+from copernicus.params import reconcile_params
+from copernicus.runs import open_store
+from copernicus.timetables import SensingDayTimetable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAG_ID: Final = "sentinel2_reconcile"
+
+_AFTER_THE_DAY: Final = timedelta(hours=3)
+"""From the start of the day's own runs, which should have ended by then."""
+_LONGEST: Final = timedelta(hours=23)
+"""A night ends before the next one, though repairs may wait for the quota and go on by themselves.
+
+Airflow keeps no time of a task that waits for another DAG's run, hence of the run.
+"""
+_LOOK_EVERY_S: Final = 5
+_NAMED: Final = 5
+
+
+def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
+    """Return the DAG for the ingest files of a folder; further arguments are passed to it."""
+    ingests = list(read_all(folder))
+    delays = [ingest.timetable.publication_delay for ingest in ingests]
+    delay = max(delays, default=timedelta(days=1)) + _AFTER_THE_DAY
+    with DAG(
+        DAG_ID,
+        description="What the archives lack, have damaged, or should no longer hold; and mends it.",
+        doc_md=_DOC,
+        schedule=SensingDayTimetable(publication_delay=delay),
+        start_date=datetime(2015, 6, 27, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=_LONGEST,
+        default_args=DEFAULT_ARGS,
+        params=reconcile_params(),
+        tags=TAGS,
+        **dag_arguments,
+    ) as dag:
+        for ingest in ingests:
+            _group(dag, ingest)
+    return dag
+
+
+def _group(dag: DAG, ingest: Ingest) -> None:
+    days: dict[str, Any] = {name: dag.param(name) for name in ("first_day", "last_day")}
+    chosen: Any = dag.param("ingests")
+    asset = day_asset(ingest.dag_id)
+
+    @task_group(group_id=ingest.dag_id)
+    def group() -> None:
+        audit = CopernicusAuditOperator(
+            task_id="audit",
+            ingest_file=ingest.path,
+            ingests=chosen,
+            is_dry_run=dag.param("dry_run"),  # type: ignore[arg-type]  # resolved at run time
+            scrub=dag.param("scrub"),  # type: ignore[arg-type]
+            **days,
+        )
+        repair = TriggerDagRunOperator.partial(
+            task_id="repair",
+            trigger_dag_id=ingest.dag_id,
+            logical_date=None,
+            skip_when_already_exists=True,  # a second try of this task lets the run go on
+            wait_for_completion=True,
+            allowed_states=["success", "failed"],
+            failed_states=[],  # or Airflow fails the task where the run has failed, and tries again
+            poke_interval=_LOOK_EVERY_S,
+            deferrable=True,
+            max_active_tis_per_dagrun=1,  # or they would fill the ingest's active runs
+            retries=1,
+        ).expand_kwargs(audit.output)
+        settle = CopernicusSettleOperator(
+            task_id="settle",
+            ingest_file=ingest.path,
+            ingests=chosen,
+            trigger_rule="all_done",
+        )
+        audit >> repair >> settle
+
+        @task(outlets=[asset])
+        def announce(change: dict[str, Any], outlet_events: Any = None) -> None:
+            """Tell downstream which products of a day were replaced or withdrawn."""
+            content = open_store(change["output_uri"]).read(change["path"])
+            by_day = json.loads(content or b"")
+            changes = [by_day[day] for day in change["days"]]
+            event = outlet_events[asset]
+            event.add_partitions(change["days"])
+            event.extra = {
+                "replaced": {old: new for one in changes for old, new in one["replaced"].items()},
+                "withdrawn": [gone for one in changes for gone in one["withdrawn"]],
+            }
+
+        announce.expand(change=changed_days(settle.output))  # type: ignore[arg-type]
+        all_present(settle.output)  # type: ignore[arg-type]
+
+    group()
+
+
+@task
+def changed_days(settled: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return where to read what changed, for each day on which anything did."""
+    days: list[dict[str, Any]] = settled["changed"]
+    return days
+
+
+@task
+def all_present(settled: dict[str, Any]) -> None:
+    """Make the run fail where products could be had and are not there."""
+    if settled["missing"]:
+        few = ", ".join(settled["missing"][:_NAMED])
+        message = f"{len(settled['missing'])} products are missing: {few}; see {settled['report']}"
+        raise AirflowFailException(message)
+
+
+_DOC: Final = """
+### What it does
+For every ingest: asks the catalogue what the archive should hold, compares, and lets the ingest's
+own DAG fetch what is missing, late or damaged. Then takes out what was superseded or withdrawn,
+as the ingest's file says, and writes a report, which the task `settle` links to.
+
+### Which days
+* **Scheduled**: the thirty newest days that are due; once a week all days since the first one that
+  a schedule, a backfill or a repair has delivered, and those of runs by hand.
+* **Triggered**: the days of the form; left empty, as scheduled. *Only report* changes nothing.
+
+### When it is red
+`all_present` names what could be had and is not there; the repair run of the ingest's DAG, whose id
+begins with `repair__`, says why.
+"""

@@ -1,0 +1,182 @@
+"""The pages of reports: who may see which, and that nothing else is shown."""
+
+import json
+
+import pytest
+from airflow.api_fastapi.core_api import security
+from fastapi.testclient import TestClient
+
+from copernicus import links, pages, ui
+from dataspace import report_page
+from tests.sample_report import year
+
+NAME = "2026-11-23T030000Z"
+
+
+class Rights:
+    """An auth manager by which a user sees some DAGs."""
+
+    def __init__(self, *seen):
+        self._seen = set(seen)
+
+    def is_authorized_dag(self, *, method, details, **_):
+        return method == "GET" and details.id in self._seen
+
+    def get_authorized_dag_ids(self, **_):
+        return self._seen
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def project(monkeypatch, tmp_path, output):
+    """Two ingests that write to one place, and one whose file is broken."""
+    folder = tmp_path / "ingests"
+    folder.mkdir()
+    for name in ("lake", "hills"):
+        (folder / f"{name}.yaml").write_text(f"output_uri: {output.as_uri()}\n")
+    (folder / "broken.yaml").write_text("colour: blue\n")
+    monkeypatch.setattr(pages, "INGESTS", folder)
+    return folder
+
+
+@pytest.fixture
+def visit(project, monkeypatch):
+    """Return a browser of a user who may see some DAGs."""
+
+    def browser(*seen):
+        rights = Rights(*seen)
+        monkeypatch.setattr(pages, "get_auth_manager", lambda: rights)
+        monkeypatch.setattr(security, "get_auth_manager", lambda: rights)
+        monkeypatch.setattr(security.DagModel, "get_team_name", lambda _: None)
+        monkeypatch.setitem(pages.app.dependency_overrides, security.get_user, lambda: "someone")
+        return TestClient(pages.app)
+
+    return browser
+
+
+@pytest.fixture
+def reported(output):
+    folder = output / "reports" / "lake"
+    folder.mkdir(parents=True)
+    for name in ("latest", NAME):
+        (folder / f"{name}.html").write_text(report_page.html(year(ingest="lake")))
+        (folder / f"{name}.json").write_text('{"ingest": "lake"}')
+    (output / "secret.html").write_text("secret")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "path", ["/reports", "/reports/lake", "/reports/lake/latest", f"/reports/lake/{NAME}.json"]
+)
+def test_nothing_is_shown_without_a_login(project, reported, path):
+    answer = TestClient(pages.app).get(path, follow_redirects=False)
+    assert answer.status_code == 401
+    assert "lake" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/reports/lake", "/reports/lake/latest", "/reports/nowhere"])
+def test_the_reports_of_a_dag_are_for_those_who_may_see_it(visit, reported, path):
+    assert visit("hills").get(path).status_code == 403
+
+
+def test_latest_report_is_shown_where_its_links_hold(visit, reported):
+    browser = visit("lake")
+    answer = browser.get("/reports/lake")
+    assert answer.status_code == 200
+    assert answer.url.path == "/reports/lake/latest"
+    assert "<h1>lake" in answer.text
+    assert browser.get(f"/reports/lake/{NAME}.json").json() == {"ingest": "lake"}
+
+
+@pytest.mark.parametrize("name", ["latest", NAME, f"{NAME}.html"])
+def test_a_page_can_run_nothing_and_be_framed_by_none_but_the_ui(visit, reported, name):
+    headers = visit("lake").get(f"/reports/lake/{name}").headers
+    policy = [one.strip() for one in headers["content-security-policy"].split(";")]
+    assert {"default-src 'none'", "style-src 'unsafe-inline'", "img-src data:"} <= set(policy)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    assert headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/reports/nowhere", "There is no ingest 'nowhere'"),
+        ("/reports/broken", "'colour' was unexpected"),
+        ("/reports/hills/latest", "hills has no report latest.html."),
+        ("/reports/lake/2026-11-24T030000Z.json", "lake has no report 2026-11-24T030000Z.json."),
+        ("/reports/lake/yesterday", "'yesterday' is no report"),
+        (f"/reports/lake/{NAME}.txt", "is no report"),
+        (f"/reports/lake/{NAME}%0A", "is no report"),
+        ("/reports/..%2f..%2fsecret", "Not Found"),
+        ("/reports/lake/..%2f..%2fsecret.html", "Not Found"),
+        ("/reports/lake%2f..%2f..%2fsecret/latest", "Not Found"),
+        ("/reports/..%5c..%5csecret/latest", "There is no ingest"),
+        ("/reports/lake/%2e%2e%2fsecret", "Not Found"),
+        ("/reports/lake.yaml", "There is no ingest"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_words(visit, reported, path, words):
+    everything = visit("lake", "hills", "broken", "nowhere", "lake.yaml", "..\\..\\secret", "..")
+    answer = everything.get(path)
+    assert answer.status_code == 404
+    assert words in answer.text
+
+
+def test_overview_names_the_ingests_one_may_see(visit, reported, project, output):
+    (output / "reports/lake/latest.json").write_text(json.dumps(year(ingest="lake")))
+    answer = visit("lake", "broken", "other").get("/reports")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert 'href="reports/lake/latest"' in answer.text
+    assert "1 product of the 30 days looked at is still missing" in answer.text
+    assert "unexpected" in answer.text
+    assert "hills" not in answer.text
+    assert "other" not in answer.text
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"made": "soon"}'])
+def test_overview_stands_though_one_report_is_broken(visit, reported, content):
+    (reported / "latest.json").write_text(content)
+    answer = visit("lake", "hills").get("/reports")
+    assert answer.status_code == 200
+    assert "its latest.json is no report" in answer.text
+    assert "hills has no report" in answer.text
+
+
+@pytest.mark.parametrize("uri", ["s3://nobody@bucket/x", "nothing://x/y"])
+def test_an_output_that_cannot_be_read_is_said_in_words(visit, project, uri):
+    (project / "lake.yaml").write_text(f"output_uri: {uri}\n")
+    answer = visit("lake").get("/reports/lake/latest")
+    assert answer.status_code == 502
+    assert "The output of lake cannot be read" in answer.text
+    assert "The output of lake cannot be read" in visit("lake").get("/reports").text
+
+
+def test_pages_are_found_where_the_menu_and_the_links_lead():
+    browser = TestClient(ui.FASTAPI_APP["app"])
+    prefix = ui.FASTAPI_APP["url_prefix"]
+    assert browser.get(links.REPORTS_PATH.removeprefix(prefix)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("base", "menu"),
+    [
+        ("", "/copernicus/reports"),
+        ("http://airflow.example", "/copernicus/reports"),
+        ("https://example.org/airflow/", "/airflow/copernicus/reports"),
+    ],
+)
+def test_addresses_follow_the_servers_own(monkeypatch, base, menu):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base)
+    settled = {"ingest": "lake", "report_name": NAME}
+    monkeypatch.setattr(links.BaseXCom, "get_value", lambda **_: settled)
+    assert ui.reports_view()["href"] == menu
+    link = links.ArchiveReportLink().get_link(None, ti_key=None)
+    assert link == f"{base.rstrip('/')}/copernicus/reports/lake/{NAME}"
+    monkeypatch.setattr(links.BaseXCom, "get_value", lambda **_: None)
+    link = links.ArchiveReportLink().get_link(None, ti_key=None)
+    assert link == f"{base.rstrip('/')}/copernicus/reports"

@@ -1,0 +1,101 @@
+"""What becomes of an acquisition that the catalogue lists several times."""
+
+import pytest
+
+from copernicus.hooks import CopernicusHook
+from dataspace.errors import ConfigurationError
+from tests.copernicus.conftest import lake_product, make_context, transfers
+
+OLD, NEW = "05.10", "05.11"
+
+
+def half(west, east, **facts):
+    ring = [[west, 40.6], [east, 40.6], [east, 41.5], [west, 41.5], [west, 40.6]]
+    return lake_product(footprint={"type": "Polygon", "coordinates": [ring]}, **facts)
+
+
+def stem(product):
+    return product.name.removesuffix(".SAFE")
+
+
+def delivered(ran):
+    return {name.split("/")[4] for name in ran.files}
+
+
+@pytest.fixture
+def reprocessed(connected):
+    """Return an acquisition's product of an older baseline and that of the newer."""
+    return [connected.add(lake_product(baseline=baseline)) for baseline in (OLD, NEW)]
+
+
+def test_the_newest_baseline_arrives_and_the_other_is_named(connected, ingest, reprocessed, capsys):
+    old, new = reprocessed
+    ran = ingest()
+    assert ran.errors == []
+    assert delivered(ran) == {stem(new)}
+    assert all(old.id not in request.path for request in transfers(connected))
+    assert ran.summary["left_out"] == [
+        {
+            "name": stem(old),
+            "id": old.id,
+            "instead": stem(new),
+            "reason": f"older baseline {OLD}",
+        }
+    ]
+    words = f"1 left out: older baseline {OLD}: {stem(old)}, for {stem(new)}."
+    (text,) = ran.output.glob("runs/*/*/summary.txt")
+    assert words in text.read_text()
+    assert words in capsys.readouterr().out.split("products found by")[0]
+    assert ran.published["missing"] == []
+    assert ran.partitions == ["2024-08-01"]
+
+
+def test_all_versions_arrive_where_they_are_asked_for(ingest, reprocessed):
+    ran = ingest(versions="all")
+    assert ran.errors == []
+    assert delivered(ran) == {stem(product) for product in reprocessed}
+    assert ran.summary["left_out"] == []
+
+
+def test_both_halves_of_an_acquisition_arrive(connected, ingest):
+    west = connected.add(half(33.9, 34.6))
+    east = connected.add(half(34.5, 35.2, generation="2024-08-01T12:00:00Z"))
+    old = connected.add(half(33.9, 35.2, baseline=OLD))
+    ran = ingest()
+    assert ran.errors == []
+    assert delivered(ran) == {stem(west), stem(east)}
+    assert [one["name"] for one in ran.summary["left_out"]] == [stem(old)]
+
+
+def test_chosen_products_arrive_whatever_their_version(ingest, reprocessed):
+    chosen = make_context(run_type="manual", run_id="chosen")
+    ran = ingest(chosen, product_ids=[product.id for product in reprocessed])
+    assert ran.errors == []
+    assert delivered(ran) == {stem(product) for product in reprocessed}
+
+
+@pytest.mark.parametrize("versions", ["latest", "all"])
+@pytest.mark.parametrize("by_id", [True, False])
+def test_of_a_product_listed_twice_the_one_online_arrives(connected, ingest, versions, by_id):
+    here = connected.add(lake_product(published="2024-08-01T10:00:00Z", seed=1))
+    gone = connected.add(lake_product(published="2024-08-01T10:00:00Z", seed=2, online=False))
+    assert here.name == gone.name
+    chosen = [here.id, gone.id] if by_id else []
+    ran = ingest(versions=versions, product_ids=chosen)
+    assert ran.errors == []
+    assert ran.published["missing"] == []
+    assert ran.summary["offline"] == []
+    (row,) = ran.summary["left_out"]
+    assert (row["id"], row["reason"]) == (gone.id, "listed twice")
+
+
+def test_an_unknown_word_is_refused_before_anything_is_asked(connected, ingest):
+    with pytest.raises(ConfigurationError, match="'newest' is unknown; write latest or all"):
+        ingest(versions="newest")
+    assert connected.requests == []
+
+
+def test_a_frame_holds_every_version_of_every_name_once(connected, reprocessed):
+    connected.add(lake_product(baseline=NEW, seed=7, online=False))
+    frame = CopernicusHook().search_frame(tiles=["T36TXL"], first_day="2024-08-01")
+    assert sorted(frame["id"]) == sorted(product.id for product in reprocessed)
