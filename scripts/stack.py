@@ -27,7 +27,7 @@ KEEPER: Final = Path(__file__).resolve().with_name("keeper.py")
 POLL_S: Final = 0.3
 START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0
-REQUEST_TIMEOUT_S: Final = 30.0
+REQUEST_TIMEOUT_S: Final = 120.0
 TAIL_LINES: Final = 30
 _BUSY: Final[int] = 500  # among others, SQLite locked by another component
 

@@ -30,6 +30,8 @@ def year(last_day="2026-11-21", known_from="2025-12-20", **changes):
         "dry_run": False,
         "first_day": (last - timedelta(days=29)).isoformat(),
         "last_day": last_day,
+        "switched_off": False,
+        "scrubbed_bytes": 2_500_000,
         "looked_at": 30,
         "by": "sensing",
         "requests": 4,

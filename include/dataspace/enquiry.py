@@ -99,7 +99,7 @@ class Enquiry:
         of what was deleted, and of what was not to be had then, are asked for in full.
 
         Raises:
-            DataSpaceError: The catalogue cannot be asked in full.
+            DataSpaceError: The catalogue cannot be asked in full, or not for what was deleted.
         """
         since = Window(known.at - _OVERLAP, MISSION.end)
         sensed, looked_at = Window.of_days(days[0], days[-1]), set(days)

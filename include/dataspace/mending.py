@@ -18,6 +18,7 @@ from dataspace.audit import (
 )
 from dataspace.custody import KEEP, adopt, disown, retire
 from dataspace.ledger import Ledger
+from dataspace.report_words import WOULD_BE_FETCHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -192,7 +193,7 @@ def _policy(finding: Finding, policies: Policies) -> str | None:
 def _foreseen(finding: Finding, policies: Policies) -> Outcome:
     """Return what would become of a finding."""
     if finding.state in FETCHED:
-        return Outcome(finding, "would be fetched", NOW_MISSING)
+        return Outcome(finding, WOULD_BE_FETCHED, NOW_MISSING)
     policy = _policy(finding, policies)
     if policy is None:
         return Outcome(finding, _REPORTED, _NOW_UNTOUCHED[finding.state])

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.report_words import (
     PERIODS,
+    cost,
     exceptions,
+    in_words,
     lacking,
     made,
+    mode,
     percent,
     period,
     table,
@@ -28,17 +31,16 @@ def as_text(report: Mapping[str, Any]) -> str:
     Args:
         report: As of `report.build`.
     """
-    dry = "  dry run: nothing was changed" if report["dry_run"] else ""
+    why_not = f"  {mode(report)}" if mode(report) else ""
     shares = (f"{percent(report['completeness'].get(days))} of {days} days" for days in PERIODS)
-    counts = ", ".join(f"{number:,} {state}" for state, number in report["counts"].items())
     lines = [
-        f"{report['ingest']}  {report['area']}  {report['product_type']}  {period(report)}{dry}",
-        f"Made {made(report)} in {report['requests']:,} requests; {report['listed']:,} products "
-        "are listed.",
+        f"{report['ingest']}  {report['area']}  {report['product_type']}  {period(report)}"
+        + why_not,
+        f"Made {made(report)}. {cost(report)}",
         verdict(report),
-        f"Complete: {', '.join(shares)}.",
+        f"Complete to {report['last_day']}: {', '.join(shares)}.",
         *_freshness(report["freshness"]),
-        *([f"Found: {counts}."] if counts else ()),
+        f"Found: {in_words(report['counts'])}.",
         *(f"Note: {note}" for note in report["notes"]),
         *_listed("Days that lack something", [_of_day(row) for row in lacking(report)]),
         *_listed("Exceptions", [_of_exception(row) for row in exceptions(report)]),

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from dataspace.sizes import gigabytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PERIODS: Final = ("7", "30", "365")
 """The last so many days, as a report names them."""
 NOT_KNOWN: Final = "not known"
+WOULD_BE_FETCHED: Final = "would be fetched"
 
 _TENTH: Final = Decimal("0.1")
 
@@ -44,6 +47,9 @@ def percent(value: float | None) -> str:
 def verdict(report: Mapping[str, Any]) -> str:
     """Return in a sentence what a reader asks first."""
     missing, repaired = report["still_missing"], report["repaired"]
+    if report["dry_run"]:
+        wanted = sum(one["action"] == WOULD_BE_FETCHED for one in report["exceptions"])
+        return f"Nothing was changed; {products(wanted)} would be fetched."
     of_days = f"of the {_days_looked_at(report)} looked at"
     said = (
         f"{products(missing)} {of_days} {'is' if missing == 1 else 'are'} still missing"
@@ -61,6 +67,27 @@ def headline(report: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict(report),
         "made": made(report),
     }
+
+
+def mode(report: Mapping[str, Any]) -> str:
+    """Return why nothing was changed; empty where it might have been."""
+    if report["switched_off"]:
+        return f"{report['ingest']} is switched off: nothing was changed"
+    return "dry run: nothing was changed" if report["dry_run"] else ""
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return counts by state: ``2,990 present, 3 missing``."""
+    return ", ".join(f"{number:,} {state}" for state, number in counts.items()) or "nothing"
+
+
+def cost(report: Mapping[str, Any]) -> str:
+    """Return what it took to find out."""
+    number = report["requests"]
+    listed = f"The catalogue listed {products(report['listed'])}"
+    requests = f"{number:,} request{'' if number == 1 else 's'}"
+    read = gigabytes(report["scrubbed_bytes"])
+    return f"{listed} in {requests}; {read} of files were read."
 
 
 def products(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from dataspace.audit import (
 )
 from dataspace.chronicle import Survey
 from dataspace.enquiry import BY_SENSING
+from dataspace.errors import PermanentError
 from dataspace.ledger import DAMAGED, Ledger
 from dataspace.window import Window
 
@@ -40,6 +42,8 @@ _LATEST_FIRST_PUBLICATION: Final = timedelta(days=30)
 _LISTED_EVERY: Final = timedelta(days=35)
 """All days are asked for anew that often; between, only what is new and what was deleted."""
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -51,6 +55,7 @@ class Scope:
         is_whole: Whether all days up to the last that hold anything are looked at, too.
         is_routine: Whether this is a turn of the rolling looks at bytes and at the whole archive.
         scrub_days: In so many days the bytes of each file are read once; 0 for never.
+        reads_all: Whether the bytes of all files of these days are read now.
     """
 
     first: date
@@ -58,6 +63,7 @@ class Scope:
     is_whole: bool
     is_routine: bool
     scrub_days: int
+    reads_all: bool = False
 
     @property
     def present(self) -> datetime:
@@ -121,7 +127,7 @@ def take_stock(
         answer=answer,
         damaged=damaged | _listed_anew(findings, entries),
         foreign=_foreign(findings, entries, terms),
-        delays_h=_delays_h(findings, own),
+        delays_h=delays_h(own),
         survey=_survey(findings, answer, enquiry.question, chronicle, scope),
         scrubbed_bytes=read_bytes,
     )
@@ -171,11 +177,16 @@ def _ask(
         and known.question == enquiry.question
         and scope.present - known.listed_at < _LISTED_EVERY
     ):
-        return enquiry.by_publication(days, held, known)
+        try:
+            return enquiry.by_publication(days, held, known)
+        except PermanentError as error:
+            logger.warning("What is new cannot be asked for, so all days are listed: %s", error)
     return enquiry.by_sensing(days, held)
 
 
-def _in_turn(own: Iterable[Entry], chronicle: Chronicle, scope: Scope) -> list[Entry]:
+def _in_turn(own: Sequence[Entry], chronicle: Chronicle, scope: Scope) -> Sequence[Entry]:
+    if scope.reads_all:
+        return own
     days = {entry.product.sensed.date() for entry in own}
     turns = set(scrub.due(days, scope.scrub_days, chronicle.scrubbed, scope.present.date()))
     return [entry for entry in own if entry.product.sensed.date() in turns]
@@ -230,20 +241,15 @@ def _foreign(findings: Iterable[Finding], entries: Iterable[Entry], terms: Terms
     return [product for product in present if product.stem in others]
 
 
-def _delays_h(findings: Iterable[Finding], own: Iterable[Entry]) -> dict[str, list[float]]:
-    """Return hours from sensing to delivery, but not of what was processed anew much later."""
-    expected = {
-        finding.product.stem
-        for finding in findings
-        if finding.state in EXPECTED and not _is_reprocessed(finding.product)
-    }
-    delays_h = defaultdict(list)
-    for entry in own:
-        if entry.created and entry.product.stem in expected:
+def delays_h(held: Iterable[Entry]) -> dict[str, list[float]]:
+    """Return hours from sensing to first delivery by day, but not of what was made much later."""
+    delays: dict[str, list[float]] = defaultdict(list)
+    for entry in held:
+        if entry.created and not _is_reprocessed(entry.product):
             delay = entry.created - entry.product.sensed
             day = entry.product.sensed.date().isoformat()
-            delays_h[day].append(round(delay.total_seconds() / 3600, 1))
-    return dict(delays_h)
+            delays[day].append(round(delay.total_seconds() / 3600, 1))
+    return dict(delays)
 
 
 def _is_reprocessed(product: Product) -> bool:

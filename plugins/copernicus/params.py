@@ -132,7 +132,8 @@ RECONCILE_PARAMS: Final[dict[str, dict[str, Any]]] = {
     },
     "ingests": {
         "title": "Ingests",
-        "description": "Ids of ingest DAGs, one a line. Empty: all that are switched on.",
+        "description": "Ids of ingest DAGs, one a line. Empty: all. Those that are switched off "
+        "are reported on, and left alone.",
         "schema": _ANY_STRINGS,
         "default": [],
     },

@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
@@ -24,23 +25,30 @@ class Ingests:
         self._ingest = ingest
         self._runs = 0
 
+    @classmethod
+    def below(cls, folder, ingest):
+        """Return a folder of one ingest file."""
+        (folder / "ingests").mkdir()
+        made = cls(folder / "ingests", folder / "output", ingest)
+        made.write()
+        return made
+
     def write(self, name=INGEST, **settings):
         given = {"tiles": ["T36TXL"], "output_uri": self.output.as_uri(), **settings}
         path = self.folder / f"{name}.yaml"
         path.write_text(json.dumps(given))
         return path
 
-    def reconcile(self, day=DAY, name=INGEST, **params):
+    def reconcile(self, day=DAY, name=INGEST, *, is_paused=False, **params):
         """Audit as of the end of a day, let the repairs run, settle; return what was settled."""
         self._runs += 1
         context = make_context(
             f"{day}", dag_id="sentinel2_reconcile", run_id=f"scheduled__{day}_{self._runs}"
         )
+        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused)
         path = self.folder / f"{name}.yaml"
-        asked = dict(params)
-        repairs = CopernicusAuditOperator(task_id="audit", ingest_file=path, **asked).execute(
-            context
-        )
+        audit = CopernicusAuditOperator(task_id="audit", ingest_file=path, **params)
+        repairs = audit.execute(context)
         for repair in repairs:
             self._ingest(
                 make_context(run_id=repair["trigger_run_id"], run_type="manual", dag_id=name),
@@ -63,11 +71,7 @@ class Ingests:
 
 @pytest.fixture
 def ingests(tmp_path, ingest):
-    folder = tmp_path / "ingests"
-    folder.mkdir()
-    made = Ingests(folder, tmp_path / "output", ingest)
-    made.write()
-    return made
+    return Ingests.below(tmp_path, ingest)
 
 
 def stem(product):
@@ -346,12 +350,12 @@ def test_an_unreadable_catalogue_plans_nothing(connected, ingest, ingests):
     assert held(ingests.output) == [stem(product)]
 
 
-def test_a_switched_off_ingest_is_reported_only(connected, ingests, monkeypatch):
-    connected.add(lake_product())
-    context = make_context(dag_id="sentinel2_reconcile")
-    context["ti"].get_dag = lambda _: type("Dag", (), {"is_paused": True})
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingests.folder / f"{INGEST}.yaml")
-    assert audit.execute(context) == []
+def test_a_switched_off_ingest_is_reported_only(connected, ingests):
+    product = connected.add(lake_product())
+    settled = ingests.reconcile(is_paused=True)
+    assert settled["repairs"] == []
+    assert states(settled) == {stem(product): ("missing", "missing")}
+    assert settled["missing"] == []
 
 
 def test_choosing_ingests(connected, ingests):

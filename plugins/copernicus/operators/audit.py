@@ -21,6 +21,7 @@ from dataspace.audit import FETCHED
 from dataspace.enquiry import Enquiry
 from dataspace.errors import QueryError
 from dataspace.plan import Plan
+from dataspace.report_words import in_words
 from dataspace.stocktake import Scope, take_stock
 from dataspace.window import Window, utc_now
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dataspace.chronicle import Chronicle
 
 _TRAILING_DAYS: Final = 30
+_ONE_DAY: Final = timedelta(days=1)
 _WHOLE_EVERY: Final = timedelta(days=7)
 _PRODUCTS_PER_RUN: Final = 500
 """Of a repair run, so that one that fails leaves the others alone."""
@@ -103,11 +105,13 @@ class CopernicusAuditOperator(BaseOperator):
             enquiry = Enquiry(client.catalogue, query, archive.terms.versions)
             stock = take_stock(archive.store, enquiry, archive.terms, chronicle, scope)
             requests = client.traffic.requests
+        if archive.is_switched_off:
+            self.log.warning("%s is switched off: nothing is changed.", archive.ingest.dag_id)
         left_alone = None if is_dry else archive.mender().prepare(stock)
         plan = Plan.of(stock, scope, requests, left_alone)
         self.log.info(
-            "%s: %d days looked at by %d requests; found: %s.",
-            *(archive.ingest.dag_id, len(plan.days), plan.requests, dict(plan.counts)),
+            "%s: days looked at: %d, by requests: %d; found: %s.",
+            *(archive.ingest.dag_id, len(plan.days), plan.requests, in_words(plan.counts)),
         )
         archive.store.write(archive.plan_path, plan.to_bytes())
         return [] if is_dry else _repairs(plan)
@@ -121,15 +125,23 @@ class CopernicusAuditOperator(BaseOperator):
             message = f"first_day {first} lies in the future; choose a day up to {today}."
             raise QueryError(message)
         if self.first_day or self.last_day:
-            scrub_days = 1 if self.scrub else 0
-            return Scope(first, last, is_whole=False, is_routine=False, scrub_days=scrub_days)
+            return Scope(
+                first,
+                last,
+                is_whole=False,
+                is_routine=False,
+                scrub_days=0,
+                reads_all=self.scrub,
+            )
+        last = min(last, (utc_now() - ingest.timetable.publication_delay - _ONE_DAY).date())
         trailing = last - timedelta(days=_TRAILING_DAYS - 1)
         scope = Scope(
             first=min(max(trailing, ingest.start_day.date()), last),
             last=last,
             is_whole=False,
             is_routine=not is_dry and not is_backfill(context),
-            scrub_days=1 if self.scrub else 0 if is_dry else ingest.scrub_days,
+            scrub_days=0 if is_dry else ingest.scrub_days,
+            reads_all=self.scrub,
         )
         known = chronicle.survey
         is_due = known is None or scope.present - known.at >= _WHOLE_EVERY

@@ -14,12 +14,14 @@ from copernicus.archives import Archive
 from copernicus.links import ArchiveReportLink
 from copernicus.retry import RETRY_POLICY
 from dataspace.errors import NotStagedError
-from dataspace.mending import Policies
+from dataspace.ledger import Ledger
+from dataspace.mending import NOW_PRESENT, Policies
 from dataspace.plan import Plan
 from dataspace.report import build, cells_now, changes, still_missing
 from dataspace.report_text import as_text
 from dataspace.report_words import report_name
 from dataspace.stac_tree import refresh
+from dataspace.stocktake import delays_h
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,24 +93,34 @@ class CopernicusSettleOperator(BaseOperator):
 
     def _report(self, archive: Archive, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:
         files, made = archive.files, datetime.now(UTC)
-        chronicle = files.chronicle().with_days(plan.days, cells_now(plan, outcomes), plan.delays_h)
+        delays = {**plan.delays_h, **_delays_of_repaired(archive, outcomes)}
+        chronicle = files.chronicle().with_days(plan.days, cells_now(plan, outcomes), delays)
         facts = {
             "ingest": archive.ingest.dag_id,
             "area": archive.area,
             "product_type": archive.ingest.defaults["product_type"],
             "made": made.isoformat(timespec="seconds"),
             "dry_run": plan.is_dry,
+            "switched_off": archive.is_switched_off,
         }
         report = build(plan, outcomes, chronicle, facts)
         name = report_name(report)
         self.log.info("\n%s", as_text(report))
         address = files.write(name, report)
+        self.log.info("The report: %s", address)
         if not plan.is_dry:
             files.remember(_remembered(chronicle, plan))
-        if plan.is_routine:
+        if plan.is_routine or archive.is_switched_off:
             metrics.of_report(report)
             files.write_latest(report)
         return name, address
+
+
+def _delays_of_repaired(archive: Archive, outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """Return the hours from sensing to delivery of the days on which something was fetched."""
+    repaired = (one.finding.product.sensed.date() for one in outcomes if one.now == NOW_PRESENT)
+    held = Ledger(archive.store).entries(archive.terms.product_type, sorted({*repaired}))
+    return delays_h(one for one in held if archive.ingest.dag_id in one.ingests)
 
 
 def _remembered(chronicle: Chronicle, plan: Plan) -> Chronicle:
