@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from dataspace.product import Product
     from dataspace.store import Store
 
-_BY_HAND: Final = "manual__"
-"""Begins the ids of such runs, as Airflow makes them."""
+_OF_SINGLE_DAYS: Final = ("manual__", "repair__")
+"""Begin the ids of runs by hand, as Airflow makes them, and of those that mend what they left."""
 _LONGEST_GAP: Final = timedelta(days=30)
-"""Days between those of runs by hand are held to be missing; a longer gap was never asked for."""
+"""Days between those of such runs are held to be missing; a longer gap was never asked for."""
 _LATEST_FIRST_PUBLICATION: Final = timedelta(days=30)
 _LISTED_EVERY: Final = timedelta(days=35)
 """All days are asked for anew that often; between, only what is new and what was deleted."""
@@ -147,13 +147,13 @@ def _held(ledger: Ledger, terms: Terms, scope: Scope) -> tuple[tuple[date, ...],
 
 
 def _whole(own: Iterable[Entry], asked: Sequence[date]) -> tuple[date, ...]:
-    """Return all days since the first that a schedule, a backfill or a repair has delivered.
+    """Return all days since the first that a schedule or a backfill has delivered.
 
-    Days of runs by hand are looked at too, but between them only where the gap is short: who asked
-    for a day years ago did not ask for all days since.
+    Days of runs by hand and of repairs are looked at too, but between them only where the gap is
+    short: who asked for a day years ago, or had it mended, did not ask for all days since.
     """
     days = {entry.product.sensed.date(): entry.run_id for entry in own}
-    kept = [day for day, run_id in days.items() if not run_id.startswith(_BY_HAND)]
+    kept = [day for day, run_id in days.items() if not run_id.startswith(_OF_SINGLE_DAYS)]
     since = min([*kept, asked[0]])
     found: list[date] = []
     for day in sorted({*days, *asked}):

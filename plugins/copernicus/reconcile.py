@@ -136,7 +136,7 @@ as the ingest's file says, and writes a report, which the task `settle` links to
 
 ### Which days
 * **Scheduled**: the thirty newest days that are due; once a week all days since the first one that
-  a schedule, a backfill or a repair has delivered, and those of runs by hand.
+  a schedule or a backfill has delivered, and those of runs by hand.
 * **Triggered**: the days of the form; left empty, as scheduled. *Only report* changes nothing.
 
 ### When it is red

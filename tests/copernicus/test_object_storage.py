@@ -217,8 +217,8 @@ def told(store, day):
 
 
 def test_the_catalogue_in_the_bucket_is_whole(bucket, three_days):
-    fetched(bucket.uri, three_days[:3])
-    fetched(bucket.uri, three_days[1:], dag_id="other lake", run_id="manual__2")
+    fetched(bucket.uri, three_days[:3], run_id="repair__1")
+    fetched(bucket.uri, three_days[1:], dag_id="other lake", run_id="repair__2")
     standing = bucket.standing()
     met = walked(standing)
     assert set(met.values()) == {1}
@@ -278,7 +278,7 @@ def test_runs_that_end_at_once_leave_the_catalogue_of_the_bucket_right(bucket, c
     ]
     run_together(
         *(
-            Rival(bucket.uri, f"manual__{n}", dag_id=f"dag_{n % 2}", product_ids=[one.id])
+            Rival(bucket.uri, f"repair__{n}", dag_id=f"dag_{n % 2}", product_ids=[one.id])
             for n, one in enumerate(products)
         )
     )

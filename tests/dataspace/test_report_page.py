@@ -192,7 +192,7 @@ def test_text_tells_what_is_missing_line_by_line():
     lines = as_text(year()).splitlines()
     assert lines[0] == "sentinel2_daily  lake  S2MSI2A  2026-10-23 to 2026-11-21, by day of sensing"
     assert lines[2] == "1 product of the 30 days looked at is still missing; 7 products repaired."
-    assert lines[3].startswith("Complete: 100 % of 7 days, ")
+    assert lines[3].startswith("Complete to 2026-11-21: 100 % of 7 days, ")
     assert "median: 5.1 h (95 %: 11.4 h) over 7 days" in lines[4]
     assert "  2026-11-12  T36TXL  0 of 1  offline 1" in lines
     (offline,) = [line for line in lines if "the Data Space has it offline" in line]
