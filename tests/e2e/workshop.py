@@ -14,11 +14,11 @@ import datetime
 from pathlib import Path
 
 from copernicus.dag import DEFAULT_ARGS, build_dags
-from copernicus.operators import reconcile
+from copernicus.operators import audit
 from copernicus.reconcile import build_reconcile_dag
 
 DEFAULT_ARGS["retries"] = 0
-reconcile._PRODUCTS_PER_RUN = {per_repair}
+audit._PRODUCTS_PER_RUN = {per_repair}
 INGESTS = Path(__file__).parent / "ingests"
 globals().update(build_dags(INGESTS))
 reconciles = build_reconcile_dag(INGESTS, end_date={end!r})
