@@ -206,7 +206,7 @@ def test_a_passing_fault_heals_within_seconds(cell, connected, products, run, tm
     began = time.monotonic()
     with Watch(tmp_path / "output", products) as watch:
         assert run()[1] == []
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # Airflow's own next try is minutes away
     assert watch.is_complete()
     assert watch.wrong == set()
 
