@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.dedupe import LATEST, choose, successors
+from dataspace.dedupe import LATEST, acquisition, choose, is_newer, preference, successors
 from dataspace.ledger import ABSENT, DAMAGED, MISSING, Lack
 from dataspace.product import Product
 from dataspace.window import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from dataspace.catalogue import Deletion
     from dataspace.ledger import Entry
@@ -123,7 +123,8 @@ def audit(
     """Return one finding for each product that should be held, or that is held for the ingest.
 
     A product is never found superseded or withdrawn because it is not listed: only a listed
-    successor, or the list of deleted products, says so.
+    successor that is newer and online, or the list of deleted products, says so. What is held and
+    listed, but left out for another, is guarded like what is expected until it is superseded.
 
     Args:
         listed: All that the catalogue lists for the ingest in the days in question.
@@ -131,24 +132,45 @@ def audit(
         deleted: Deleted products of those days, by id.
         terms: What is wanted.
     """
-    expected, _ = choose(listed, terms.versions)
+    expected, left_out = _wanted(listed, holdings, terms)
     names, held = {product.stem for product in expected}, holdings.by_stem()
-    places = _by_place(expected) if terms.versions == LATEST else {}
+    beside = _by_acquisition(expected) if terms.versions == LATEST else {}
     others = [
-        (entry, _unexpected(entry, places, deleted))
+        (entry, _unexpected(entry, beside.get(acquisition(entry.product), ()), deleted))
         for entry in holdings.entries
         if entry.product.stem not in names
     ]
-    surplus = [one for entry, one in others if _is_ours(entry, one, terms)]
+    surplus = {one.product.stem: one for entry, one in others if _is_ours(entry, one, terms)}
+    for row in sorted(left_out, key=preference, reverse=True):
+        if row.stem in surplus and surplus[row.stem].state != SUPERSEDED:
+            del surplus[row.stem]
+            expected.append(row)
     inherited: dict[str, dict[str, None]] = defaultdict(dict)
-    for one in surplus:
+    for one in surplus.values():
         for successor in one.successors:
             inherited[successor.stem] |= dict.fromkeys(one.bands)
     findings = [
         _expected(product, held.get(product.stem), holdings, terms, inherited[product.stem])
         for product in expected
     ]
-    return findings + surplus
+    return [*findings, *surplus.values()]
+
+
+def _wanted(
+    listed: Sequence[Product], holdings: Holdings, terms: Terms
+) -> tuple[list[Product], list[Product]]:
+    """Return what should be held, and what else is listed."""
+    rows, held = {row.id: row for row in listed}, holdings.by_stem()
+    standing = [_as_it_stands(row, held.get(row.stem), holdings, terms) for row in listed]
+    kept, left_out = choose(standing, terms.versions)
+    return [rows[one.id] for one in kept], [rows[one.product.id] for one in left_out]
+
+
+def _as_it_stands(row: Product, entry: Entry | None, holdings: Holdings, terms: Terms) -> Product:
+    """Return a listed product; as one that is online where it stands whole, and need not be had."""
+    if entry is None or entry.product.id != row.id or lacking(row, entry, holdings, terms):
+        return row
+    return replace(row, online=True, size_bytes=row.size_bytes or entry.product.size_bytes)
 
 
 def _is_ours(entry: Entry, finding: Finding, terms: Terms) -> bool:
@@ -236,52 +258,43 @@ def _never_held(product: Product, delay: timedelta) -> tuple[str, str]:
     return MISSING, "published in time, and not there"
 
 
-def _by_place(expected: Iterable[Product]) -> dict[Any, list[Product]]:
-    places = defaultdict(list)
+def _by_acquisition(expected: Iterable[Product]) -> dict[Hashable | None, list[Product]]:
+    acquisitions = defaultdict(list)
     for product in expected:
-        places[product.tile, product.sensed.date()].append(product)
-    return places
+        acquisitions[acquisition(product)].append(product)
+    return acquisitions
 
 
 def _unexpected(
-    entry: Entry, places: Mapping[Any, Sequence[Product]], deleted: Mapping[str, Deletion]
+    entry: Entry, beside: Sequence[Product], deleted: Mapping[str, Deletion]
 ) -> Finding:
+    """Return what is found of a product that is not expected, where others of its acquisition are.
+
+    Args:
+        entry: What is held of it.
+        beside: The expected ones.
+        deleted: Deleted products, by id.
+    """
     product, deletion = entry.product, deleted.get(entry.product.id)
     cause = f"deleted {deletion}" if deletion else ""
-    beside = places.get((product.tile, product.sensed.date()), ())
-    newer = [one for one in beside if one.stem > product.stem]
-    instead = successors(product, newer, if_unknown=0.0)
+    newer = [one for one in beside if is_newer(one, product)]
+    instead = successors(product, [one for one in newer if one.online])
     bands = tuple(band for band in entry.selection if _is_plain(band))
     if instead:
         names = " and ".join(one.stem for one in instead)
         why = f"replaced by {names}{f'; {cause}' if cause else ''}"
         return Finding(product, SUPERSEDED, why, instead, bands)
     if deletion:
-        instead = successors(product, beside, if_unknown=0.0)
-        return Finding(product, WITHDRAWN, cause, instead, bands)
+        return Finding(product, WITHDRAWN, cause, successors(product, beside), bands)
     why = "listed neither for this ingest nor among the deleted products"
-    if successors(product, newer):
-        why = "a newer version is listed, but their footprints cannot be compared"
+    if newer:
+        why = (
+            "a newer version is listed, but it is offline or shows less of the ground, or their "
+            "footprints cannot be compared"
+        )
     return Finding(product, ORPHANED, why)
 
 
 def _is_plain(band: str) -> bool:
     """Tell whether a band is a name that every product of its type has, not a pattern."""
     return not set(band) & set("*?[/")
-
-
-def by_day_and_tile(findings: Iterable[Finding]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return how many products were expected and present of each day and tile, and why not."""
-    days: dict[str, dict[str, dict[str, Any]]] = {}
-    for finding in findings:
-        if finding.state in EXPECTED:
-            day = finding.product.sensed.date().isoformat()
-            tile = f"T{finding.product.tile}" if finding.product.tile else "-"
-            cell = days.setdefault(day, {}).setdefault(
-                tile, {"expected": 0, "present": 0, "why": Counter()}
-            )
-            cell["expected"] += 1
-            cell["present"] += finding.state == PRESENT
-            if finding.state != PRESENT:
-                cell["why"][finding.state] += 1
-    return days

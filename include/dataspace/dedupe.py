@@ -23,11 +23,12 @@ LATEST: Final = "latest"
 ALL: Final = "all"
 VERSIONS: Final = (LATEST, ALL)
 
-_SAME_GROUND: Final = 0.8
-"""Part of a footprint that newer ones must cover to take its place.
+_SLIVER: Final = 0.01
+"""Part of a product's own area that what takes its place need not cover.
 
-Halves of an acquisition share a rim of a few percent; reprocessing moves edges by less.
+Reprocessing moves edges by less; of two overlapping parts of a tile each shows more of its own.
 """
+_ROUNDING: Final = 1e-9
 
 _LISTED_TWICE: Final = "listed twice"
 
@@ -70,9 +71,11 @@ def check_versions(versions: str) -> None:
 def choose(products: Sequence[Product], versions: str) -> tuple[list[Product], list[LeftOut]]:
     """Return the wanted products and the others, both in the order given.
 
-    Of several with one name, one that is online is wanted, of those the latest published. With
-    ``latest``, of several of an acquisition the newest is, and each older one that shows ground
-    which newer ones do not. Where a footprint cannot be used, the ground counts as the same.
+    Of several with one name, one that is online is wanted, of those one whose size and checksum are
+    listed, of those the latest published. With ``latest``, of several of an acquisition these are
+    left out: what others cover but for a sliver that come before it. A regular baseline comes
+    before 99.xx, what is listed with a size before what is not, then the higher baseline, then the
+    later discriminator. What is offline takes the place of nothing that is online.
 
     Args:
         products: No id twice.
@@ -82,7 +85,7 @@ def choose(products: Sequence[Product], versions: str) -> tuple[list[Product], l
         ConfigurationError: `versions` is neither.
     """
     check_versions(versions)
-    named = {product.stem: product for product in sorted(products, key=_preference)}
+    named = {product.stem: product for product in sorted(products, key=preference)}
     replaced = _replaced(named.values()) if versions == LATEST else {}
     kept: list[Product] = []
     left_out: list[LeftOut] = []
@@ -97,70 +100,86 @@ def choose(products: Sequence[Product], versions: str) -> tuple[list[Product], l
     return kept, left_out
 
 
-def successors(
-    older: Product, newer: Iterable[Product], *, if_unknown: float = 1.0
-) -> tuple[Product, ...]:
-    """Return which newer products take the place of an older one, that with most of it first.
+def successors(older: Product, newer: Iterable[Product]) -> tuple[Product, ...]:
+    """Return which products take the place of another, that with most of its ground first.
 
-    They are of its acquisition and show its ground together, so that nothing is lost with it; none
-    where they do not. Names of an older convention do not tell their acquisition: such a product
-    neither replaces nor is replaced.
+    They are of its acquisition and cover its ground together but for a sliver; none where they do
+    not, or where that is not known for want of a usable footprint. Names of an older convention do
+    not tell their acquisition: such a product neither replaces nor is replaced.
 
     Args:
         older: What may go.
-        newer: What may take its place; that it is newer is the caller's knowledge.
-        if_unknown: Which part of the older one's ground counts as shown where a footprint cannot
-            be used: 1 where a product is only left out, 0 where it would be lost.
+        newer: What may take its place; see `is_newer`.
     """
-    acquisition = _acquisition(older)
-    own = [one for one in newer if acquisition and _acquisition(one) == acquisition]
-    if not own or _covered(older, own, if_unknown) < _SAME_GROUND:
-        return ()
-    shares = {one.stem: _covered(older, [one], if_unknown) for one in own}
-    beside = [one for one in own if shares[one.stem]]
-    return tuple(sorted(beside, key=lambda one: shares[one.stem], reverse=True))
+    own = acquisition(older)
+    others = [one for one in newer if own and acquisition(one) == own]
+    shares = [(covered(older.footprint, [one.footprint]) or 0.0, one) for one in others]
+    ranked = sorted(shares, key=lambda pair: pair[0], reverse=True)
+    beside = tuple(one for share, one in ranked if share)
+    together = covered(older.footprint, [one.footprint for one in beside]) if beside else None
+    return beside if 1 - (together or 0.0) <= _SLIVER + _ROUNDING else ()
 
 
-def _preference(product: Product) -> tuple[bool, bool, datetime, str]:
-    published = product.published
-    return product.online, published is not None, published or product.sensed, product.id
+def is_newer(one: Product, other: Product) -> bool:
+    """Tell whether a product is certain to be newer than another of its acquisition."""
+    name, older = one.parsed_name, other.parsed_name
+    return name is not None and older is not None and name.version > older.version
 
 
-def _replaced(products: Iterable[Product]) -> dict[str, LeftOut]:
-    """Return what is replaced within its acquisition, by product stem."""
-    groups: defaultdict[Hashable, list[Product]] = defaultdict(list)
-    for product in products:
-        groups[_acquisition(product) or product.stem].append(product)
-    return {older.product.stem: older for group in groups.values() for older in _older(group)}
-
-
-def _older(acquisition: list[Product]) -> Iterator[LeftOut]:
-    """Give what is replaced of one acquisition.
-
-    Its names differ in baseline and discriminator only, in that order and in digits of fixed
-    number: sorted as text they are sorted by age.
-    """
-    kept: list[Product] = []
-    for product in sorted(acquisition, key=lambda one: one.stem, reverse=True):
-        newer = successors(product, kept)
-        if newer:
-            yield LeftOut(product, newer[0], _reason(product, newer[0]))
-        else:
-            kept.append(product)
-
-
-def _acquisition(product: Product) -> Hashable | None:
+def acquisition(product: Product) -> Hashable | None:
+    """Return what all products of an acquisition share; None where the name does not tell."""
     name = product.parsed_name
     if name is None:
         return None
     return name.platform, name.datatake, name.tile, name.relative_orbit, name.level
 
 
-def _covered(older: Product, newer: Sequence[Product], if_unknown: float) -> float:
-    share = covered(older.footprint, [one.footprint for one in newer])
-    return if_unknown if share is None else share
+def preference(product: Product) -> tuple[bool, bool, bool, bool, datetime, str]:
+    """Orders rows of one name, the wanted one last."""
+    published = product.published
+    return (
+        product.online,
+        product.size_bytes is not None,
+        product.checksum is not None,
+        published is not None,
+        published or product.sensed,
+        product.id,
+    )
 
 
-def _reason(older: Product, newer: Product) -> str:
-    own, others = (one.parsed_name and one.parsed_name.baseline for one in (older, newer))
-    return f"earlier generation of baseline {own}" if own == others else f"older baseline {own}"
+def _replaced(products: Iterable[Product]) -> dict[str, LeftOut]:
+    """Return what is replaced within its acquisition, by product stem."""
+    groups: defaultdict[Hashable, list[Product]] = defaultdict(list)
+    for product in products:
+        groups[acquisition(product) or product.stem].append(product)
+    return {older.product.stem: older for group in groups.values() for older in _older(group)}
+
+
+def _older(products: list[Product]) -> Iterator[LeftOut]:
+    """Give what is replaced of one acquisition."""
+    kept: list[Product] = []
+    for product in sorted(products, key=_rank, reverse=True):
+        instead = successors(product, [one for one in kept if one.online or not product.online])
+        if instead:
+            yield LeftOut(product, instead[0], _reason(product, instead[0]))
+        else:
+            kept.append(product)
+
+
+def _rank(product: Product) -> tuple[Any, ...]:
+    """Orders products of one acquisition, the wanted one last."""
+    name = product.parsed_name
+    if name is None:
+        return ()
+    is_regular, *rest = name.version
+    return is_regular, product.size_bytes is not None, *rest
+
+
+def _reason(product: Product, instead: Product) -> str:
+    own, other = product.parsed_name, instead.parsed_name
+    if own is None or other is None or not is_newer(instead, product):
+        return "listed without a size"
+    if own.baseline == other.baseline:
+        return f"earlier generation of baseline {own.baseline}"
+    kind = "older" if own.is_regular == other.is_regular else "unofficial"
+    return f"{kind} baseline {own.baseline}"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
-from dataspace.audit import PRESENT, Finding, by_day_and_tile
+from dataspace.audit import EXPECTED, PRESENT, Finding
 from dataspace.chronicle import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dataspace.stocktake import Scope, Stock
 
@@ -33,7 +33,7 @@ class Plan:
         scrubbed_bytes: How many bytes of files were read.
         notes: What could not be looked at.
         counts: Findings by state.
-        cells: Expected and present products by day and tile, see `audit.by_day_and_tile`.
+        cells: Expected and present products by day and tile, see `by_day_and_tile`.
         delays_h: By day, hours from sensing to first delivery of each product.
         open: Findings other than present ones.
         left_alone: Stems of damaged products that another run had in its hands.
@@ -111,3 +111,20 @@ class Plan:
             "survey": self.survey.to_json() if self.survey else None,
         }
         return json.dumps({**record, **changed}).encode()
+
+
+def by_day_and_tile(findings: Iterable[Finding]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return how many products were expected and present of each day and tile, and why not."""
+    days: dict[str, dict[str, dict[str, Any]]] = {}
+    for finding in findings:
+        if finding.state in EXPECTED:
+            day = finding.product.sensed.date().isoformat()
+            tile = f"T{finding.product.tile}" if finding.product.tile else "-"
+            cell = days.setdefault(day, {}).setdefault(
+                tile, {"expected": 0, "present": 0, "why": Counter()}
+            )
+            cell["expected"] += 1
+            cell["present"] += finding.state == PRESENT
+            if finding.state != PRESENT:
+                cell["why"][finding.state] += 1
+    return days

@@ -26,6 +26,8 @@ _NAME: Final = re.compile(
 _TILE: Final = re.compile(r"T?(?P<zone>\d{1,2})(?P<square>[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])")
 _STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STAMP: Final = "%Y%m%dT%H%M%S"
+_UNOFFICIAL: Final = "99."
+"""Begins baselines of a satellite's commissioning, and of what the platform processed itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,16 @@ class ProductName:
             tile=match["tile"],
             discriminator=discriminator,
         )
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether the baseline is none of 99.xx."""
+        return not self.baseline.startswith(_UNOFFICIAL)
+
+    @property
+    def version(self) -> tuple[bool, int, datetime]:
+        """Orders the names of one acquisition, the newest last: 99.xx is newer than no other."""
+        return self.is_regular, int(self.baseline.replace(".", "")), self.discriminator
 
     def __str__(self) -> str:
         return (

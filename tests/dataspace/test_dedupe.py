@@ -1,5 +1,6 @@
 """Which of several products of one name or one acquisition are wanted."""
 
+import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataspace.dedupe import choose, successors
+from dataspace.checksum import Checksum
+from dataspace.dedupe import choose, is_newer, successors
 from dataspace.errors import ConfigurationError
 from dataspace.footprint import covered
 from dataspace.product import Product
@@ -41,14 +43,17 @@ def strip(west, east):
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def product(number=0, footprint=WHOLE, published=None, online=True, **facts):
+def product(number=0, footprint=WHOLE, published=None, online=True, size=9, **facts):
     shape = strip(*footprint) if isinstance(footprint, tuple) else footprint
+    is_summed = facts.pop("is_summed", True)
     return Product(
         id=f"00000000-0000-4000-8000-{number:012}",
         name=NAME.format(**{**FACTS, **facts}),
         product_type="S2MSI2A",
         sensed=SENSED,
         published=published and SENSED + timedelta(hours=published),
+        size_bytes=size,
+        checksum=Checksum("MD5", "ab" * 16) if is_summed else None,
         online=online,
         footprint=shape,
     )
@@ -63,7 +68,11 @@ def left_out(*products, versions="latest"):
 
 
 @pytest.mark.parametrize(
-    ("newer", "older"), [("0510", "0509"), ("1001", "0510"), ("9999", "0511"), ("0100", "0099")]
+    ("newer", "older"),
+    [
+        *(("0510", "0509"), ("1001", "0510"), ("0100", "0099"), ("9899", "0513")),
+        *(("9906", "9905"), ("9999", "9905")),
+    ],
 )
 def test_the_higher_baseline_is_kept(newer, older):
     new, old = (  # generated the other way round
@@ -126,11 +135,84 @@ def test_what_lies_beside_is_no_successor():
     assert successors(west, [east, newer]) == (newer,)
 
 
-@pytest.mark.parametrize(("newer", "is_replaced"), [(41.9, False), (42, True), (43, True)])
-def test_four_fifths_of_the_ground_are_enough(newer, is_replaced):
+@pytest.mark.parametrize("regular", ["0001", "0207", "0500", "0511", "0513", "9899"])
+@pytest.mark.parametrize("other", ["9900", "9905", "9906", "9999"])
+def test_99_is_wanted_only_where_no_regular_baseline_shows_the_ground(regular, other):
+    right = product(1, baseline=regular)
+    late = product(2, baseline=other, generated="20260801T120000")
+    for rows in ([right, late], [late, right]):
+        assert kept(*rows) == [right]
+    assert left_out(late, right) == [(late, right, f"unofficial baseline {other[:2]}.{other[2:]}")]
+    assert kept(late) == [late]
+    half = product(3, baseline=regular, footprint=WEST)
+    assert kept(half, late) == [half, late]
+    assert is_newer(right, late)
+    assert not is_newer(late, right)
+
+
+@pytest.mark.parametrize(
+    ("newer", "is_replaced"), [(42, False), (42.2, False), (43.85, False), (43.9, True), (44, True)]
+)
+def test_but_for_a_hundredth_all_of_the_ground_must_be_covered(newer, is_replaced):
     old, new = product(1), product(2, footprint=(34, newer), baseline="0512")
     assert (old not in kept(old, new)) is is_replaced
     assert (successors(old, [new]) == (new,)) is is_replaced
+
+
+@pytest.mark.parametrize("share", [0.55, 0.85, 0.95, 0.98])
+def test_two_large_parts_of_a_tile_both_stay(share):
+    west = product(1, footprint=(34, 34 + 10 * share))
+    east = product(2, footprint=(44 - 10 * share, 44), generated="20240801T130000")
+    assert kept(west, east) == [west, east]
+    old = product(3, baseline="0510")
+    assert kept(old, west, east) == [west, east]
+    sliver = product(4, footprint=(34, 34.1), generated="20240801T110000")
+    assert kept(sliver, west, east) == [west, east]
+
+
+def test_a_wide_part_stays_beside_a_narrow_later_one():
+    wide, narrow = product(1), product(2, footprint=(40, 41), generated="20240801T130000")
+    assert kept(wide, narrow) == [wide, narrow]
+    early = product(3, footprint=(40, 41), generated="20240801T110000")
+    assert kept(wide, early) == [wide]
+
+
+def test_of_a_chain_of_versions_the_last_is_kept():
+    chain = [product(n, baseline=f"05{n:02}") for n in (8, 9, 10, 11)]
+    for rows in itertools.permutations(chain):
+        assert kept(*rows) == [chain[-1]]
+
+
+def test_slivers_do_not_add_up_along_a_chain():
+    chain = [product(n, baseline=f"05{n:02}", footprint=(34, 44 - 0.09 * n)) for n in (0, 1, 2, 3)]
+    assert kept(*chain) == [chain[1], chain[3]]
+
+
+def test_what_is_offline_hides_nothing_that_is_online():
+    old, new = product(1), product(2, baseline="0512", online=False)
+    assert kept(old, new) == [old, new]
+    assert kept(product(1, online=False), new) == [new]
+    newest = product(3, baseline="0513")
+    assert kept(old, new, newest) == [newest]
+    older = product(4, baseline="0510")
+    assert kept(older, old, new) == [old, new]
+    other = product(5, baseline="9999")
+    assert kept(other, new) == [other, new]
+
+
+def test_what_is_listed_without_a_size_comes_after_what_is_not():
+    old, empty = product(1), product(2, baseline="0512", size=None, is_summed=False)
+    assert kept(old, empty) == [old]
+    assert left_out(empty, old) == [(empty, old, "listed without a size")]
+    assert kept(empty) == [empty]
+    assert kept(product(1, size=None), empty) == [empty]
+    assert kept(product(1, baseline="9999"), empty) == [empty]
+    assert kept(product(1, footprint=WEST), empty) == [product(1, footprint=WEST), empty]
+
+
+def test_a_checksum_that_is_listed_later_does_not_matter():
+    old, new = product(1), product(2, baseline="0512", is_summed=False)
+    assert kept(old, new) == [new]
 
 
 def test_a_small_one_within_a_newer_one_goes_and_a_newer_small_one_takes_nothing():
@@ -140,11 +222,14 @@ def test_a_small_one_within_a_newer_one_goes_and_a_newer_small_one_takes_nothing
         assert kept(one, two) == ([two] if is_replaced else [one, two])
 
 
-def test_a_part_that_cannot_be_placed_may_show_all_of_it():
+def test_a_part_that_cannot_be_placed_replaces_nothing():
     whole, lost = product(1), product(2, footprint=None, baseline="0512")
     west = product(3, footprint=WEST, baseline="0513")
-    assert successors(whole, [west, lost]) == (lost, west)
-    assert kept(whole, west, lost) == [whole, west]
+    assert successors(whole, [west, lost]) == ()
+    assert kept(whole, west, lost) == [whole, west, lost]
+    newest = product(4, baseline="0514")
+    assert successors(whole, [lost, newest]) == (newest,)
+    assert kept(whole, lost, newest) == [lost, newest]
 
 
 @pytest.mark.parametrize(("ground", "most"), [((36, 41), 0), ((37, 42), 1)])
@@ -172,6 +257,11 @@ def test_another_acquisition_replaces_nothing(other):
         ({"published": 1}, {"published": 2, "online": False}),
         ({"published": 2}, {"published": 1}),
         ({"published": 1}, {}),
+        ({"published": 1}, {"published": 2, "size": None, "is_summed": False}),
+        ({"published": 1}, {"published": 2, "size": None}),
+        ({"published": 1}, {"published": 2, "is_summed": False}),
+        ({"is_summed": False}, {"published": 2, "size": None}),
+        ({"size": None, "is_summed": False}, {"published": 2, "online": False}),
     ],
 )
 @pytest.mark.parametrize("first", [1, 2])
@@ -198,11 +288,11 @@ def test_names_of_the_old_convention_are_left_alone():
 
 
 @pytest.mark.parametrize("footprint", [None, {}, BROKEN, {"type": "Point", "coordinates": [1, 2]}])
-def test_without_a_usable_footprint_the_newest_is_kept(footprint):
+def test_without_a_usable_footprint_nothing_is_replaced(footprint):
     west = product(1, footprint=WEST)
     newer = product(2, footprint=footprint, baseline="0512")
-    assert kept(west, newer) == [newer]
-    assert successors(west, [newer]) == (newer,)
+    assert kept(west, newer) == [west, newer]
+    assert successors(west, [newer]) == successors(newer, [west]) == ()
 
 
 def test_halves_of_a_tile_across_the_antimeridian_are_kept():
@@ -299,10 +389,11 @@ def products(draw):
     facts = st.fixed_dictionaries(
         {
             "platform": st.sampled_from("AB"),
-            "baseline": st.sampled_from(["0509", "0510", "1001", "9999"]),
+            "baseline": st.sampled_from(["0509", "0510", "1001", "9905", "9999"]),
             "generated": st.sampled_from(["20240801T120000", "20240801T130000"]),
             "published": st.sampled_from([None, 1, 2]),
             "online": st.booleans(),
+            "size": st.sampled_from([None, 9]),
             "footprint": st.none()
             | st.tuples(st.integers(0, 5), st.integers(1, 6)).map(
                 lambda place: (base + place[0], base + place[0] + place[1])
@@ -312,60 +403,68 @@ def products(draw):
     return [product(n, **one) for n, one in enumerate(draw(st.lists(facts, max_size=10)))]
 
 
-def degrees(one):
-    """Return the whole degrees of longitude that a strip reaches over, on a globe of 360."""
-    (west, _), (east, _), *_ = one.footprint["coordinates"][0]
-    return {degree % 360 for degree in range(west, east if east > west else east + 360)}
+def degrees(*found):
+    """Return the whole degrees of longitude that strips reach over, on a globe of 360."""
+    edges = [one.footprint["coordinates"][0][:2] for one in found if one.footprint]
+    return {
+        degree % 360
+        for (west, _), (east, _) in edges
+        for degree in range(west, east if east > west else east + 360)
+    }
 
 
-def is_covered(one, others):
-    """Tell whether strips reach over four fifths of another, by their longitudes alone."""
-    if not others:
-        return False
-    if any(p.footprint is None for p in (one, *others)):
-        return True
-    own = degrees(one)
-    return 5 * len(own & set().union(*map(degrees, others))) >= 4 * len(own)
+def better(one, others):
+    """Return what of others may take a product's place, wherever it lies."""
+
+    def rank(other):
+        _, _, _, baseline, *_, generated = other.stem.split("_")
+        is_regular = not baseline.startswith("N99")
+        return is_regular, other.size_bytes is not None, baseline, generated
+
+    own = [other for other in others if other.stem[2] == one.stem[2] and rank(other) > rank(one)]
+    return [other for other in own if other.online or not one.online]
 
 
 @settings(deadline=None)
 @given(products())
-def test_none_that_is_kept_is_covered_by_newer_ones(found):
+def test_none_that_is_kept_is_covered_by_better_ones(found):
     chosen = kept(*found)
     for one in chosen:
-        own = [other for other in chosen if other.name[2] == one.name[2]]
-        newer = [other for other in own if other.stem > one.stem]
-        assert not is_covered(one, newer)
-        assert successors(one, newer) == ()
+        instead = better(one, chosen)
+        assert one.footprint is None or not degrees(one) <= degrees(*instead)
+        assert successors(one, instead) == ()
 
 
 @settings(deadline=None)
 @given(products())
-def test_all_that_is_left_out_is_covered_by_newer_kept_ones(found):
-    chosen, others = choose(found, "latest")
-    listed = Counter(one.stem for one in found)
-    for one in (one for one in others if listed[one.product.stem] == 1):
-        newer = [
-            other
-            for other in chosen
-            if other.name[2] == one.product.name[2] and other.stem > one.product.stem
-        ]
-        assert is_covered(one.product, newer)
-        instead = successors(one.product, newer)
-        assert set(map(id, instead)) <= set(map(id, newer))
-        assert one.product.footprint is None or is_covered(one.product, instead)
-
-
-@settings(deadline=None)
-@given(products())
-def test_what_is_left_out_is_older_than_a_kept_one_on_its_ground(found):
+def test_all_that_is_left_out_is_covered_by_better_kept_ones(found):
     chosen, others = choose(found, "latest")
     for one in others:
         assert one.instead in chosen
-        assert one.instead.name[:3] == one.product.name[:3]
-        assert one.instead.stem >= one.product.stem
-        assert (one.instead.stem == one.product.stem) == (one.reason == "listed twice")
         assert one.instead is not one.product
+        if one.reason == "listed twice":
+            assert one.instead.stem == one.product.stem
+        elif Counter(row.stem for row in found)[one.product.stem] == 1:
+            assert one.instead in better(one.product, chosen)
+            assert degrees(one.product) <= degrees(*better(one.product, chosen))
+
+
+@settings(deadline=None)
+@given(products())
+def test_what_can_be_seen_of_an_acquisition_stays_in_sight(found):
+    chosen = kept(*found)
+    for platform in "AB":
+        for is_online in ([True], [True, False]):
+            listed, left = (
+                [one for one in rows if one.stem[2] == platform and one.online in is_online]
+                for rows in (_one_of_each_name(found), chosen)
+            )
+            assert degrees(*left) == degrees(*listed)
+            assert {one.stem for one in listed if one.footprint is None} <= {o.stem for o in left}
+
+
+def _one_of_each_name(found):
+    return kept(*found, versions="all")
 
 
 @settings(deadline=None)
