@@ -59,7 +59,7 @@ settled = CopernicusSettleOperator(task_id="settle", ingest_file=path).execute(c
 seconds = time.perf_counter() - began
 report = json.loads(open(settled["report"].removeprefix("file://")[:-5] + ".json").read())
 assert repairs == [] and settled["missing"] == [], report["counts"]
-facts = [seconds, peak_mb() - before, report["counts"], report["by"]]
+facts = [seconds, peak_mb() - before, report["counts"]]
 print("\\n" + json.dumps(facts))
 """
 _PLAIN: Final = """
@@ -139,12 +139,10 @@ class _Archive:
         self._runs += 1
         job = {"file": str(self._ingest), "last": f"{self.last}", "run": self._runs, "asked": asked}
         self._service.statuses()
-        seconds, memory_mb, counts, by = _run(
-            _TIMED, [json.dumps(job)], self._service, self._scratch
-        )
+        seconds, memory_mb, counts = _run(_TIMED, [json.dumps(job)], self._service, self._scratch)
         requests = self._service.statuses().get("catalogue 200", 0)
         figures = f"{seconds:.1f} s, {requests} requests, {memory_mb:.0f} MB more than idle"
-        row(f"reconcile {what}", f"{figures}, {counts} by {by}", goal)
+        row(f"reconcile {what}", f"{figures}, {counts}", goal)
         return float(seconds)
 
     def plain(self) -> float:

@@ -33,7 +33,6 @@ def year(last_day="2026-11-21", known_from="2025-12-20", **changes):
         "switched_off": False,
         "scrubbed_bytes": 2_500_000,
         "looked_at": 30,
-        "by": "sensing",
         "requests": 4,
         "listed": 187,
         "counts": {

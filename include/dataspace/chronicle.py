@@ -12,9 +12,8 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.errors import UnsafeContentError
-from dataspace.product import Product
-from dataspace.window import parse_instant
+from dataspace.errors import QueryError
+from dataspace.window import Window, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,37 +29,35 @@ class Survey:
 
     Attributes:
         at: When.
-        listed_at: When the catalogue was last asked for all of it, not for what is new.
-        question: The ingest's filters, in which a change makes all before worthless.
-        awaited: Products that were listed and not held.
-        unlisted: Ids of products that were held and not listed.
+        product_type: ``S2MSI2A`` or ``S2MSI1C``; None where it was written before days were.
+        days: Sensing days that belong to the archive, in order.
     """
 
     at: datetime
-    listed_at: datetime
-    question: str
-    awaited: tuple[Product, ...]
-    unlisted: frozenset[str]
+    product_type: str | None = None
+    days: tuple[Window, ...] = ()
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Return the survey that `to_json` wrote."""
         return cls(
             at=parse_instant(record["at"]),
-            listed_at=parse_instant(record["listed_at"]),
-            question=record["question"],
-            awaited=tuple(map(Product.from_json, record["awaited"])),
-            unlisted=frozenset(record["unlisted"]),
+            product_type=record.get("product_type"),
+            days=tuple(
+                Window.of_days(date.fromisoformat(first), date.fromisoformat(last))
+                for first, last in record.get("days", ())
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values."""
+        """Return all facts as JSON values: first and last day of each window, both included."""
         return {
             "at": self.at.isoformat(),
-            "listed_at": self.listed_at.isoformat(),
-            "question": self.question,
-            "awaited": [product.to_json() for product in self.awaited],
-            "unlisted": sorted(self.unlisted),
+            "product_type": self.product_type,
+            "days": [
+                [f"{window.start.date()}", f"{window.end.date() - timedelta(days=1)}"]
+                for window in self.days
+            ],
         }
 
 
@@ -86,14 +83,14 @@ class Chronicle:
         """Return what `to_bytes` wrote; an empty one where there is nothing, or it is damaged."""
         try:
             record = json.loads(content or b"")
-            survey, scrubbed = record["survey"], record["scrubbed"]
+            days, survey, scrubbed = record["days"], record["survey"], record["scrubbed"]
             return cls(
-                days={day: _cells(tiles) for day, tiles in record["days"].items()},
+                days={f"{date.fromisoformat(day)}": _cells(tiles) for day, tiles in days.items()},
                 delays_h={day: [*map(float, one)] for day, one in record["delays_h"].items()},
                 scrubbed=date.fromisoformat(scrubbed) if scrubbed else None,
                 survey=Survey.from_json(survey) if survey else None,
             )
-        except (ValueError, KeyError, TypeError, AttributeError, UnsafeContentError):
+        except (ValueError, KeyError, TypeError, AttributeError, QueryError):
             return cls()
 
     def to_bytes(self) -> bytes:
@@ -105,6 +102,22 @@ class Chronicle:
             "survey": self.survey.to_json() if self.survey else None,
         }
         return json.dumps(record).encode()
+
+    def surveyed(self, product_type: str) -> Iterator[date]:
+        """Give the sensing days that a look at the whole archive found to belong to it.
+
+        Where it was written before it told of them: days of the last year that had products.
+        """
+        survey = self.survey
+        if survey is None:
+            return
+        if survey.product_type is None:
+            for day, tiles in self.days.items():
+                if any(cell["expected"] for cell in tiles.values()):
+                    yield date.fromisoformat(day)
+        elif survey.product_type == product_type:
+            for window in survey.days:
+                yield from window.days
 
     def with_days(
         self,

@@ -27,7 +27,6 @@ class Plan:
         first: First sensing day that was asked for.
         last: Last one, included.
         days: All that were looked at.
-        by: How the catalogue was asked.
         listed: How many products it listed.
         requests: How many requests that took.
         scrubbed_bytes: How many bytes of files were read.
@@ -45,7 +44,6 @@ class Plan:
     first: date
     last: date
     days: tuple[date, ...]
-    by: str
     listed: int
     requests: int
     scrubbed_bytes: int
@@ -68,7 +66,6 @@ class Plan:
             first=scope.first,
             last=scope.last,
             days=stock.days,
-            by=stock.answer.by,
             listed=len(stock.answer.listed),
             requests=requests,
             scrubbed_bytes=stock.scrubbed_bytes,
@@ -84,7 +81,8 @@ class Plan:
     @classmethod
     def read(cls, content: bytes) -> Self:
         """Return the plan that `to_bytes` wrote."""
-        record = json.loads(content)
+        read = json.loads(content)
+        record = {name: read[name] for name in cls.__slots__}
         survey = record["survey"]
         return cls(
             **{

@@ -53,7 +53,6 @@ class Query:
         published: When the catalogue began to list the product.
         online: Whether the product's bytes can be had; None for both.
         product_ids: Ids or names of products; empty for all.
-        deleted: When the catalogue ceased to list the product; for that list only.
     """
 
     sensed: Window
@@ -64,7 +63,6 @@ class Query:
     published: Window | None = None
     online: bool | None = None
     product_ids: tuple[str, ...] = ()
-    deleted: Window | None = None
 
     def __post_init__(self) -> None:
         if self.product_type is not None and self.product_type not in PRODUCT_TYPES.values():
@@ -131,9 +129,8 @@ class Query:
             yield _attribute("Double", "cloudCover", "le", percent)
         if self.online is not None:
             yield f"Online eq {str(self.online).lower()}"
-        for field, window in (("PublicationDate", self.published), ("DeletionDate", self.deleted)):
-            if window:
-                yield from _between(field, window)
+        if self.published:
+            yield from _between("PublicationDate", self.published)
 
 
 def _is_percentage(value: object) -> bool:

@@ -34,7 +34,6 @@ def build(
         **facts,
         "first_day": plan.days[0].isoformat(),
         "last_day": last.isoformat(),
-        "by": plan.by,
         "requests": plan.requests,
         "listed": plan.listed,
         "looked_at": len(plan.days),

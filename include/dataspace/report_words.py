@@ -33,7 +33,7 @@ def period(report: Mapping[str, Any]) -> str:
     """Return the days a report looked at."""
     first, last = report["first_day"], report["last_day"]
     days = first if first == last else f"{first} to {last}"
-    return f"{days}, by day of {report['by']}"
+    return f"{days}, by day of sensing"
 
 
 def percent(value: float | None) -> str:

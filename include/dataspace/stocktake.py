@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from dataspace import scrub
 from dataspace.audit import (
-    EXPECTED,
     ORPHANED,
     PRESENT,
     Finding,
@@ -19,10 +17,9 @@ from dataspace.audit import (
     is_listed_anew,
 )
 from dataspace.chronicle import Survey
-from dataspace.enquiry import BY_SENSING
-from dataspace.errors import PermanentError
 from dataspace.ledger import DAMAGED, Ledger
-from dataspace.window import Window
+from dataspace.query import MISSION
+from dataspace.window import Window, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,10 +36,6 @@ _OF_SINGLE_DAYS: Final = ("manual__", "repair__")
 _LONGEST_GAP: Final = timedelta(days=30)
 """Days between those of such runs are held to be missing; a longer gap was never asked for."""
 _LATEST_FIRST_PUBLICATION: Final = timedelta(days=30)
-_LISTED_EVERY: Final = timedelta(days=35)
-"""All days are asked for anew that often; between, only what is new and what was deleted."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,8 @@ class Scope:
     Attributes:
         first: First day.
         last: Last day, included; its end is the present.
-        is_whole: Whether all days up to the last that hold anything are looked at, too.
+        is_whole: Whether all days up to the last that hold anything, or were looked at so before,
+            are looked at, too.
         is_routine: Whether this is a turn of the rolling looks at bytes and at the whole archive.
         scrub_days: In so many days the bytes of each file are read once; 0 for never.
         reads_all: Whether the bytes of all files of these days are read now.
@@ -112,11 +106,11 @@ def take_stock(
         DataSpaceError: The catalogue could not be asked in full.
     """
     ledger = Ledger(store)
-    days, entries = _held(ledger, terms, scope)
+    days, entries = _held(ledger, terms, chronicle, scope)
     own = [entry for entry in entries if terms.ingest in entry.ingests]
     elsewhere = _turns_elsewhere(ledger, terms, chronicle, scope, days)
     damaged, read_bytes = scrub.scrub(store, [*_in_turn(own, chronicle, scope), *elsewhere])
-    answer = _ask(enquiry, days, [entry.product for entry in own], chronicle, scope)
+    answer = enquiry.ask(days, [entry.product for entry in own])
     words = {stem: f"{', '.join(names)} has other bytes" for stem, names in damaged.items()}
     zips = _zips(ledger, terms, days)
     findings = audit(answer.listed, Holdings(entries, zips, words), answer.deleted, terms)
@@ -128,12 +122,14 @@ def take_stock(
         damaged=damaged | _listed_anew(findings, entries),
         foreign=_foreign(findings, entries, terms),
         delays_h=delays_h(own),
-        survey=_survey(findings, answer, enquiry.question, chronicle, scope),
+        survey=_survey(days, findings, terms, scope),
         scrubbed_bytes=read_bytes,
     )
 
 
-def _held(ledger: Ledger, terms: Terms, scope: Scope) -> tuple[tuple[date, ...], list[Entry]]:
+def _held(
+    ledger: Ledger, terms: Terms, chronicle: Chronicle, scope: Scope
+) -> tuple[tuple[date, ...], list[Entry]]:
     """Return the days of a scope, and what is held of them, whoever wants it."""
     asked = Window.of_days(scope.first, scope.last).days
     if not scope.is_whole:
@@ -141,7 +137,10 @@ def _held(ledger: Ledger, terms: Terms, scope: Scope) -> tuple[tuple[date, ...],
     held = [day for day in ledger.days(terms.product_type) if day <= scope.last]
     entries = ledger.entries(terms.product_type, held)
     own = [entry for entry in entries if terms.ingest in entry.ingests]
-    days = _whole(own, asked)
+    known = chronicle.surveyed(terms.product_type)
+    earliest, latest = MISSION.start.date(), scope.last
+    before = (day for day in known if earliest <= day <= latest)
+    days = tuple(sorted({*_whole(own, asked), *before}))
     wanted = set(days)
     return days, [entry for entry in entries if entry.product.sensed.date() in wanted]
 
@@ -161,27 +160,6 @@ def _whole(own: Iterable[Entry], asked: Sequence[date]) -> tuple[date, ...]:
         between = (day - found[-1]).days if is_near else 1
         found += [day - timedelta(days=n) for n in reversed(range(between))]
     return tuple(found)
-
-
-def _ask(
-    enquiry: Enquiry,
-    days: Sequence[date],
-    held: Sequence[Product],
-    chronicle: Chronicle,
-    scope: Scope,
-) -> Answer:
-    known = chronicle.survey
-    if (
-        scope.is_whole
-        and known is not None
-        and known.question == enquiry.question
-        and scope.present - known.listed_at < _LISTED_EVERY
-    ):
-        try:
-            return enquiry.by_publication(days, held, known)
-        except PermanentError as error:
-            logger.warning("What is new cannot be asked for, so all days are listed: %s", error)
-    return enquiry.by_sensing(days, held)
 
 
 def _in_turn(own: Sequence[Entry], chronicle: Chronicle, scope: Scope) -> Sequence[Entry]:
@@ -258,20 +236,11 @@ def _is_reprocessed(product: Product) -> bool:
 
 
 def _survey(
-    findings: Sequence[Finding],
-    answer: Answer,
-    question: str,
-    chronicle: Chronicle,
-    scope: Scope,
+    days: Iterable[date], findings: Iterable[Finding], terms: Terms, scope: Scope
 ) -> Survey | None:
+    """Return what to remember of a look at all days: of the newest only those that had products."""
     if not scope.is_whole:
         return None
-    known, is_anew = chronicle.survey, answer.by == BY_SENSING
-    awaited = (one.product for one in findings if one.state in EXPECTED and one.state != PRESENT)
-    return Survey(
-        at=scope.present,
-        listed_at=scope.present if is_anew or known is None else known.listed_at,
-        question=question,
-        awaited=tuple(awaited),
-        unlisted=frozenset(one.product.id for one in findings if one.state == ORPHANED),
-    )
+    found = {finding.product.sensed.date() for finding in findings}
+    kept = (day for day in days if day < scope.first or day in found)
+    return Survey(scope.present, terms.product_type, tuple(spans(kept)))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dataspace.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,22 @@ class Window:
 
     def __str__(self) -> str:
         return f"{format_instant(self.start)} to {format_instant(self.end)}"
+
+
+def spans(days: Iterable[date], *, gap: int = 0) -> list[Window]:
+    """Return the fewest windows that hold some days, and no others but in gaps of so many days.
+
+    Args:
+        days: In order.
+        gap: Most days in a row that are not among them, and that a window holds nevertheless.
+    """
+    windows: list[tuple[date, date]] = []
+    for day in days:
+        if windows and day - windows[-1][1] <= timedelta(days=gap + 1):
+            windows[-1] = windows[-1][0], day
+        else:
+            windows.append((day, day))
+    return [Window.of_days(first, last) for first, last in windows]
 
 
 def utc_now() -> datetime:

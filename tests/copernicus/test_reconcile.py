@@ -311,12 +311,12 @@ def test_a_shared_product_is_retired_by_the_last_that_wants_it(connected, ingest
     assert held(ingests.output) == []
 
 
-def test_the_whole_archive_is_looked_at_once_a_week_by_what_is_new(connected, ingest, ingests):
+def test_the_whole_archive_is_looked_at_once_a_week(connected, ingest, ingests):
     old_day = DAY - timedelta(days=60)
     old = connected.add(lake_product(sensed=f"{old_day}T08:36:01.024Z"))
     connected.now = "2024-08-02T00:00:00Z"
     ingest(make_context(f"{old_day}"))
-    assert ingests.reconcile()["report"]["by"] == "sensing"
+    ingests.reconcile()
     new = connected.add(
         lake_product(
             sensed=f"{old_day}T08:36:01.024Z",
@@ -333,7 +333,6 @@ def test_the_whole_archive_is_looked_at_once_a_week_by_what_is_new(connected, in
         assert settled["report"]["exceptions"] == []
     connected.now = "2024-08-09T00:00:00Z"
     settled = ingests.reconcile(DAY + timedelta(days=7))
-    assert settled["report"]["by"] == "publication"
     assert states(settled) == {
         stem(new): ("late", "present"),
         stem(old): ("superseded", "gone"),

@@ -9,17 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.chronicle import Chronicle, Survey
+from dataspace.window import Window
 from tests.dataspace.held import held_product
 
 LAST = date(2026, 11, 19)
 PRESENT = datetime(2026, 11, 20, 3, tzinfo=UTC)
 SURVEY = Survey(
     at=PRESENT,
-    listed_at=PRESENT - timedelta(days=3),
-    question="tiles 36TXL",
-    awaited=(held_product(1), held_product(2, published=None, checksum=None, footprint=None)),
-    unlisted=frozenset({"b", "a"}),
+    product_type="S2MSI2A",
+    days=(Window.of_days(date(2019, 5, 1), date(2019, 5, 1)), Window.of_days(LAST, LAST)),
 )
+BEFORE = {
+    "at": PRESENT.isoformat(),
+    "listed_at": PRESENT.isoformat(),
+    "question": "0123456789abcdef",
+    "awaited": [held_product(1).to_json()],
+    "unlisted": ["a", "b"],
+}
+"""A survey as it was written before it told which days were looked at."""
 
 
 def cell(present, expected, **why):
@@ -120,6 +127,20 @@ def test_what_was_written_is_read(chronicle):
     assert Chronicle.read(chronicle.to_bytes()) == chronicle
 
 
+def test_the_days_of_the_last_look_are_those_of_its_product_type():
+    assert [*FULL.surveyed("S2MSI2A")] == [date(2019, 5, 1), LAST]
+    assert [*FULL.surveyed("S2MSI1C")] == [*Chronicle().surveyed("S2MSI2A")] == []
+
+
+def test_a_survey_written_before_tells_of_the_days_that_had_products():
+    record = {**json.loads(FULL.to_bytes()), "survey": BEFORE}
+    read = Chronicle.read(json.dumps(record).encode())
+    assert read.survey == Survey(PRESENT)
+    assert read.days == FULL.days
+    assert [*read.surveyed("S2MSI2A")] == [LAST]
+    assert Chronicle.read(read.to_bytes()) == read
+
+
 @given(st.integers(0, len(FULL.to_bytes()) - 1))
 def test_a_part_of_what_was_written_is_as_good_as_nothing(length):
     assert Chronicle.read(FULL.to_bytes()[:length]) == Chronicle()
@@ -142,8 +163,10 @@ def test_what_is_damaged_is_as_good_as_nothing(content):
         ("scrubbed", 3),
         ("survey", "text"),
         ("survey", {**SURVEY.to_json(), "at": None}),
-        ("survey", {**SURVEY.to_json(), "awaited": [{}]}),
-        ("survey", {**SURVEY.to_json(), "awaited": [{**held_product().to_json(), "name": "../x"}]}),
+        ("survey", {**SURVEY.to_json(), "days": [["2024-01-01"]]}),
+        ("survey", {**SURVEY.to_json(), "days": [["2024-01-02", "2024-01-01"]]}),
+        ("survey", {**SURVEY.to_json(), "days": [["2024-01-01", "soon"]]}),
+        ("days", {"yesterday": {}}),
     ],
 )
 def test_a_wrong_value_is_as_good_as_nothing(name, value):

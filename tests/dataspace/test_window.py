@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.errors import QueryError
-from dataspace.window import Window, format_instant, parse_day, parse_instant
+from dataspace.window import Window, format_instant, parse_day, parse_instant, spans
 
 instants = st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
 days = st.dates(date(2015, 1, 1), date(2035, 1, 1))
@@ -22,6 +22,17 @@ def test_adjacent_ranges_of_days_leave_no_gap_and_no_overlap(first, lengths, ins
     assert all(a.end == b.start for a, b in itertools.pairwise(windows))
     assert sum(instant in window for window in windows) == (instant in whole)
     assert [d for window in windows for d in window.days] == list(whole.days)
+
+
+@given(st.sets(days.filter(lambda day: day.year < 2018), max_size=12), st.integers(0, 400))
+def test_spans_hold_all_days_and_none_in_a_longer_gap(some, gap):
+    windows = spans(sorted(some), gap=gap)
+    found = [day for window in windows for day in window.days]
+    assert found == sorted(set(found))
+    assert some <= set(found)
+    apart = [(b - a).days - 1 for a, b in itertools.pairwise(sorted(some))]
+    assert len(windows) == bool(some) + sum(between > gap for between in apart)
+    assert len(found) - len(some) == sum(between for between in apart if between <= gap)
 
 
 def test_only_whole_days_count_as_days():

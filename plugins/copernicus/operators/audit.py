@@ -102,7 +102,7 @@ class CopernicusAuditOperator(BaseOperator):
             metrics.of_traffic(context, client.traffic),
         ):
             query = archive.query(Window.of_days(scope.first, scope.last))
-            enquiry = Enquiry(client.catalogue, query, archive.terms.versions)
+            enquiry = Enquiry(client.catalogue, query)
             stock = take_stock(archive.store, enquiry, archive.terms, chronicle, scope)
             requests = client.traffic.requests
         if archive.is_switched_off:
