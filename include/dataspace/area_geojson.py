@@ -122,8 +122,11 @@ def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
 
 
 def _positions(coordinates: Iterable[Any]) -> NDArray[np.float64]:
-    positions = np.array([position[:2] for position in coordinates], dtype=np.float64)
-    return positions.reshape(len(positions), 2)
+    positions = np.array([position[:2] for position in coordinates])
+    if positions.dtype.kind not in "iufO":  # texts of digits would pass for numbers
+        message = f"{positions.flat[0]!r} is no number"
+        raise TypeError(message)
+    return positions.astype(np.float64).reshape(len(positions), 2)
 
 
 def _polygon(rings: list[Any]) -> BaseGeometry:

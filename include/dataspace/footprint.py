@@ -2,36 +2,70 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from dataspace.errors import AreaError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from shapely.geometry.base import BaseGeometry
 
 _TURN: Final = 360.0
 _HALF_TURN: Final = 180.0
 _POLYGONS: Final = ("Polygon", "MultiPolygon")
 
 
+def polygons(footprint: BaseGeometry | Mapping[str, Any] | None) -> BaseGeometry | None:
+    """Return a footprint as valid polygons from -180 to 180 degrees; None where it is unusable.
+
+    Args:
+        footprint: Usually GeoJSON, though anything may be listed.
+    """
+    ground = _ground(footprint)
+    return None if ground is None or ground.is_empty else ground
+
+
+def geojson(footprint: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a footprint as RFC 7946 wants it: cut at 180 degrees, exterior rings to the left."""
+    import shapely  # noqa: PLC0415 - slow to import, and DAG files import this module
+    from shapely.geometry import mapping  # noqa: PLC0415
+
+    ground = polygons(footprint)
+    return None if ground is None else dict(mapping(shapely.orient_polygons(ground)))
+
+
 def bounds(footprint: Mapping[str, Any] | None) -> tuple[float, float, float, float] | None:
     """Return west, south, east, north in degrees; None where there is no usable polygon.
 
-    West lies east of east where 180 degrees is crossed: no product spans half the Earth.
+    West lies east of east where 180 degrees is crossed. All longitudes are -180 to 180.
     """
-    if not isinstance(footprint, Mapping) or footprint.get("type") not in _POLYGONS:
+    import shapely  # noqa: PLC0415 - as above
+
+    ground = polygons(footprint)
+    if ground is None:
         return None
-    try:
-        places = list(_places(footprint.get("coordinates")))
-    except (TypeError, ValueError, LookupError, OverflowError, RecursionError):
-        return None
-    if not places or not all(math.isfinite(value) for place in places for value in place):
-        return None
-    longitudes, latitudes = [lon for lon, _ in places], [lat for _, lat in places]
-    if max(longitudes) - min(longitudes) > _HALF_TURN:
-        longitudes = [lon % _TURN for lon in longitudes]
-    west, east = (_on_globe(edge) for edge in (min(longitudes), max(longitudes)))
-    return west, min(latitudes), east, max(latitudes)
+    west, east = span(shapely.bounds(shapely.get_parts(ground))[:, ::2].tolist())
+    _, south, _, north = ground.bounds
+    return west, south, east, north
+
+
+def span(intervals: Iterable[Sequence[float]]) -> tuple[float, float]:
+    """Return west and east of the narrowest interval that holds some, in degrees.
+
+    Each reaches from its west eastward to its east, so across 180 where west is the greater.
+    """
+    within: list[tuple[float, float]] = []
+    for west, east in intervals:
+        crosses = west > east
+        within += [(west, _HALF_TURN), (-_HALF_TURN, east)] if crosses else [(west, east)]
+    (first, reach), *others = sorted(within)
+    gap, beside = 0.0, (first, reach)
+    for west, east in others:
+        if west - reach > gap:
+            gap, beside = west - reach, (west, reach)
+        reach = max(reach, east)
+    return (first, reach) if first + _TURN - reach >= gap else beside
 
 
 def middle(footprint: Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -40,7 +74,8 @@ def middle(footprint: Mapping[str, Any] | None) -> tuple[float, float] | None:
     if box is None:
         return None
     west, south, east, north = box
-    return _on_globe(west + (east - west) % _TURN / 2), (south + north) / 2
+    lon = (west + east + _TURN * (west > east)) / 2
+    return lon - _TURN * (lon > _HALF_TURN), (south + north) / 2
 
 
 def covered(
@@ -50,56 +85,25 @@ def covered(
 
     Areas are measured in degrees, which does for footprints that lie side by side.
     """
-    import shapely  # noqa: PLC0415 - slow to import, and needed where products compete only
-
-    try:
-        centre = _middle_lon(one)
-        own = _polygon(one, centre, centre)
-        beside = shapely.union_all(
-            [_polygon(other, _middle_lon(other), centre) for other in others]
-        )
-        share = own.intersection(beside).area / own.area
-    except (
-        shapely.errors.ShapelyError,
-        TypeError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        ZeroDivisionError,
-    ):
-        return None
-    return min(share, 1.0) if math.isfinite(share) else None
-
-
-def _middle_lon(footprint: Mapping[str, Any] | None) -> float:
-    place = middle(footprint)
-    if place is None:
-        message = "no usable polygon"
-        raise ValueError(message)
-    return place[0]
-
-
-def _polygon(footprint: Mapping[str, Any] | None, middle_lon: float, beside_lon: float) -> Any:
-    """Return a valid geometry in one piece round its middle, on the side of another longitude."""
     import shapely  # noqa: PLC0415 - as above
-    from shapely.geometry import shape  # noqa: PLC0415
 
-    away = _TURN * round((beside_lon - middle_lon) / _TURN)
-
-    def together(xy: Any) -> Any:
-        return xy + _TURN * (([middle_lon, 0.0] - xy) / _TURN).round() + [away, 0.0]
-
-    flat = shapely.transform(shape(footprint), together)
-    return shapely.make_valid(flat, method="structure", keep_collapsed=False)
+    own, beside = polygons(one), [_ground(other) for other in others]
+    if own is None or None in beside:
+        return None
+    share = shapely.intersection(own, shapely.union_all(beside)).area / own.area
+    return min(float(share), 1.0)
 
 
-def _places(coordinates: Any) -> Iterator[tuple[float, float]]:
-    if isinstance(coordinates[0], int | float):
-        yield float(coordinates[0]), float(coordinates[1])
-        return
-    for part in coordinates:
-        yield from _places(part)
+def _ground(footprint: BaseGeometry | Mapping[str, Any] | None) -> BaseGeometry | None:
+    """Return a footprint on the globe, empty where it has no width; None where it is unusable."""
+    from shapely.geometry.base import BaseGeometry  # noqa: PLC0415 - as above
 
+    from dataspace.area_geojson import read_geojson  # noqa: PLC0415 - imports shapely
+    from dataspace.globe import on_globe  # noqa: PLC0415 - as above
 
-def _on_globe(longitude: float) -> float:
-    return longitude - _TURN if longitude > _HALF_TURN else longitude
+    is_shape = isinstance(footprint, BaseGeometry)
+    try:
+        ground = on_globe([footprint] if is_shape else read_geojson(footprint)).geometry
+    except AreaError:
+        return None
+    return ground if ground.is_empty or ground.geom_type in _POLYGONS else None

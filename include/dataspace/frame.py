@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from dataspace.footprint import polygons
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,16 +35,16 @@ def to_frame(products: Sequence[Product], *, geometry: bool = False) -> pd.DataF
 
     Args:
         products: What to list.
-        geometry: Whether to return a GeoDataFrame with the footprints, in EPSG:4326.
+        geometry: Whether to return a GeoDataFrame with the footprints, in EPSG:4326: valid, cut at
+            180 degrees, None where the catalogue lists none that can be used.
     """
     rows = [_row(product) for product in products]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     if not geometry:
         return frame
     import geopandas  # noqa: PLC0415 - slow to import, and seldom asked for
-    from shapely.geometry import shape  # noqa: PLC0415
 
-    shapes = [shape(product.footprint) if product.footprint else None for product in products]
+    shapes = [polygons(product.footprint) for product in products]
     return geopandas.GeoDataFrame(frame, geometry=shapes, crs="EPSG:4326")
 
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.checksum import Checksum
-from dataspace.footprint import bounds
+from dataspace.footprint import bounds, geojson
 from dataspace.item import DeliveredFile, Delivery
 from dataspace.layout import CATALOGS, catalog_path
 from dataspace.product import Product
@@ -54,10 +54,11 @@ def item_of(delivery: Delivery, product: Product, now: datetime) -> bytes:
     """Return the item of what stands of a product, as JSON; `now` is when that was written."""
     import pystac  # noqa: PLC0415 - slow to import, and readers do not need it
 
-    box = bounds(product.footprint)
+    outline = geojson(product.footprint)
+    box = bounds(outline)
     item = pystac.Item(
         id=product.stem,
-        geometry=dict(product.footprint) if box and product.footprint else None,
+        geometry=outline,
         bbox=list(box) if box else None,
         datetime=product.sensed,
         properties={**_properties(product), **_provenance(delivery, now)},

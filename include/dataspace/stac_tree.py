@@ -20,7 +20,7 @@ import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.footprint import bounds
+from dataspace.footprint import bounds, span
 from dataspace.layout import CATALOGS, bands_dir, catalog_path, folder_name
 from dataspace.ledger import ENTRY, Ledger
 from dataspace.stac_item import ITEM_NAME
@@ -210,18 +210,15 @@ def _span(entry: Entry) -> dict[str, Any]:
 
 
 def _sum(spans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    west, south, east, north = zip(*(span["bbox"] for span in spans), strict=True)
-    crosses = any(one > other for one, other in zip(west, east, strict=True))
+    wests, souths, easts, norths = zip(*(one["bbox"] for one in spans), strict=True)
+    sides = list(zip(wests, easts, strict=True))
+    crosses = any(west > east for west, east in sides)
+    west, east = span(sides) if crosses else (min(wests), max(easts))
     return {
-        "items": sum(span["items"] for span in spans),
-        "bbox": [
-            _WORLD[0] if crosses else min(west),
-            min(south),
-            _WORLD[2] if crosses else max(east),
-            max(north),
-        ],
-        "first": min(span["first"] for span in spans),
-        "last": max(span["last"] for span in spans),
+        "items": sum(one["items"] for one in spans),
+        "bbox": [west, min(souths), east, max(norths)],
+        "first": min(one["first"] for one in spans),
+        "last": max(one["last"] for one in spans),
     }
 
 

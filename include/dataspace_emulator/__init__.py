@@ -16,6 +16,7 @@ What nobody has recorded is answered so that a careless client fails here rather
 - a last page that is exactly full announces no next page
 - a STAC page of more than 1000, a date without zone, ``filter``, ``query``, ``sortby``: 400
 - a STAC box across the antimeridian finds nothing
+- a footprint across the antimeridian is listed as it was given, and found from either side
 - S3 in another region than ``default``: 400; no free connection, too many requests: 503 SlowDown
 
 The listed BLAKE3 digests are there for their shape; sizes and MD5 are those of the zip.

@@ -94,7 +94,7 @@ def _shape(product: Product) -> dict[str, Callable[[], Any]]:
     return {
         "ContentDate": lambda: {"Start": start, "End": start},
         "Footprint": lambda: f"geography'SRID=4326;{_wkt(product)}'",
-        "GeoFootprint": lambda: product.facts.footprint,
+        "GeoFootprint": lambda: product.facts.footprint or None,
     }
 
 

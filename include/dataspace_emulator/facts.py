@@ -36,7 +36,7 @@ class Facts:
     sensed: datetime
     published: datetime
     generated: datetime
-    footprint: dict[str, Any]
+    footprint: Any
     online: bool
     checksum: str
     attributes: Attributes
@@ -90,7 +90,7 @@ def of_recipe(recipe: Recipe) -> Facts:
         sensed=recipe.sensed_at,
         published=recipe.published_at,
         generated=recipe.generated_at,
-        footprint=recipe.outline,
+        footprint=recipe.listed,
         online=recipe.online,
         checksum=recipe.checksum,
         attributes=attributes,

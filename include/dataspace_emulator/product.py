@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import shapely
-from shapely.geometry import shape
 
 from dataspace_emulator import facts
 from dataspace_emulator.content import Content, Member, open_content, write_content
 from dataspace_emulator.facts import Facts
+from dataspace_emulator.ground import ground_of
 from dataspace_emulator.manifest import listed_digests
 from dataspace_emulator.recipe import FIRST_MODERN_CHECKSUM, Recipe
 from dataspace_emulator.scene import quicklook
@@ -105,10 +105,10 @@ class Product:
 
     @cached_property
     def geometry(self) -> shapely.Geometry:
-        """The footprint, ready for many comparisons."""
-        outline: shapely.Geometry = shape(self.facts.footprint)
-        shapely.prepare(outline)
-        return outline
+        """The ground, ready for many comparisons; in two parts where it crosses 180 degrees."""
+        ground = ground_of(self.recipe.outline if self.recipe else self.facts.footprint)
+        shapely.prepare(ground)
+        return ground
 
     def read(self, path: str) -> bytes:
         """The bytes of one file, by its path below the ``.SAFE`` folder."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from dataspace_emulator.ground import is_polygon
 from dataspace_emulator.scene import FULL_SIDE
 from dataspace_emulator.tile import Tile, tile
 
@@ -55,6 +56,7 @@ class Recipe:
     the tile's upper left corner, or lies round ``around`` (longitude, latitude).
     ``checksum`` says what the catalogue tells: MD5 and BLAKE3 ("full"), one ("md5"),
     nothing ("none"), "N/A", "zeros", a "wrong" one, or nothing in the first minute ("late").
+    ``footprint`` is listed as it is given, GeoJSON or not; an empty one is listed as null.
     Without ``content`` the product can be listed, but its bytes are gone.
     ``sizes`` gives images a size in bytes in place of the scaled one, by what their file name
     ends in ("SCL_20m"); a smaller image is padded, a larger one stays as it is.
@@ -71,7 +73,7 @@ class Recipe:
     cloud_cover: float | None = 12.5
     published: str | None = None
     generation: str | None = None
-    footprint: dict[str, Any] | None = None
+    footprint: Any = None
     scale: float = 0.01
     around: tuple[float, float] | None = None
     online: bool = True
@@ -169,8 +171,13 @@ class Recipe:
 
     @property
     def outline(self) -> dict[str, Any]:
-        """The footprint as GeoJSON."""
-        return self.footprint or self.place.footprint()
+        """The footprint as GeoJSON; the tile's where the listed one is no polygon."""
+        return self.listed if is_polygon(self.listed) else self.place.footprint()
+
+    @property
+    def listed(self) -> Any:
+        """The footprint as it is listed, proper or not."""
+        return self.place.footprint() if self.footprint is None else self.footprint
 
     def size_bytes(self, megabytes: float) -> int:
         """A real size in megabytes, scaled, in bytes."""

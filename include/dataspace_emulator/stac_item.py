@@ -77,7 +77,7 @@ class Item:
             "type": lambda: "Feature",
             "links": lambda: self._own_links,
             "assets": lambda: {key: self.asset(key) for key in self._paths},
-            "geometry": lambda: self.product.facts.footprint,
+            "geometry": lambda: self.product.facts.footprint or None,
             "collection": lambda: self.collection,
             "properties": lambda: self._properties,
             "stac_version": lambda: "1.1.0",
