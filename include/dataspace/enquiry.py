@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from dataspace.catalogue import Products
 from dataspace.errors import PermanentError, ServiceUnavailableError
 from dataspace.query import MISSION, Query
 from dataspace.window import Window
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
 
-    from dataspace.catalogue import Catalogue, Deletion
+    from dataspace.catalogue import Catalogue, Deletion, Deletions
     from dataspace.chronicle import Survey
     from dataspace.product import Product
+    from dataspace.rows import UnusableRow
 
 BY_SENSING: Final = "sensing"
 BY_PUBLICATION: Final = "publication"
@@ -41,13 +43,15 @@ class Answer:
         by: How it was asked, `BY_SENSING` or `BY_PUBLICATION`.
         listed: All products it lists.
         deleted: Why products were deleted, by id; only those in doubt.
-        notes: What could not be asked.
+        notes: What could not be asked or read.
+        unusable: Rows of which no product could be made; not those of deleted products.
     """
 
     by: str
     listed: list[Product]
     deleted: Mapping[str, Deletion]
     notes: tuple[str, ...] = ()
+    unusable: tuple[UnusableRow, ...] = ()
 
 
 class Enquiry:
@@ -76,19 +80,21 @@ class Enquiry:
             DataSpaceError: The catalogue cannot be asked in full.
             ServiceUnavailableError: Most of what is held is unknown to it all of a sudden.
         """
-        listed = self._listed(days)
+        found = self._listed(days)
+        odd, odd_ids = found.unusable, {row.id for row in found.unusable}
+        listed = [*found, *(one for one in held if one.id in odd_ids)]
         ids = {product.id for product in listed}
         doubtful = [product for product in held if product.id not in ids]
         if not doubtful:
-            return Answer(BY_SENSING, listed, {})
+            return Answer(BY_SENSING, listed, {}, unusable=odd)
         try:
             deleted = self._deleted(_around(doubtful), None)
         except PermanentError as error:
             note = f"the list of deleted products could not be read: {error}"
             logger.warning("The archive is compared without it: %s", note)
-            return Answer(BY_SENSING, listed, {}, (note,))
+            return Answer(BY_SENSING, listed, {}, (note,), odd)
         self._check_known([one.id for one in doubtful if one.id not in deleted], len(held))
-        return Answer(BY_SENSING, listed, deleted)
+        return Answer(BY_SENSING, listed, deleted, _notes(deleted), odd)
 
     def by_publication(
         self, days: Sequence[date], held: Sequence[Product], known: Survey
@@ -114,14 +120,16 @@ class Enquiry:
             if one.sensed.date() in looked_at and one.sensed.date() not in doubtful
         }
         again = self._listed(sorted(doubtful & looked_at))
-        return Answer(BY_PUBLICATION, [*listed.values(), *again], deleted)
+        odd = tuple(dict.fromkeys((*new.unusable, *again.unusable)))
+        return Answer(BY_PUBLICATION, [*listed.values(), *again], deleted, _notes(deleted), odd)
 
-    def _listed(self, days: Sequence[date]) -> list[Product]:
-        return [
-            product
-            for window in _windows(days)
-            for product in self._catalogue.search(replace(self._query, sensed=window))
-        ]
+    def _listed(self, days: Sequence[date]) -> Products:
+        windows = _windows(days)
+        answers = [self._catalogue.search(replace(self._query, sensed=one)) for one in windows]
+        return Products(
+            (product for answer in answers for product in answer),
+            dict.fromkeys(row for answer in answers for row in answer.unusable),
+        )
 
     def _check_known(self, ids: Sequence[str], held: int) -> None:
         """Refuse an answer that knows next to nothing of what is held, by whatever filters."""
@@ -140,8 +148,12 @@ class Enquiry:
         query = Query(sensed=MISSION, product_ids=tuple(ids))
         return {product.id for product in self._catalogue.find(query)}
 
-    def _deleted(self, sensed: Window, when: Window | None) -> Mapping[str, Deletion]:
+    def _deleted(self, sensed: Window, when: Window | None) -> Deletions:
         return self._catalogue.deleted(replace(self._query, sensed=sensed, deleted=when))
+
+
+def _notes(deleted: Deletions) -> tuple[str, ...]:
+    return tuple(f"in the list of deleted products, left out: {row}" for row in deleted.unusable)
 
 
 def _around(products: Iterable[Product]) -> Window:

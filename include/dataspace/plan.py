@@ -38,6 +38,7 @@ class Plan:
         open: Findings other than present ones.
         left_alone: Stems of damaged products that another run had in its hands.
         survey: What to remember, where the whole archive was looked at.
+        unusable: Rows of the catalogue that could not be used, in words.
     """
 
     is_dry: bool
@@ -56,6 +57,7 @@ class Plan:
     open: tuple[Finding, ...]
     left_alone: frozenset[str]
     survey: Survey | None
+    unusable: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -79,6 +81,7 @@ class Plan:
             open=tuple(one for one in stock.findings if one.state != PRESENT),
             left_alone=left_alone or frozenset(),
             survey=stock.survey,
+            unusable=tuple(map(str, stock.answer.unusable)),
         )
 
     @classmethod
@@ -96,6 +99,7 @@ class Plan:
                 "open": tuple(map(Finding.from_json, record["open"])),
                 "left_alone": frozenset(record["left_alone"]),
                 "survey": Survey.from_json(survey) if survey else None,
+                "unusable": tuple(record.get("unusable", ())),
             }
         )
 
