@@ -74,9 +74,14 @@ env: .env  ## .env for docker compose, with fresh secrets
 	@"$(PYTHON)" scripts/make_env.py
 
 .PHONY: pins
-pins:  ## new versions in requirements.txt and requirements-dev.txt; needs uv
+pins:  ## requirements.txt and requirements-dev.txt anew, versions kept; ARGS=--upgrade takes new ones; needs uv
 	@command -v uv >/dev/null || { echo "make pins needs uv: pip install uv"; exit 1; }
-	@"$(PYTHON)" scripts/pin.py
+	@"$(PYTHON)" scripts/pin.py $(ARGS)
+
+.PHONY: digests
+digests:  ## the digests of the images in Dockerfile and docker-compose.yaml; needs docker and a registry
+	@command -v docker >/dev/null || { echo "make digests needs docker, with buildx"; exit 1; }
+	@"$(PYTHON)" scripts/digests.py
 
 .PHONY: clean
 clean:  ## removes the virtual environment, the demo and caches; keeps .airflow, .env and data
@@ -92,11 +97,11 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what runs the project (one to three minutes the first time)"
-	@$(call pip,--requirement requirements.txt)
+	@$(call pip,--require-hashes --requirement requirements.txt)
 	@$(call pip,--no-deps --editable .)
 	@touch "$@"
 
 $(VENV)/.dev-installed: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing what tests the project"
-	@$(call pip,--requirement requirements-dev.txt)
+	@$(call pip,--require-hashes --requirement requirements-dev.txt)
 	@touch "$@"

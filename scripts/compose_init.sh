@@ -14,16 +14,14 @@ if [ "$(id -u)" = 0 ] && [ "${AIRFLOW_UID:-0}" != 0 ]; then
 fi
 
 airflow db migrate
-airflow users create --role Admin --username "$AIRFLOW_ADMIN_USERNAME" \
-  --password "$AIRFLOW_ADMIN_PASSWORD" --email "$AIRFLOW_ADMIN_USERNAME@localhost" \
-  --firstname Airflow --lastname Admin
+python "$(dirname "$0")/create_admin.py" # no argument of any process holds a password
 airflow pools set copernicus "$COPERNICUS_MAX_CONNECTIONS" "Connections of the account"
 
 if [ -z "$COPERNICUS_USERNAME" ] || [ -z "$COPERNICUS_PASSWORD" ]; then
   echo "COPERNICUS_USERNAME and COPERNICUS_PASSWORD are not set: enter the connection in the UI."
   exit
 fi
-connections=$(mktemp --suffix .json) # a file, because arguments can be read by other processes
+connections=$(mktemp --suffix .json) # for its owner only
 trap 'rm -f "$connections"' EXIT
 python - > "$connections" <<'PYTHON'
 import json

@@ -1,37 +1,51 @@
-"""`make pins`: turns the two .in files into requirement files with every version fixed.
+"""`make pins`: turns the two .in files into requirement files with every version and hash fixed.
 
-One file serves all the Python versions the project runs on: where a package has left one of them,
-there are two lines with a marker each. requirements-dev.txt adds to requirements.txt and never
-changes a version of it.
+Versions that the files have already stay as they are, unless an .in file forbids them; with
+``--upgrade`` each is the newest that fits. One file serves all the Python versions the project runs
+on: where a package has left one of them, there are two entries with a marker each.
+requirements-dev.txt adds to requirements.txt and never changes a version of it.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 OLDEST: Final = "3.11"
-COMPILE: Final = ("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--universal")
+COMPILE: Final = (
+    *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"),
+    *("--universal", "--generate-hashes", "--no-strip-extras", "--python-version", OLDEST),
+)
 HEADER: Final = "# Made by `make pins` from {source}; do not edit. Python 3.11, 3.12 and 3.13."
 
 
 def main() -> None:
-    """Write both files."""
-    run = _compiled("requirements.in")
+    """Write both files; arguments go to ``uv pip compile``."""
+    run = _compiled("requirements.txt", "requirements.in")
     _write("requirements.txt", [HEADER.format(source="requirements.in"), *run])
-    both = _compiled("-c", "requirements.txt", "requirements.in", "requirements-dev.in")
-    only_dev = [line for line in both if line not in run]
+    both = _compiled(
+        "requirements-dev.txt", "-c", "requirements.txt", "requirements.in", "requirements-dev.in"
+    )
+    only_dev = [entry for entry in both if entry not in run]
     header = [HEADER.format(source="requirements-dev.in"), "-r requirements.txt"]
     _write("requirements-dev.txt", header + only_dev)
 
 
-def _compiled(*what: str) -> list[str]:
-    command = [*COMPILE, "--python-version", OLDEST, *what]
-    return subprocess.run(
-        command, cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.splitlines()
+def _compiled(target: str, *what: str) -> list[str]:
+    """Let uv write a file, whose versions it keeps; return its entries, each with its hashes."""
+    command = [*COMPILE, *sys.argv[1:], "--output-file", target, *what]
+    subprocess.run(command, cwd=PROJECT, check=True)
+    entries = re.split(r"^(?=[^\s#-])", (PROJECT / target).read_text(), flags=re.M)
+    return [entry.rstrip() for each in entries[1:] for entry in _with_and_without_extras(each)]
+
+
+def _with_and_without_extras(entry: str) -> list[str]:
+    """Return an entry, and one without its extras: pip wants a hash for either when it is asked."""
+    return list(dict.fromkeys((re.sub(r"^([^\[=]+)\[[^\]]*\]", r"\1", entry), entry)))
 
 
 def _write(name: str, lines: list[str]) -> None:

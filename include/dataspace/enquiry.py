@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from dataspace.catalogue import Products
 from dataspace.errors import PermanentError, ServiceUnavailableError
 from dataspace.query import MISSION, Query
 from dataspace.window import Window, spans
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
-    from dataspace.catalogue import Catalogue, Deletion
+    from dataspace.catalogue import Catalogue, Deletion, Deletions
     from dataspace.product import Product
+    from dataspace.rows import UnusableRow
 
 _MORE_ROWS: Final = 1000
 """Rows that are not wanted, but cost no more than a request of their own for what lies beyond."""
@@ -34,12 +36,14 @@ class Answer:
     Attributes:
         listed: All products it lists.
         deleted: Why products were deleted, by id; only those in doubt.
-        notes: What could not be asked.
+        notes: What could not be asked or read.
+        unusable: Rows of which no product could be made; not those of deleted products.
     """
 
     listed: list[Product]
     deleted: Mapping[str, Deletion]
     notes: tuple[str, ...] = ()
+    unusable: tuple[UnusableRow, ...] = ()
 
 
 class Enquiry:
@@ -62,30 +66,31 @@ class Enquiry:
             DataSpaceError: The catalogue cannot be asked in full.
             ServiceUnavailableError: Most of what is held is unknown to it all of a sudden.
         """
-        listed = self._listed(days, len(held))
+        found = self._listed(days, len(held))
+        odd, odd_ids = found.unusable, {row.id for row in found.unusable}
+        listed = [*found, *(one for one in held if one.id in odd_ids)]
         ids = {product.id for product in listed}
         doubtful = [product for product in held if product.id not in ids]
         if not doubtful:
-            return Answer(listed, {})
+            return Answer(listed, {}, unusable=odd)
         try:
             deleted = self._catalogue.deleted(self._about(doubtful))
         except PermanentError as error:
             note = f"the list of deleted products could not be read: {error}"
             logger.warning("The archive is compared without it: %s", note)
-            return Answer(listed, {}, (note,))
+            return Answer(listed, {}, (note,), odd)
         self._check_known([one.id for one in doubtful if one.id not in deleted], len(held))
-        return Answer(listed, deleted)
+        return Answer(listed, deleted, _notes(deleted), odd)
 
-    def _listed(self, days: Sequence[date], held: int) -> list[Product]:
+    def _listed(self, days: Sequence[date], held: int) -> Products:
         """Return what is listed of some days; how much is held of them tells how many are near."""
         a_day = max(1.0, held / len(days))
-        wanted = set(days)
-        return [
-            product
-            for window in spans(days, gap=int(_MORE_ROWS / a_day))
-            for product in self._catalogue.search(replace(self._query, sensed=window))
-            if product.sensed.date() in wanted
-        ]
+        windows, wanted = spans(days, gap=int(_MORE_ROWS / a_day)), set(days)
+        answers = [self._catalogue.search(replace(self._query, sensed=one)) for one in windows]
+        return Products(
+            (one for answer in answers for one in answer if one.sensed.date() in wanted),
+            dict.fromkeys(row for answer in answers for row in answer.unusable),
+        )
 
     def _about(self, doubtful: Sequence[Product]) -> Query:
         """Return what asks for some products by one request, or for all of their days."""
@@ -110,3 +115,7 @@ class Enquiry:
             return set()
         query = Query(sensed=MISSION, product_ids=tuple(ids))
         return {product.id for product in self._catalogue.find(query)}
+
+
+def _notes(deleted: Deletions) -> tuple[str, ...]:
+    return tuple(f"in the list of deleted products, left out: {row}" for row in deleted.unusable)

@@ -22,6 +22,8 @@ _CHUNK_BYTES: Final = 1 << 20
 _SMALL_BYTES: Final = 1 << 26
 """A full page of the catalogue has some 6 MB, a manifest 0.1 MB."""
 
+_MOST_DIGITS: Final = 30
+
 _LEAST_BYTES_PER_S: Final = 10_000
 """An account beyond its monthly quota still gets a hundred times that."""
 _SPEED_OVER_S: Final = 30.0
@@ -119,7 +121,7 @@ class Answer:
         """
         body = self.content()
         try:
-            value = json.loads(body)
+            value = json.loads(body, parse_int=_integer)
         except (ValueError, RecursionError) as error:
             message = f"{self._what}: the answer is not JSON, it begins {body[:80]!r}."
             raise ServiceUnavailableError(message) from error
@@ -157,6 +159,11 @@ class Answer:
             f"{self._what}: only {size_bytes} bytes came in {seconds:.0f} s, expected at least "
             f"{_LEAST_BYTES_PER_S} a second; the transfer was given up, try again."
         )
+
+
+def _integer(text: str) -> float:
+    """Return an integer, or a float of one so long that Python may refuse it."""
+    return int(text) if len(text) <= _MOST_DIGITS else float(text)
 
 
 def broken(what: str, url: str, error: Exception) -> ServiceUnavailableError:

@@ -37,6 +37,7 @@ class Plan:
         open: Findings other than present ones.
         left_alone: Stems of damaged products that another run had in its hands.
         survey: What to remember, where the whole archive was looked at.
+        unusable: Rows of the catalogue that could not be used, in words.
     """
 
     is_dry: bool
@@ -54,6 +55,7 @@ class Plan:
     open: tuple[Finding, ...]
     left_alone: frozenset[str]
     survey: Survey | None
+    unusable: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -76,6 +78,7 @@ class Plan:
             open=tuple(one for one in stock.findings if one.state != PRESENT),
             left_alone=left_alone or frozenset(),
             survey=stock.survey,
+            unusable=tuple(map(str, stock.answer.unusable)),
         )
 
     @classmethod
@@ -94,6 +97,7 @@ class Plan:
                 "open": tuple(map(Finding.from_json, record["open"])),
                 "left_alone": frozenset(record["left_alone"]),
                 "survey": Survey.from_json(survey) if survey else None,
+                "unusable": tuple(record.get("unusable", ())),
             }
         )
 

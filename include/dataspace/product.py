@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.checksum import Checksum
-from dataspace.errors import DataSpaceError, QueryError, ServiceUnavailableError, UnsafeContentError
+from dataspace.errors import QueryError, UnsafeContentError
 from dataspace.window import parse_instant
 
 if TYPE_CHECKING:
@@ -146,35 +146,6 @@ class Product:
         return parsed.tile if parsed else None
 
     @classmethod
-    def from_odata(cls, entity: Mapping[str, Any]) -> Self:
-        """Return the product an OData entity describes.
-
-        Raises:
-            ServiceUnavailableError: The entity lacks a field no product can be without.
-        """
-        try:
-            attributes = {a["Name"]: a.get("Value") for a in entity.get("Attributes") or ()}
-            cloud_cover, published = attributes.get("cloudCover"), entity.get("PublicationDate")
-            return cls(
-                id=entity["Id"],
-                name=entity["Name"],
-                product_type=attributes.get("productType") or _product_type(entity["Name"]),
-                sensed=parse_instant(entity["ContentDate"]["Start"]),
-                published=parse_instant(published) if published else None,
-                size_bytes=int(entity.get("ContentLength") or 0) or None,
-                checksum=_md5(entity.get("Checksum") or ()),
-                online=entity.get("Online") is not False,
-                cloud_cover=None if cloud_cover is None else float(cloud_cover),
-                footprint=entity.get("GeoFootprint") or None,
-                s3_path=entity.get("S3Path") or None,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, DataSpaceError):
-                raise
-            message = f"catalogue: a product without a usable {error}: {str(entity)[:200]}"
-            raise ServiceUnavailableError(message) from error
-
-    @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Return the product that `to_json` wrote."""
         checksum = record["checksum"]
@@ -217,14 +188,3 @@ def normalise_tile(text: str) -> str:
         message = f"tile {text!r} is not an MGRS tile; write it as T36TXL."
         raise QueryError(message)
     return f"{int(match['zone']):02}{match['square']}"
-
-
-def _product_type(name: str) -> str:
-    return next((kind for level, kind in PRODUCT_TYPES.items() if f"MSI{level}" in name), "")
-
-
-def _md5(checksums: Any) -> Checksum | None:
-    for entry in checksums:
-        if isinstance(entry, dict) and str(entry.get("Algorithm")).upper() == "MD5":
-            return Checksum.parse("MD5", str(entry.get("Value")))
-    return None

@@ -48,7 +48,7 @@ def build(
             for day, tiles in chronicle.days.items()
         },
         "exceptions": [one.to_json() for one in outcomes],
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *(f"listed, and left out: {row}" for row in plan.unusable)],
     }
 
 

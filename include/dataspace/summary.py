@@ -28,8 +28,9 @@ def summarise(
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
             ``offline`` names, ``left_out`` products as of `LeftOut.to_json`, ``chosen``: whether
-            products were asked for singly, ``quota_bytes``, and the search's own ``requests``,
-            ``retries`` and ``rate_limited`` answers.
+            products were asked for singly, ``quota_bytes``, the search's own ``requests``,
+            ``retries`` and ``rate_limited`` answers, and ``unusable`` rows as of
+            `UnusableRow.to_json`: no day of theirs is complete.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
@@ -37,14 +38,22 @@ def summarise(
     tries = list(attempts)
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
     rows = [_row(product, delivered.get(product.stem), errors) for product in products]
+    unusable = search.get("unusable", ())
     open_days = {row["day"] for row in rows if row["state"] != "delivered"}
+    open_days |= {row["day"] for row in unusable}
     missing = [row["name"] for row in rows if row["state"] != "delivered"]
     return {
         **search,
         "products": len(products),
         "delivered": sum(row["state"] == "delivered" for row in rows),
-        "missing": [*missing, *(search["offline"] if search["chosen"] else ())],
-        "complete_days": [day for day in search["days"] if day not in open_days],
+        "missing": [
+            *missing,
+            *(search["offline"] if search["chosen"] else ()),
+            *(row["label"] for row in unusable),
+        ],
+        "complete_days": [
+            day for day in search["days"] if day not in open_days and None not in open_days
+        ],
         "files": sum(row["files"] for row in rows),
         "bytes_delivered": sum(row["bytes"] for row in rows),
         "bytes_transferred": sum(attempt.bytes_transferred for attempt in tries),
@@ -83,7 +92,9 @@ def as_text(summary: Mapping[str, Any]) -> str:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")
     if summary.get("left_out"):
         lines.append(left_out_in_words(summary["left_out"]))
-    if not summary["products"]:
+    unusable = summary.get("unusable", ())
+    lines += [f"Unusable row: {row['label']}: {row['why']}." for row in unusable[:_MOST_NAMED]]
+    if not summary["products"] and not unusable:
         lines.append("The catalogue lists no matching product: nothing to do.")
     lines += [
         f"{row['state']:9}  {row['day']}  {row['files']:3} files  {megabytes(row['bytes']):>10}  "

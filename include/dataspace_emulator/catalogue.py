@@ -6,7 +6,7 @@ Knows the paths and the envelopes of answers and errors.
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -30,13 +30,17 @@ def _not_found(what: str) -> Response:
 
 @dataclass(slots=True)
 class Catalogue:
-    """Answers below ``/odata/v1``; addresses are those clients are told."""
+    """Answers below ``/odata/v1``; addresses are those clients are told.
+
+    ``rewritten`` holds, by product id, what lists make of a row instead.
+    """
 
     listed: Rows
     deleted: Rows
     clock: Callable[[], datetime]
     public_url: Callable[[], str]
     download_url: Callable[[], str]
+    rewritten: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     name: str = "catalogue"
     _lists: Lists = field(init=False)
 
@@ -114,7 +118,12 @@ class Catalogue:
         now, url = self.clock(), self.public_url()
         return {
             "@odata.context": f"$metadata#{listing}{_expanded(query)}",
-            "value": [entity(row, now, url, query.expand, query.select) for row in rows],
+            "value": [
+                self.rewritten.get(row.product.id, _as_it_is)(
+                    entity(row, now, url, query.expand, query.select)
+                )
+                for row in rows
+            ],
         }
 
     def _product(self, request: Request, key: str) -> Response:
@@ -146,6 +155,10 @@ class Catalogue:
             if row.product.name in names and row.product.facts.published <= now
         ]
         return json_response(200, self._document("Products", rows, query))
+
+
+def _as_it_is(row: Any) -> Any:
+    return row
 
 
 def _expanded(query: Query) -> str:

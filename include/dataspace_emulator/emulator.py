@@ -6,6 +6,7 @@ Made for ``with``; what it binds and writes is gone afterwards.
 import secrets
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -77,6 +78,7 @@ class Emulator:
 
     def __post_init__(self) -> None:
         self._listed, self._deleted = Rows(), Rows()
+        self._rewritten: dict[str, Callable[[Any], Any]] = {}
         self._tokens = Tokens(self.users, self.token_lifetime_s, self.refresh_lifetime_s)
         self._slots = Slots(self.max_connections, self.late_release_s)
         self._line = Line(self.latency_s, self.bytes_per_s)
@@ -89,6 +91,7 @@ class Emulator:
                 self.clock,
                 lambda: self.catalogue_url,
                 lambda: self.download_url,
+                self._rewritten,
             ),
             Download(
                 self._listed,
@@ -234,6 +237,13 @@ class Emulator:
         if cause not in _CAUSES:
             raise ValueError(f"Unknown cause {cause!r}: {sorted(_CAUSES)}")
         self._deleted.add(Row(self._listed.remove(product_id), self.clock(), cause))
+
+    def rewrite(self, product_id: str, change: Callable[[Any], Any]) -> None:
+        """List a product by what a function makes of its row: odd, or no object at all.
+
+        The row is still found by the product's true facts, and its bytes stay what they are.
+        """
+        self._rewritten[product_id] = change
 
     def expire_tokens(self) -> None:
         """Let all access tokens expire now."""

@@ -8,10 +8,10 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from dataspace_emulator.fault_pages import spoil
 from dataspace_emulator.wire import Request, Response, Service, cut, read, size_of
@@ -24,8 +24,9 @@ class Fault:
     ``times`` None means every time; ``skip`` lets that many matching requests pass first;
     ``match`` is a piece of the decoded ``path?query``, or a regular expression found in it;
     ``at`` is a position in the body as a fraction, ``seconds`` the length of a stall,
-    ``bytes_per_s`` the speed of a trickle, ``retry_after`` seconds or an HTTP date. The kinds
-    that begin with ``range_`` befall requests with a Range only.
+    ``bytes_per_s`` the speed of a trickle, ``retry_after`` seconds or an HTTP date, ``patch`` the
+    members of a page that are replaced. The kinds that begin with ``range_`` befall requests with
+    a Range only.
     """
 
     service: str
@@ -39,6 +40,7 @@ class Fault:
     seconds: float = 1.0
     bytes_per_s: float = 100.0
     location: str = "http://127.0.0.1:9/elsewhere"
+    patch: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -151,6 +153,12 @@ def _page(fault: Fault, call: _Call) -> Response:
     return response
 
 
+def _patched(fault: Fault, call: _Call) -> Response:
+    response = call.proceed()
+    response.payload = json.dumps(json.loads(read(response.payload)) | dict(fault.patch)).encode()
+    return response
+
+
 def _range(fault: Fault, call: _Call) -> Response:
     call.request.flaw = "whole"
     response = call.proceed()
@@ -203,6 +211,7 @@ KINDS: Final[dict[str, _Kind]] = {
     "next_link_loop": _page,
     "partial_page": _page,
     "no_value": _page,
+    "patched_page": _patched,
     "range_206": _range,
     "range_206_wrong": _range,
     "range_416": _range,

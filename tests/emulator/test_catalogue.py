@@ -202,6 +202,21 @@ def test_a_removed_product_is_among_the_deleted_ones(search, emulator):
         emulator.remove(product.id, "bored")
 
 
+def test_a_row_is_listed_as_a_function_writes_it(search, emulator):
+    odd, plain = (emulator.add(make_product(content=False, seed=seed)) for seed in (1, 2))
+    options = (COLLECTION, BY_START, ("$count", "True"))
+    true = {row["Id"]: row for row in search(*options).json()["value"]}
+    emulator.rewrite(odd.id, lambda row: {**row, "Id": [row["Name"]]})
+    document = search(*options).json()
+    assert document["@odata.count"] == 2
+    assert {**true[odd.id], "Id": [odd.name]} in document["value"]
+    assert true[plain.id] in document["value"]
+    emulator.rewrite(odd.id, lambda _: None)
+    assert None in search(*options).json()["value"]
+    emulator.remove(odd.id)
+    assert search(*options, listing="DeletedProducts").json()["value"] == [None]
+
+
 def test_products_are_found_by_a_list_of_names(emulator, hundred):
     names = [{"Name": hundred[3].name}, {"Name": hundred[5].name}, {"Name": "no such"}]
     url = f"{emulator.catalogue_url}/Products/OData.CSC.FilterList"

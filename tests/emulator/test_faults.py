@@ -171,6 +171,13 @@ def test_pages_are_spoiled(emulator, pages):
     assert pages().json() == true
 
 
+def test_members_of_a_page_are_replaced(emulator, pages):
+    true = pages().json()
+    emulator.faults.add(Fault("catalogue", "patched_page", patch={"@odata.count": "many"}))
+    assert pages().json() == {**true, "@odata.count": "many"}
+    assert pages().json() == true
+
+
 def test_a_next_link_can_lead_back_to_its_own_page(emulator, pages):
     emulator.faults.add(Fault("catalogue", kind="next_link_loop", times=None))
     first = pages().json()

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import requests
 
 from dataspace.endpoints import Endpoints
-from dataspace.errors import TransientError
 from dataspace.product import Product
+from dataspace.rows import read_row
 from dataspace.window import format_instant
 from dataspace_emulator import Emulator, make_product
 from tests.live.facts import cleaned, document
@@ -181,10 +181,8 @@ class Visit:
         """The smallest product of the page."""
         body = document(self.search)
         rows = body.get("value", ()) if isinstance(body, dict) else ()
-        try:
-            products = [Product.from_odata(row) for row in rows]
-        except TransientError as error:
-            raise LookupError(str(error)) from error
+        read = [read_row(row) for row in rows]
+        products = [row.product for row in read if row.product and not row.unusable]
         sized = [product for product in products if product.size_bytes]
         if not sized:
             message = f"no Sentinel-2 L2A product was found (HTTP {self.search.status_code})"

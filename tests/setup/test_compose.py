@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +26,8 @@ AIRFLOW = (
 )
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z0-9_]+)(?P<rest>[^}]*)\}")
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY$")
-PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^=\s;]+( ; .+)?")
+PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9, -]+\])?==[^=\s;]+( ; .+)?")
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 MAKE_ENV = [sys.executable, "scripts/make_env.py"]
 
 
@@ -47,7 +50,18 @@ def example() -> dict[str, str]:
 
 def pins(name: str) -> list[str]:
     lines = (PROJECT / name).read_text().splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "-r "))]
+    return [line.removesuffix(" \\") for line in lines if line and line[0] not in "# -"]
+
+
+def hashes(name: str) -> dict[str, list[str]]:
+    """The hashes of each pin of a requirement file."""
+    found: dict[str, list[str]] = {}
+    for line in (PROJECT / name).read_text().splitlines():
+        if line.startswith(" "):
+            found[list(found)[-1]].append(line.strip().removesuffix(" \\"))
+        elif line[0] not in "#-":
+            found[line.removesuffix(" \\")] = []
+    return found
 
 
 def test_compose_file_is_valid():
@@ -146,18 +160,81 @@ def test_every_requirement_is_pinned(name):
     assert [line for line in pins(name) if not PIN.fullmatch(line)] == []
 
 
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_has_hashes_so_that_pip_checks_them(name):
+    found = hashes(name)
+    assert [pin for pin, given in found.items() if not given] == []
+    assert all(HASH.fullmatch(each) for given in found.values() for each in given)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_no_requirement_file_names_an_index(name):
+    assert "://" not in (PROJECT / name).read_text()
+    assert "index-url" not in (PROJECT / name).read_text()
+
+
 def test_development_requirements_change_no_pin():
-    run = {line.partition("==")[0] for line in pins("requirements.txt")}
-    dev = {line.partition("==")[0] for line in pins("requirements-dev.txt")}
-    assert run & dev == set()
+    run, dev = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert set(run) & set(dev) == set()
+    versions: dict[str, set[str]] = {}
+    for pin in (*run, *dev):  # an extra that tests need is a second pin of the same version
+        name, _, version = pin.partition(" ;")[0].partition("==")
+        versions.setdefault(name.partition("[")[0], set()).add(version)
+    both = {pin.partition("=")[0].partition("[")[0] for pin in run} & {
+        pin.partition("=")[0].partition("[")[0] for pin in dev
+    }
+    assert [name for name in both if len(versions[name]) > 1] == []
 
 
 def test_the_image_has_the_pinned_airflow():
     image = re.search(
-        r"^FROM apache/airflow:slim-(.+)-python", (PROJECT / "Dockerfile").read_text(), re.M
+        r"^FROM apache/airflow:slim-([0-9.]+)-python3\.12(@sha256:[0-9a-f]{64})?$",
+        (PROJECT / "Dockerfile").read_text(),
+        re.M,
     )
     assert image
     assert f"apache-airflow=={image[1]}" in pins("requirements.txt")
+
+
+DOCKER = """#!/bin/sh
+[ "$1 $2 $3" = "buildx imagetools inspect" ] || exit 1
+printf '{"mediaType": "index", "digest": "sha256:%s"}' "$(printf %s "$4" | sha256sum | cut -c1-64)"
+"""
+
+
+def test_make_digests_fixes_every_image_and_may_run_again(tmp_path):
+    for name in ("Dockerfile", "docker-compose.yaml", "Makefile"):
+        shutil.copy(PROJECT / name, tmp_path)
+    for name in ("scripts", "bin"):
+        (tmp_path / name).mkdir()
+    shutil.copy(PROJECT / "scripts" / "digests.py", tmp_path / "scripts")
+    (tmp_path / "bin" / "docker").write_text(DOCKER)
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    command = ["make", "digests", f"PYTHON={sys.executable}"]
+
+    def images() -> list[str]:
+        subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
+        made = yaml.safe_load((tmp_path / "docker-compose.yaml").read_text())
+        (base,) = re.findall(r"^FROM (.+)$", (tmp_path / "Dockerfile").read_text(), re.M)
+        return [base, *(made["services"][name]["image"] for name in ("postgres", "redis"))]
+
+    first = images()
+    for image in first:
+        tag, _, digest = image.partition("@")
+        assert digest == f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
+    assert first[0].startswith("apache/airflow:slim-3.3.2-python3.12@")
+    assert images() == first
+    made = yaml.safe_load((tmp_path / "docker-compose.yaml").read_text())
+    assert made["services"]["airflow-worker"]["image"] == "airflow-copernicus:local"
+
+
+def test_what_is_installed_is_checked_by_its_hashes():
+    for name in ("Makefile", "Dockerfile"):
+        text = (PROJECT / name).read_text()
+        lines = [line for line in text.splitlines() if "--requirement" in line]
+        assert lines
+        assert [line for line in lines if "--require-hashes" not in line] == [], name
 
 
 def test_make_env_fills_in_every_secret_and_keeps_what_is_there(tmp_path):

@@ -60,7 +60,8 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     product while products are few.
 
     Every argument but `connections` is a template field. Products the catalogue lists as offline
-    are named in the log and the summary, and left out; so are those another version replaces.
+    are named in the log and the summary, and left out; so are those another version replaces, and
+    rows that cannot be used, which the run is red for at its end.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -134,7 +135,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             metrics.of_traffic(context, client.traffic),
         ):
             is_repair = run.run_id.startswith(REPAIR)
-            found, left_out = self._search(client.catalogue, query, is_repair=is_repair)
+            found, left_out, unusable = self._search(client.catalogue, query, is_repair=is_repair)
             if found:
                 client.try_account()
             tries, service = _tries(client.traffic), client.address
@@ -154,6 +155,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             "standing": is_repair or not chosen,
             "offline": offline,
             "left_out": left_out,
+            "unusable": unusable,
             "service": service,
             **tries,
             **quota,
@@ -166,8 +168,8 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
-    ) -> tuple[list[Product], list[dict[str, Any]]]:
-        """Return the wanted products, and in JSON those that were left out for them.
+    ) -> tuple[list[Product], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the wanted products, and in JSON those left out for them and unusable rows.
 
         What has vanished since an audit asked for it does not keep the rest from being mended.
         """
@@ -177,7 +179,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         left_out = [one.to_json() for one in others]
         if left_out:
             self.log.info(left_out_in_words(left_out))
-        return found, left_out
+        return found, left_out, [row.to_json() for row in listed.unusable]
 
     def _query(self, context: Context) -> Query:
         check_versions(self.versions)

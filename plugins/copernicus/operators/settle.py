@@ -84,7 +84,7 @@ class CopernicusSettleOperator(BaseOperator):
             "ingest": ingest.dag_id,
             "report_name": name,
             "report": address,
-            "missing": [] if plan.is_dry else still_missing(outcomes),
+            "missing": [] if plan.is_dry else [*still_missing(outcomes), *plan.unusable],
             "changed": [
                 {"days": days, "output_uri": ingest.defaults["output_uri"], "path": path}
                 for days in _shared_out(sorted(changed))
