@@ -25,6 +25,7 @@ KEEP: Final = "keep"
 QUARANTINE: Final = "quarantine"
 REMOVE: Final = "remove"
 POLICIES: Final = (REMOVE, QUARANTINE, KEEP)
+GONE_ALREADY: Final = "gone already"
 
 _QUARANTINE_DIR: Final = "quarantine"
 
@@ -68,18 +69,31 @@ def retire(
     if policy not in POLICIES:
         message = f"policy {policy!r} is unknown; write {', '.join(POLICIES)}."
         raise ConfigurationError(message)
-    delivery = delivery_of(store.read(f"{bands_dir(product)}/{ITEM_NAME}"))
+    delivery = _delivery(store, product)
     if policy == KEEP or delivery is None:
-        return "kept" if delivery else "gone already"
-    wanting = sorted({*delivery.ingests} & {*others})
-    if wanting:
-        _amend(store, product, lambda one: replace(one, ingests=tuple(wanting)), now)
-        return f"left to {', '.join(wanting)}"
+        return "kept" if delivery else GONE_ALREADY
+    left = release(store, product, others, now)
+    if left:
+        return left
     if policy == QUARANTINE:
         _move(store, product)
         return f"moved to {_QUARANTINE_DIR}/{bands_dir(product)}"
     _delete(store, product)
     return "removed"
+
+
+def release(store: Store, product: Product, others: Collection[str], now: datetime) -> str:
+    """Leave a product to the other ingests that want it; return so in words, empty for none."""
+    delivery = _delivery(store, product)
+    wanting = sorted({*delivery.ingests} & {*others}) if delivery else []
+    if not wanting:
+        return ""
+    _amend(store, product, lambda one: replace(one, ingests=tuple(wanting)), now)
+    return f"left to {', '.join(wanting)}"
+
+
+def _delivery(store: Store, product: Product) -> Delivery | None:
+    return delivery_of(store.read(f"{bands_dir(product)}/{ITEM_NAME}"))
 
 
 def _amend(

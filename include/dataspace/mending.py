@@ -7,26 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.audit import (
-    FETCHED,
-    OFFLINE,
-    ORPHANED,
-    SUPERSEDED,
-    WITHDRAWN,
-    Holdings,
-    lacking,
-)
-from dataspace.custody import KEEP, adopt, disown, retire
+from dataspace.audit import FETCHED, OFFLINE, ORPHANED, SUPERSEDED, WITHDRAWN
+from dataspace.custody import GONE_ALREADY, KEEP, adopt, disown, release, retire
 from dataspace.ledger import Ledger
+from dataspace.removals import Removal
 from dataspace.report_words import WOULD_BE_FETCHED
+from dataspace.standing import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from dataspace.audit import Finding, Terms
     from dataspace.claims import Claims
-    from dataspace.ledger import Entry
     from dataspace.plan import Plan
     from dataspace.product import Product
     from dataspace.stocktake import Stock
@@ -39,6 +32,8 @@ NOW_GONE: Final = "gone"
 
 _REPORTED: Final = "reported only"
 _LEFT_ALONE: Final = "left for the next time: another run has it"
+_UNTIL_THERE: Final = "kept until what replaces it is there"
+_NOT_YET: Final = "kept: its removal was not asked for"
 _NOW_UNTOUCHED: Final = {OFFLINE: NOW_MISSING, ORPHANED: NOW_KEPT}
 
 logger = logging.getLogger(__name__)
@@ -65,11 +60,13 @@ class Outcome:
         finding: What was found.
         action: What was done, in words.
         now: One of this module's states.
+        removal: What may be done to it, where that is allowed.
     """
 
     finding: Finding
     action: str
     now: str
+    removal: Removal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a row of the report."""
@@ -102,6 +99,7 @@ class Mender:
         self._claims = claims
         self._terms = terms
         self._now = now
+        self._others = terms.known - {terms.ingest}
 
     def prepare(self, stock: Stock) -> frozenset[str]:
         """Disown damaged files, so that they are fetched, and adopt what others have fetched.
@@ -117,49 +115,90 @@ class Mender:
             self._claimed(product, self._adopt)
         return frozenset(stem for stem, words in done.items() if words is None)
 
-    def settle(self, plan: Plan, policies: Policies) -> list[Outcome]:
-        """Retire what should no longer be held and return what became of every finding."""
+    def judge(self, plan: Plan, policies: Policies) -> list[Outcome]:
+        """Return what became of every finding; nothing is removed yet.
+
+        What nothing speaks against to remove has its `Outcome.removal`; what other ingests want is
+        left to them.
+        """
         if plan.is_dry:
             return [_foreseen(finding, policies) for finding in plan.open]
         products = [one.product for one in plan.open]
         products += [product for one in plan.open for product in one.successors]
-        days = sorted({product.sensed.date() for product in products})
-        entries = Ledger(self._store).entries(self._terms.product_type, days)
-        standing = {entry.product.stem: entry for entry in entries}
+        standing = Standing(self._store, self._terms, products)
         return [
             Outcome(finding, _LEFT_ALONE, NOW_MISSING)
             if finding.product.stem in plan.left_alone
-            else self._outcome(finding, standing, policies)
+            else self._judged(finding, standing, policies)
             for finding in plan.open
         ]
 
-    def _outcome(
-        self, finding: Finding, standing: Mapping[str, Entry], policies: Policies
-    ) -> Outcome:
+    def remove(self, outcomes: Sequence[Outcome], names: Collection[str]) -> list[Outcome]:
+        """Do those of the removals that are named, by product; return what became of all.
+
+        Right before, every byte of what takes a product's place is read and compared.
+
+        Args:
+            outcomes: As of `judge`.
+            names: Of the products that may go.
+        """
+        successors = [
+            product
+            for one in outcomes
+            if one.removal and one.removal.name in names
+            for product in one.finding.successors
+        ]
+        standing = Standing(self._store, self._terms, successors)
+        return [
+            self._removed(one, one.removal, standing)
+            if one.removal and one.removal.name in names
+            else one
+            for one in outcomes
+        ]
+
+    def held(self) -> int:
+        """Return how many products are held for the ingest."""
+        ledger, product_type = Ledger(self._store), self._terms.product_type
+        entries = ledger.entries(product_type, ledger.days(product_type))
+        return sum(self._terms.ingest in entry.ingests for entry in entries)
+
+    def _judged(self, finding: Finding, standing: Standing, policies: Policies) -> Outcome:
         if finding.state in FETCHED:
-            if self._is_whole(finding.product, standing, finding.bands):
+            if standing.is_whole(finding.product, finding.bands):
                 return Outcome(finding, "fetched", NOW_PRESENT)
             return Outcome(finding, "not fetched, see the repair run", NOW_MISSING)
         policy = _policy(finding, policies)
         if policy is None:
             return Outcome(finding, _REPORTED, _NOW_UNTOUCHED[finding.state])
-        if not all(self._is_whole(one, standing, finding.bands) for one in finding.successors):
-            return Outcome(finding, "kept until what replaces it is there", NOW_KEPT)
-        done = self._claimed(finding.product, partial(self._retire, policy))
-        if done is None:
-            return Outcome(finding, _LEFT_ALONE, NOW_KEPT)
-        return Outcome(finding, done, NOW_KEPT if policy == KEEP else NOW_GONE)
+        return self._surplus(finding, standing, policy)
 
-    def _is_whole(
-        self, product: Product, standing: Mapping[str, Entry], more_bands: Sequence[str]
-    ) -> bool:
-        entry = standing.get(product.stem)
+    def _surplus(self, finding: Finding, standing: Standing, policy: str) -> Outcome:
+        if policy == KEEP:
+            return Outcome(finding, "kept", NOW_KEPT)
+        if not all(standing.is_whole(one, finding.bands) for one in finding.successors):
+            return Outcome(finding, _UNTIL_THERE, NOW_KEPT)
+        entry = standing.entry(finding.product)
         if entry is None:
-            return False
-        day, zips = product.sensed.date(), dict[str, int]()
-        if self._terms.keep_archive:
-            zips = Ledger(self._store).kept_zips(self._terms.product_type, day)
-        return not lacking(product, entry, Holdings([entry], zips), self._terms, more_bands)
+            return Outcome(finding, GONE_ALREADY, NOW_GONE)
+        if {*entry.ingests} & self._others:
+            return self._acted(finding, self._release)
+        return Outcome(finding, _NOT_YET, NOW_KEPT, Removal.of(finding, policy))
+
+    def _removed(self, outcome: Outcome, removal: Removal, standing: Standing) -> Outcome:
+        finding = outcome.finding
+        for successor in finding.successors:
+            if not standing.is_whole(successor, finding.bands):
+                return Outcome(finding, _UNTIL_THERE, NOW_KEPT)
+            wrong = standing.wrong_files(successor)
+            if wrong:
+                self._claimed(successor, partial(self._disown, wrong))
+                words = f"kept: of what replaces it, {', '.join(wrong)} is damaged"
+                return Outcome(finding, words, NOW_KEPT)
+        return self._acted(finding, partial(self._retire, removal.policy))
+
+    def _acted(self, finding: Finding, act: Callable[[Product], str]) -> Outcome:
+        done = self._claimed(finding.product, act) or _LEFT_ALONE
+        return Outcome(finding, done, NOW_KEPT if done == _LEFT_ALONE else NOW_GONE)
 
     def _claimed(self, product: Product, act: Callable[[Product], str]) -> str | None:
         """Do something to a product; return None where another run has it in its hands."""
@@ -180,9 +219,11 @@ class Mender:
         adopt(self._store, product, self._terms.ingest, self._now)
         return "adopted"
 
+    def _release(self, product: Product) -> str:
+        return release(self._store, product, self._others, self._now)
+
     def _retire(self, policy: str, product: Product) -> str:
-        others = self._terms.known - {self._terms.ingest}
-        return retire(self._store, product, others, policy, self._now)
+        return retire(self._store, product, self._others, policy, self._now)
 
 
 def _policy(finding: Finding, policies: Policies) -> str | None:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.chronicle import Chronicle
-from dataspace.layout import reports_dir
+from dataspace.layout import folder_name, reports_dir
+from dataspace.removal_record import RemovalRecord
+from dataspace.removals import Answer
 from dataspace.report_page import html
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from dataspace.store import Store
 
 _CHRONICLE: Final = "chronicle.json"
 _LATEST: Final = "latest"
+_REMOVALS: Final = "removals.json"
+_ANSWERS: Final = "answers"
 _KEPT: Final = 400
 """A year of daily reports, and some by hand."""
+
+
+def answer_name(run_id: str) -> str:
+    """Return the file name of the answer to the question of a run."""
+    return f"{folder_name(run_id)}.json"
 
 
 class ReportFiles:
@@ -47,6 +58,36 @@ class ReportFiles:
     def remember(self, chronicle: Chronicle) -> None:
         """Keep a chronicle for the next audit."""
         self._store.write(f"{self._dir}/{_CHRONICLE}", chronicle.to_bytes())
+
+    def removals(self, now: datetime) -> RemovalRecord:
+        """Return what was removed of late, asked for and rejected, as of `RemovalRecord.read`."""
+        return RemovalRecord.read(self._store.read(f"{self._dir}/{_REMOVALS}"), now)
+
+    def remember_removals(self, removals: RemovalRecord) -> None:
+        """Keep what was removed of late, asked for and rejected."""
+        self._store.write(f"{self._dir}/{_REMOVALS}", removals.to_bytes())
+
+    def write_answer(self, run_id: str, answer: Answer) -> None:
+        """Keep what was answered to the question of a run, until it is forgotten."""
+        path = f"{self._dir}/{_ANSWERS}/{answer_name(run_id)}"
+        self._store.write(path, answer.to_bytes())
+
+    def answers(self) -> dict[str, Answer | None]:
+        """Return the answers that are kept, by file name; None for a damaged one."""
+        names = sorted(self._store.sizes(f"{self._dir}/{_ANSWERS}"))
+        contents = {name: self._store.read(f"{self._dir}/{_ANSWERS}/{name}") for name in names}
+        return {name: Answer.read(content or b"") for name, content in contents.items()}
+
+    def forget_answers(self, names: Iterable[str]) -> None:
+        """Remove answers that the record of removals holds."""
+        for name in names:
+            self._store.delete(f"{self._dir}/{_ANSWERS}/{name}")
+
+    def note_answer(self, words: str) -> None:
+        """Let the latest report say what was answered, instead of that something waits."""
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            report = json.loads(self._store.read(f"{self._dir}/{_LATEST}.json") or b"")
+            self.write(_LATEST, {**report, "approval": {**report["approval"], "answer": words}})
 
     def _old(self) -> list[str]:
         names = sorted(self._store.sizes(self._dir))

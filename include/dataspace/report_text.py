@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.report_words import (
     PERIODS,
+    approval,
     cost,
     exceptions,
+    held_back,
     in_words,
     lacking,
     made,
@@ -41,7 +43,8 @@ def as_text(report: Mapping[str, Any]) -> str:
         f"Complete to {report['last_day']}: {', '.join(shares)}.",
         *_freshness(report["freshness"]),
         f"Found: {in_words(report['counts'])}.",
-        *(f"Note: {note}" for note in report["notes"]),
+        *filter(None, [approval(report)]),
+        *(f"Note: {note}" for note in (*report["notes"], *held_back(report))),
         *_listed("Days that lack something", [_of_day(row) for row in lacking(report)]),
         *_listed("Exceptions", [_of_exception(row) for row in exceptions(report)]),
     ]

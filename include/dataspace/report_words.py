@@ -59,12 +59,50 @@ def verdict(report: Mapping[str, Any]) -> str:
     return f"{said}; {products(repaired)} repaired." if repaired else f"{said}."
 
 
+def approval(report: Mapping[str, Any]) -> str:
+    """Return what waits for a person, since when and where; empty where nothing does."""
+    facts = report.get("approval") or {}
+    number = facts.get("waiting")
+    if not number:
+        return ""
+    if facts.get("answer"):
+        return f"The removal of {products(number)} was asked for; the answer: {facts['answer']}."
+    since = datetime.fromisoformat(facts["since"]).astimezone(UTC)
+    verb = "waits" if number == 1 else "wait"
+    said = f"{products(number)} {verb} for approval to be removed, since {since:%Y-%m-%d %H:%M} UTC"
+    off = facts["switch_on"]
+    return (
+        f"{said}: {f'switch {off} on, then answer in ' if off else 'answer in '}{facts['where']}."
+    )
+
+
+def approval_path(report: Mapping[str, Any]) -> str:
+    """Return the path below the UI's address where to answer; empty where nothing waits."""
+    facts = report.get("approval") or {}
+    path = facts.get("path") or ""
+    return path if path.startswith("dags/") and not facts.get("answer") else ""
+
+
+def held_back(report: Mapping[str, Any]) -> list[str]:
+    """Return why removals are kept or asked for, beyond the limits of a night."""
+    facts, notes = report.get("approval") or {}, []
+    if facts.get("rejected"):
+        notes.append(f"The removal of {products(facts['rejected'])} was rejected: kept.")
+    if facts.get("is_lost"):
+        notes.append(
+            "The record of earlier removals is damaged: for thirty days every removal is asked for."
+        )
+    return notes
+
+
 def headline(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a list of reports says of one: last day, shares, verdict, when it was made."""
+    """Return what a list of reports says of one: last day, shares, verdict, what waits, made."""
     return {
         "last_day": report["last_day"],
         "shares": [percent(report["completeness"].get(days)) for days in PERIODS],
         "verdict": verdict(report),
+        "approval": approval(report),
+        "approval_path": approval_path(report),
         "made": made(report),
     }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -17,20 +18,26 @@ from dataspace.audit import Terms
 from dataspace.claims import Claims
 from dataspace.errors import ConfigurationError
 from dataspace.layout import folder_name
-from dataspace.mending import Mender
+from dataspace.mending import Mender, Policies
+from dataspace.report import changes
 from dataspace.report_files import ReportFiles
+from dataspace.window import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from dataspace.mending import Outcome
     from dataspace.query import Query
     from dataspace.store import Store
     from dataspace.window import Window
 
+_MOST_EVENTS: Final = 500
+"""Airflow maps over 1024 at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archive of one ingest, as a run of `sentinel2_reconcile` sees it.
+    """The archive of one ingest, as a run that keeps it true sees it.
 
     Attributes:
         ingest: What its file says.
@@ -64,6 +71,29 @@ class Archive:
             raise AirflowSkipException(message)
         store = open_store(ingest.defaults["output_uri"])
         return cls(ingest, frozenset(known), store, context)
+
+    @classmethod
+    def named(cls, folder: str, ingest: str, context: Mapping[str, Any]) -> Self:
+        """Return the archive of an ingest of a folder, by its DAG id.
+
+        Raises:
+            ConfigurationError: There is no such ingest, or its file cannot be used.
+        """
+        found = {path.stem: path for path in files_in(Path(folder))}
+        if ingest not in found:
+            message = f"ingest: there is no {ingest!r}; there are {', '.join(sorted(found))}."
+            raise ConfigurationError(message)
+        return cls.chosen(str(found[ingest]), None, context)
+
+    @property
+    def began(self) -> datetime:
+        """When the run began; what it does hours later belongs to the same night."""
+        return getattr(self.context["dag_run"], "start_date", None) or utc_now()
+
+    @property
+    def policies(self) -> Policies:
+        """What becomes of products that should no longer be held."""
+        return Policies(self.ingest.superseded, self.ingest.withdrawn)
 
     @property
     def is_switched_off(self) -> bool:
@@ -107,6 +137,26 @@ class Archive:
         """Path of the audit's plan."""
         return f"{self.folder}/plan.json"
 
+    @property
+    def changes_path(self) -> str:
+        """Path of what the run has replaced and withdrawn, by day."""
+        return f"{self.folder}/changes.json"
+
+    @property
+    def question_path(self) -> str:
+        """Path of the removals that the run asks for."""
+        return f"{self.folder}/question.json"
+
+    def write_changes(self, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+        """Write what was replaced and withdrawn; return where to read it, for each day."""
+        changed = changes(outcomes)
+        self.store.write(self.changes_path, json.dumps(changed, indent=1).encode())
+        output_uri = self.ingest.defaults["output_uri"]
+        return [
+            {"days": days, "output_uri": output_uri, "path": self.changes_path}
+            for days in shared_out(sorted(changed))
+        ]
+
     def query(self, window: Window) -> Query:
         """Return what the catalogue is asked for."""
         asked = self.ingest.defaults
@@ -124,3 +174,9 @@ class Archive:
         run = run_layout(self.context)
         own = replace(run, run_id=f"{run.run_id} {self.ingest.dag_id}")
         return Mender(self.store, Claims(self.store, own), self.terms, datetime.now(UTC))
+
+
+def shared_out(days: Sequence[str]) -> list[list[str]]:
+    """Return the days one by one, or, where they are very many, several at a time."""
+    size = max(1, -(-len(days) // _MOST_EVENTS))
+    return [list(days[start : start + size]) for start in range(0, len(days), size)]

@@ -16,6 +16,7 @@ from copernicus.params import PARAMS
 from copernicus.timetables import SensingDayTimetable
 from dataspace.custody import POLICIES, QUARANTINE, REMOVE
 from dataspace.errors import ConfigurationError
+from dataspace.removal_record import MAX_REMOVALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,6 +42,7 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "connections": {"type": "integer", "minimum": 1, "maximum": 20},
     "superseded": {"type": "string", "enum": list(POLICIES)},
     "withdrawn": {"type": "string", "enum": list(POLICIES)},
+    "max_removals": {"type": "integer", "minimum": 0},
     "scrub_days": {"type": "integer", "minimum": 0, "maximum": 3650},
 }
 _SCHEMA: Final = {
@@ -66,6 +68,8 @@ class Ingest:
         connections: Transfers at once of each download task, which takes as many slots of the pool.
         superseded: What becomes of a product once its successor stands, see `custody.retire`.
         withdrawn: What becomes of a product that was deleted upstream.
+        max_removals: How many products may be removed in a night without asking a person, see
+            `removal_record.night_limit`.
         scrub_days: In so many days the bytes of all that is held are read once; 0 for never.
         defaults: Default of every param, by name.
     """
@@ -80,6 +84,7 @@ class Ingest:
     connections: int
     superseded: str
     withdrawn: str
+    max_removals: int
     scrub_days: int
     defaults: Mapping[str, Any]
 
@@ -105,6 +110,7 @@ class Ingest:
             connections=settings.get("connections", _CONNECTIONS),
             superseded=settings.get("superseded", REMOVE),
             withdrawn=settings.get("withdrawn", QUARANTINE),
+            max_removals=settings.get("max_removals", MAX_REMOVALS),
             scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )

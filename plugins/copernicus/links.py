@@ -1,9 +1,9 @@
-"""Leads from a task to its product in the Copernicus Browser, or to its report."""
+"""Leads from a task to its product in the Copernicus Browser, to its report, or to a question."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.bases.xcom import BaseXCom
@@ -21,6 +21,9 @@ _BROWSER_URL: Final = "https://browser.dataspace.copernicus.eu/"
 _DATASETS: Final = {"S2MSI2A": "S2_L2A_CDAS", "S2MSI1C": "S2_L1C_CDAS"}
 REPORTS_PATH: Final = "/copernicus/reports"
 """Where Airflow's own server shows the reports."""
+
+APPROVAL_DAG_ID: Final = "sentinel2_approve_removals"
+APPROVAL_TASK_ID: Final = "approve"
 
 _ZOOM: Final = 9
 """Shows a tile of 110 km at once."""
@@ -46,9 +49,19 @@ class ArchiveReportLink(BaseOperatorLink):
         """Return the address; runs on the worker once the task has ended."""
         key = BaseXCom.XCOM_RETURN_KEY
         settled = BaseXCom.get_value(ti_key=ti_key, key=key)  # type: ignore[arg-type]
-        path = f"/{settled['ingest']}/{settled['report_name']}" if settled else ""
-        base = conf.get("api", "base_url", fallback="") or ""
-        return f"{base.rstrip('/')}{REPORTS_PATH}{path}"
+        return report_url(settled["ingest"], settled["report_name"]) if settled else report_url()
+
+
+def report_url(*names: str) -> str:
+    """Return the address of a report, by ingest and name, or of the list of all."""
+    base = conf.get("api", "base_url", fallback="") or ""
+    return "/".join((f"{base.rstrip('/')}{REPORTS_PATH}", *names))
+
+
+def approval_path(run_id: str) -> str:
+    """Return the path below the UI's address where a run's question is answered."""
+    run = f"dags/{APPROVAL_DAG_ID}/runs/{quote(run_id, safe='')}"
+    return f"{run}/tasks/{APPROVAL_TASK_ID}/required_actions"
 
 
 def seen(product: Product) -> list[Any]:

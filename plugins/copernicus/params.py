@@ -163,6 +163,25 @@ def reconcile_params() -> dict[str, Param]:
     return {name: _param(param, param["default"]) for name, param in RECONCILE_PARAMS.items()}
 
 
+def approval_params(ingests: Sequence[str]) -> dict[str, Param]:
+    """Return the params of the DAG that asks a person, for the ingests of these DAG ids."""
+    return {
+        "ingest": Param(
+            next(iter(ingests), ""),
+            type="string",
+            title="Ingest",
+            description="Whose removals are asked for.",
+            examples=list(ingests),
+        ),
+        "with_rejected": Param(
+            False,
+            type="boolean",
+            title="Ask again",
+            description="Ask for what was rejected, too.",
+        ),
+    }
+
+
 def _param(param: Mapping[str, Any], default: Any) -> Param:
     title, description = param["title"], param["description"]
     return Param(default, title=title, description=description, **param["schema"])

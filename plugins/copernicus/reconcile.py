@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from copernicus.dag import DEFAULT_ARGS, TAGS, day_asset
 from copernicus.ingests import Ingest, read_all
+from copernicus.links import APPROVAL_DAG_ID
 from copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
 from copernicus.params import reconcile_params
 from copernicus.runs import open_store
@@ -60,7 +61,6 @@ def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
 def _group(dag: DAG, ingest: Ingest) -> None:
     days: dict[str, Any] = {name: dag.param(name) for name in ("first_day", "last_day")}
     chosen: Any = dag.param("ingests")
-    asset = day_asset(ingest.dag_id)
 
     @task_group(group_id=ingest.dag_id)
     def group() -> None:
@@ -93,30 +93,59 @@ def _group(dag: DAG, ingest: Ingest) -> None:
         )
         audit >> repair >> settle
 
-        @task(outlets=[asset])
-        def announce(change: dict[str, Any], outlet_events: Any = None) -> None:
-            """Tell downstream which products of a day were replaced or withdrawn."""
-            content = open_store(change["output_uri"]).read(change["path"])
-            by_day = json.loads(content or b"")
-            changes = [by_day[day] for day in change["days"]]
-            event = outlet_events[asset]
-            event.add_partitions(change["days"])
-            event.extra = {
-                "replaced": {old: new for one in changes for old, new in one["replaced"].items()},
-                "withdrawn": [gone for one in changes for gone in one["withdrawn"]],
-            }
-
-        announce.expand(change=changed_days(settle.output))  # type: ignore[arg-type]
+        announce(ingest.dag_id, settle.output)
+        ask(settle.output)
         all_present(settle.output)  # type: ignore[arg-type]
 
     group()
 
 
-@task
-def changed_days(settled: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return where to read what changed, for each day on which anything did."""
-    days: list[dict[str, Any]] = settled["changed"]
-    return days
+def announce(dag_id: str, settled: Any) -> None:
+    """Add the tasks that tell downstream which products of an ingest's days went.
+
+    Args:
+        dag_id: The ingest.
+        settled: Output of the task that removed them, of this ingest or of another.
+    """
+    asset = day_asset(dag_id)
+
+    @task
+    def changed_days(settled: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return where to read what changed, for each day on which anything did."""
+        days: list[dict[str, Any]] = settled["changed"]
+        return days if settled["ingest"] == dag_id else []
+
+    @task(task_id="announce", outlets=[asset])
+    def tell(change: dict[str, Any], outlet_events: Any = None) -> None:
+        """Tell downstream which products of a day were replaced or withdrawn."""
+        content = open_store(change["output_uri"]).read(change["path"])
+        by_day = json.loads(content or b"")
+        changes = [by_day[day] for day in change["days"]]
+        event = outlet_events[asset]
+        event.add_partitions(change["days"])
+        event.extra = {
+            "replaced": {old: new for one in changes for old, new in one["replaced"].items()},
+            "withdrawn": [gone for one in changes for gone in one["withdrawn"]],
+        }
+
+    tell.expand(change=changed_days(settled))
+
+
+def ask(settled: Any) -> None:
+    """Add the tasks that ask a person for the removals beyond the limits."""
+
+    @task
+    def questions(settled: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the run that is to ask; none where the right question waits already."""
+        asks: list[dict[str, Any]] = settled["asks"]
+        return asks
+
+    TriggerDagRunOperator.partial(
+        task_id="ask",
+        trigger_dag_id=APPROVAL_DAG_ID,
+        logical_date=None,
+        reset_dag_run=True,  # a question that waits is replaced
+    ).expand_kwargs(questions(settled))
 
 
 @task
@@ -132,7 +161,8 @@ _DOC: Final = """
 ### What it does
 For every ingest: asks the catalogue what the archive should hold, compares, and lets the ingest's
 own DAG fetch what is missing, late or damaged. Then takes out what was superseded or withdrawn,
-as the ingest's file says, and writes a report, which the task `settle` links to.
+as the ingest's file says, and writes a report, which the task `settle` links to. What is more than
+the ingest's limits let go is asked for: switch `sentinel2_approve_removals` on, too.
 
 ### Which days
 * **Scheduled**: the thirty newest days that are due; once a week all days since the first one that

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
+from copernicus.archives import shared_out
 from copernicus.operators import CopernicusAuditOperator
-from copernicus.operators.settle import _shared_out
 from copernicus.reconcile import build_reconcile_dag
 from dataspace.errors import ProductNotFoundError, QueryError, ServiceUnavailableError
 from dataspace.window import utc_now
@@ -227,9 +227,9 @@ def test_a_range_by_hand_is_no_turn_of_the_rolling_looks(connected, ingest, inge
 @pytest.mark.parametrize(
     ("number", "events"), [(0, 0), (1, 1), (500, 500), (501, 251), (4000, 500)]
 )
-def test_very_many_changed_days_are_shared_out(number, events):
+def test_very_many_changed_days_areshared_out(number, events):
     days = [f"{DAY + timedelta(days=n)}" for n in range(number)]
-    shares = _shared_out(days)
+    shares = shared_out(days)
     assert len(shares) == events
     assert [*itertools.chain(*shares)] == days
 

@@ -35,7 +35,12 @@ def ingest_file(tmp_path):
 
 def test_every_dag_file_parses(bag):
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"sentinel2_daily", "sentinel2_reconcile", "example_clear_sky"}
+    assert set(bag.dags) == {
+        "sentinel2_daily",
+        "sentinel2_reconcile",
+        "sentinel2_approve_removals",
+        "example_clear_sky",
+    }
 
 
 def test_the_daily_dag_has_exactly_its_tasks(bag):

@@ -7,16 +7,19 @@ from copernicus.operators.batch import (
     CopernicusExtractOperator,
 )
 from copernicus.operators.publish import CopernicusPublishOperator
+from copernicus.operators.removal import CopernicusAskOperator, CopernicusRemoveOperator
 from copernicus.operators.search import QUERY_FIELDS, CopernicusSearchOperator
 from copernicus.operators.settle import CopernicusSettleOperator
 
 __all__ = [
     "QUERY_FIELDS",
     "WANTED_FIELDS",
+    "CopernicusAskOperator",
     "CopernicusAuditOperator",
     "CopernicusDownloadOperator",
     "CopernicusExtractOperator",
     "CopernicusPublishOperator",
+    "CopernicusRemoveOperator",
     "CopernicusSearchOperator",
     "CopernicusSettleOperator",
 ]

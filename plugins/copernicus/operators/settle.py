@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from copernicus import metrics
 from copernicus.archives import Archive
 from copernicus.links import ArchiveReportLink
+from copernicus.questions import approval_facts, is_waiting, new_run_id, trigger_of
 from copernicus.retry import RETRY_POLICY
 from dataspace.errors import NotStagedError
 from dataspace.ledger import Ledger
-from dataspace.mending import NOW_PRESENT, Policies
+from dataspace.mending import NOW_PRESENT
 from dataspace.plan import Plan
-from dataspace.report import build, cells_now, changes, still_missing
+from dataspace.report import build, cells_now, still_missing
 from dataspace.report_text import as_text
 from dataspace.report_words import report_name
+from dataspace.retention import Night, Retired, remove_within_limits
 from dataspace.stac_tree import refresh
 from dataspace.stocktake import delays_h
 
@@ -32,17 +34,16 @@ if TYPE_CHECKING:
     from dataspace.chronicle import Chronicle
     from dataspace.mending import Outcome
 
-_MOST_EVENTS: Final = 500
-"""Airflow maps over 1024 at most."""
-
 
 class CopernicusSettleOperator(BaseOperator):
     """Looks again after the repairs, retires what should no longer be held, and reports.
 
-    What was superseded goes only once its successor stands. Returns ``ingest``, ``report_name``,
-    ``report`` (the page's address), ``missing`` (names of products that could be had and are not
-    there), and ``changed``: for each day on which products were replaced or withdrawn, where to
-    read which.
+    What was superseded goes only once its successor stands and every byte of it was compared, and
+    only as much as the ingest's limits let go without being asked, see `dataspace.removal_record`.
+    Returns ``ingest``, ``report_name``, ``report`` (the page's address), ``missing`` (names of
+    products that could be had and are not there), ``changed``: for each day on which products were
+    replaced or withdrawn, where to read which; and ``asks``: the run that is to ask a person for
+    the other removals, to be mapped over, none where the right question waits already.
 
     Every argument but `ingest_file` is a template field.
     """
@@ -72,27 +73,21 @@ class CopernicusSettleOperator(BaseOperator):
             message = "the audit has left no plan; look at its log."
             raise NotStagedError(message)
         plan, ingest = Plan.read(content), archive.ingest
-        policies = Policies(ingest.superseded, ingest.withdrawn)
-        outcomes = archive.mender().settle(plan, policies)
+        retired = _retire(archive, plan)
         if not plan.is_dry:
             refresh(archive.store, ingest.defaults["product_type"], plan.days)
-        name, address = self._report(archive, plan, outcomes)
-        changed = changes(outcomes)
-        path = f"{archive.folder}/changes.json"
-        archive.store.write(path, json.dumps(changed, indent=1).encode())
+        name, address = self._report(archive, plan, retired)
         return {
             "ingest": ingest.dag_id,
             "report_name": name,
             "report": address,
-            "missing": [] if plan.is_dry else [*still_missing(outcomes), *plan.unusable],
-            "changed": [
-                {"days": days, "output_uri": ingest.defaults["output_uri"], "path": path}
-                for days in _shared_out(sorted(changed))
-            ],
+            "missing": [] if plan.is_dry else [*still_missing(retired.outcomes), *plan.unusable],
+            "changed": archive.write_changes(retired.outcomes),
+            "asks": [trigger_of(ingest.dag_id, retired.asks)] if retired.asks else [],
         }
 
-    def _report(self, archive: Archive, plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:
-        files, made = archive.files, datetime.now(UTC)
+    def _report(self, archive: Archive, plan: Plan, retired: Retired) -> tuple[str, str]:
+        files, made, outcomes = archive.files, datetime.now(UTC), retired.outcomes
         delays = {**plan.delays_h, **_delays_of_repaired(archive, outcomes)}
         chronicle = files.chronicle().with_days(plan.days, cells_now(plan, outcomes), delays)
         facts = {
@@ -102,6 +97,7 @@ class CopernicusSettleOperator(BaseOperator):
             "made": made.isoformat(timespec="seconds"),
             "dry_run": plan.is_dry,
             "switched_off": archive.is_switched_off,
+            "approval": approval_facts(archive, retired.removals),
         }
         report = build(plan, outcomes, chronicle, facts)
         name = report_name(report)
@@ -114,6 +110,22 @@ class CopernicusSettleOperator(BaseOperator):
             metrics.of_report(report)
             files.write_latest(report)
         return name, address
+
+
+def _retire(archive: Archive, plan: Plan) -> Retired:
+    """Remove what may go without being asked; nothing in a dry run, which asks nobody."""
+    mender, files, now = archive.mender(), archive.files, archive.began
+    outcomes = mender.judge(plan, archive.policies)
+    if plan.is_dry:
+        return Retired(outcomes, files.removals(now).answered(files.answers().values()), None)
+    night = Night(
+        now=now,
+        max_removals=archive.ingest.max_removals,
+        policies=archive.policies,
+        run_id=new_run_id(archive.ingest.dag_id, now),
+        is_waiting=partial(is_waiting, archive.context["ti"]),
+    )
+    return remove_within_limits(files, mender, plan, outcomes, night)
 
 
 def _delays_of_repaired(archive: Archive, outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
@@ -131,9 +143,3 @@ def _remembered(chronicle: Chronicle, plan: Plan) -> Chronicle:
     if plan.left_alone:  # their damage is to be found again
         return replace(chronicle, survey=survey)
     return replace(chronicle, survey=survey, scrubbed=plan.last + timedelta(days=1))
-
-
-def _shared_out(days: Sequence[str]) -> list[list[str]]:
-    """Return the days one by one, or, where they are very many, several at a time."""
-    size = max(1, -(-len(days) // _MOST_EVENTS))
-    return [list(days[start : start + size]) for start in range(0, len(days), size)]

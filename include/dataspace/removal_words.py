@@ -1,0 +1,68 @@
+"""Shows a plan of removals to the person who decides, as Markdown; all names are foreign."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from dataspace.report_words import in_words, products
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dataspace.removals import Removal
+
+_MOST_ROWS: Final = 100
+_LONGEST: Final = 300
+_HEAD: Final = (
+    "| Product | Day | Tile | Found | Why | Replaced by | Becomes |\n|---|---|---|---|---|---|---|"
+)
+_MARKUP: Final = re.compile(r"[^\w .,;-]|_")
+_BECOMES: Final = {"remove": "removed", "quarantine": "moved to quarantine"}
+
+
+def subject(ingest: str, removals: Sequence[Removal]) -> str:
+    """Return the question in one line."""
+    return f"{ingest}: may {products(len(removals))} be removed or moved to quarantine?"
+
+
+def plan_table(removals: Sequence[Removal], report: str, full_list: str) -> str:
+    """Return a plan as Markdown: what it comes to, and a table of its first products.
+
+    Args:
+        removals: In the order in which they are shown.
+        report: Address of the ingest's latest report.
+        full_list: Address of all of them, as JSON.
+    """
+    policies = [_BECOMES.get(one.policy, one.policy) for one in removals]
+    states = [one.state for one in removals]
+    lines = [
+        f"{products(len(removals))}: {_counted(states)}; to be {_counted(policies)}. This is more "
+        "than the ingest's limits let be done without being asked. Once approved, the plan is made "
+        "anew, and only what both name is done. Rejected or unanswered, all of it is kept.",
+        "",
+        _HEAD,
+        *(_row(one) for one in removals[:_MOST_ROWS]),
+    ]
+    if len(removals) > _MOST_ROWS:
+        lines += ["", f"and {len(removals) - _MOST_ROWS:,} more."]
+    more = f"See the [latest report](<{report}>); all of the plan lies in {plain(full_list)}"
+    return "\n".join([*lines, "", more])
+
+
+def _row(one: Removal) -> str:
+    becomes = _BECOMES.get(one.policy, one.policy)
+    instead = ", ".join(one.instead) or "-"
+    cells = (one.name, one.day, one.tile, one.state, one.why, instead, becomes)
+    return f"| {' | '.join(map(plain, cells))} |"
+
+
+def plain(text: str) -> str:
+    """Return a text that Markdown and HTML show as it is, on one line and of bounded length."""
+    line = " ".join(text.split())
+    short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", short)
+
+
+def _counted(words: Sequence[str]) -> str:
+    return in_words({word: words.count(word) for word in sorted(set(words))})

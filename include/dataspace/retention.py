@@ -1,0 +1,155 @@
+"""Removes what the limits of an ingest let go without being asked, and what a person approved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataspace.audit import SUPERSEDED, WITHDRAWN
+from dataspace.mending import NOW_KEPT
+from dataspace.removal_record import night_limit
+from dataspace.removals import Request
+from dataspace.report_files import answer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from dataspace.mending import Mender, Outcome, Policies
+    from dataspace.plan import Plan
+    from dataspace.removal_record import RemovalRecord
+    from dataspace.removals import Removal
+    from dataspace.report_files import ReportFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night's run.
+
+    Attributes:
+        now: When it began.
+        max_removals: Of the ingest, see `removal_record.night_limit`.
+        policies: Of the ingest.
+        run_id: The run that is to ask, where none does yet.
+        is_waiting: Tells whether a run still waits for its answer.
+    """
+
+    now: datetime
+    max_removals: int
+    policies: Policies
+    run_id: str
+    is_waiting: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """What a night has removed, and what it asks for.
+
+    Attributes:
+        outcomes: What became of every finding.
+        removals: The record, as it is kept now.
+        asks: The run that is to put the question, or to put it anew as the plan has changed; None
+            where the right one waits already, or nothing is asked for.
+    """
+
+    outcomes: list[Outcome]
+    removals: RemovalRecord
+    asks: str | None
+
+
+def remove_within_limits(
+    files: ReportFiles, mender: Mender, plan: Plan, outcomes: Sequence[Outcome], night: Night
+) -> Retired:
+    """Remove what may go at once, and keep in the record what is to be asked for.
+
+    What is removed is counted before it is: a run that is killed has removed no more than that.
+
+    Args:
+        files: Hold the record and the answers to earlier questions.
+        mender: Of the ingest.
+        plan: Not a dry one.
+        outcomes: As of `Mender.judge`.
+        night: Whose limits count.
+    """
+    answers = files.answers()
+    stored = files.removals(night.now)
+    before = stored.answered(answers.values())
+    found = _removals(outcomes)
+    limit = night_limit(night.max_removals, mender.held()) if found else 0
+    at_once, asked = before.share_out(found, limit, night.now)
+    names = {one.name for one in at_once}
+    earlier = stored.request
+    is_waiting = earlier is not None and (
+        answer_name(earlier.run_id) not in answers and night.is_waiting(earlier.run_id)
+    )
+    wanted = _asked(before, asked, plan, night)
+    request, asks = _request(earlier, wanted, night, is_waiting=is_waiting)
+    after = replace(before.with_done(names, night.now), request=request)
+    if after != stored or stored.lost_at:
+        files.remember_removals(after)
+    files.forget_answers(answers)
+    done = mender.remove(outcomes, names)
+    undone = names & {one.finding.product.stem for one in done if one.now == NOW_KEPT}
+    if undone:
+        after = after.without_done(undone, night.now)
+        files.remember_removals(after)
+    waiting = {one.name for one in request.removals} if request else set()
+    return Retired([_told(one, names, waiting) for one in done], after, asks)
+
+
+def agreed(
+    record: RemovalRecord,
+    outcomes: Sequence[Outcome],
+    approved: Sequence[Removal],
+    *,
+    with_rejected: bool,
+) -> list[Outcome]:
+    """Return what may go because a person, the ingest's record and a new look all say so.
+
+    Args:
+        record: Of the ingest, as it is now: its plan may be newer than the approved one.
+        outcomes: As of `Mender.judge`, of a look after the approval.
+        approved: What the person saw.
+        with_rejected: Whether the person was asked again for what was rejected.
+    """
+    stored = [*(record.request.removals if record.request else ())]
+    stored += record.rejected if with_rejected else ()
+    keys = {one.key for one in approved} & {one.key for one in stored}
+    return [one for one in outcomes if one.removal and one.removal.key in keys]
+
+
+def _removals(outcomes: Iterable[Outcome]) -> list[Removal]:
+    return [one.removal for one in outcomes if one.removal]
+
+
+def _asked(
+    before: RemovalRecord, asked: Sequence[Removal], plan: Plan, night: Night
+) -> tuple[Removal, ...]:
+    policies = night.policies
+    pairs = {(SUPERSEDED, policies.superseded), (WITHDRAWN, policies.withdrawn)}
+    return before.asking(asked, {day.isoformat() for day in plan.days}, pairs)
+
+
+def _request(
+    earlier: Request | None, asked: tuple[Removal, ...], night: Night, *, is_waiting: bool
+) -> tuple[Request | None, str | None]:
+    """Return what is asked for now, and the run that is to say so; it ends where nothing is."""
+    if not asked:
+        return None, earlier.run_id if earlier and is_waiting else None
+    if earlier is None:
+        return Request(asked, night.now, night.run_id), night.run_id
+    names = {one.name for one in earlier.removals}
+    since = earlier.since if names & {one.name for one in asked} else night.now
+    request = Request(asked, since, earlier.run_id if is_waiting else night.run_id)
+    is_same = is_waiting and request.keys == earlier.keys
+    return request, None if is_same else request.run_id
+
+
+def _told(outcome: Outcome, tried: set[str], waiting: set[str]) -> Outcome:
+    """Return an outcome that says why it was not removed."""
+    removal = outcome.removal
+    if removal is None or removal.name in tried:
+        return outcome
+    if removal.name in waiting:
+        return replace(outcome, action=f"waits for approval: {removal.policy}")
+    return replace(outcome, action="kept: its removal was rejected")

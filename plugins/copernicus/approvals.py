@@ -1,0 +1,80 @@
+"""Builds the DAG in which a person approves removals beyond the limits of an ingest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.standard.operators.hitl import HITLBranchOperator
+from airflow.sdk import DAG, TaskGroup
+
+from copernicus.dag import DEFAULT_ARGS, TAGS
+from copernicus.ingests import read_all
+from copernicus.links import APPROVAL_DAG_ID, APPROVAL_TASK_ID
+from copernicus.operators import CopernicusAskOperator, CopernicusRemoveOperator
+from copernicus.params import approval_params
+from copernicus.reconcile import announce
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ANSWER_WITHIN: Final = timedelta(days=30)
+_RUNS_BY_HAND: Final = 16
+"""Beside the one of each ingest that may wait for its answer."""
+_APPROVE: Final = "Approve"
+_REJECT: Final = "Reject"
+
+
+def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
+    """Return the DAG for the ingest files of a folder; further arguments are passed to it."""
+    ingests = [ingest.dag_id for ingest in read_all(folder)]
+    with DAG(
+        APPROVAL_DAG_ID,
+        description="A person approves removals that are more than an ingest's limits allow.",
+        doc_md=_DOC,
+        schedule=None,
+        start_date=datetime(2015, 6, 27, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=len(ingests) + _RUNS_BY_HAND,
+        default_args=DEFAULT_ARGS,
+        params=approval_params(ingests),
+        tags=TAGS,
+        **dag_arguments,
+    ) as dag:
+        asked: dict[str, Any] = {name: dag.param(name) for name in ("ingest", "with_rejected")}
+        plan = CopernicusAskOperator(task_id="plan", ingest_folder=folder, **asked)
+        question: Any = plan.output
+        approve = HITLBranchOperator(
+            task_id=APPROVAL_TASK_ID,
+            subject=question["subject"],
+            body=question["body"],
+            options=[_APPROVE, _REJECT],
+            options_mapping={_APPROVE: "remove", _REJECT: "keep"},
+            defaults=_REJECT,
+            response_timeout=_ANSWER_WITHIN,
+        )
+        remove, keep = (
+            CopernicusRemoveOperator(
+                task_id=task_id, ingest_folder=folder, is_approved=is_approved, **asked
+            )
+            for task_id, is_approved in (("remove", True), ("keep", False))
+        )
+        plan >> approve >> [remove, keep]
+        for dag_id in ingests:
+            with TaskGroup(dag_id):
+                announce(dag_id, remove.output)
+    return dag
+
+
+_DOC: Final = """
+### What it does
+`sentinel2_reconcile` removes superseded and withdrawn products up to the limits of each ingest
+(`max_removals`). What is more it does not do, but triggers this DAG, which asks once for the whole
+plan: on the start page of the UI under *Required Actions*, or in the tab of that name of the task
+`approve`. It waits without a worker. A newer plan takes the question's place.
+
+* **Approve**: the catalogue is asked and the archive looked at anew; what both plans name is
+  removed, where every byte of what replaces it is found right.
+* **Reject**, or no answer in thirty days: all of it is kept, and not asked for again until
+  something about it changes. Trigger this DAG with *Ask again* for what was rejected.
+"""

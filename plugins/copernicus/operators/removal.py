@@ -1,0 +1,209 @@
+"""The steps of an approval: what a person is asked, and what is done once it is approved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from copernicus import metrics
+from copernicus.archives import Archive
+from copernicus.hooks import CopernicusHook
+from copernicus.links import report_url
+from copernicus.retry import RETRY_POLICY
+from copernicus.runs import refuse_unknown
+from dataspace.enquiry import Enquiry
+from dataspace.mending import NOW_GONE
+from dataspace.plan import Plan
+from dataspace.removal_words import plan_table, subject
+from dataspace.removals import Answer
+from dataspace.retention import agreed
+from dataspace.stac_tree import refresh
+from dataspace.stocktake import Scope, take_stock
+from dataspace.window import parse_day, spans, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airflow.sdk import Context, RetryPolicy
+
+    from dataspace.mending import Outcome
+    from dataspace.removals import Removal
+
+_SHORT_GAP_DAYS: Final = 30
+"""Days between those asked for are listed, too, where a listing of their own would cost more."""
+
+
+class CopernicusAskOperator(BaseOperator):
+    """Makes one question of all removals that wait for approval in the record of an ingest.
+
+    What is asked is kept with the run: it is all that its answer can allow. Returns ``ingest``,
+    ``subject`` and ``body`` (Markdown), each under its own key. Skipped where nothing waits, or the
+    ingest is switched off.
+
+    `ingest` and `with_rejected` are template fields.
+    """
+
+    template_fields: Sequence[str] = ("ingest", "with_rejected")
+    ui_color = "#fdf3d8"
+
+    def __init__(
+        self,
+        *,
+        ingest_folder: str | Path,
+        ingest: str,
+        with_rejected: bool = False,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the question.
+
+        Args:
+            ingest_folder: Holds the ingest files.
+            ingest: DAG id of one of them.
+            with_rejected: Whether what was rejected is asked for again.
+            retry_policy: Judges failures by the class of the error.
+            **kwargs: Passed to BaseOperator.
+        """
+        super().__init__(retry_policy=retry_policy, multiple_outputs=True, **kwargs)
+        self.ingest_folder = str(ingest_folder)
+        self.ingest = ingest
+        self.with_rejected = with_rejected
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Keep what is asked with the run, and return the question."""
+        archive = Archive.named(self.ingest_folder, self.ingest, context)
+        refuse_unknown(context, self.template_fields)
+        _skip_if_off(archive)
+        files = archive.files
+        record = files.removals(utc_now()).answered(files.answers().values())
+        removals = [*(record.request.removals if record.request else ())]
+        if self.with_rejected:
+            names = {one.name for one in removals}
+            removals += [one for one in record.rejected if one.name not in names]
+        removals.sort(key=lambda one: one.order)
+        archive.store.write(archive.question_path, Answer(False, tuple(removals)).to_bytes())
+        if not removals:
+            message = f"{self.ingest}: no removal waits for approval."
+            raise AirflowSkipException(message)
+        return {
+            "ingest": self.ingest,
+            "subject": subject(self.ingest, removals),
+            "body": plan_table(
+                removals,
+                report_url(self.ingest, "latest"),
+                archive.store.uri(archive.question_path),
+            ),
+        }
+
+
+class CopernicusRemoveOperator(BaseOperator):
+    """Carries out what a person has said of a run's question.
+
+    Where it was approved, the catalogue is asked and the archive looked at anew, and what the
+    question, the ingest's record and this look all name is removed; the STAC catalogue follows.
+    Where it was not, that is remembered. Returns ``ingest``, ``removed`` (names) and ``changed``,
+    as of CopernicusSettleOperator.
+
+    `ingest` and `with_rejected` are template fields.
+    """
+
+    template_fields: Sequence[str] = ("ingest", "with_rejected")
+    ui_color = "#e6dcf2"
+
+    def __init__(
+        self,
+        *,
+        ingest_folder: str | Path,
+        ingest: str,
+        is_approved: bool,
+        with_rejected: bool = False,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the removal.
+
+        Args:
+            ingest_folder: Holds the ingest files.
+            ingest: DAG id of one of them.
+            is_approved: What the person said.
+            with_rejected: As of the question.
+            retry_policy: Judges failures by the class of the error.
+            **kwargs: Passed to BaseOperator.
+        """
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.ingest_folder = str(ingest_folder)
+        self.ingest = ingest
+        self.is_approved = is_approved
+        self.with_rejected = with_rejected
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Remove what is agreed, or remember that nothing is to be; return what changed."""
+        archive = Archive.named(self.ingest_folder, self.ingest, context)
+        _skip_if_off(archive)
+        question = Answer.read(archive.store.read(archive.question_path) or b"")
+        asked = question.removals if question else ()
+        outcomes = self._remove(archive, asked, context) if self.is_approved else []
+        removed = [one.finding.product.stem for one in outcomes if one.now == NOW_GONE]
+        run_id = context["dag_run"].run_id
+        archive.files.write_answer(run_id, Answer(self.is_approved, asked))
+        words = f"{len(asked)} asked for, {len(removed)} removed or moved"
+        archive.files.note_answer(
+            words if self.is_approved else "rejected, or not answered in time"
+        )
+        self.log.info("%s: %s.", self.ingest, words)
+        return {
+            "ingest": self.ingest,
+            "removed": removed,
+            "changed": archive.write_changes(outcomes),
+        }
+
+    def _remove(
+        self, archive: Archive, asked: Sequence[Removal], context: Context
+    ) -> list[Outcome]:
+        """Remove what is agreed; of an earlier try of the task, say again what it has removed."""
+        mender, store, policies = archive.mender(), archive.store, archive.policies
+        earlier = store.read(archive.plan_path)
+        told = mender.judge(Plan.read(earlier), policies) if earlier else []
+        outcomes = [one for one in told if one.now == NOW_GONE]
+        for plan in _plans(archive, asked, context):
+            judged = mender.judge(plan, policies)
+            record = archive.files.removals(utc_now())
+            may = agreed(record, judged, asked, with_rejected=self.with_rejected)
+            open_ = (*(one.finding for one in (*outcomes, *may)),)
+            store.write(archive.plan_path, replace(plan, open=open_).to_bytes())
+            outcomes += mender.remove(may, {one.finding.product.stem for one in may})
+        days = {one.finding.product.sensed.date() for one in outcomes}
+        if days:
+            refresh(store, archive.terms.product_type, days)
+        for one in outcomes:
+            self.log.info("%s: %s.", one.finding.product.stem, one.action)
+        return outcomes
+
+
+def _skip_if_off(archive: Archive) -> None:
+    if archive.is_switched_off:
+        message = f"{archive.ingest.dag_id} is switched off: nothing is changed."
+        raise AirflowSkipException(message)
+
+
+def _plans(archive: Archive, asked: Sequence[Removal], context: Context) -> list[Plan]:
+    """Return what is found now of what was asked for, as the nightly audit finds it."""
+    names, plans = {one.name for one in asked}, []
+    with (
+        CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
+        metrics.of_traffic(context, client.traffic),
+    ):
+        for window in spans(sorted({parse_day(one.day) for one in asked}), gap=_SHORT_GAP_DAYS):
+            first, last = window.days[0], window.days[-1]
+            scope = Scope(first, last, is_whole=False, is_routine=False, scrub_days=0)
+            enquiry = Enquiry(client.catalogue, archive.query(window))
+            known = archive.files.chronicle()
+            stock = take_stock(archive.store, enquiry, archive.terms, known, scope)
+            plan = Plan.of(stock, scope, client.traffic.requests, frozenset())
+            found = tuple(one for one in plan.open if one.product.stem in names)
+            plans.append(replace(plan, open=found))
+    return plans
