@@ -19,6 +19,7 @@ from dataspace.errors import ConfigurationError
 from dataspace.layout import folder_name
 from dataspace.mending import Mender
 from dataspace.report_files import ReportFiles
+from dataspace.stac_tree import refuse_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +64,7 @@ class Archive:
             message = f"{ingest.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
             raise AirflowSkipException(message)
         store = open_store(ingest.defaults["output_uri"])
+        refuse_foreign(store)
         return cls(ingest, frozenset(known), store, context)
 
     @property
