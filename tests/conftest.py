@@ -13,6 +13,7 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parents[1] / "dags")
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "plugins")
 os.environ["SENTINEL2_OUTPUT_URI"] = (_HOME / "output").as_uri()
+os.environ["SENTINEL2_OUTPUT_ROOTS"] = f"file://{tempfile.gettempdir()}"  # where tmp_path lies
 
 import pytest  # noqa: E402
 

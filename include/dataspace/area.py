@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from dataspace.footprint import polygons
 from dataspace.globe import on_globe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
@@ -46,12 +47,14 @@ class Area:
         shapely.prepare(self.geometry)
 
     @classmethod
-    def parse(cls, text: str | Mapping[str, Any] | Area, *, folder: Path | None = None) -> Area:
+    def parse(
+        cls, text: str | Path | Mapping[str, Any] | Area, *, folder: Path | None = None
+    ) -> Area:
         """Return the area that a person wrote down in one of the usual forms.
 
-        The forms are: a name in the folder (``lake``, ``lake.gpkg``, ``lake:layer``), a path to
-        such a file, GeoJSON, WKT, and ``west,south,east,north`` in degrees, where west > east
-        crosses 180. A warning is logged for each repair.
+        The forms are: a name in the folder (``lake``, ``lake.gpkg``, ``lake:layer``), GeoJSON, WKT,
+        and ``west,south,east,north`` in degrees, where west > east crosses 180. A program may give
+        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair.
 
         Args:
             text: What the person wrote; GeoJSON may be parsed already.
@@ -62,7 +65,7 @@ class Area:
         """
         if isinstance(text, Area):
             return text
-        name = _shorten(text if isinstance(text, str) else f"GeoJSON {text.get('type')}")
+        name = "GeoJSON" if isinstance(text, Mapping) else _shorten(str(text))
         try:
             placed = _placed(read_shapes(text, folder))
         except AreaError as error:

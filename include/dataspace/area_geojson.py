@@ -1,7 +1,11 @@
-"""Knows GeoJSON and map projections: makes shapes in degrees of both; opens no files."""
+"""Knows GeoJSON and map projections: makes shapes in degrees of both; opens no files.
+
+Its messages say where a fault is and repeat nothing of what stands there, which may come of a file.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
+_CODE: Final = re.compile(r"[A-Za-z]{1,8}:\d{1,8}")
+_DECLARED: Final = re.compile(r"(urn:ogc:def:crs:)?[A-Za-z]{1,10}:[\w.:]{1,40}")
+"""What a CRS is called by; anything else that projections are written as may name files."""
 _EDGE_M: Final = 10_000
 """A straight edge of this length in a map projection bends by some metres in degrees."""
 
 _MAX_ADDED_VERTICES: Final = 100_000
 
+_NO_POSITION: Final = "a position is not two numbers"
 _MAX_COORDINATE: Final = 1e9
 """Beyond the Earth in metres and in feet."""
 
@@ -57,10 +65,11 @@ def to_degrees(shapes: list[BaseGeometry], crs_text: str) -> list[BaseGeometry]:
             return shapes
         degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     except pyproj.exceptions.ProjError as error:
-        message = f"its CRS {crs_text[:60]!r} is unknown: {error}. Convert it to EPSG:4326."
+        named = f" {crs_text}" if _CODE.fullmatch(crs_text) else ""
+        message = f"its CRS{named} is unknown. Convert it to EPSG:4326."
         raise AreaError(message) from error
     flat = shapely.force_2d(shapes)
-    misfit = f"its coordinates do not fit its CRS {crs.name!r}; correct one of them."
+    misfit = "its coordinates do not fit its CRS; correct one of them."
     if not (np.abs(shapely.get_coordinates(flat)) < _MAX_COORDINATE).all():
         raise AreaError(misfit)
     if crs.is_projected:
@@ -75,7 +84,7 @@ def to_degrees(shapes: list[BaseGeometry], crs_text: str) -> list[BaseGeometry]:
 
 def _walk(node: object, where: str, crs: str) -> Iterator[tuple[str, BaseGeometry]]:
     if not isinstance(node, Mapping) or not isinstance(node.get("type"), str):
-        message = f"{where} is not a GeoJSON object with a type: {str(node)[:60]}."
+        message = f"{where} is not a GeoJSON object with a type."
         raise AreaError(message)
     kind, crs = node["type"], _declared_crs(node, crs)
     if kind == "Feature":
@@ -101,17 +110,16 @@ def _declared_crs(node: Mapping[str, Any], inherited: str) -> str:
         return inherited
     properties = crs.get("properties") if isinstance(crs, Mapping) else None
     if isinstance(properties, Mapping):
-        if isinstance(properties.get("name"), str):
-            return str(properties["name"])
-        if "code" in properties:
-            return f"EPSG:{properties['code']}"
-    message = f"its crs {str(crs)[:60]} names no CRS; write EPSG:<code> there or convert it."
+        name = str(properties.get("name") or f"EPSG:{properties.get('code')}")
+        if _DECLARED.fullmatch(name):
+            return name
+    message = "its crs names no CRS; write EPSG:<code> there or convert it."
     raise AreaError(message)
 
 
 def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
     if kind not in _BUILDERS:
-        message = f"{where} has the type {kind!r}, which GeoJSON does not know."
+        message = f"{where} has a type that GeoJSON does not know; it knows {', '.join(_BUILDERS)}."
         raise AreaError(message)
     try:
         with np.errstate(invalid="ignore"):
@@ -122,11 +130,13 @@ def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
 
 
 def _positions(coordinates: Iterable[Any]) -> NDArray[np.float64]:
-    positions = np.array([position[:2] for position in coordinates])
-    if positions.dtype.kind not in "iufO":  # texts of digits would pass for numbers
-        message = f"{positions.flat[0]!r} is no number"
-        raise TypeError(message)
-    return positions.astype(np.float64).reshape(len(positions), 2)
+    try:
+        positions = np.array([position[:2] for position in coordinates])
+        if positions.dtype.kind in "iufO":  # texts of digits would pass for numbers
+            return positions.astype(np.float64).reshape(len(positions), 2)
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise ValueError(_NO_POSITION) from error
+    raise ValueError(_NO_POSITION)
 
 
 def _polygon(rings: list[Any]) -> BaseGeometry:

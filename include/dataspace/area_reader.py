@@ -6,7 +6,6 @@ It hands the shapes on as they were drawn, in degrees; whether they make an area
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,8 @@ import numpy as np
 import shapely
 
 from dataspace.area_geojson import read_geojson, to_degrees
+from dataspace.area_layers import read_layers
+from dataspace.area_names import JSON_SUFFIXES, SUFFIXES, WKT, is_corners, named_file
 from dataspace.errors import AreaError
 
 if TYPE_CHECKING:
@@ -24,58 +25,46 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 100_000_000
 """A larger file is no outline of an area any more, and would fill a worker's memory."""
 
-_JSON_SUFFIXES: Final = (".geojson", ".json")
-_SUFFIXES: Final = (*_JSON_SUFFIXES, ".gpkg", ".shp", ".kml", ".kmz", ".fgb", ".zip")
-"""Only these are opened, so that an area cannot be used to probe other files."""
-
-_WKT: Final = re.compile(
-    r"(?:geography')?(?:SRID\s*=\s*(?P<srid>\d+)\s*;)?\s*"
-    r"(?P<wkt>[A-Z]+(?:\s+[ZM]+)?(?:\s*\(|\s+EMPTY).*?)'?",
-    re.DOTALL | re.IGNORECASE,
-)
-_WORD: Final = re.compile(r"(?![.~])[^/\\\0\n]{1,200}")
-_FORMS: Final = "a name in the areas folder, GeoJSON, WKT, or west,south,east,north in degrees"
 _CORNERS: Final = "write four numbers: west,south,east,north in degrees"
 
 
-def read_shapes(source: str | Mapping[str, Any], folder: Path | None) -> list[BaseGeometry]:
+def read_shapes(source: str | Path | Mapping[str, Any], folder: Path | None) -> list[BaseGeometry]:
     """Return the shapes of an area in degrees, longitude first, as they were drawn.
 
     Args:
-        source: GeoJSON, WKT, four corner numbers, a path, or a plain name in the folder.
+        source: GeoJSON, WKT, four corner numbers, or a plain name in the folder; a `Path` is a
+            file anywhere, which only a program can ask for: no text is taken for one.
         folder: Where names are looked up; None if there are no named areas.
 
     Raises:
-        AreaError: The text has no known form, names nothing, or is broken.
+        AreaError: The text has no known form, names nothing, or is broken. What is in a file is
+            not repeated.
     """
+    if isinstance(source, Path):
+        return _from_file(source, None)
     if not isinstance(source, str):
         return read_geojson(source)
+    named = named_file(source, folder)
+    if named:
+        return _from_file(*named)
     text = source.strip()
-    if not text:
-        message = f"it is empty; give {_FORMS}."
-        raise AreaError(message)
     if text[0] in "{[":
         return _from_json(text)
-    if (match := _WKT.fullmatch(text)) and not text.lower().endswith(_SUFFIXES):
-        return _from_wkt(match["wkt"], match["srid"])
-    if numbers := _numbers(text):
-        return [_from_corners(numbers)]
-    return _from_file(*_locate(text, folder))
+    if is_corners(text):
+        return [_from_corners(_numbers(text))]
+    match = WKT.fullmatch(text)
+    assert match is not None, "named_file knows no other form"  # noqa: S101
+    return _from_wkt(match["wkt"], match["srid"])
 
 
 def _numbers(text: str) -> list[float]:
-    parts = [part.strip() for part in text.split(",")]
-    numbers, others = [], []
-    for part in parts:
+    numbers = []
+    for part in text.split(","):
         try:
             numbers.append(float(part))
-        except ValueError:
-            others.append(part)
-    if len(parts) == 1 or not numbers:
-        return []
-    if others:
-        message = f"{others[0]!r} is not a number; {_CORNERS}."
-        raise AreaError(message)
+        except ValueError as error:
+            message = f"{part.strip()!r} is not a number; {_CORNERS}."
+            raise AreaError(message) from error
     return numbers
 
 
@@ -123,59 +112,40 @@ def _from_json(text: str) -> list[BaseGeometry]:
         raise AreaError(message) from error
 
 
-def _locate(text: str, folder: Path | None) -> tuple[Path, str | None]:
-    name, _, layer = text.rpartition(":")
-    for candidate, wanted_layer in ((text, None), (name, layer)):
-        if candidate and (path := _existing(candidate, folder)):
-            return path, wanted_layer
-    if not _WORD.fullmatch(text):
-        message = f"there is no such file of a kind that can be read ({', '.join(_SUFFIXES)})."
-        raise AreaError(message)
-    files = folder.iterdir() if folder and folder.is_dir() else ()
-    names = sorted({f.stem for f in files if f.suffix.lower() in _SUFFIXES and f.is_file()})
-    message = f"no such name; there are: {', '.join(names) or 'none'}. Give {_FORMS}."
-    raise AreaError(message)
-
-
-def _existing(text: str, folder: Path | None) -> Path | None:
-    candidates = [Path(text)]
-    if folder and _WORD.fullmatch(text):
-        named = [folder / text, *(folder / f"{text}{suffix}" for suffix in _SUFFIXES)]
-        candidates = [*named, *candidates]
-    for path in candidates:
-        try:
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
-                return path
-        except (OSError, ValueError):  # too long for a name, or a NUL in it
-            return None
-    return None
-
-
 def _from_file(path: Path, layer: str | None) -> list[BaseGeometry]:
-    size_bytes = path.stat().st_size
-    if not 0 < size_bytes <= MAX_FILE_BYTES:
-        message = f"{path} has {size_bytes} bytes; 1 to {MAX_FILE_BYTES} are read. Simplify it."
-        raise AreaError(message)
+    """Return the shapes of a file; no error, and no cause of one, repeats what is in it."""
     try:
-        if path.suffix.lower() in _JSON_SUFFIXES:
+        _check_file(path)
+        if path.suffix.lower() in JSON_SUFFIXES:
             return _from_json(path.read_text(encoding="utf-8-sig"))
         return list(_from_layers(path, layer))
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
-        message = f"{path} cannot be read: {error}"
-        raise AreaError(message) from error
+    except AreaError as error:
+        message = f"{path.name}: {error}"
+        raise AreaError(message) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        message = f"{path.name} cannot be read: {reason}."
+        raise AreaError(message) from None
+
+
+def _check_file(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        message = f"it is no file of a kind that can be read ({', '.join(SUFFIXES)})."
+        raise AreaError(message)
+    size_bytes = path.stat().st_size
+    if not 0 < size_bytes <= MAX_FILE_BYTES:
+        message = f"it has {size_bytes} bytes; 1 to {MAX_FILE_BYTES} are read. Simplify it."
+        raise AreaError(message)
 
 
 def _from_layers(path: Path, wanted: str | None) -> Iterator[BaseGeometry]:
-    import pyogrio  # noqa: PLC0415 - heavy, and most areas are GeoJSON
-
-    # A table without a geometry column has None for the type.
-    layers = [(i, name) for i, (name, kind) in enumerate(pyogrio.list_layers(path)) if kind]
-    chosen = [i for i, name in layers if wanted in (None, name)]
-    if not chosen:
-        names = ", ".join(name for _, name in layers) or "none with shapes"
-        message = f"{path} has no layer {wanted or 'with shapes'}; its layers are: {names}."
+    found = read_layers(path, wanted)
+    if found is None:
+        message = f"it cannot be read as what its suffix {path.suffix} says; write it anew."
         raise AreaError(message)
-    for i in chosen:
-        frame = pyogrio.read_dataframe(path, layer=i, columns=[], force_2d=True, on_invalid="fix")
-        crs = frame.crs.to_wkt() if frame.crs is not None else ""
-        yield from to_degrees([shape for shape in frame.geometry if shape is not None], crs)
+    if not found["layers"]:
+        names = ", ".join(found["names"]) or "none with shapes"
+        message = f"it has no layer {wanted or 'with shapes'}; its layers are: {names}."
+        raise AreaError(message)
+    for layer in found["layers"]:
+        yield from to_degrees([shapely.from_wkb(shape) for shape in layer["shapes"]], layer["crs"])

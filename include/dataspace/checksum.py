@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from hashlib import _Hash
 
 _ALGORITHMS: Final = {"MD5": "md5", "SHA3-256": "sha3_256", "SHA-256": "sha256"}
@@ -39,6 +40,19 @@ class Checksum:
         if name not in _ALGORITHMS or not _is_digest(digest, name):
             return None
         return cls(name, digest)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, str]) -> Self:
+        """Return the checksum that a record of ours writes.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: It is damaged.
+        """
+        checksum = cls.parse(record["algorithm"], record["value"])
+        if checksum is None:
+            message = f"{record['algorithm'][:20]!r} {record['value'][:80]!r} is no checksum."
+            raise ValueError(message)
+        return checksum
 
     @classmethod
     def from_multihash(cls, value: object) -> Self | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from dataspace.checksum import Checksum
+from dataspace.manifest import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,10 +34,21 @@ class DeliveredFile:
     source_url: str
     raster: Raster | None = None
 
+    def __post_init__(self) -> None:
+        check_path(self.path, "A record")
+        check_path(self.name, "A record")
+        if type(self.size_bytes) is not int or self.size_bytes < 0:
+            message = f"file {self.path!r} has {self.size_bytes!r} bytes; expected a whole number."
+            raise ValueError(message)
+
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the file that `to_json` wrote."""
-        return cls(**{**record, "checksum": Checksum(**record["checksum"])})
+        """Return the file that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError, UnsafeContentError: It did not.
+        """
+        return cls(**{**record, "checksum": Checksum.from_json(record["checksum"])})
 
     def to_json(self) -> dict[str, Any]:
         """Return all that is known before the delivery, as JSON values."""
@@ -48,6 +60,39 @@ class DeliveredFile:
             "checksum": checksum,
             "source_url": self.source_url,
         }
+
+
+def selection_of(record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return for each band or pattern the paths it stands for, as a record writes them.
+
+    Raises:
+        TypeError, AttributeError: It is damaged.
+    """
+    return {text_of(band): texts_of(paths) for band, paths in record.items()}
+
+
+def texts_of(values: object) -> tuple[str, ...]:
+    """Return a record's list of texts.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(values, list):
+        message = f"{str(values)[:60]!r} is no list."
+        raise TypeError(message)
+    return tuple(map(text_of, values))
+
+
+def text_of(value: object) -> str:
+    """Return a record's text.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, str):
+        message = f"{str(value)[:60]!r} is no text."
+        raise TypeError(message)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

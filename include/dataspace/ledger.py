@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.errors import UnsafeContentError
-from dataspace.layout import archive_day_dir, bands_day_dir, catalog_path
+from dataspace.item import selection_of, text_of, texts_of
+from dataspace.layout import archive_day_dir, bands_day_dir, bands_dir, catalog_path
+from dataspace.manifest import check_path
 from dataspace.product import Product
-from dataspace.stac_item import ITEM_NAME, delivery_of, product_of
+from dataspace.stac_item import ITEM_NAME, UNREADABLE, delivery_of, product_of
 from dataspace.window import parse_instant
 
 if TYPE_CHECKING:
@@ -36,14 +37,6 @@ DAMAGED: Final = "damaged"
 
 _THREADS: Final = 8
 _PLACES: Final = ("year", "month", "day")
-_UNREADABLE: Final = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-    UnsafeContentError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,7 @@ class Entry:
         if delivery is None:
             return None
         names = {path: file.name for path, file in delivery.files.items()}
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             return cls(
                 product=product_of(content),
                 ingests=delivery.ingests,
@@ -107,16 +100,22 @@ class Entry:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the entry that `to_json` wrote."""
+        """Return the entry that `to_json` wrote.
+
+        Raises:
+            `stac_item.UNREADABLE`: It did not.
+        """
         created = record["created"]
+        for name in record["files"]:
+            check_path(name, "An entry")
         return cls(
             product=Product.from_json(record["product"]),
-            ingests=tuple(record["ingests"]),
-            run_id=record["run_id"],
-            selection={band: tuple(names) for band, names in record["selection"].items()},
-            files=record["files"],
+            ingests=texts_of(record["ingests"]),
+            run_id=text_of(record["run_id"]),
+            selection=selection_of(record["selection"]),
+            files={name: int(size) for name, size in record["files"].items()},
             created=parse_instant(created) if created else None,
-            version=record["version"],
+            version=text_of(record["version"]),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -194,7 +193,7 @@ class Ledger:
             if entry is None or entry.version != item.version:
                 content = self._store.read(f"{folder}/{stem}/{ITEM_NAME}")
                 entry = Entry.of_item(content, item.version) if content else None
-            if entry is not None:
+            if entry is not None and bands_dir(entry.product) == f"{folder}/{stem}":
                 sizes = {name: found.size_bytes for name, found in listed[stem].items()}
                 entries.append(replace(entry, standing=sizes))
         return entries
@@ -206,10 +205,11 @@ class Ledger:
 
 
 def _known(catalog: bytes | None) -> dict[str, Entry]:
-    """Return the entries that a day's catalogue repeats, by stem; none where it is damaged."""
-    try:
-        links = json.loads(catalog or b"")["links"]
-        entries = [Entry.from_json(link[ENTRY]) for link in links if ENTRY in link]
-    except _UNREADABLE:
-        return {}
-    return {entry.product.stem: entry for entry in entries}
+    """Return the entries that a day's catalogue repeats, by stem; damaged ones are left out."""
+    entries = {}
+    with contextlib.suppress(*UNREADABLE):
+        for link in json.loads(catalog or b"")["links"]:
+            with contextlib.suppress(*UNREADABLE):
+                entry = Entry.from_json(link[ENTRY])
+                entries[entry.product.stem] = entry
+    return entries

@@ -24,7 +24,8 @@ _NAME: Final = re.compile(
 """https://sentiwiki.copernicus.eu/web/s2-products, compact naming convention (since 2016-12)."""
 
 _TILE: Final = re.compile(r"T?(?P<zone>\d{1,2})(?P<square>[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])")
-_STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_ID: Final = re.compile(r"[A-Za-z0-9_. -]{1,100}")
 _STAMP: Final = "%Y%m%dT%H%M%S"
 _UNOFFICIAL: Final = "99."
 """Begins baselines of a satellite's commissioning, and of what the platform processed itself."""
@@ -125,8 +126,18 @@ class Product:
     s3_path: str | None = None
 
     def __post_init__(self) -> None:
-        if not _STEM.fullmatch(self.stem):
-            message = f"product name {self.name!r} is not usable as a folder name; it is refused."
+        """Refuse what may not stand in a path or an address, whoever wrote it."""
+        if not isinstance(self.name, str) or not _STEM.fullmatch(self.stem):
+            shown = str(self.name)[:100]
+            message = f"product name {shown!r} is not usable as a folder name; it is refused."
+            raise UnsafeContentError(message)
+        if not isinstance(self.id, str) or not _ID.fullmatch(self.id):
+            message = f"{self.name}: id {str(self.id)[:100]!r} is no product's; it is refused."
+            raise UnsafeContentError(message)
+        if self.product_type not in PRODUCT_TYPES.values():
+            known = " or ".join(sorted(PRODUCT_TYPES.values()))
+            shown = str(self.product_type)[:100]
+            message = f"{self.name}: productType is {shown!r}, expected {known}; it is refused."
             raise UnsafeContentError(message)
 
     @property
@@ -147,7 +158,11 @@ class Product:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the product that `to_json` wrote."""
+        """Return the product that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError, UnsafeContentError: It did not.
+        """
         checksum = record["checksum"]
         published = record["published"]
         return cls(
@@ -155,7 +170,7 @@ class Product:
                 **record,
                 "sensed": parse_instant(record["sensed"]),
                 "published": parse_instant(published) if published else None,
-                "checksum": Checksum(**checksum) if checksum else None,
+                "checksum": Checksum.from_json(checksum) if checksum else None,
             }
         )
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.errors import ConfigurationError
-from dataspace.item import DeliveredFile
+from dataspace.item import DeliveredFile, selection_of, text_of
 from dataspace.layout import archive_path, bands_dir
-from dataspace.stac_item import ITEM_NAME, delivery_of
+from dataspace.manifest import check_distinct
+from dataspace.stac_item import ITEM_NAME, UNREADABLE, delivery_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,13 +77,15 @@ class Receipt:
         """Return what `to_bytes` wrote; None where there is nothing, or it is damaged."""
         try:
             record = json.loads(content or b"")
-            return cls(
-                product_id=record["product_id"],
-                selection={band: tuple(paths) for band, paths in record["selection"].items()},
+            receipt = cls(
+                product_id=text_of(record["product_id"]),
+                selection=selection_of(record["selection"]),
                 files=tuple(map(DeliveredFile.from_json, record["files"])),
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+            check_distinct([file.path for file in receipt.files], "A receipt")
+        except UNREADABLE:
             return None
+        return receipt
 
     def to_bytes(self) -> bytes:
         """Return all facts as JSON."""

@@ -10,9 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.checksum import Checksum
+from dataspace.errors import UnsafeContentError
 from dataspace.footprint import bounds, geojson
-from dataspace.item import DeliveredFile, Delivery
+from dataspace.item import DeliveredFile, Delivery, selection_of, text_of, texts_of
 from dataspace.layout import CATALOGS, catalog_path
+from dataspace.manifest import check_distinct
 from dataspace.product import Product
 from dataspace.raster import SUFFIX, Raster
 from dataspace.window import parse_instant
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ITEM_NAME: Final = "item.json"
+UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    UnsafeContentError,
+)
+"""What reading a record raises that is damaged, or that somebody else wrote."""
 _UP: Final = "../" * 6
 """From a product's folder to the root of the store."""
 
@@ -80,17 +92,19 @@ def delivery_of(content: bytes | None) -> Delivery | None:
     try:
         item = json.loads(content)
         properties = item["properties"]
-        created, dag_id = properties.get("created"), properties["dataspace:dag_id"]
+        created, dag_id = properties.get("created"), text_of(properties["dataspace:dag_id"])
+        files = [_file_of(asset) for asset in item["assets"].values()]
+        check_distinct([ITEM_NAME, *(file.name for file in files)], "An item")
         return Delivery(
-            selection={k: tuple(v) for k, v in properties["dataspace:selection"].items()},
-            files={file.path: file for file in map(_file_of, item["assets"].values())},
+            selection=selection_of(properties["dataspace:selection"]),
+            files={file.path: file for file in files},
             dag_id=dag_id,
-            run_id=properties["dataspace:run_id"],
-            stamp=properties["dataspace:stamp"],
-            ingests=tuple(properties.get("dataspace:ingests", (dag_id,))),
+            run_id=text_of(properties["dataspace:run_id"]),
+            stamp=text_of(properties["dataspace:stamp"]),
+            ingests=texts_of(properties.get("dataspace:ingests", [dag_id])),
             created=parse_instant(created) if created else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -98,7 +112,7 @@ def product_of(content: bytes) -> Product:
     """Return the product an item is about, as far as the item tells.
 
     Raises:
-        ValueError, KeyError, TypeError: It is no item of ours.
+        `UNREADABLE`: It is no item of ours.
     """
     item = json.loads(content)
     properties = item["properties"]
@@ -219,6 +233,6 @@ def _file_of(asset: Mapping[str, Any]) -> DeliveredFile:
         name=asset["href"].removeprefix("./"),
         size_bytes=asset["file:size"],
         checksum=checksum,
-        source_url=asset["dataspace:source"],
+        source_url=text_of(asset["dataspace:source"]),
         raster=Raster.of_asset(asset),
     )

@@ -20,6 +20,7 @@ import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
+from dataspace.errors import ConfigurationError
 from dataspace.footprint import bounds, span
 from dataspace.layout import CATALOGS, bands_dir, catalog_path, folder_name
 from dataspace.ledger import ENTRY, Ledger
@@ -47,6 +48,16 @@ _LICENSE: Final = {
     "href": "https://sentinel.esa.int/documents/247904/690755/Sentinel_Data_Legal_Notice",
 }
 _WORLD: Final = [-180.0, -90.0, 180.0, 90.0]
+_OURS: Final = {
+    "type": "Catalog",
+    "id": "sentinel-2",
+    "description": "Sentinel-2 files from the Copernicus Data Space Ecosystem.",
+}
+"""What the root says of itself and always has, by which it is told from anybody else's."""
+_FOREIGN: Final = (
+    "{} is not of this archive, or is damaged; it is never replaced. Choose another output, or a "
+    "folder below it; if it may go, move it away: a new one is written by the next run."
+)
 _SPAN: Final = "dataspace:span"
 """What a catalogue holds: number of items, box in degrees, first and last instant of sensing."""
 
@@ -64,7 +75,32 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
     others = {name for name in store.folders(CATALOGS) if name.startswith(f"{product_type}-")}
     for collection in sorted(others | {_area(product_type, ingest) for ingest in wanting}):
         _refresh_collection(store, collection, product_type, sensed)
+    if is_foreign(store):
+        logger.error("%s", _FOREIGN.format(store.uri(_CATALOG_NAME)))
+        return
     _settle(store, _CATALOG_NAME, functools.partial(_root, store))
+
+
+def refuse_foreign(store: Store) -> None:
+    """Refuse a store whose root has a ``catalog.json`` that this catalogue did not write.
+
+    Raises:
+        ConfigurationError: Names the file; it is never replaced.
+    """
+    if is_foreign(store):
+        raise ConfigurationError(_FOREIGN.format(store.uri(_CATALOG_NAME)))
+
+
+def is_foreign(store: Store) -> bool:
+    """Tell whether the root has a ``catalog.json`` that is not known to be of this catalogue."""
+    content = store.read(_CATALOG_NAME)
+    if content is None:
+        return False
+    try:
+        document = json.loads(content)
+        return any(document[name] != text for name, text in _OURS.items())
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return True
 
 
 def _refresh_collection(
@@ -167,10 +203,8 @@ def _root(store: Store) -> bytes:
         if store.size(f"{CATALOGS}/{name}/{_COLLECTION_NAME}") is not None
     ]
     document = {
-        "type": "Catalog",
+        **_OURS,
         "stac_version": _VERSION,
-        "id": "sentinel-2",
-        "description": "Sentinel-2 files from the Copernicus Data Space Ecosystem.",
         "links": [_link("root", f"./{_CATALOG_NAME}"), *links],
     }
     return _bytes(document)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
-import os
 import shutil
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from dataspace import local_files
+from dataspace.paths import check_below
 from dataspace.room import Room, full_disk_named, size_below, size_of_those
 from dataspace.transfer import PARTIAL_SUFFIX
 
@@ -29,8 +31,8 @@ _WRITTEN: Final = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_mod
 """Names under which filesystems tell when a file was written, or what is in it."""
 _SCRATCH: Final = "copernicus-scratch-"
 """Begins the names of temporary folders."""
-_DEAD_AFTER_S: Final = 86_400.0
-"""No transfer takes a day: what is older was left by a process that was killed."""
+_THREADS: Final = 16
+_NO_FILE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ class Found:
 
 
 class Store:
-    """Files below a root; every path is relative to it and uses ``/``.
+    """Files below a root; every path is relative to it, uses ``/`` and stays below it.
 
-    A file appears under its path whole or not at all: on a disk by a rename, in object storage by
-    an upload.
+    A path that might leave the root is refused as `UnsafeContentError`, and so is a folder below it
+    that is a link to elsewhere; the root itself may be one. No call expands ``*``, ``?`` or ``[``:
+    each means one object, whatever it is called. A file appears under its path whole or not at all:
+    on a disk by a rename, in object storage by an upload.
     """
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
@@ -64,7 +68,7 @@ class Store:
         self._is_local = isinstance(fs, LocalFileSystem)
         self._room = Room()
         if not self._is_local:
-            _sweep_scratch()
+            local_files.sweep_scratch(_SCRATCH)
 
     def uri(self, path: str) -> str:
         """Return the full address of a path."""
@@ -76,7 +80,7 @@ class Store:
 
     def listing(self, folder: str) -> dict[str, Found]:
         """Return what is found of every file below a folder, by path relative to it."""
-        base = self._at(folder)
+        base = self._folder(folder)
         self._fs.invalidate_cache(base)
         found = self._fs.find(base, detail=True)
         prefix = base.lstrip("/") + "/"
@@ -84,7 +88,7 @@ class Store:
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder, sorted; none where there is no folder."""
-        base = self._at(folder)
+        base = self._folder(folder)
         self._fs.invalidate_cache(base)
         try:
             inside = self._fs.ls(base, detail=True)
@@ -105,7 +109,7 @@ class Store:
         """Return the content of a small file, None where there is none."""
         try:
             content: bytes = self._fs.cat_file(self._at(path))
-        except FileNotFoundError:
+        except _NO_FILE:
             return None
         return content
 
@@ -135,7 +139,7 @@ class Store:
         ``If-None-Match``. A process killed meanwhile may leave an empty file on a disk.
         """
         if self._is_local:
-            return _create(Path(self._at(path)), content)
+            return local_files.create(Path(self._at(path)), content)
         try:
             self._fs.pipe_file(self._at(path), content, mode="create")
         except FileExistsError:
@@ -160,9 +164,10 @@ class Store:
             StorageFullError: The disk has less room than that, and than others were promised, or
                 is full before all is written.
         """
+        place = self._at(path)
         with contextlib.ExitStack() as stack:
             if self._is_local:
-                local = Path(self._at(path))
+                local = Path(place)
                 local.parent.mkdir(parents=True, exist_ok=True)
             else:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH))
@@ -172,7 +177,7 @@ class Store:
             with full_disk_named(local.parent):
                 yield local
             if not self._is_local:
-                self._fs.put_file(str(local), self._at(path))
+                self._fs.put_file(str(local), place)
 
     @contextlib.contextmanager
     def room(self, folder: str, kept_bytes: int, passing: Sequence[int]) -> Iterator[None]:
@@ -191,7 +196,7 @@ class Store:
             with self._room.promised(scratch, most_bytes, lambda: 0):
                 yield
             return
-        local = Path(self._at(folder))
+        local = Path(self._folder(folder))
         local.mkdir(parents=True, exist_ok=True)
         before_bytes = size_below(local)
         with self._room.promised(
@@ -212,7 +217,7 @@ class Store:
         """
         if not self._is_local:
             return
-        for old in Path(self._at(folder)).glob("*/*"):
+        for old in Path(self._folder(folder)).glob("*/*"):
             with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
                 changed = (path.stat().st_mtime for path in (old, *old.rglob("*")))
                 if max(changed) < time.time() - older_than_s:
@@ -234,17 +239,49 @@ class Store:
             FileNotFoundError: There is no source.
         """
         if self._is_local:
-            _move(Path(self._at(source)), Path(self._at(target)))
-        else:
+            local_files.move(Path(self._at(source)), Path(self._at(target)))
+            return
+        try:
+            self._fs.cp_file(self._at(source), self._at(target))
+        except NotImplementedError:  # such as SFTP, which can rename
             self._fs.mv(self._at(source), self._at(target))
+        else:
+            self._fs.rm_file(self._at(source))
 
     def delete(self, path: str) -> None:
-        """Remove a file or a whole folder; nothing happens where there is none."""
+        """Remove a file or a whole folder; nothing happens where there is none.
+
+        Object by object: a filesystem's own `rm` takes a path for a pattern.
+        """
+        if self._is_local:
+            local_files.delete(Path(self._at(path)))
+            return
+        base = self._at(path)
+        self._fs.invalidate_cache(base)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(self._remove, self._fs.find(base)))
+        if not isinstance(self._fs, AsyncFileSystem):  # which are all but object storage
+            folders = self._fs.find(base, withdirs=True)
+            for folder in sorted(folders, key=len, reverse=True):
+                with contextlib.suppress(OSError):
+                    self._fs.rmdir(folder)
+
+    def _remove(self, one: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._fs.rm(self._at(path), recursive=True)
+            self._fs.rm_file(one)
 
     def _at(self, path: str) -> str:
-        return f"{self._root}/{path}"
+        whole = f"{self._root}/{check_below(path)}"
+        if self._is_local:
+            local_files.check_inside(self._root, whole.rpartition("/")[0])
+        return whole
+
+    def _folder(self, path: str) -> str:
+        """Return where a folder is to be looked into; the empty path is the root's own."""
+        whole = self._at(path) if path else self._root
+        if self._is_local:
+            local_files.check_inside(self._root, whole)
+        return whole
 
 
 def _found(info: Mapping[str, Any]) -> Found:
@@ -254,45 +291,3 @@ def _found(info: Mapping[str, Any]) -> Found:
 
 def _is_folder(info: Mapping[str, Any]) -> bool:
     return bool(info["type"] == "directory")
-
-
-def _create(path: Path, content: bytes) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with full_disk_named(path.parent):
-        try:
-            file = path.open("xb")
-        except FileExistsError:
-            return False
-        try:
-            with file:
-                file.write(content)
-        except OSError:
-            path.unlink()
-            raise
-    return True
-
-
-def _move(source: Path, target: Path) -> None:
-    """Rename; where the two are on different disks, copy beside the target first."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        source.replace(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        own = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]  # the next try takes its place
-        partial = target.with_name(f".{target.name}.{own}{PARTIAL_SUFFIX}")
-        try:
-            with full_disk_named(target.parent):
-                shutil.copyfile(source, partial)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        source.unlink()
-
-
-def _sweep_scratch() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        with contextlib.suppress(OSError):
-            if folder.stat().st_mtime < time.time() - _DEAD_AFTER_S:
-                shutil.rmtree(folder)

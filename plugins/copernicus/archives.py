@@ -21,6 +21,7 @@ from dataspace.layout import folder_name
 from dataspace.mending import Mender, Policies
 from dataspace.report import changes
 from dataspace.report_files import ReportFiles
+from dataspace.stac_tree import refuse_foreign
 from dataspace.window import utc_now
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Archive:
             message = f"{ingest.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
             raise AirflowSkipException(message)
         store = open_store(ingest.defaults["output_uri"])
+        refuse_foreign(store)
         return cls(ingest, frozenset(known), store, context)
 
     @classmethod

@@ -118,7 +118,8 @@ class CopernicusHook(BaseHook):
         Of all versions: an acquisition that was processed anew has a row for each baseline.
 
         Args:
-            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north``.
+            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north``; your own code
+                may give a `pathlib.Path` to a file elsewhere. A text is never taken for a path.
             tiles: MGRS tiles; with an area, both must hold.
             product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
             max_cloud_cover: Percent, inclusive; None for no limit.

@@ -10,6 +10,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 AREAS: Final = ROOT / "include" / "areas"
 INGESTS: Final = ROOT / "include" / "ingests"
 
+OUTPUT_ROOTS: Final = "SENTINEL2_OUTPUT_ROOTS"
 _OF_ONE_TASK: Final = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
 """Executors whose tasks have a pod or container each set one of them."""
 
@@ -20,6 +21,12 @@ def default_output_uri() -> str:
     Not `Path.as_uri`, which writes a blank as ``%20``: fsspec takes paths literally.
     """
     return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"
+
+
+def output_roots() -> list[str]:
+    """Return the URIs below which runs may write, too, beside the outputs of the ingest files."""
+    named = os.environ.get(OUTPUT_ROOTS, "").split(",")
+    return [uri.strip() for uri in named if uri.strip()]
 
 
 def state_dir() -> Path | None:

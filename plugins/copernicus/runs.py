@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from copernicus.hooks import days_window
+from copernicus.outputs import refuse_outside
 from copernicus.params import PARAMS
 from dataspace.errors import ConfigurationError, QueryError
 from dataspace.layout import RunLayout
@@ -37,25 +37,23 @@ def search_id(context: Mapping[str, Any]) -> str:
 
 
 def open_store(output_uri: str) -> Store:
-    """Return the store at any fsspec URI; ``s3://conn_id@bucket/path`` names its connection.
+    """Return the store at any fsspec URI that this installation allows, see `outputs`.
+
+    ``s3://conn_id@bucket/path`` names its connection.
 
     Raises:
-        ConfigurationError: The URI is malformed or relative, its connection does not exist, or its
-            kind of storage is not installed.
+        ConfigurationError: The URI is malformed, relative or not allowed, its connection does not
+            exist, or its kind of storage is not installed.
     """
-    how = "write for example file:///data/sentinel2 or s3://connection_id@bucket/sentinel2."
+    refuse_outside(output_uri)
     try:
         path = ObjectStoragePath(output_uri)
         if path.conn_id:
             BaseHook.get_connection(path.conn_id)
-        store = Store(path.fs, path.path)
+        return Store(path.fs, path.path)
     except (ValueError, ImportError, AirflowNotFoundException) as error:
-        message = f"output_uri {output_uri!r} cannot be used ({error}); {how}"
+        message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
         raise ConfigurationError(message) from error
-    if path.protocol in ("", "file", "local") and not Path(path.path).is_absolute():
-        message = f"output_uri {output_uri!r} is no absolute path; {how}"
-        raise ConfigurationError(message)
-    return store
 
 
 def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:

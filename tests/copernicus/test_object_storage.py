@@ -80,11 +80,13 @@ def moto_url():
 
 
 @pytest.fixture
-def bucket(moto_url, connect):
+def bucket(moto_url, connect, monkeypatch):
     extra = {"endpoint_url": moto_url, "region_name": "us-east-1"}
     login = {"conn_type": "aws", "login": "test", "password": "test"}
     connect({**login, "extra": extra}, "storage")
-    return Bucket(moto_url)
+    made = Bucket(moto_url)
+    monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", f"s3://storage@{made.name}")
+    return made
 
 
 @pytest.fixture

@@ -201,7 +201,9 @@ def test_a_batch_must_be_mapped_over():
         ("gopher://x/y", "cannot be used"),
     ],
 )
-def test_an_output_that_cannot_be_used_is_red_at_once(connected, output_uri, words):
+def test_an_output_that_cannot_be_used_is_red_at_once(connected, output_uri, words, monkeypatch):
+    allowed = "file:///proc, s3://nowhere@bucket, gopher://x"
+    monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", allowed)
     search = CopernicusSearchOperator(
         task_id="s", tiles=["T36TXL"], bands=["SCL_20m"], output_uri=output_uri
     )

@@ -26,6 +26,7 @@ from dataspace.bands import check_bands
 from dataspace.dedupe import ALL, LATEST, check_versions, choose
 from dataspace.errors import ConfigurationError
 from dataspace.records import RunRecords
+from dataspace.stac_tree import refuse_foreign
 from dataspace.summary import left_out_in_words
 
 if TYPE_CHECKING:
@@ -122,8 +123,10 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record what was found, and return the references."""
         run, search = run_layout(context), search_id(context)
-        records = RunRecords(open_store(self.output_uri or default_output_uri()), run, search)
+        store = open_store(self.output_uri or default_output_uri())
+        records = RunRecords(store, run, search)
         refuse_unknown(context)
+        refuse_foreign(store)
         try:
             records.clear()
         except OSError as error:

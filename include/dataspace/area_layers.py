@@ -1,0 +1,76 @@
+"""Reads vector files through GDAL, in a process of its own that knows only the file's own kind.
+
+GDAL opens a file by what is in it, whatever its suffix: a KML or a zip that holds a virtual dataset
+would send it to any address. Its drivers can be chosen only before it starts, hence the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KML: Final = ("LIBKML", "KML")
+_DRIVERS: Final = {
+    ".gpkg": ("GPKG",),
+    ".shp": ("ESRI Shapefile",),
+    ".kml": _KML,
+    ".kmz": _KML,
+    ".fgb": ("FlatGeobuf",),
+    ".zip": ("ESRI Shapefile", "GPKG", "FlatGeobuf", *_KML),
+}
+"""By suffix; all of them read what is in the file and follow nothing out of it."""
+_LONGEST_S: Final = 300.0
+
+
+def read_layers(path: Path, wanted: str | None) -> dict[str, Any] | None:
+    """Return the shapes of a file's layers, or of one of them; None where it cannot be read.
+
+    Args:
+        path: A file whose suffix is one of those of `area_names.SUFFIXES` that are no GeoJSON.
+        wanted: Name of a layer; None for all that have shapes.
+
+    Returns:
+        ``names`` of all layers with shapes, and ``layers``: for each wanted one ``crs`` as WKT and
+        ``shapes`` as WKB in hexadecimal digits.
+    """
+    import pyogrio  # noqa: PLC0415 - heavy, and most areas are GeoJSON
+
+    others = set(pyogrio.list_drivers()) - set(_DRIVERS[path.suffix.lower()])
+    environment = {**os.environ, "GDAL_SKIP": ",".join(sorted(others))}
+    asked = [str(path.absolute()), *([] if wanted is None else [wanted])]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own file, and a path that is a file's
+            [sys.executable, "-P", __file__, *asked],
+            env=environment,
+            capture_output=True,
+            check=True,
+            timeout=_LONGEST_S,
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _main(path: str, wanted: str | None = None) -> None:
+    import pyogrio  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
+
+    # A table without a geometry column has None for the type.
+    named = [(i, name) for i, (name, kind) in enumerate(pyogrio.list_layers(path)) if kind]
+    layers = []
+    for i in (i for i, name in named if wanted in (None, name)):
+        frame = pyogrio.read_dataframe(path, layer=i, columns=[], force_2d=True, on_invalid="fix")
+        shapes = [shapely.to_wkb(one, hex=True) for one in frame.geometry if one is not None]
+        layers.append({"crs": frame.crs.to_wkt() if frame.crs else "", "shapes": shapes})
+    json.dump({"names": [name for _, name in named], "layers": layers}, sys.stdout)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
