@@ -82,6 +82,14 @@ def test_a_product_across_180_is_found_from_either_side(connected, ingest, area,
     assert delivered(ingest(area=area, tiles=[])) == found
 
 
+@pytest.mark.parametrize("area", ["179.4,-17,179.6,-16.5", "-179.6,-17,-179.4,-16.5"])
+@pytest.mark.parametrize("footprint", [FIJI, FIJI_CUT, HOLED])
+def test_a_footprint_along_180_lets_no_product_vanish(connected, ingest, area, footprint):
+    connected.add(lake_product(tile=FIJI_NAME, footprint=footprint))
+    found = set() if footprint is HOLED and area.startswith("-") else {KAB}
+    assert delivered(ingest(area=area, tiles=[])) == found
+
+
 def test_the_item_of_a_product_across_180_is_cut(connected, ingest, tmp_path):
     connected.add(lake_product(tile=FIJI_NAME, footprint=T01KAB))
     assert delivered(ingest(area=json.dumps(FIJI), tiles=[])) == {KAB}
