@@ -168,6 +168,8 @@ def _wanted(
 
 def _as_it_stands(row: Product, entry: Entry | None, holdings: Holdings, terms: Terms) -> Product:
     """Return a listed product; as one that is online where it stands whole, and need not be had."""
+    if row.online and row.size_bytes is not None:
+        return row
     if entry is None or entry.product.id != row.id or lacking(row, entry, holdings, terms):
         return row
     return replace(row, online=True, size_bytes=row.size_bytes or entry.product.size_bytes)
@@ -268,13 +270,7 @@ def _by_acquisition(expected: Iterable[Product]) -> dict[Hashable | None, list[P
 def _unexpected(
     entry: Entry, beside: Sequence[Product], deleted: Mapping[str, Deletion]
 ) -> Finding:
-    """Return what is found of a product that is not expected, where others of its acquisition are.
-
-    Args:
-        entry: What is held of it.
-        beside: The expected ones.
-        deleted: Deleted products, by id.
-    """
+    """Return what is found of a product that is not expected; beside it are those that are."""
     product, deletion = entry.product, deleted.get(entry.product.id)
     cause = f"deleted {deletion}" if deletion else ""
     newer = [one for one in beside if is_newer(one, product)]
