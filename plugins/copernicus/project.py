@@ -10,6 +10,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 AREAS: Final = ROOT / "include" / "areas"
 INGESTS: Final = ROOT / "include" / "ingests"
 
+TRUSTED_HOSTS: Final = "COPERNICUS_TRUSTED_HOSTS"
+"""Set for all components: who may edit a connection could else send its password anywhere."""
+
 _OF_ONE_TASK: Final = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
 """Executors whose tasks have a pod or container each set one of them."""
 
@@ -20,6 +23,12 @@ def default_output_uri() -> str:
     Not `Path.as_uri`, which writes a blank as ``%20``: fsspec takes paths literally.
     """
     return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"
+
+
+def trusted_hosts() -> tuple[str, ...]:
+    """Return the hosts, besides the service's and this machine, that credentials may go to."""
+    named = os.environ.get(TRUSTED_HOSTS, "").split(",")
+    return tuple(host.strip() for host in named if host.strip())
 
 
 def state_dir() -> Path | None:
