@@ -12,7 +12,7 @@ from airflow.sdk.log import mask_secret
 
 from copernicus.limits import most_connections, number, refuse_more
 from copernicus.params import lines
-from copernicus.project import AREAS, state_dir
+from copernicus.project import AREAS, TRUSTED_HOSTS, state_dir, trusted_hosts
 from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
 from dataspace.auth import Account
 from dataspace.check import check
@@ -46,7 +46,9 @@ class CopernicusHook(BaseHook):
     Login is the account's e-mail address. The connection's extra may hold `identity_url`,
     `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `s3_access_key`,
     `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections`,
-    `request_spacing_s` and `quota_gb`; as soon as one URL is given, those not given are off.
+    `request_spacing_s` and `quota_gb`; as soon as one URL is given, those not given are off. URLs
+    may lead to the service's own hosts by https, to this machine, and to the hosts that the
+    environment variable ``COPERNICUS_TRUSTED_HOSTS`` names.
     """
 
     conn_name_attr = "copernicus_conn_id"
@@ -83,8 +85,10 @@ class CopernicusHook(BaseHook):
         extra = connection.extra_dejson
         _refuse_misspelt(extra)
         refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
+        endpoints = Endpoints.resolve(**{name: extra.get(name) for name in _URLS})
+        _refuse_untrusted(endpoints, self.copernicus_conn_id)
         return DataSpaceClient(
-            Endpoints.resolve(**{name: extra.get(name) for name in _URLS}),
+            endpoints,
             _account(connection, self.copernicus_conn_id),
             manners=_manners(extra, connections, **others),
             on_new_token=mask_secret,
@@ -216,6 +220,24 @@ def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
         if near:
             message = f"the connection's extra has {name!r}; did you mean {near[0]!r}?"
             raise ConfigurationError(message)
+
+
+def _refuse_untrusted(endpoints: Endpoints, conn_id: str) -> None:
+    """Refuse addresses that the installation has not named, before anything is sent anywhere."""
+    try:
+        untrusted = endpoints.untrusted(trusted_hosts())
+    except ConfigurationError as error:
+        message = f"the environment variable {TRUSTED_HOSTS}: {error}"
+        raise ConfigurationError(message) from error
+    if untrusted:
+        named = ", ".join(f"{name} leads to {host}" for name, host in untrusted.items())
+        message = (
+            f"connection {conn_id!r}: {named}. Passwords, tokens and keys go by https to the "
+            "service's own hosts, to this machine, and to hosts that the environment variable "
+            f"{TRUSTED_HOSTS} names, to no other; nothing was sent. Correct the address, or let "
+            "whoever runs this Airflow add the host there, for all components."
+        )
+        raise ConfigurationError(message)
 
 
 def _account(connection: Connection, conn_id: str) -> Account:

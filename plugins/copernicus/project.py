@@ -11,6 +11,9 @@ AREAS: Final = ROOT / "include" / "areas"
 INGESTS: Final = ROOT / "include" / "ingests"
 
 OUTPUT_ROOTS: Final = "SENTINEL2_OUTPUT_ROOTS"
+TRUSTED_HOSTS: Final = "COPERNICUS_TRUSTED_HOSTS"
+"""Set for all components: who may edit a connection could else send its password anywhere."""
+
 _OF_ONE_TASK: Final = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
 """Executors whose tasks have a pod or container each set one of them."""
 
@@ -23,10 +26,19 @@ def default_output_uri() -> str:
     return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"
 
 
-def output_roots() -> list[str]:
+def output_roots() -> tuple[str, ...]:
     """Return the URIs below which runs may write, too, beside the outputs of the ingest files."""
-    named = os.environ.get(OUTPUT_ROOTS, "").split(",")
-    return [uri.strip() for uri in named if uri.strip()]
+    return _listed(OUTPUT_ROOTS)
+
+
+def trusted_hosts() -> tuple[str, ...]:
+    """Return the hosts, besides the service's and this machine, that credentials may go to."""
+    return _listed(TRUSTED_HOSTS)
+
+
+def _listed(variable: str) -> tuple[str, ...]:
+    named = os.environ.get(variable, "").split(",")
+    return tuple(text.strip() for text in named if text.strip())
 
 
 def state_dir() -> Path | None:

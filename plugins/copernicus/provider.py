@@ -12,7 +12,10 @@ from typing import Any, Final
 CONNECTION_TYPE: Final = "copernicus"
 DISTRIBUTION: Final = "airflow-provider-copernicus"
 
-_OFF: Final = "As soon as one address is changed, those left empty are switched off."
+_OFF: Final = (
+    "As soon as one address is changed, those left empty are switched off. Hosts other than the "
+    "Data Space's must be named in COPERNICUS_TRUSTED_HOSTS."
+)
 
 
 def get_provider_info() -> dict[str, Any]:
