@@ -20,6 +20,7 @@ from dataspace.plan import Plan
 from dataspace.report import build, cells_now, changes, still_missing
 from dataspace.report_text import as_text
 from dataspace.report_words import report_name
+from dataspace.stac_item import UNREADABLE
 from dataspace.stac_tree import refresh
 from dataspace.stocktake import delays_h
 
@@ -67,11 +68,7 @@ class CopernicusSettleOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Settle, refresh the catalogue, report, and return where the report is."""
         archive = Archive.chosen(self.ingest_file, self.ingests, context)
-        content = archive.store.read(archive.plan_path)
-        if content is None:
-            message = "the audit has left no plan; look at its log."
-            raise NotStagedError(message)
-        plan, ingest = Plan.read(content), archive.ingest
+        plan, ingest = _plan(archive), archive.ingest
         policies = Policies(ingest.superseded, ingest.withdrawn)
         outcomes = archive.mender().settle(plan, policies)
         if not plan.is_dry:
@@ -114,6 +111,14 @@ class CopernicusSettleOperator(BaseOperator):
             metrics.of_report(report)
             files.write_latest(report)
         return name, address
+
+
+def _plan(archive: Archive) -> Plan:
+    try:
+        return Plan.read(archive.store.read(archive.plan_path) or b"")
+    except UNREADABLE as error:
+        message = "the audit has left no plan, or it is damaged; look at its log, and clear it."
+        raise NotStagedError(message) from error
 
 
 def _delays_of_repaired(archive: Archive, outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
