@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.errors import QueryError
+from dataspace.stac_item import UNREADABLE
 from dataspace.window import Window, parse_instant
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ class Chronicle:
             record = json.loads(content or b"")
             days, survey, scrubbed = record["days"], record["survey"], record["scrubbed"]
             return cls(
-                days={f"{date.fromisoformat(day)}": _cells(tiles) for day, tiles in days.items()},
-                delays_h={day: [*map(float, one)] for day, one in record["delays_h"].items()},
+                days={_day(day): _cells(tiles) for day, tiles in days.items()},
+                delays_h={_day(d): [*map(float, one)] for d, one in record["delays_h"].items()},
                 scrubbed=date.fromisoformat(scrubbed) if scrubbed else None,
                 survey=Survey.from_json(survey) if survey else None,
             )
-        except (ValueError, KeyError, TypeError, AttributeError, QueryError):
+        except UNREADABLE:
             return cls()
 
     def to_bytes(self) -> bytes:
@@ -160,6 +160,10 @@ class Chronicle:
 
 def _last(last_day: date, number: int) -> Iterator[str]:
     return (f"{last_day - timedelta(days=n)}" for n in range(number))
+
+
+def _day(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
 
 
 def _cells(tiles: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

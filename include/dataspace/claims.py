@@ -31,6 +31,8 @@ _WORKING: Final = timedelta(minutes=5)
 """Of a claim that is renewed; clocks of hosts may differ by a little less."""
 _STAGED: Final = timedelta(minutes=30)
 """Of one whose product is fetched and waits for its delivery, which another task does."""
+_LONGEST: Final = _STAGED + _WORKING
+"""Of any claim of ours, by whichever clock: one for longer was written by somebody else."""
 _RENEW_EVERY_S: Final = 60.0
 _SETTLE_S: Final = 1.0
 """Longer than between a look at a claim and the write that follows, so that others' are seen."""
@@ -56,7 +58,7 @@ class Claim:
             record = json.loads(content)
             until = datetime.fromisoformat(record["until"]).astimezone(UTC)
             return cls(str(record["dag_id"]), str(record["run_id"]), until)
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def to_bytes(self) -> bytes:
@@ -159,7 +161,7 @@ class Claims:
             if claim.until < self._clock() + _WORKING:
                 self._store.write(path, self._mine(_WORKING).to_bytes())
             return None
-        if claim.until > self._clock():
+        if self._clock() < claim.until <= self._clock() + _LONGEST:
             return str(claim)
         self._store.write(path, self._mine(_WORKING).to_bytes())
         time.sleep(_SETTLE_S)  # the last of several that find the lease ended is the one

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from dataspace.checksum import Checksum
 from dataspace.errors import QueryError, UnsafeContentError
 from dataspace.window import parse_instant
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PRODUCT_TYPES: Final = {"L1C": "S2MSI1C", "L2A": "S2MSI2A"}
 """The catalogue's ``productType`` by the level in a product's name."""
@@ -26,6 +24,13 @@ _NAME: Final = re.compile(
 _TILE: Final = re.compile(r"T?(?P<zone>\d{1,2})(?P<square>[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])")
 _STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _ID: Final = re.compile(r"[A-Za-z0-9_. -]{1,100}")
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "size_bytes": (int,),
+    "online": (bool,),
+    "cloud_cover": (int, float),
+    "footprint": (Mapping,),
+    "s3_path": (str,),
+}
 _STAMP: Final = "%Y%m%dT%H%M%S"
 _UNOFFICIAL: Final = "99."
 """Begins baselines of a satellite's commissioning, and of what the platform processed itself."""
@@ -172,7 +177,20 @@ class Product:
                 "published": parse_instant(published) if published else None,
                 "checksum": Checksum.from_json(checksum) if checksum else None,
             }
-        )
+        ).checked()
+
+    def checked(self) -> Self:
+        """Return the product as it is, where each of its facts is of the kind it should be.
+
+        Raises:
+            TypeError: One is not; whoever wrote the record was not us.
+        """
+        for name, kinds in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kinds):
+                message = f"{self.name}: {name} is {str(value)[:60]!r}."
+                raise TypeError(message)
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """Return all facts as JSON values."""

@@ -5,6 +5,7 @@ Tasks hand each other references to these records instead of the tables themselv
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from dataclasses import asdict, dataclass
@@ -12,9 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.product import Product
+from dataspace.stac_item import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import UnionType
 
     from dataspace.layout import RunLayout
     from dataspace.store import Store
@@ -55,6 +58,11 @@ class Attempt:
     retries: int = 0
     rate_limited: int = 0
 
+    def __post_init__(self) -> None:
+        _check(self, int, "requests", "bytes_transferred", "retries", "rate_limited")
+        _check(self, int | float, "seconds", "moving_s", "waiting_s")
+        _check(self, dict, "errors")
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -70,9 +78,13 @@ class Delivered:
     bytes: int
     folder: str
 
+    def __post_init__(self) -> None:
+        _check(self, int, "files", "bytes")
+        _check(self, str, "folder")
+
 
 class RunRecords:
-    """The records of one search of a run."""
+    """The records of one search of a run; one that is damaged counts as not there."""
 
     def __init__(self, store: Store, run: RunLayout, search_id: str) -> None:
         """Use the run's folder of the store; a run may hold several searches, told apart by id."""
@@ -106,23 +118,24 @@ class RunRecords:
 
     def search(self) -> dict[str, Any] | None:
         """Return what `begin` was given about the search; None where it never ended."""
-        found: dict[str, Any] | None = self._read("search")
-        return found
+        found = self._read("search")
+        return found if isinstance(found, dict) else None
 
     def products(self, key: str) -> list[Product]:
         """Return the products of a batch.
 
         Raises:
-            FileNotFoundError: The search of this run has no such batch.
+            FileNotFoundError: The search of this run has no such batch, or it is damaged.
         """
-        records = self._read(f"products/{key}")
-        if records is None:
+        try:
+            return [Product.from_json(record) for record in self._read(f"products/{key}")]
+        except UNREADABLE as error:
             message = (
-                f"{self._store.uri(self._dir)}/products/{key}.json is not there: was it removed, "
-                "or does output_uri differ between the search and this task?"
+                f"{self._store.uri(self._dir)}/products/{key}.json is not there or is damaged: was "
+                "it changed, or does output_uri differ between the search and this task? Clear "
+                "the search."
             )
-            raise FileNotFoundError(message)
-        return [Product.from_json(record) for record in records]
+            raise FileNotFoundError(message) from error
 
     def all_products(self) -> list[Product]:
         """Return the products of all batches, in the order of the search."""
@@ -136,8 +149,11 @@ class RunRecords:
 
     def attempts(self) -> list[Attempt]:
         """Return all tries, those of one batch in their order."""
-        names = sorted(self._names("attempts"))
-        return [Attempt(**self._read(f"attempts/{name}")) for name in names]
+        attempts = []
+        for name in sorted(self._names("attempts")):
+            with contextlib.suppress(*UNREADABLE):
+                attempts.append(Attempt(**self._read(f"attempts/{name}")))
+        return attempts
 
     def add_delivered(self, key: str, delivered: Mapping[str, Delivered]) -> None:
         """Note what stands of the products of a batch, by product stem."""
@@ -145,8 +161,12 @@ class RunRecords:
 
     def delivered(self) -> dict[str, Delivered]:
         """Return what stands, by product stem."""
-        batches = (self._read(f"delivered/{name}") for name in self._names("delivered"))
-        return {stem: Delivered(**one) for batch in batches for stem, one in batch.items()}
+        delivered = {}
+        for name in self._names("delivered"):
+            with contextlib.suppress(*UNREADABLE):
+                for stem, one in self._read(f"delivered/{name}").items():
+                    delivered[stem] = Delivered(**one)
+        return delivered
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the address of the JSON."""
@@ -164,8 +184,17 @@ class RunRecords:
         self._store.write(f"{self._dir}/{name}.json", content)
 
     def _read(self, name: str) -> Any:
-        content = self._store.read(f"{self._dir}/{name}.json")
-        return None if content is None else json.loads(content)
+        try:
+            return json.loads(self._store.read(f"{self._dir}/{name}.json") or b"")
+        except (ValueError, RecursionError):
+            return None
+
+
+def _check(record: Any, kind: type | UnionType, *names: str) -> None:
+    for name in names:
+        if not isinstance(getattr(record, name), kind):
+            message = f"{name} is {str(getattr(record, name))[:60]!r}."
+            raise TypeError(message)
 
 
 def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:

@@ -128,7 +128,7 @@ def product_of(content: bytes) -> Product:
         checksum=Checksum.parse(algorithm, value),
         cloud_cover=properties.get("eo:cloud_cover"),
         footprint=item["geometry"],
-    )
+    ).checked()
 
 
 def _extensions(document: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ is right, whoever that is.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -24,8 +25,8 @@ from dataspace.errors import ConfigurationError
 from dataspace.footprint import bounds, span
 from dataspace.layout import CATALOGS, bands_dir, catalog_path, folder_name
 from dataspace.ledger import ENTRY, Ledger
-from dataspace.stac_item import ITEM_NAME
-from dataspace.window import format_instant
+from dataspace.stac_item import ITEM_NAME, UNREADABLE
+from dataspace.window import format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,7 +100,7 @@ def is_foreign(store: Store) -> bool:
     try:
         document = json.loads(content)
         return any(document[name] != text for name, text in _OURS.items())
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except UNREADABLE:
         return True
 
 
@@ -212,14 +213,22 @@ def _root(store: Store) -> bytes:
 
 def _children(store: Store, folder: str) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]]:
     """Return links to the catalogues in the folders of a folder, and what those hold."""
-    links, spans = [], []
+    links: list[dict[str, str]] = []
+    spans: list[Mapping[str, Any]] = []
     for name in store.folders(folder):
-        try:
-            spans.append(json.loads(store.read(f"{folder}/{name}/{_CATALOG_NAME}") or b"")[_SPAN])
-        except (ValueError, KeyError, TypeError):
-            continue
-        links.append(_link("child", f"./{name}/{_CATALOG_NAME}", name))
+        with contextlib.suppress(*UNREADABLE):
+            content = json.loads(store.read(f"{folder}/{name}/{_CATALOG_NAME}") or b"")
+            spans.append(_checked(content[_SPAN]))
+            links.append(_link("child", f"./{name}/{_CATALOG_NAME}", name))
     return links, spans
+
+
+def _checked(span: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a catalogue holds; raises one of `UNREADABLE` where it says so damaged."""
+    west, south, east, north = map(float, span["bbox"])
+    for name in ("first", "last"):
+        parse_instant(span[name])
+    return {**span, "items": int(span["items"]), "bbox": [west, south, east, north]}
 
 
 def _catalog(

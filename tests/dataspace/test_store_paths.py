@@ -175,19 +175,18 @@ def calls(store, path):
     }
 
 
-@pytest.mark.parametrize("path", UNSAFE)
-def test_no_call_takes_a_path_that_may_leave_the_root(path, top):
+def test_no_call_takes_a_path_that_may_leave_the_root(top):
     fs, folder = top
     store = Store(fs, f"{folder}/root")
     store.write("kept", b"ours")
-    for name, call in calls(store, path).items():
-        with pytest.raises(UnsafeContentError, match="it is refused"):
-            call()
-        assert store.read("kept") == b"ours", name
-    if path:
-        for call in (store.sizes, store.listing, store.folders, store.sweep):
+    for path in UNSAFE:
+        for call in calls(store, path).values():
+            with pytest.raises(UnsafeContentError, match="it is refused"):
+                call()
+        for call in (store.sizes, store.listing, store.folders, store.sweep) if path else ():
             with pytest.raises(UnsafeContentError):
                 call(path)
+    assert store.read("kept") == b"ours"
 
 
 @settings(max_examples=300, deadline=None)

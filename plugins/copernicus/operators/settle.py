@@ -22,6 +22,7 @@ from dataspace.report import build, cells_now, still_missing
 from dataspace.report_text import as_text
 from dataspace.report_words import report_name
 from dataspace.retention import Night, Retired, remove_within_limits
+from dataspace.stac_item import UNREADABLE
 from dataspace.stac_tree import refresh
 from dataspace.stocktake import delays_h
 
@@ -68,11 +69,7 @@ class CopernicusSettleOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Settle, refresh the catalogue, report, and return where the report is."""
         archive = Archive.chosen(self.ingest_file, self.ingests, context)
-        content = archive.store.read(archive.plan_path)
-        if content is None:
-            message = "the audit has left no plan; look at its log."
-            raise NotStagedError(message)
-        plan, ingest = Plan.read(content), archive.ingest
+        plan, ingest = _plan(archive), archive.ingest
         retired = _retire(archive, plan)
         if not plan.is_dry:
             refresh(archive.store, ingest.defaults["product_type"], plan.days)
@@ -110,6 +107,14 @@ class CopernicusSettleOperator(BaseOperator):
             metrics.of_report(report)
             files.write_latest(report)
         return name, address
+
+
+def _plan(archive: Archive) -> Plan:
+    try:
+        return Plan.read(archive.store.read(archive.plan_path) or b"")
+    except UNREADABLE as error:
+        message = "the audit has left no plan, or it is damaged; look at its log, and clear it."
+        raise NotStagedError(message) from error
 
 
 def _retire(archive: Archive, plan: Plan) -> Retired:
