@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataspace.audit import SUPERSEDED, WITHDRAWN
 from dataspace.mending import NOW_KEPT
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from dataspace.report_files import ReportFiles
 
 
+UNASKED: Final = "unasked"
+"""A run that has not begun: it will ask for what the record says then."""
+ASKED: Final = "asked"
+ENDED: Final = "ended"
+
+
 @dataclass(frozen=True, slots=True)
 class Night:
     """One night's run.
@@ -31,14 +37,14 @@ class Night:
         max_removals: Of the ingest, see `removal_record.night_limit`.
         policies: Of the ingest.
         run_id: The run that is to ask, where none does yet.
-        is_waiting: Tells whether a run still waits for its answer.
+        state_of: Returns `UNASKED`, `ASKED` or `ENDED` for a run that was to ask.
     """
 
     now: datetime
     max_removals: int
     policies: Policies
     run_id: str
-    is_waiting: Callable[[str], bool]
+    state_of: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,13 @@ class Retired:
     Attributes:
         outcomes: What became of every finding.
         removals: The record, as it is kept now.
-        asks: The run that is to put the question, or to put it anew as the plan has changed; None
-            where the right one waits already, or nothing is asked for.
+        asks: Runs to be started: the one that is to ask, and an earlier one whose question is to
+            end as the plan has changed; none where the right question waits already.
     """
 
     outcomes: list[Outcome]
     removals: RemovalRecord
-    asks: str | None
+    asks: tuple[str, ...] = ()
 
 
 def remove_within_limits(
@@ -79,11 +85,9 @@ def remove_within_limits(
     at_once, asked = before.share_out(found, limit, night.now)
     names = {one.name for one in at_once}
     earlier = stored.request
-    is_waiting = earlier is not None and (
-        answer_name(earlier.run_id) not in answers and night.is_waiting(earlier.run_id)
-    )
-    wanted = _asked(before, asked, plan, night)
-    request, asks = _request(earlier, wanted, night, is_waiting=is_waiting)
+    is_open = earlier is not None and answer_name(earlier.run_id) not in answers
+    state = night.state_of(earlier.run_id) if earlier and is_open else ENDED
+    request, asks = _request(earlier, state, _asked(before, asked, plan, night), night)
     after = replace(before.with_done(names, night.now), request=request)
     if after != stored or stored.lost_at:
         files.remember_removals(after)
@@ -131,18 +135,22 @@ def _asked(
 
 
 def _request(
-    earlier: Request | None, asked: tuple[Removal, ...], night: Night, *, is_waiting: bool
-) -> tuple[Request | None, str | None]:
-    """Return what is asked for now, and the run that is to say so; it ends where nothing is."""
+    earlier: Request | None, state: str, asked: tuple[Removal, ...], night: Night
+) -> tuple[Request | None, tuple[str, ...]]:
+    """Return what is asked for now, and the runs to be started.
+
+    A question is never changed: who answers it has seen it. That of a changed plan is put by a run
+    of its own, and the earlier run, started again, finds that it is no longer the one to ask.
+    """
+    ends = (earlier.run_id,) if earlier and state == ASKED else ()
     if not asked:
-        return None, earlier.run_id if earlier and is_waiting else None
-    if earlier is None:
-        return Request(asked, night.now, night.run_id), night.run_id
-    names = {one.name for one in earlier.removals}
-    since = earlier.since if names & {one.name for one in asked} else night.now
-    request = Request(asked, since, earlier.run_id if is_waiting else night.run_id)
-    is_same = is_waiting and request.keys == earlier.keys
-    return request, None if is_same else request.run_id
+        return None, ends
+    names = {one.name for one in earlier.removals} if earlier else set()
+    is_known = earlier and names & {one.name for one in asked}
+    request = Request(asked, earlier.since if earlier and is_known else night.now, night.run_id)
+    if earlier and (state == UNASKED or (state == ASKED and request.keys == earlier.keys)):
+        return replace(request, run_id=earlier.run_id), ()
+    return request, (*ends, night.run_id)
 
 
 def _told(outcome: Outcome, tried: set[str], waiting: set[str]) -> Outcome:

@@ -71,7 +71,8 @@ _DOC: Final = """
 `sentinel2_reconcile` removes superseded and withdrawn products up to the limits of each ingest
 (`max_removals`). What is more it does not do, but triggers this DAG, which asks once for the whole
 plan: on the start page of the UI under *Required Actions*, or in the tab of that name of the task
-`approve`. It waits without a worker. A newer plan takes the question's place.
+`approve`. It waits without a worker. A newer plan is asked by a run of its own, and the earlier
+question ends.
 
 * **Approve**: the catalogue is asked and the archive looked at anew; what both plans name is
   removed, where every byte of what replaces it is found right.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from copernicus.links import APPROVAL_DAG_ID, APPROVAL_TASK_ID, approval_path
+from dataspace.retention import ASKED, ENDED, UNASKED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from copernicus.archives import Archive
     from dataspace.removal_record import RemovalRecord
 
-_UNDER_WAY: Final = ["queued", "running"]
-_ENDED: Final = ["success", "failed", "skipped", "upstream_failed", "removed"]
+_ANSWERED: Final = ["success", "failed", "skipped", "upstream_failed", "removed"]
 
 
 def new_run_id(dag_id: str, began: datetime) -> str:
@@ -22,25 +22,27 @@ def new_run_id(dag_id: str, began: datetime) -> str:
 
 
 def trigger_of(dag_id: str, run_id: str) -> dict[str, Any]:
-    """Return how to trigger a run that asks; one that waits is cleared, and asks anew."""
+    """Return how to start a run that asks, or to clear one whose question is to end."""
     return {"trigger_run_id": run_id, "conf": {"ingest": dag_id}}
 
 
-def is_waiting(ti: Any, run_id: str) -> bool:
-    """Tell whether a run has asked, or will ask, and has no answer yet.
+def state_of(ti: Any, run_id: str) -> str:
+    """Return how far a run that is to ask has come, as `dataspace.retention` names it.
 
     Args:
         ti: Of the running task.
         run_id: The run that asks.
     """
     if not hasattr(ti, "get_dr_count"):  # outside Airflow
-        return True
-    if not ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=_UNDER_WAY):
-        return False
-    answered: int = ti.get_ti_count(
-        APPROVAL_DAG_ID, task_ids=[APPROVAL_TASK_ID], run_ids=[run_id], states=_ENDED
+        return ASKED
+    if ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=["queued"]):
+        return UNASKED
+    if not ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=["running"]):
+        return ENDED
+    answered = ti.get_ti_count(
+        APPROVAL_DAG_ID, task_ids=[APPROVAL_TASK_ID], run_ids=[run_id], states=_ANSWERED
     )
-    return not answered
+    return ENDED if answered else ASKED
 
 
 def approval_facts(archive: Archive, removals: RemovalRecord) -> dict[str, Any]:

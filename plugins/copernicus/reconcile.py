@@ -136,7 +136,7 @@ def ask(settled: Any) -> None:
 
     @task
     def questions(settled: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the run that is to ask; none where the right question waits already."""
+        """Return the runs to be started; none where the right question waits already."""
         asks: list[dict[str, Any]] = settled["asks"]
         return asks
 
@@ -144,7 +144,7 @@ def ask(settled: Any) -> None:
         task_id="ask",
         trigger_dag_id=APPROVAL_DAG_ID,
         logical_date=None,
-        reset_dag_run=True,  # a question that waits is replaced
+        reset_dag_run=True,  # a question that waits ends so
     ).expand_kwargs(questions(settled))
 
 

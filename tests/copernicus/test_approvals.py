@@ -67,7 +67,8 @@ class Approvals(Ingests):
 
     def _context(self, run_id, *, is_paused, **changes):
         run_id = run_id or self.run_id
-        context = make_context(dag_id=DAG_ID, run_id=run_id, run_type="manual", **changes)
+        run_type = "operator_triggered" if run_id.startswith(INGEST) else "manual"
+        context = make_context(dag_id=DAG_ID, run_id=run_id, run_type=run_type, **changes)
         context["dag"] = SimpleNamespace(params={"ingest": "", "with_rejected": False})
         context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused)
         return context
@@ -180,9 +181,9 @@ def test_the_next_night_has_a_limit_of_its_own(connected, ingest, approvals, ask
     clock.pass_days(1)
     settled = approvals.reconcile()
     assert settled["report"]["approval"]["waiting"] == LEFT + 1
-    assert [one["trigger_run_id"] for one in settled["asks"]] == [
-        one["trigger_run_id"] for one in asked["asks"]
-    ]
+    ended, begun = settled["asks"]
+    assert [ended] == asked["asks"]
+    assert begun["trigger_run_id"] != ended["trigger_run_id"]
 
 
 def test_what_is_approved_goes_and_downstream_is_told(approvals, asked, old, new, clock):
@@ -247,18 +248,38 @@ def test_a_rejected_product_with_another_successor_is_asked_for(
 def test_a_newer_plan_takes_the_place_of_the_one_that_waits(
     connected, ingest, approvals, asked, old, new
 ):
-    """The night's run clears the run that asks; were that answered, only what both name goes."""
+    """Were the earlier one answered all the same, only what both name would go."""
+    approvals.write(withdrawn="keep")
     connected.remove(new[-1].id)  # so the newer plan no longer names the last one
     more = connected.add(lake_product(sensed=f"{DAY}T10:36:01.024Z"))
     ingest(make_context(run_id="more"))
     newer_of(more, connected)
-    settled = approvals.reconcile()
-    assert settled["asks"] == asked["asks"]
+    ended, begun = _an_hour_later(approvals)["asks"]
+    assert [ended] == asked["asks"]
+    with pytest.raises(AirflowSkipException, match="a newer plan has taken the place"):
+        approvals.ask()
+    approvals.ask(begun["trigger_run_id"])
+    assert sorted(approvals.questioned(begun["trigger_run_id"])) == names(*old[2:-1], more)
     removed = approvals.answer(is_approved=True)["removed"]
     assert sorted(removed) == names(*old[2:-1])
     assert {stem(more), stem(old[-1])} < set(held(approvals.output))
-    approvals.ask()
-    assert sorted(approvals.questioned()) == names(*old[2:-1], more, new[-1])
+
+
+def _an_hour_later(approvals):
+    archives.utc_now.now += timedelta(hours=1)
+    return approvals.reconcile()
+
+
+def test_what_is_shown_is_what_can_be_approved(approvals, asked, old, new):
+    """Airflow shows the first text of a question again where its run is cleared."""
+    shown = approvals.ask()
+    path = approvals.output / RECORD
+    record = json.loads(path.read_text())
+    line = record["request"]["removals"][0]
+    record["request"]["removals"].append({**line, "name": stem(new[0]), "id": new[0].id})
+    path.write_text(json.dumps(record))
+    assert approvals.ask() == shown
+    assert stem(new[0]) not in approvals.questioned()
 
 
 def test_a_question_ends_where_nothing_is_left_to_ask(connected, approvals, asked, old, new):
@@ -268,7 +289,7 @@ def test_a_question_ends_where_nothing_is_left_to_ask(connected, approvals, aske
     settled = approvals.reconcile()
     assert settled["asks"] == asked["asks"]
     assert settled["report"]["approval"]["waiting"] == 0
-    with pytest.raises(AirflowSkipException, match="no removal waits"):
+    with pytest.raises(AirflowSkipException, match="or none waits"):
         approvals.ask()
     assert approvals.answer(is_approved=True)["removed"] == []
     assert set(names(*old[2:])) < set(held(approvals.output))
@@ -342,10 +363,10 @@ def test_a_removal_that_was_killed_is_told_downstream_all_the_same(
             raise KeyboardInterrupt
         return really(self, policy, product)
 
-    monkeypatch.setattr(Mender, "_retire", mortal)
-    with pytest.raises(KeyboardInterrupt):
-        approvals.answer(is_approved=True)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Mender, "_retire", mortal)
+        with pytest.raises(KeyboardInterrupt):
+            approvals.answer(is_approved=True)
     settled = approvals.answer(is_approved=True)
     assert sorted(settled["removed"]) == names(*old[2:])
     assert sum(len(one["replaced"]) for one in settled["changes"].values()) == LEFT
@@ -365,15 +386,13 @@ def test_a_question_names_no_more_than_the_record_does(approvals, asked, old, ne
     assert held(approvals.output) == names(*old[2:], *new)
 
 
-@pytest.mark.parametrize(
-    "ingest", ["", "nonsense", "../ingests/sentinel2_daily", "/etc/passwd", "*"]
-)
-def test_only_an_ingest_of_the_folder_can_be_asked_about(approvals, asked, ingest):
+@pytest.mark.parametrize("name", ["", "nonsense", "../ingests/sentinel2_daily", "/etc/passwd", "*"])
+def test_only_an_ingest_of_the_folder_can_be_asked_about(approvals, name):
     with pytest.raises(ConfigurationError, match=r"there is no .*; there are sentinel2_daily"):
-        approvals.ask("another", ingest=ingest)
+        approvals.ask("another", ingest=name)
 
 
-def test_a_misspelt_setting_of_the_run_is_refused(approvals, asked):
+def test_a_misspelt_setting_of_the_run_is_refused(approvals):
     with pytest.raises(QueryError, match="has no param path; there are ingest, with_rejected"):
         approvals.ask("another", conf={"path": "x"})
 

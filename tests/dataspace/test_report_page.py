@@ -8,7 +8,7 @@ import pytest
 
 from dataspace.report_page import html, overview
 from dataspace.report_text import as_text
-from dataspace.report_words import percent, report_name
+from dataspace.report_words import headline, percent, report_name
 from tests.sample_report import year
 
 VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
@@ -211,3 +211,64 @@ def test_text_of_an_archive_in_order_is_a_few_lines():
     clean = year(days={}, exceptions=[], still_missing=0, repaired=0, counts={"present": 5})
     assert "Nothing of the 30 days looked at is missing." in as_text(clean)
     assert "Exceptions" not in as_text(clean)
+
+
+def approval(**changes):
+    facts = {
+        "waiting": 13,
+        "since": "2026-11-20T03:05:00+00:00",
+        "path": "dags/approvals/runs/a__2026/tasks/approve/required_actions",
+        "where": "task approve of approvals",
+        "switch_on": "",
+        "rejected": 0,
+        "is_lost": False,
+    }
+    return {**facts, **changes}
+
+
+def test_what_waits_for_approval_is_seen_with_where_to_answer():
+    report = year(approval=approval())
+    words = (
+        "13 products wait for approval to be removed, since 2026-11-20 03:05 UTC: "
+        "answer in task approve of approvals."
+    )
+    listed = overview([{"ingest": "a", **headline(report)}])
+    assert words in as_text(report)
+    for drawn, up in ((html(report), "../../../"), (listed, "../")):
+        assert words in drawn
+        links = [one["href"] for one in Page(drawn).all("a")]
+        assert f"{up}dags/approvals/runs/a__2026/tasks/approve/required_actions" in links
+
+
+def test_a_switched_off_dag_is_named():
+    report = year(approval=approval(waiting=1, switch_on="approvals"))
+    assert "1 product waits for approval" in as_text(report)
+    assert "switch approvals on, then answer in task approve" in html(report)
+
+
+def test_an_answer_takes_the_place_of_what_waits():
+    answered = year(approval=approval(answer="rejected"))
+    assert "was asked for; the answer: rejected." in html(answered)
+    assert "Answer in Airflow" not in html(answered)
+
+
+@pytest.mark.parametrize("path", ["javascript:alert(1)", "//evil.example", "", None, HOSTILE])
+def test_no_other_address_than_of_a_dag_becomes_a_link(path):
+    drawn = html(year(approval=approval(path=path)))
+    assert [one["href"] for one in Page(drawn).all("a")] == ["2026-11-23T030000Z.json"]
+
+
+def test_what_was_rejected_and_a_lost_record_are_noted():
+    told = year(approval=approval(waiting=0, since=None, rejected=2, is_lost=True))
+    for said in (html(told), as_text(told)):
+        assert "The removal of 2 products was rejected: kept." in said
+        assert "for thirty days every removal is asked for" in said
+        assert "wait for approval" not in said
+
+
+def test_an_older_report_says_nothing_of_approval():
+    report = year()
+    assert "approval" not in report
+    assert "approval" not in html(report) + as_text(report) + overview(
+        [{"ingest": "a", **headline(report)}]
+    )

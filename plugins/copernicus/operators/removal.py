@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from dataspace.mending import Outcome
     from dataspace.removals import Removal
 
+_BY_A_NIGHT: Final = "operator_triggered"
+"""Type of the runs that `sentinel2_reconcile` starts."""
 _SHORT_GAP_DAYS: Final = 30
 """Days between those asked for are listed, too, where a listing of their own would cost more."""
 
@@ -78,14 +80,7 @@ class CopernicusAskOperator(BaseOperator):
         archive = Archive.named(self.ingest_folder, self.ingest, context)
         refuse_unknown(context, self.template_fields)
         _skip_if_off(archive)
-        files = archive.files
-        record = files.removals(utc_now()).answered(files.answers().values())
-        removals = [*(record.request.removals if record.request else ())]
-        if self.with_rejected:
-            names = {one.name for one in removals}
-            removals += [one for one in record.rejected if one.name not in names]
-        removals.sort(key=lambda one: one.order)
-        archive.store.write(archive.question_path, Answer(False, tuple(removals)).to_bytes())
+        removals = self._removals(archive, context["dag_run"])
         if not removals:
             message = f"{self.ingest}: no removal waits for approval."
             raise AirflowSkipException(message)
@@ -98,6 +93,29 @@ class CopernicusAskOperator(BaseOperator):
                 archive.store.uri(archive.question_path),
             ),
         }
+
+    def _removals(self, archive: Archive, run: Any) -> Sequence[Removal]:
+        """Return what the run asks for: of a run that is cleared the same again.
+
+        Airflow shows the first text of a question for ever, so that it must not stand for more.
+        """
+        files = archive.files
+        record = files.removals(utc_now()).answered(files.answers().values())
+        content = archive.store.read(archive.question_path)
+        is_current = record.request is not None and record.request.run_id == run.run_id
+        if not is_current and (content is not None or run.run_type == _BY_A_NIGHT):
+            message = f"{self.ingest}: a newer plan has taken the place of this one, or none waits."
+            raise AirflowSkipException(message)
+        if content is not None:
+            question = Answer.read(content)
+            return question.removals if question else ()
+        removals = [*(record.request.removals if record.request else ())]
+        if self.with_rejected:
+            names = {one.name for one in removals}
+            removals += [one for one in record.rejected if one.name not in names]
+        removals.sort(key=lambda one: one.order)
+        archive.store.write(archive.question_path, Answer(False, tuple(removals)).to_bytes())
+        return removals
 
 
 class CopernicusRemoveOperator(BaseOperator):

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 from copernicus import metrics
 from copernicus.archives import Archive
 from copernicus.links import ArchiveReportLink
-from copernicus.questions import approval_facts, is_waiting, new_run_id, trigger_of
+from copernicus.questions import approval_facts, new_run_id, state_of, trigger_of
 from copernicus.retry import RETRY_POLICY
 from dataspace.errors import NotStagedError
 from dataspace.ledger import Ledger
@@ -43,8 +43,9 @@ class CopernicusSettleOperator(BaseOperator):
     only as much as the ingest's limits let go without being asked, see `dataspace.removal_record`.
     Returns ``ingest``, ``report_name``, ``report`` (the page's address), ``missing`` (names of
     products that could be had and are not there), ``changed``: for each day on which products were
-    replaced or withdrawn, where to read which; and ``asks``: the run that is to ask a person for
-    the other removals, to be mapped over, none where the right question waits already.
+    replaced or withdrawn, where to read which; and ``asks``, to be mapped over: the run that is to
+    ask a person for the other removals, and the one whose question it replaces; none where the
+    right question waits already.
 
     Every argument but `ingest_file` is a template field.
     """
@@ -80,7 +81,7 @@ class CopernicusSettleOperator(BaseOperator):
             "report": address,
             "missing": [] if plan.is_dry else [*still_missing(retired.outcomes), *plan.unusable],
             "changed": archive.write_changes(retired.outcomes),
-            "asks": [trigger_of(ingest.dag_id, retired.asks)] if retired.asks else [],
+            "asks": [trigger_of(ingest.dag_id, run_id) for run_id in retired.asks],
         }
 
     def _report(self, archive: Archive, plan: Plan, retired: Retired) -> tuple[str, str]:
@@ -122,13 +123,13 @@ def _retire(archive: Archive, plan: Plan) -> Retired:
     mender, files, now = archive.mender(), archive.files, archive.began
     outcomes = mender.judge(plan, archive.policies)
     if plan.is_dry:
-        return Retired(outcomes, files.removals(now).answered(files.answers().values()), None)
+        return Retired(outcomes, files.removals(now).answered(files.answers().values()))
     night = Night(
         now=now,
         max_removals=archive.ingest.max_removals,
         policies=archive.policies,
         run_id=new_run_id(archive.ingest.dag_id, now),
-        is_waiting=partial(is_waiting, archive.context["ti"]),
+        state_of=partial(state_of, archive.context["ti"]),
     )
     return remove_within_limits(files, mender, plan, outcomes, night)
 
