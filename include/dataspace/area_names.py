@@ -1,0 +1,116 @@
+"""Tells a named area from one that is written out, and where the named one's file is.
+
+Imports nothing heavy, so that settings can be checked where they are read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Final
+
+from dataspace.errors import AreaError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JSON_SUFFIXES: Final = (".geojson", ".json")
+SUFFIXES: Final = (*JSON_SUFFIXES, ".gpkg", ".shp", ".kml", ".kmz", ".fgb", ".zip")
+"""Only files with these are areas."""
+FORMS: Final = "a name in the areas folder, GeoJSON, WKT, or west,south,east,north in degrees"
+
+WKT: Final = re.compile(
+    r"(?:geography')?(?:SRID\s*=\s*(?P<srid>\d+)\s*;)?\s*"
+    r"(?P<wkt>[A-Z]+(?:\s+[ZM]+)?(?:\s*\(|\s+EMPTY).*?)'?",
+    re.DOTALL | re.IGNORECASE,
+)
+_SEPARATORS: Final = re.compile(r"[/\\\0\n]|^[.~]")
+_LONGEST_NAME: Final = 200
+_MOST_NAMES: Final = 30
+
+
+def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None:
+    """Return the file of a named area and the layer asked for; None where it is written out.
+
+    A name is a file of the folder itself, with or without its suffix, ``lake`` or ``lake.gpkg``,
+    and may name one layer, ``lake:north``. It is looked up among the names that the folder lists:
+    no text becomes a path. Links that stand there are followed; hidden files are none.
+
+    Args:
+        text: What a person wrote.
+        folder: Where names are looked up; None if there are no named areas.
+
+    Raises:
+        AreaError: It is empty, or has no known form and names no file.
+    """
+    text = text.strip()
+    if not text:
+        message = f"it is empty; give {FORMS}."
+        raise AreaError(message)
+    if text[0] in "{[":
+        return None
+    files = _files(folder)
+    name, _, layer = text.rpartition(":")
+    if path := _of_name(text, files):
+        return path, None
+    if name and (path := _of_name(name, files)):
+        return path, layer
+    if is_corners(text) or (WKT.fullmatch(text) and not text.lower().endswith(SUFFIXES)):
+        return None
+    raise AreaError(_refusal(text, files))
+
+
+def is_corners(text: str) -> bool:
+    """Tell whether a text is meant as corner numbers: several parts, at least one a number."""
+    parts = text.split(",")
+    return len(parts) > 1 and any(map(_is_number, parts))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _files(folder: Path | None) -> dict[str, Path]:
+    """Return the area files of a folder by their names."""
+    try:
+        files = sorted(folder.iterdir()) if folder else []
+        return {file.name: file for file in files if _is_area(file)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _is_area(file: Path) -> bool:
+    is_kind = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    return is_kind and file.is_file()
+
+
+def _of_name(name: str, files: dict[str, Path]) -> Path | None:
+    if name in files:
+        return files[name]
+    named = (file for file in files.values() if file.stem == name)
+    return min(named, key=lambda file: SUFFIXES.index(file.suffix.lower()), default=None)
+
+
+def _refusal(text: str, files: dict[str, Path]) -> str:
+    names = sorted({file.stem for file in files.values()})
+    shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    fault = "no such name"
+    if _SEPARATORS.search(text):
+        fault = "this is no name: paths and addresses are not followed"
+    near = _near(text, names)
+    hint = f" Did you mean {near}?" if near else ""
+    return f"{fault}; there are: {shown or 'none'}.{hint} Give {FORMS}."
+
+
+def _near(text: str, names: list[str]) -> str | None:
+    if len(text) > _LONGEST_NAME:
+        return None
+    by_fold = {name.casefold(): name for name in names}
+    name = (text.rpartition(":")[0] or text).casefold()
+    suffix = next((one for one in SUFFIXES if name.endswith(one)), "")
+    near = difflib.get_close_matches(name.removesuffix(suffix), by_fold, n=1)
+    return by_fold[near[0]] if near else None
