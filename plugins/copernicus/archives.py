@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.sdk.exceptions import AirflowSkipException
 
 from copernicus.hooks import build_query
-from copernicus.ingests import Ingest, files_in
+from copernicus.ingest_files import file_of, files_in
+from copernicus.ingests import Ingest
 from copernicus.params import lines
 from copernicus.runs import open_store, run_layout
 from dataspace.audit import Terms
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from dataspace.query import Query
     from dataspace.store import Store
     from dataspace.window import Window
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +55,26 @@ class Archive:
         """Return the archive of an ingest file.
 
         Raises:
-            ConfigurationError: The file cannot be used, or an ingest is chosen that is none.
-            AirflowSkipException: Other ingests are chosen.
+            ConfigurationError: An ingest is chosen that is none, or whose file cannot be used.
+            AirflowSkipException: Other ingests are chosen; or all are, and the file cannot be used.
         """
-        path, wanted = Path(ingest_file), lines(ingests)
-        ingest, known = Ingest.read(path), {one.stem for one in files_in(path.parent)}
+        file, wanted = file_of(Path(ingest_file)), lines(ingests)
+        known = {one.dag_id for one in files_in(file.path.parent)}
         if set(wanted) - known:
             message = f"ingests: there is no {', '.join(sorted(set(wanted) - known))}; there are "
             raise ConfigurationError(message + ", ".join(sorted(known)))
-        if wanted and ingest.dag_id not in wanted:
-            message = f"{ingest.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
+        if wanted and file.dag_id not in wanted:
+            message = f"{file.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
             raise AirflowSkipException(message)
+        try:
+            ingest = Ingest.read(file.path)
+        except ConfigurationError as error:
+            if wanted:
+                message = f"ingests: {file.dag_id} is chosen, but is broken: {error}"
+                raise ConfigurationError(message) from error
+            logger.warning("%s is broken and left out: %s", file.dag_id, error)
+            message = f"{file.dag_id} is broken: {error}"
+            raise AirflowSkipException(message) from error
         store = open_store(ingest.defaults["output_uri"])
         return cls(ingest, frozenset(known), store, context)
 

@@ -16,7 +16,8 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Response, status
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from copernicus.ingests import Ingest, files_in
+from copernicus.ingest_files import files_in, find
+from copernicus.ingests import Ingest
 from copernicus.project import INGESTS
 from copernicus.runs import open_store
 from dataspace import report_page, report_words
@@ -60,7 +61,7 @@ def in_words(_: Request, error: AnyHTTPException) -> Response:
 def list_reports(user: GetUserDep) -> Response:
     """Show one line for each ingest the user may see."""
     seen = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-    names = [path.stem for path in files_in(INGESTS) if path.stem in seen]
+    names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in seen]
     return _html(report_page.overview(_row(name) for name in names))
 
 
@@ -117,12 +118,12 @@ def _read(dag_id: str, name: str) -> bytes:
 
 
 def _ingest(dag_id: str) -> Ingest:
-    found = next((path for path in files_in(INGESTS) if path.stem == dag_id), None)
+    found = find(INGESTS, dag_id)
     if found is None:
         message = f"There is no ingest {dag_id!r}; an ingest is a file of include/ingests."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     try:
-        return Ingest.read(found)
+        return Ingest.read(found.path)
     except (ConfigurationError, OSError) as error:
         message = f"The file of {dag_id} cannot be used: {error}"
         raise HTTPException(status.HTTP_404_NOT_FOUND, message) from error

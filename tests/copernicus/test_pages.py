@@ -37,7 +37,7 @@ def project(monkeypatch, tmp_path, output):
     folder = tmp_path / "ingests"
     folder.mkdir()
     for name in ("lake", "hills"):
-        (folder / f"{name}.yaml").write_text(f"output_uri: {output.as_uri()}\n")
+        (folder / f"{name}.yaml").write_text(f"area: lake\noutput_uri: {output.as_uri()}\n")
     (folder / "broken.yaml").write_text("colour: blue\n")
     monkeypatch.setattr(pages, "INGESTS", folder)
     return folder
@@ -106,7 +106,7 @@ def test_a_page_can_run_nothing_and_be_framed_by_none_but_the_ui(visit, reported
     ("path", "words"),
     [
         ("/reports/nowhere", "There is no ingest 'nowhere'"),
-        ("/reports/broken", "'colour' was unexpected"),
+        ("/reports/broken", '"colour" is no setting; there are'),
         ("/reports/hills/latest", "hills has no report latest.html."),
         ("/reports/lake/2026-11-24T030000Z.json", "lake has no report 2026-11-24T030000Z.json."),
         ("/reports/lake/yesterday", "'yesterday' is no report"),
@@ -133,7 +133,7 @@ def test_overview_names_the_ingests_one_may_see(visit, reported, project, output
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert 'href="reports/lake/latest"' in answer.text
     assert "1 product of the 30 days looked at is still missing" in answer.text
-    assert "unexpected" in answer.text
+    assert "is no setting" in answer.text
     assert "hills" not in answer.text
     assert "other" not in answer.text
 
@@ -149,7 +149,7 @@ def test_overview_stands_though_one_report_is_broken(visit, reported, content):
 
 @pytest.mark.parametrize("uri", ["s3://nobody@bucket/x", "nothing://x/y"])
 def test_an_output_that_cannot_be_read_is_said_in_words(visit, project, uri):
-    (project / "lake.yaml").write_text(f"output_uri: {uri}\n")
+    (project / "lake.yaml").write_text(f"area: lake\noutput_uri: {uri}\n")
     answer = visit("lake").get("/reports/lake/latest")
     assert answer.status_code == 502
     assert "The output of lake cannot be read" in answer.text
