@@ -61,7 +61,7 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
         )
         plan >> approve >> [remove, keep]
         for dag_id in ingests:
-            with TaskGroup(dag_id):
+            with TaskGroup(dag_id.replace(".", "-")):  # its id may have no dots
                 announce(dag_id, remove.output)
     return dag
 

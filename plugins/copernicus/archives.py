@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from airflow.sdk.exceptions import AirflowSkipException
 
 from copernicus.hooks import build_query
-from copernicus.ingests import Ingest, files_in
+from copernicus.ingest_files import file_of, files_in
+from copernicus.ingests import Ingest
 from copernicus.params import lines
 from copernicus.runs import open_store, run_layout
 from dataspace.audit import Terms
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from dataspace.query import Query
     from dataspace.store import Store
     from dataspace.window import Window
+
+logger = logging.getLogger(__name__)
 
 _MOST_EVENTS: Final = 500
 """Airflow maps over 1024 at most."""
@@ -59,17 +63,26 @@ class Archive:
         """Return the archive of an ingest file.
 
         Raises:
-            ConfigurationError: The file cannot be used, or an ingest is chosen that is none.
-            AirflowSkipException: Other ingests are chosen.
+            ConfigurationError: An ingest is chosen that is none, or whose file cannot be used.
+            AirflowSkipException: Other ingests are chosen; or all are, and the file cannot be used.
         """
-        path, wanted = Path(ingest_file), lines(ingests)
-        ingest, known = Ingest.read(path), {one.stem for one in files_in(path.parent)}
+        file, wanted = file_of(Path(ingest_file)), lines(ingests)
+        known = {one.dag_id for one in files_in(file.path.parent)}
         if set(wanted) - known:
             message = f"ingests: there is no {', '.join(sorted(set(wanted) - known))}; there are "
             raise ConfigurationError(message + ", ".join(sorted(known)))
-        if wanted and ingest.dag_id not in wanted:
-            message = f"{ingest.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
+        if wanted and file.dag_id not in wanted:
+            message = f"{file.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
             raise AirflowSkipException(message)
+        try:
+            ingest = Ingest.read(file.path)
+        except ConfigurationError as error:
+            if wanted:
+                message = f"ingests: {file.dag_id} is chosen, but is broken: {error}"
+                raise ConfigurationError(message) from error
+            logger.warning("%s is broken and left out: %s", file.dag_id, error)
+            message = f"{file.dag_id} is broken: {error}"
+            raise AirflowSkipException(message) from error
         store = open_store(ingest.defaults["output_uri"])
         refuse_foreign(store)
         return cls(ingest, frozenset(known), store, context)
@@ -81,11 +94,11 @@ class Archive:
         Raises:
             ConfigurationError: There is no such ingest, or its file cannot be used.
         """
-        found = {path.stem: path for path in files_in(Path(folder))}
-        if ingest not in found:
-            message = f"ingest: there is no {ingest!r}; there are {', '.join(sorted(found))}."
+        files = {file.dag_id: file.path for file in files_in(Path(folder))}
+        if ingest not in files:
+            message = f"ingest: there is no {ingest!r}; there are {', '.join(sorted(files))}."
             raise ConfigurationError(message)
-        return cls.chosen(str(found[ingest]), None, context)
+        return cls.chosen(str(files[ingest]), [ingest], context)
 
     @property
     def began(self) -> datetime:

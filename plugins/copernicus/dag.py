@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import DAG, Asset, task, task_group
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from copernicus.ingests import Ingest, files_in
+from copernicus.ingest_files import file_of, files_in, shown_name
+from copernicus.ingests import Ingest
 from copernicus.limits import POOL
 from copernicus.operators import (
     QUERY_FIELDS,
@@ -33,6 +33,9 @@ TAGS: Final = ["sentinel-2", "copernicus"]
 _ACTIVE_RUNS: Final = 4
 """Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
 
+_DISPLAYED: Final = 100
+"""Characters of a reason that fit into a list of DAGs."""
+
 DEFAULT_ARGS: Final = {
     "retries": 6,
     "retry_delay": timedelta(minutes=2),
@@ -47,8 +50,12 @@ _LONGEST_TRANSFER: Final = timedelta(hours=6)
 
 
 def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
-    """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`."""
-    dags = (dag_of(path, **dag_arguments) for path in files_in(folder))
+    """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`.
+
+    Raises:
+        ConfigurationError: The folder cannot be read.
+    """
+    dags = (dag_of(file.path, **dag_arguments) for file in files_in(folder))
     return {dag.dag_id: dag for dag in dags}
 
 
@@ -62,8 +69,7 @@ def dag_of(path: Path, **dag_arguments: Any) -> DAG:
     try:
         return build_dag(Ingest.read(path), **dag_arguments)
     except (ConfigurationError, AirflowException, ValueError) as error:
-        dag_id = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
-        return _broken_dag(dag_id, str(error), dag_arguments)
+        return _broken_dag(path, str(error), dag_arguments)
 
 
 def day_asset(dag_id: str) -> Asset:
@@ -143,9 +149,12 @@ def all_delivered(published: dict[str, Any]) -> None:
         raise AirflowFailException(message)
 
 
-def _broken_dag(dag_id: str, reason: str, dag_arguments: dict[str, Any]) -> DAG:
+def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
+    dag_id, name = file_of(path).dag_id, shown_name(path)
+    why = reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
     with DAG(
         dag_id,
+        dag_display_name=f"{dag_id if dag_id == path.stem else name} (broken: {_shortened(why)})",
         description=f"Broken: {reason}",
         doc_md=f"This ingest file cannot be used:\n\n    {reason}",
         schedule=SensingDayTimetable(publication_delay=timedelta(0)),
@@ -161,6 +170,10 @@ def _broken_dag(dag_id: str, reason: str, dag_arguments: dict[str, Any]) -> DAG:
 
         fail()
     return dag
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _DISPLAYED else f"{text[:_DISPLAYED]}..."
 
 
 _DOC: Final = """

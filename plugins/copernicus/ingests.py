@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import jsonschema
-import yaml
-from airflow.exceptions import AirflowTimetableInvalid
-
+from copernicus.ingest_checks import DURATION, duration, problems, tidied
+from copernicus.ingest_files import check_name, files_in, shown_name
+from copernicus.ingest_yaml import read_settings
 from copernicus.params import PARAMS
 from copernicus.timetables import SensingDayTimetable
 from dataspace.custody import POLICIES, QUARANTINE, REMOVE
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_YAML: Final = (".yaml", ".yml")
-_DURATION: Final = re.compile(r"(?P<number>\d+(\.\d+)?) *(?P<unit>minute|hour|day)s?")
-_DAG_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FIRST_DAY: Final = "2015-06-27"
 """The first day of Sentinel-2 data; backfills may begin anywhere after it."""
 _CONNECTIONS: Final = 2
@@ -35,21 +30,17 @@ _SCRUB_DAYS: Final = 30
 _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
     "schedule": {"type": "string"},
-    "publication_delay": {"type": "string", "pattern": rf"^{_DURATION.pattern}\Z"},
-    "start_day": {"type": "string", "format": "date"},
+    "publication_delay": {"type": "string", "pattern": rf"^{DURATION.pattern}\Z"},
+    "start_day": {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"},
     "catchup": {"type": "boolean"},
-    "copernicus_conn_id": {"type": "string", "minLength": 1},
+    "copernicus_conn_id": {"type": "string", "pattern": r"^[\w#!()\-.:/\\]{1,250}\Z"},
     "connections": {"type": "integer", "minimum": 1, "maximum": 20},
     "superseded": {"type": "string", "enum": list(POLICIES)},
     "withdrawn": {"type": "string", "enum": list(POLICIES)},
     "max_removals": {"type": "integer", "minimum": 0},
     "scrub_days": {"type": "integer", "minimum": 0, "maximum": 3650},
 }
-_SCHEMA: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {**_SETTINGS, **{name: param["schema"] for name, param in PARAMS.items()}},
-}
+_SCHEMAS: Final = {**_SETTINGS, **{name: param["schema"] for name, param in PARAMS.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +84,21 @@ class Ingest:
         """Return what a file says.
 
         Raises:
-            ConfigurationError: It is no YAML, or says something the schema does not allow.
+            ConfigurationError: It cannot be read, is no YAML, or says what cannot be meant; the
+                message names the file and all that is wrong.
         """
-        if not _DAG_ID.fullmatch(path.stem):
-            message = f"{path.name}: the file's name is no DAG id; use letters, digits, _ . and -."
+        check_name(path)
+        settings = tidied(read_settings(path), _SCHEMAS)
+        found = problems(settings, _SCHEMAS)
+        if found:
+            message = f"{shown_name(path)}: {' '.join(found)}"
             raise ConfigurationError(message)
-        settings = _checked(path)
         return cls(
             path=path,
             dag_id=path.stem,
             description=settings.get("description", "Sentinel-2 files, day by day."),
-            timetable=_timetable(path, settings),
-            start_day=_day(path, settings.get("start_day", _FIRST_DAY)),
+            timetable=_timetable(settings),
+            start_day=_midnight(settings.get("start_day", _FIRST_DAY)),
             catchup=settings.get("catchup", False),
             copernicus_conn_id=settings.get("copernicus_conn_id", "copernicus_default"),
             connections=settings.get("connections", _CONNECTIONS),
@@ -116,55 +110,23 @@ class Ingest:
         )
 
 
-def files_in(folder: Path) -> list[Path]:
-    """Return the ingest files of a folder, usable or not."""
-    return [path for path in sorted(folder.iterdir()) if path.suffix in _YAML]
-
-
 def read_all(folder: Path) -> Iterator[Ingest]:
-    """Give every ingest of a folder whose file can be used."""
-    for path in files_in(folder):
-        with contextlib.suppress(ConfigurationError, OSError):
-            yield Ingest.read(path)
+    """Give every ingest of a folder whose file can be used.
+
+    Raises:
+        ConfigurationError: The folder cannot be read.
+    """
+    for file in files_in(folder):
+        with contextlib.suppress(ConfigurationError):
+            yield Ingest.read(file.path)
 
 
-def _checked(path: Path) -> dict[str, Any]:
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, ValueError) as error:
-        message = f"{path.name} is not YAML: {error}"
-        raise ConfigurationError(message) from error
-    if isinstance(settings, dict):
-        settings = {
-            name: value.isoformat() if isinstance(value, date) else value
-            for name, value in settings.items()
-        }
-    try:
-        jsonschema.validate(settings, _SCHEMA, format_checker=jsonschema.FormatChecker())
-    except jsonschema.ValidationError as error:
-        message = f"{path.name}: {error.json_path.removeprefix('$.')}: {error.message}"
-        raise ConfigurationError(message) from error
-    return dict(settings)
+def _timetable(settings: Mapping[str, Any]) -> SensingDayTimetable:
+    return SensingDayTimetable(
+        cron=settings.get("schedule", "@daily"),
+        publication_delay=duration(settings.get("publication_delay", "24 hours")),
+    )
 
 
-def _timetable(path: Path, settings: Mapping[str, Any]) -> SensingDayTimetable:
-    delay = _DURATION.fullmatch(settings.get("publication_delay", "24 hours"))
-    assert delay is not None, "the schema has checked it"  # noqa: S101
-    try:
-        timetable = SensingDayTimetable(
-            cron=settings.get("schedule", "@daily"),
-            publication_delay=timedelta(**{f"{delay['unit']}s": float(delay["number"])}),
-        )
-        timetable.validate()
-    except (AirflowTimetableInvalid, ValueError, OverflowError) as error:
-        message = f"{path.name}: schedule or publication_delay: {error}"
-        raise ConfigurationError(message) from error
-    return timetable
-
-
-def _day(path: Path, text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        message = f"{path.name}: start_day {text!r} is not a day; write it as YYYY-MM-DD."
-        raise ConfigurationError(message) from error
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)

@@ -115,6 +115,8 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+OF_A_RUN: Final = ("first_day", "last_day", "product_ids")
+"""Params that no ingest file may set: each of its runs would be about the same days or products."""
 
 RECONCILE_PARAMS: Final[dict[str, dict[str, Any]]] = {
     "first_day": {

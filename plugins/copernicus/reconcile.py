@@ -11,7 +11,8 @@ from airflow.sdk import DAG, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 from copernicus.dag import DEFAULT_ARGS, TAGS, day_asset
-from copernicus.ingests import Ingest, read_all
+from copernicus.ingest_files import IngestFile, files_in
+from copernicus.ingests import read_all
 from copernicus.links import APPROVAL_DAG_ID
 from copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
 from copernicus.params import reconcile_params
@@ -35,9 +36,12 @@ _NAMED: Final = 5
 
 
 def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
-    """Return the DAG for the ingest files of a folder; further arguments are passed to it."""
-    ingests = list(read_all(folder))
-    delays = [ingest.timetable.publication_delay for ingest in ingests]
+    """Return the DAG for the ingest files of a folder; further arguments are passed to it.
+
+    Raises:
+        ConfigurationError: The folder cannot be read.
+    """
+    delays = [ingest.timetable.publication_delay for ingest in read_all(folder)]
     delay = max(delays, default=timedelta(days=1)) + _AFTER_THE_DAY
     with DAG(
         DAG_ID,
@@ -53,16 +57,16 @@ def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
         tags=TAGS,
         **dag_arguments,
     ) as dag:
-        for ingest in ingests:
+        for ingest in files_in(folder):
             _group(dag, ingest)
     return dag
 
 
-def _group(dag: DAG, ingest: Ingest) -> None:
+def _group(dag: DAG, ingest: IngestFile) -> None:
     days: dict[str, Any] = {name: dag.param(name) for name in ("first_day", "last_day")}
     chosen: Any = dag.param("ingests")
 
-    @task_group(group_id=ingest.dag_id)
+    @task_group(group_id=ingest.dag_id.replace(".", "-"))  # its id may have no dots
     def group() -> None:
         audit = CopernicusAuditOperator(
             task_id="audit",

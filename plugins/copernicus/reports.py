@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from airflow.sdk.configuration import conf
 
+from copernicus.ingest_files import find
 from copernicus.ingests import Ingest
 from copernicus.params import PARAMS
 from copernicus.project import INGESTS, default_output_uri
@@ -75,9 +76,9 @@ def _run(context: Mapping[str, Any]) -> Any:
 
 def _settings(run: Any) -> dict[str, Any]:
     """Return the run's params: its own, else those of its ingest file, else the defaults."""
-    path = next(INGESTS.glob(f"{run.dag_id}.y*ml"), None)
+    file = find(INGESTS, run.dag_id)
     own = {name: param["default"] for name, param in PARAMS.items()}
-    return {**(Ingest.read(path).defaults if path else own), **(run.conf or {})}
+    return {**(Ingest.read(file.path).defaults if file else own), **(run.conf or {})}
 
 
 def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:

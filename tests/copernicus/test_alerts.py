@@ -31,7 +31,7 @@ def hook(connect, monkeypatch):
 def output(tmp_path, monkeypatch):
     """Where the ingest of the tests puts its files: the ingest file says so, and no run."""
     monkeypatch.setattr(reports, "INGESTS", tmp_path)
-    settings = {"output_uri": (tmp_path / "output").as_uri()}
+    settings = {"area": "lake", "output_uri": (tmp_path / "output").as_uri()}
     (tmp_path / f"{DAG_ID}.yaml").write_text(yaml.safe_dump(settings))
     return tmp_path / "output"
 
@@ -171,7 +171,7 @@ def test_addresses(parts, address):
 
 
 def test_every_dag_takes_alerts(tmp_path):
-    (tmp_path / "good.yaml").write_text("")
+    (tmp_path / "good.yaml").write_text("area: lake")
     (tmp_path / "bad.yaml").write_text("bands: 7")
     given = {
         "on_failure_callback": FailedDaysNotifier(),

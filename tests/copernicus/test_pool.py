@@ -124,7 +124,9 @@ def test_no_bound_is_many_slots(ingests, allow):
 def test_an_ingest_that_asks_for_more_is_an_error_in_the_log(ingests, allow, caplog):
     allow(3)
     with caplog.at_level(logging.ERROR):
-        pool.follow_connections(ingests(greedy="connections: 4", modest="connections: 3"))
+        pool.follow_connections(
+            ingests(greedy="area: lake\nconnections: 4", modest="area: lake\nconnections: 3")
+        )
     (record,) = (one for one in caplog.records if one.name == "copernicus.pool")
     assert "greedy: connections is 4, but the pool copernicus has 3 slots" in record.getMessage()
 

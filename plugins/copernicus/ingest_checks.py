@@ -1,0 +1,238 @@
+"""Finds what is wrong with the settings of an ingest, and says how to write them.
+
+Knows what they mean, too: bands, tiles and days that exist, and an area that has a file. What needs
+the area's geometry, the connection or the output is left to whoever uses them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonschema
+from airflow.exceptions import AirflowTimetableInvalid
+
+from copernicus.params import OF_A_RUN, PARAMS, lines
+from copernicus.project import AREAS
+from copernicus.timetables import SensingDayTimetable
+from dataspace.area_names import named_file
+from dataspace.bands import check_bands
+from dataspace.errors import AreaError, BandError, ConfigurationError, QueryError
+from dataspace.product import normalise_tile
+from dataspace.query import MISSION
+from dataspace.shelf import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Schemas = Mapping[str, Mapping[str, Any]]
+
+_HOW: Final = {
+    "area": "write a name from include/areas, or west,south,east,north in degrees, WKT or GeoJSON",
+    "bands": "write a list, such as [SCL_20m, B04_10m]",
+    "copernicus_conn_id": "write the id of an Airflow Connection, such as copernicus_default",
+    "max_cloud_cover": "write percent as a number from 0 to 100, or leave it out",
+    "output_uri": "write for example file:///data/sentinel2 or s3://connection_id@bucket/sentinel2",
+    "publication_delay": "write minutes, hours or days up to 365 days, such as 36 hours",
+    "schedule": 'write a preset or cron expression of whole UTC days, such as "@daily"',
+    "start_day": "write a day of the calendar, such as 2024-08-01",
+    "tiles": "write a list, such as [T36TXL, T36TYL]",
+}
+_YES_NO: Final = {**dict.fromkeys(("yes", "on"), True), **dict.fromkeys(("no", "off"), False)}
+_URI: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_GEOJSON: Final = (
+    *("Feature", "FeatureCollection", "GeometryCollection", "Polygon", "MultiPolygon"),
+    *("Point", "MultiPoint", "LineString", "MultiLineString"),
+)
+DURATION: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) *(?P<unit>minute|hour|day)s?")
+_LONGEST_DELAY: Final = timedelta(days=365)
+_SHOWN: Final = 60
+_FORMATS: Final = jsonschema.FormatChecker()
+
+
+def tidied(given: Mapping[str, Any], schemas: Schemas) -> dict[str, Any]:
+    """Return settings with yes and no as booleans, 2.0 as a whole number, where one is wanted."""
+    return {name: _tidied(value, schemas.get(name, {})) for name, value in given.items()}
+
+
+def problems(given: Mapping[str, Any], schemas: Schemas) -> list[str]:
+    """Return what is wrong with the settings of a file, in a sentence or two for each problem.
+
+    Args:
+        given: As of `tidied`.
+        schemas: JSON schema of every setting, by name.
+    """
+    found = {name: _fault(name, value, schemas) for name, value in given.items()}
+    for name, check in _EACH.items():
+        if name in given and not found[name]:
+            found[name] = _complaint(name, check, given[name])
+    wrong = {name for name, said in found.items() if said}
+    for names, check in _TOGETHER.items():
+        if not wrong & {*names}:
+            found[names[0]] = _complaint(names[0], check, given)
+    return [said for said in found.values() if said]
+
+
+def duration(text: str) -> timedelta:
+    """Return the time that a text such as ``36 hours`` names; at most the longest there is."""
+    match = DURATION.fullmatch(text)
+    assert match is not None, "the schema has checked it"  # noqa: S101
+    try:
+        return timedelta(**{f"{match['unit']}s": float(match["number"])})
+    except OverflowError:
+        return timedelta.max
+
+
+def shown(value: Any) -> str:
+    """Return a value as a file would have it, shortened."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _tidied(value: Any, schema: Mapping[str, Any]) -> Any:
+    if schema.get("type") == "boolean" and isinstance(value, str):
+        return _YES_NO.get(value.lower(), value)
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if schema.get("type") == "integer" and is_whole else value
+
+
+def _fault(name: str, value: Any, schemas: Schemas) -> str:
+    """Return what is wrong with the form of a setting, or with its being there at all."""
+    if name in OF_A_RUN:
+        return (
+            f"{name} belongs to a run, not to a file: every scheduled run would fetch the same. "
+            "Leave it out here, and give it in the trigger form."
+        )
+    if name not in schemas:
+        return f"{shown(name)} is no setting; {_nearest(name, schemas)}"
+    schema = schemas[name]
+    if jsonschema.Draft202012Validator(schema, format_checker=_FORMATS).is_valid(value):
+        return ""
+    return f"{name}: {shown(value)} cannot be used; {_HOW.get(name) or _how(schema)}."
+
+
+def _nearest(name: str, schemas: Schemas) -> str:
+    near = difflib.get_close_matches(name.lower(), schemas, 1) or [
+        one for one in schemas if name and name.lower() in one
+    ]
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(schemas))}."
+
+
+def _how(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return f"write {' or '.join(schema['enum'])}"
+    if schema["type"] == "boolean":
+        return "write true or false"
+    if schema["type"] == "integer":
+        return f"write a whole number from {schema['minimum']} to {schema['maximum']}"
+    return "write a text, in quotes where it looks like a number"
+
+
+def _complaint(name: str, check: Callable[[Any], None], value: Any) -> str:
+    try:
+        check(value)
+    except (ConfigurationError, BandError, OSError) as error:
+        return f"{name}: {error}"
+    return ""
+
+
+def _check_area(area: Any) -> None:
+    if isinstance(area, str) and area:
+        _check_named(area)
+    elif area and area.get("type") not in _GEOJSON:
+        message = f"{shown(area)} is no GeoJSON: its type is none of {', '.join(_GEOJSON)}."
+        raise ConfigurationError(message)
+
+
+def _check_named(area: str) -> None:
+    try:
+        named_file(area, AREAS)
+    except AreaError as error:
+        message = f"{shown(area)}: {error}"
+        raise ConfigurationError(message) from error
+
+
+def _check_tiles(tiles: Any) -> None:
+    wrong = [tile for tile in lines(tiles) if not _is_tile(tile)]
+    if wrong:
+        message = f"{', '.join(map(shown, wrong))} cannot be used; write MGRS tiles like T36TXL."
+        raise ConfigurationError(message)
+
+
+def _is_tile(text: str) -> bool:
+    try:
+        normalise_tile(text)
+    except QueryError:
+        return False
+    return True
+
+
+def _check_start_day(text: str) -> None:
+    first, end = MISSION.start.date(), MISSION.end.date()
+    if not first <= date.fromisoformat(text) < end:
+        message = f"{text} lies outside of the mission; write a day from {first} on, before {end}."
+        raise ConfigurationError(message)
+
+
+def _check_delay(text: str) -> None:
+    if not duration(text) <= _LONGEST_DELAY:
+        message = f"{shown(text)} cannot be used; {_HOW['publication_delay']}."
+        raise ConfigurationError(message)
+
+
+def _check_schedule(cron: str) -> None:
+    try:
+        SensingDayTimetable(cron=cron, publication_delay=timedelta(0)).validate()
+    except (AirflowTimetableInvalid, ValueError, OverflowError) as error:
+        own = str(error) if str(error).startswith("schedule ") else ""
+        message = own or f"{shown(cron)} cannot be used; {_HOW['schedule']}."
+        raise ConfigurationError(message) from error
+
+
+def _check_output(uri: str) -> None:
+    match = _URI.fullmatch(uri)
+    if match is None or match["scheme"].lower() in ("file", "local"):
+        is_whole = (match["rest"] if match else uri).startswith("/")
+    else:
+        is_whole = bool(match["rest"].rpartition("@")[2].strip("/"))
+    if not is_whole:
+        message = f"{shown(uri)} is no absolute address; {_HOW['output_uri']}."
+        raise ConfigurationError(message)
+
+
+def _check_bands(given: Mapping[str, Any]) -> None:
+    product_type = given.get("product_type", PARAMS["product_type"]["default"])
+    bands = lines(given.get("bands", PARAMS["bands"]["default"]))
+    if not bands:
+        message = f"no band is named; {_HOW['bands']}."
+        raise ConfigurationError(message)
+    check_bands(bands, product_type)
+
+
+def _check_place(given: Mapping[str, Any]) -> None:
+    if not given.get("area") and not lines(given.get("tiles")):
+        message = "neither area nor tiles is given: that would be the whole world; give one."
+        raise ConfigurationError(message)
+
+
+def _check_zip(given: Mapping[str, Any]) -> None:
+    names = [name for name in ("transfer", "keep_archive") if name in given]
+    Wanted(bands=(), **{name: given[name] for name in names})
+
+
+_EACH: Final[Mapping[str, Callable[[Any], None]]] = {
+    "area": _check_area,
+    "tiles": _check_tiles,
+    "start_day": _check_start_day,
+    "publication_delay": _check_delay,
+    "schedule": _check_schedule,
+    "output_uri": _check_output,
+}
+_TOGETHER: Final[Mapping[tuple[str, str], Callable[[Any], None]]] = {
+    ("bands", "product_type"): _check_bands,
+    ("area", "tiles"): _check_place,
+    ("keep_archive", "transfer"): _check_zip,
+}

@@ -1,0 +1,210 @@
+"""What an ingest file cannot mean is refused in words when it is read."""
+
+import json
+import re
+
+import pytest
+from airflow.serialization.serialized_objects import DagSerialization
+
+from copernicus.dag import dag_of
+from copernicus.ingests import Ingest
+from dataspace.errors import ConfigurationError
+
+GOOD = "area: lake\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+def message(folder, content):
+    path = folder / "lake.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        Ingest.read(path)
+    said = str(caught.value)
+    assert said.startswith("lake.yaml")
+    assert "\n" not in said
+    assert not re.search(r"Traceback|NoneType|<class|Error\b|is not of type|'(str|int|dict)'", said)
+    return said
+
+
+MEANT = [
+    ("max_cloud: 20", '"max_cloud" is no setting; did you mean max_cloud_cover?'),
+    ("cloud: 20", "did you mean max_cloud_cover?"),
+    ("Bands: [B04]", '"Bands" is no setting; did you mean bands?'),
+    ("colour: blue", '"colour" is no setting; there are area, '),
+    ("<<: {bands: [B04]}", '"<<" is no setting'),
+    (
+        "publication_delay: 1 week",
+        'publication_delay: "1 week" cannot be used; write minutes, hour',
+    ),
+    ("publication_delay: soon", "such as 36 hours"),
+    ("publication_delay: 24", "publication_delay: 24 cannot be used; write minutes, hours or days"),
+    ("publication_delay: -1 hours", "write minutes, hours or days"),
+    ("publication_delay: 24 hours\n  and more", "write minutes, hours or days"),
+    ("publication_delay: |\n  24 hours\n", "write minutes, hours or days"),
+    ("publication_delay: 1:30", 'publication_delay: "1:30" cannot be used'),
+    ("publication_delay: 366 days", "up to 365 days"),
+    (f"publication_delay: {'9' * 400} days", "up to 365 days"),
+    ("publication_delay: ٣ days", "write minutes, hours or days"),
+    (
+        "start_day: 2026-13-01",
+        'start_day: "2026-13-01" cannot be used; write a day of the calendar',
+    ),
+    ("start_day: 2024-02-31x", "write a day of the calendar"),
+    ("start_day: 2024-02-30", "write a day of the calendar, such as 2024-08-01"),
+    ("start_day: 20240201", "write a day of the calendar"),
+    ("start_day: 2024-2-1", "write a day of the calendar"),
+    ("start_day: 2024-W05-1", "write a day of the calendar"),
+    ("start_day: 2024-02-01T00:00:00Z", "write a day of the calendar"),
+    (
+        "start_day: 1999-12-31",
+        "start_day: 1999-12-31 lies outside of the mission; write a day from",
+    ),
+    ("start_day: 9999-12-31", "lies outside of the mission"),
+    ("start_day:", "start_day: null cannot be used"),
+    ("schedule: never", 'schedule: "never" cannot be used; write a preset or cron expression'),
+    ("schedule: null", "schedule: null cannot be used"),
+    ("schedule: '@hourly'", "has bounds other than midnight UTC"),
+    ("schedule: 0 5 * * *", "raise publication_delay"),
+    ("schedule: 0 0 * * * *", "has bounds other than midnight UTC"),
+    ("schedule: 0 0 31 2 *", "schedule '0 0 31 2 *'"),
+    ("schedule: '0 0 * * 8'", "write a preset or cron expression"),
+    ("catchup: maybe", 'catchup: "maybe" cannot be used; write true or false'),
+    ("catchup: 1", "write true or false"),
+    ("overwrite: 'y'", "write true or false"),
+    ("connections: 21", "connections: 21 cannot be used; write a whole number from 1 to 20"),
+    ("connections: 0", "write a whole number from 1 to 20"),
+    ("connections: 2.5", "write a whole number from 1 to 20"),
+    ("connections: 010", 'connections: "010" cannot be used'),
+    ("connections: 0x4", 'connections: "0x4" cannot be used'),
+    ("connections: true", "connections: true cannot be used"),
+    ("connections: .inf", "write a whole number from 1 to 20"),
+    ("scrub_days: .nan", "write a whole number from 0 to 3650"),
+    (f"scrub_days: {'9' * 5000}", "write a whole number from 0 to 3650"),
+    (
+        "superseded: delete",
+        'superseded: "delete" cannot be used; write remove or quarantine or keep',
+    ),
+    (
+        "max_cloud_cover: 120",
+        "max_cloud_cover: 120 cannot be used; write percent as a number from 0",
+    ),
+    ('max_cloud_cover: "20"', 'max_cloud_cover: "20" cannot be used; write percent as a number'),
+    ("max_cloud_cover: 20%", "write percent as a number from 0 to 100"),
+    ("max_cloud_cover: .nan", "write percent as a number from 0 to 100"),
+    ("max_cloud_cover: 1e999", "write percent as a number from 0 to 100"),
+    ("max_cloud_cover: -1", "write percent as a number from 0 to 100"),
+    ("max_cloud_cover: [20]", "max_cloud_cover: [20] cannot be used"),
+    ("bands: SCL_20m", 'bands: "SCL_20m" cannot be used; write a list, such as [SCL_20m, B04_10m]'),
+    ("bands: []", "bands: [] cannot be used; write a list"),
+    ("bands: ['', ' ']", "bands: no band is named"),
+    ("bands: [4]", "bands: [4] cannot be used"),
+    ("bands: [SCL_30m]", "bands: 'SCL_30m': SCL exists at 20m and 60m"),
+    ("bands: [SLC_20m]", "'SLC_20m' is no band. S2MSI2A has B01_20m|60m"),
+    ("bands: [B10]", "S2MSI2A has no B10"),
+    ("product_type: S2MSI1C\nbands: [SCL_20m]", "bands: 'SCL_20m': S2MSI1C has no SCL"),
+    ("product_type: S2MSI1C", "bands: 'SCL_20m': S2MSI1C has no SCL"),
+    ("product_type: L2A", 'product_type: "L2A" cannot be used; write S2MSI2A or S2MSI1C'),
+    ("versions: newest", "write latest or all"),
+    ("tiles: T36TXL", 'tiles: "T36TXL" cannot be used; write a list, such as [T36TXL, T36TYL]'),
+    ("tiles: [T36TX, T99ABC, T36TXL]", 'tiles: "T36TX", "T99ABC" cannot be used; write MGRS tiles'),
+    ("area: [8, 53, 9, 54]", "area: [8, 53, 9, 54] cannot be used; write a name from include/area"),
+    ("area: leak", 'area: "leak": no such name; there are: lake. Did you mean lake?'),
+    ("area: NO", 'area: "NO": no such name'),
+    ("area: 2024-01-01", 'area: "2024-01-01": no such name'),
+    ("area: /etc/passwd", "no name: paths and addresses are not followed"),
+    ("area: ../ingests/lake", "no name: paths"),
+    ("area: ' '", "it is empty"),
+    ("area: {lake: north}", 'area: {"lake": "north"} is no GeoJSON'),
+    ("area: 12", "area: 12 cannot be used"),
+    ("area:", "area: neither area nor tiles is given: that would be the whole world; give one."),
+    ("area: ''", "neither area nor tiles is given"),
+    ("area: {}\ntiles: []", "neither area nor tiles is given"),
+    ("area:\ntiles: ['', ' ']", "neither area nor tiles is given"),
+    ("transfer: zip", "write files or archive"),
+    ("keep_archive: true", "keep_archive needs transfer 'archive'"),
+    (
+        "output_uri: data",
+        'output_uri: "data" is no absolute address; write for example file:///data',
+    ),
+    ("output_uri: file://data", "is no absolute address"),
+    ("output_uri: s3://", "is no absolute address"),
+    ("output_uri: s3://storage@", "is no absolute address"),
+    ("output_uri: ''", "output_uri: "),
+    ("output_uri: null", "output_uri: null cannot be used; write for example file:///data"),
+    ("copernicus_conn_id: my account", "write the id of an Airflow Connection"),
+    ("copernicus_conn_id: ''", "write the id of an Airflow Connection"),
+    ("copernicus_conn_id: [a]", "write the id of an Airflow Connection"),
+    ("description: 2024", "description: 2024 cannot be used; write a text, in quotes"),
+    (
+        "first_day: 2024-08-01",
+        "first_day belongs to a run, not to a file: every scheduled run would",
+    ),
+    ("last_day: 2024-08-01", "last_day belongs to a run"),
+    ("product_ids: []", "product_ids belongs to a run"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), MEANT)
+def test_what_cannot_be_meant_is_said_in_words(folder, content, words):
+    own = content.startswith(("area", "tiles: ["))
+    said = message(folder, content if own else f"{GOOD}{content}")
+    assert words in said
+    assert len(said) < 700
+
+
+def test_all_that_is_wrong_is_named_at_once(folder):
+    said = message(folder, "max_cloud: 20\nbands: [B4]\nfirst_day: 2024-08-01\ncatchup: maybe\n")
+    assert said.count("max_cloud") >= 2
+    for words in ("'B4' is no band", "first_day belongs to a run", "true or false", "whole world"):
+        assert words in said
+    said = message(folder, "area: leak\nproduct_type: L1C\nbands: [B10]\ntransfer: zip")
+    assert "whole world" not in said
+    assert "has no B10" not in said, "of which product type is not known"
+
+
+def test_a_message_quotes_little_of_what_it_refuses(folder):
+    assert len(message(folder, f"{GOOD}description: [{'x, ' * 50_000}]")) < 300
+    assert len(message(folder, f"{GOOD}{'x' * 900}: 1")) < 700
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "value"),
+    [
+        ("catchup: yes", "catchup", True),
+        ("catchup: off", "catchup", False),
+        ("catchup: No", "catchup", False),
+        ("connections: 3.0", "connections", 3),
+        ("description: NO", "description", "NO"),
+        ("description: 2024-08-01", "description", "2024-08-01"),
+    ],
+)
+def test_usual_ways_of_writing_are_taken(folder, content, name, value):
+    (folder / "lake.yaml").write_text(f"\ufeff{GOOD}{content}\r\n")
+    got = getattr(Ingest.read(folder / "lake.yaml"), name)
+    assert (got, type(got)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "tiles: [t36txl]",
+        "area: 8,53,9.5,54",
+        "area: POINT (8 53)",
+        "area: {type: Point, coordinates: [8, 53], when: 2024-01-01}",
+        "area: lake.geojson\nbands: ['*/MTD_TL.xml', B04]",
+        "area: lake\ntransfer: archive\nkeep_archive: true\nmax_cloud_cover:",
+        "area: lake\noutput_uri: s3://storage@bucket\nstart_day: 2015-06-27",
+        "area: lake\noutput_uri: /data/sentinel2\npublication_delay: 0 minutes",
+        "area: lake\noutput_uri: memory://x/y\nschedule: '@monthly'",
+        json.dumps({"area": "lake", "max_cloud_cover": 12.5}),
+    ],
+)
+def test_what_is_right_is_taken(folder, content):
+    (folder / "lake.yaml").write_text(content)
+    dag = dag_of(folder / "lake.yaml")
+    assert "search" in dag.task_ids, dag.description
+    json.dumps(DagSerialization.to_dict(dag), allow_nan=False)
