@@ -71,6 +71,7 @@ class Entry:
         files: Size in bytes that the item gives, by the file's name.
         created: When it was first delivered; None where the item does not say.
         version: Of the item's file.
+        scheduled: Ids of the DAGs whose schedule or backfill asked for the product's day.
         standing: Size in bytes that is found, by name.
     """
 
@@ -81,6 +82,7 @@ class Entry:
     files: Mapping[str, int]
     created: datetime | None
     version: str
+    scheduled: tuple[str, ...] = ()
     standing: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -102,6 +104,7 @@ class Entry:
                 files={file.name: file.size_bytes for file in delivery.files.values()},
                 created=delivery.created,
                 version=version,
+                scheduled=delivery.scheduled,
             )
         return None
 
@@ -117,6 +120,7 @@ class Entry:
             files=record["files"],
             created=parse_instant(created) if created else None,
             version=record["version"],
+            scheduled=tuple(record.get("scheduled", ())),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -129,6 +133,7 @@ class Entry:
             "files": dict(self.files),
             "created": self.created.isoformat() if self.created else None,
             "version": self.version,
+            "scheduled": list(self.scheduled),
         }
 
     def lacking(self, bands: Iterable[str]) -> tuple[Lack, ...]:

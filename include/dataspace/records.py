@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dataspace.product import Product
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dataspace.layout import RunLayout
     from dataspace.store import Store
@@ -147,6 +147,14 @@ class RunRecords:
         """Return what stands, by product stem."""
         batches = (self._read(f"delivered/{name}") for name in self._names("delivered"))
         return {stem: Delivered(**one) for batch in batches for stem, one in batch.items()}
+
+    def add_handed_over(self, key: str, stems: Collection[str]) -> None:
+        """Note which products of a batch were put in place before its download has ended."""
+        self._write(f"handed_over/{key}", sorted({*stems, *self.handed_over(key)}))
+
+    def handed_over(self, key: str) -> frozenset[str]:
+        """Return the stems of the products of a batch that earlier tries have put in place."""
+        return frozenset(self._read(f"handed_over/{key}") or ())
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the address of the JSON."""

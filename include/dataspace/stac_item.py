@@ -88,6 +88,7 @@ def delivery_of(content: bytes | None) -> Delivery | None:
             stamp=properties["dataspace:stamp"],
             ingests=tuple(properties.get("dataspace:ingests", (dag_id,))),
             created=parse_instant(created) if created else None,
+            scheduled=tuple(properties.get("dataspace:scheduled", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -169,6 +170,7 @@ def _provenance(delivery: Delivery, now: datetime) -> dict[str, Any]:
         "updated": now.isoformat(),
         "dataspace:selection": {band: list(paths) for band, paths in delivery.selection.items()},
         "dataspace:ingests": list(delivery.ingests),
+        "dataspace:scheduled": list(delivery.scheduled),
         "dataspace:dag_id": delivery.dag_id,
         "dataspace:run_id": delivery.run_id,
         "dataspace:stamp": delivery.stamp,

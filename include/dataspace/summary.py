@@ -23,13 +23,14 @@ def summarise(
     attempts: Iterable[Attempt],
     delivered: Mapping[str, Delivered],
 ) -> dict[str, Any]:
-    """Return the counts, bytes and one row per product; ``days`` tells which are complete.
+    """Return counts, bytes, a row per product, and as ``complete_days`` those that lack nothing.
 
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
             ``offline`` names, ``left_out`` products as of `LeftOut.to_json`, ``chosen``: whether
-            products were asked for singly, ``quota_bytes``, and the search's own ``requests``,
-            ``retries`` and ``rate_limited`` answers.
+            products were asked for singly, ``open_days``: days that lack something whatever was
+            delivered, such as an offline product, ``quota_bytes``, and the search's own
+            ``requests``, ``retries`` and ``rate_limited`` answers.
         products: What was to be delivered.
         attempts: All tries at fetching, oldest first for each product.
         delivered: What stands, by product stem.
@@ -38,6 +39,7 @@ def summarise(
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
     rows = [_row(product, delivered.get(product.stem), errors) for product in products]
     open_days = {row["day"] for row in rows if row["state"] != "delivered"}
+    open_days.update(search.get("open_days", ()))
     missing = [row["name"] for row in rows if row["state"] != "delivered"]
     return {
         **search,
@@ -62,7 +64,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
     """Return a summary as one page of text.
 
     Args:
-        summary: As of `summarise`, with ``bytes_30_days``: what the account moved in that time.
+        summary: As of `summarise`, with ``bytes_30_days``: what the account moved in that time, and
+            ``not_complete``: sentences that say why days are not announced.
     """
     days = summary["days"]
     period = (
@@ -83,6 +86,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
         lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")
     if summary.get("left_out"):
         lines.append(left_out_in_words(summary["left_out"]))
+    lines += summary.get("not_complete", ())
     if not summary["products"]:
         lines.append("The catalogue lists no matching product: nothing to do.")
     lines += [
