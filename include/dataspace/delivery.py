@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def deliver(shelf: Shelf, clock: Callable[[], datetime] = utc_now) -> Delivery:
     """Put a staged product into place and describe it; return what stands there.
 
-    The item names the DAG of the run among those that want the product for good. The run's claim
+    The item names the DAG of the run among those that want the product for good, and among those
+    whose schedule or backfill asked for its day. The run's claim
     on the product ends with it, well or not.
 
     Raises:
@@ -47,7 +48,7 @@ def deliver(shelf: Shelf, clock: Callable[[], datetime] = utc_now) -> Delivery:
 def _is_named(shelf: Shelf) -> bool:
     """Tell whether the item names who wants the product by this run."""
     current = shelf.delivery()
-    return current is not None and {*shelf.ingests} <= {*current.ingests}
+    return current is not None and current == current.wanted_by(shelf.ingests, shelf.scheduled)
 
 
 def _deliver(shelf: Shelf, clock: Callable[[], datetime]) -> Delivery:
@@ -56,7 +57,7 @@ def _deliver(shelf: Shelf, clock: Callable[[], datetime]) -> Delivery:
         if current is None or not shelf.is_present():
             raise _not_staged(shelf)
         if not _is_named(shelf):
-            current = replace(current, ingests=tuple(sorted({*current.ingests, *shelf.ingests})))
+            current = current.wanted_by(shelf.ingests, shelf.scheduled)
             _describe(shelf, current, clock())
         _clear_staging(shelf)
         return current
@@ -134,9 +135,8 @@ def _place(shelf: Shelf, staged: Receipt, current: Delivery | None) -> Delivery:
         if file.size_bytes:  # object storage refuses to read the beginning of nothing
             files[path] = replace(file, raster=raster_at(store, f"{folder}/{file.name}"))
     run = shelf.run
-    return Delivery(
-        staged.selection, files, run.dag_id, run.run_id, run.stamp, ingests=shelf.ingests
-    )
+    delivery = Delivery(staged.selection, files, run.dag_id, run.run_id, run.stamp)
+    return delivery.wanted_by(shelf.ingests, shelf.scheduled)
 
 
 def _names(paths: list[str], current: Delivery | None) -> dict[str, str]:

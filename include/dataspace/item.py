@@ -107,6 +107,8 @@ class Delivery:
         run_id: Who delivered last.
         stamp: Of the search that asked for it last.
         ingests: Ids of the DAGs that want the product.
+        scheduled: Ids of those whose schedule or backfill asked for the product's day; none in
+            items of older versions.
         created: When the product was first delivered; None where an older item does not say.
     """
 
@@ -117,6 +119,7 @@ class Delivery:
     stamp: str
     ingests: tuple[str, ...] = ()
     created: datetime | None = None
+    scheduled: tuple[str, ...] = ()
 
     def missing(self, bands: tuple[str, ...], standing: Collection[str]) -> bool:
         """Tell whether anything the bands stand for is unknown or not among what stands."""
@@ -137,11 +140,24 @@ class Delivery:
             dag_id=newer.dag_id,
             run_id=newer.run_id,
             stamp=newer.stamp,
-            ingests=tuple(sorted({*self.ingests, *newer.ingests})),
+            ingests=_joined(self.ingests, newer.ingests),
             created=self.created,
+            scheduled=_joined(self.scheduled, newer.scheduled),
+        )
+
+    def wanted_by(self, ingests: tuple[str, ...], scheduled: tuple[str, ...]) -> Delivery:
+        """Return this delivery with more DAGs that want it; none is taken out."""
+        return replace(
+            self,
+            ingests=_joined(self.ingests, ingests),
+            scheduled=_joined(self.scheduled, scheduled),
         )
 
     def without(self, names: Collection[str]) -> Delivery:
         """Return this delivery with some of its files disowned, by name: they will be fetched."""
         kept = {path: file for path, file in self.files.items() if file.name not in names}
         return replace(self, files=kept)
+
+
+def _joined(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*some, *others}))

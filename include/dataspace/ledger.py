@@ -64,6 +64,7 @@ class Entry:
         files: Size in bytes that the item gives, by the file's name.
         created: When it was first delivered; None where the item does not say.
         version: Of the item's file.
+        scheduled: Ids of the DAGs whose schedule or backfill asked for the product's day.
         standing: Size in bytes that is found, by name.
     """
 
@@ -74,6 +75,7 @@ class Entry:
     files: Mapping[str, int]
     created: datetime | None
     version: str
+    scheduled: tuple[str, ...] = ()
     standing: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -95,6 +97,7 @@ class Entry:
                 files={file.name: file.size_bytes for file in delivery.files.values()},
                 created=delivery.created,
                 version=version,
+                scheduled=delivery.scheduled,
             )
         return None
 
@@ -116,6 +119,7 @@ class Entry:
             files={name: int(size) for name, size in record["files"].items()},
             created=parse_instant(created) if created else None,
             version=text_of(record["version"]),
+            scheduled=texts_of(record.get("scheduled", [])),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -128,6 +132,7 @@ class Entry:
             "files": dict(self.files),
             "created": self.created.isoformat() if self.created else None,
             "version": self.version,
+            "scheduled": list(self.scheduled),
         }
 
     def lacking(self, bands: Iterable[str]) -> tuple[Lack, ...]:

@@ -16,7 +16,7 @@ from dataspace.product import Product
 from dataspace.stac_item import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from types import UnionType
 
     from dataspace.layout import RunLayout
@@ -167,6 +167,14 @@ class RunRecords:
                 for stem, one in self._read(f"delivered/{name}").items():
                     delivered[stem] = Delivered(**one)
         return delivered
+
+    def add_handed_over(self, key: str, stems: Collection[str]) -> None:
+        """Note which products of a batch were put in place before its download has ended."""
+        self._write(f"handed_over/{key}", sorted({*stems, *self.handed_over(key)}))
+
+    def handed_over(self, key: str) -> frozenset[str]:
+        """Return the stems of the products of a batch that earlier tries have put in place."""
+        return frozenset(self._read(f"handed_over/{key}") or ())
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the address of the JSON."""

@@ -37,6 +37,7 @@ class Wanted:
         overwrite: Whether what is there is fetched again.
         is_standing: Whether the run's DAG wants the products for good; what was asked for by its
             name, once, is never taken out again.
+        is_scheduled: Whether the DAG's schedule or a backfill asked for all of the products' days.
     """
 
     bands: tuple[str, ...]
@@ -44,6 +45,7 @@ class Wanted:
     keep_archive: bool = False
     overwrite: bool = False
     is_standing: bool = True
+    is_scheduled: bool = False
 
     def __post_init__(self) -> None:
         if self.transfer not in TRANSFERS:
@@ -110,6 +112,11 @@ class Shelf:
     def ingests(self) -> tuple[str, ...]:
         """Ids of the DAGs that want the product by this run: its own, or none."""
         return (self.run.dag_id,) if self.wanted.is_standing else ()
+
+    @property
+    def scheduled(self) -> tuple[str, ...]:
+        """Ids of the DAGs whose schedule or backfill asked for the product's day by this run."""
+        return self.ingests if self.wanted.is_scheduled else ()
 
     @property
     def item_path(self) -> str:

@@ -103,6 +103,7 @@ def delivery_of(content: bytes | None) -> Delivery | None:
             stamp=text_of(properties["dataspace:stamp"]),
             ingests=texts_of(properties.get("dataspace:ingests", [dag_id])),
             created=parse_instant(created) if created else None,
+            scheduled=tuple(properties.get("dataspace:scheduled", ())),
         )
     except UNREADABLE:
         return None
@@ -184,6 +185,7 @@ def _provenance(delivery: Delivery, now: datetime) -> dict[str, Any]:
         "updated": now.isoformat(),
         "dataspace:selection": {band: list(paths) for band, paths in delivery.selection.items()},
         "dataspace:ingests": list(delivery.ingests),
+        "dataspace:scheduled": list(delivery.scheduled),
         "dataspace:dag_id": delivery.dag_id,
         "dataspace:run_id": delivery.run_id,
         "dataspace:stamp": delivery.stamp,

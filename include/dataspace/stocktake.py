@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from dataspace.product import Product
     from dataspace.store import Store
 
-_OF_SINGLE_DAYS: Final = ("manual__", "repair__")
-"""Begin the ids of runs by hand, as Airflow makes them, and of those that mend what they left."""
 _LONGEST_GAP: Final = timedelta(days=30)
-"""Days between those of such runs are held to be missing; a longer gap was never asked for."""
+"""Days between those of runs by hand and of repairs are held to be missing; a longer gap was never
+asked for."""
 _LATEST_FIRST_PUBLICATION: Final = timedelta(days=30)
 
 
@@ -140,20 +139,21 @@ def _held(
     known = chronicle.surveyed(terms.product_type)
     earliest, latest = MISSION.start.date(), scope.last
     before = (day for day in known if earliest <= day <= latest)
-    days = tuple(sorted({*_whole(own, asked), *before}))
+    days = tuple(sorted({*_whole(own, asked, terms.ingest), *before}))
     wanted = set(days)
     return days, [entry for entry in entries if entry.product.sensed.date() in wanted]
 
 
-def _whole(own: Iterable[Entry], asked: Sequence[date]) -> tuple[date, ...]:
+def _whole(own: Sequence[Entry], asked: Sequence[date], ingest: str) -> tuple[date, ...]:
     """Return all days since the first that a schedule or a backfill has delivered.
 
     Days of runs by hand and of repairs are looked at too, but between them only where the gap is
-    short: who asked for a day years ago, or had it mended, did not ask for all days since.
+    short: who asked for a day years ago, or had it mended, did not ask for all days since. Items of
+    older versions do not say, and count as those.
     """
-    days = {entry.product.sensed.date(): entry.run_id for entry in own}
-    kept = [day for day, run_id in days.items() if not run_id.startswith(_OF_SINGLE_DAYS)]
-    since = min([*kept, asked[0]])
+    days = {entry.product.sensed.date() for entry in own}
+    scheduled = [entry.product.sensed.date() for entry in own if ingest in entry.scheduled]
+    since = min([*scheduled, asked[0]])
     found: list[date] = []
     for day in sorted({*days, *asked}):
         is_near = found and (found[-1] >= since or day - found[-1] <= _LONGEST_GAP)

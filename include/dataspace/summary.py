@@ -23,12 +23,13 @@ def summarise(
     attempts: Iterable[Attempt],
     delivered: Mapping[str, Delivered],
 ) -> dict[str, Any]:
-    """Return the counts, bytes and one row per product; ``days`` tells which are complete.
+    """Return counts, bytes, a row per product, and as ``complete_days`` those that lack nothing.
 
     Args:
         search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
             ``offline`` names, ``left_out`` products as of `LeftOut.to_json`, ``chosen``: whether
-            products were asked for singly, ``quota_bytes``, the search's own ``requests``,
+            products were asked for singly, ``open_days``: days that lack something whatever was
+            delivered, such as an offline product, ``quota_bytes``, the search's own ``requests``,
             ``retries`` and ``rate_limited`` answers, and ``unusable`` rows as of
             `UnusableRow.to_json`: no day of theirs is complete.
         products: What was to be delivered.
@@ -40,7 +41,7 @@ def summarise(
     rows = [_row(product, delivered.get(product.stem), errors) for product in products]
     unusable = search.get("unusable", ())
     open_days = {row["day"] for row in rows if row["state"] != "delivered"}
-    open_days |= {row["day"] for row in unusable}
+    open_days |= {row["day"] for row in unusable} | {*search.get("open_days", ())}
     missing = [row["name"] for row in rows if row["state"] != "delivered"]
     return {
         **search,
@@ -71,7 +72,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
     """Return a summary as one page of text.
 
     Args:
-        summary: As of `summarise`, with ``bytes_30_days``: what the account moved in that time.
+        summary: As of `summarise`, with ``bytes_30_days``: what the account moved in that time, and
+            ``not_complete``: sentences that say why days are not announced.
     """
     days = summary["days"]
     period = (
@@ -94,6 +96,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
         lines.append(left_out_in_words(summary["left_out"]))
     unusable = summary.get("unusable", ())
     lines += [f"Unusable row: {row['label']}: {row['why']}." for row in unusable[:_MOST_NAMED]]
+    lines += summary.get("not_complete", ())
     if not summary["products"] and not unusable:
         lines.append("The catalogue lists no matching product: nothing to do.")
     lines += [

@@ -134,6 +134,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
             search_id=search.task_id,
             output_uri=asked["output_uri"],
             trigger_rule="all_done",
+            complete_for=ingest.defaults,
             outlets=[day_asset(ingest.dag_id)],
         )
         search >> product.expand(batch=search.output) >> publish

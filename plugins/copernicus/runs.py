@@ -14,7 +14,7 @@ from copernicus.params import PARAMS
 from dataspace.errors import ConfigurationError, QueryError
 from dataspace.layout import RunLayout
 from dataspace.store import Store
-from dataspace.window import Window
+from dataspace.window import Window, parse_day, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 _ONE_DAY: Final = timedelta(days=1)
 _BACKFILL: Final = "backfill"
 _INTERVAL_RUNS: Final = ("scheduled", _BACKFILL)
+_BY_OPERATOR: Final = "operator_triggered"
+_AHEAD: Final = timedelta(minutes=5)
+"""By which the clock of the scheduler's host may be ahead of this one's."""
+
+REPAIR_KEY: Final = "copernicus_repair"
+"""Key of the configuration that `sentinel2_reconcile` gives to the runs that it triggers: by
+``YYYY-MM-DD``, the ids of all products that the day lacks."""
+_BY_AIRFLOW: Final = frozenset({"openlineage"})
+"""Keys that TriggerDagRunOperator adds to a configuration."""
 
 
 def run_layout(context: Mapping[str, Any], stamp: str = "") -> RunLayout:
@@ -59,13 +68,16 @@ def open_store(output_uri: str) -> Store:
 def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:
     """Refuse a configuration of the run that names no param of its DAG, such as a misspelt one.
 
-    A DAG without these params may take what it likes.
+    A DAG without these params may take what it likes. `REPAIR_KEY` is for runs that another DAG
+    triggers.
 
     Raises:
         QueryError: Names the unknown keys and the known ones.
     """
     known = set(context["dag"].params) if "dag" in context else set()
-    unknown = set(context["dag_run"].conf or {}) - known
+    unknown = set(context["dag_run"].conf or {}) - known - _BY_AIRFLOW
+    if context["dag_run"].run_type == _BY_OPERATOR:
+        unknown -= {REPAIR_KEY}
     if unknown and set(params) <= known:
         names = ", ".join(sorted(unknown))
         message = f"the run's configuration has no param {names}; there are {', '.join(params)}."
@@ -75,6 +87,44 @@ def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(P
 def is_backfill(context: Mapping[str, Any]) -> bool:
     """Tell whether the run is part of a backfill."""
     return bool(context["dag_run"].run_type == _BACKFILL)
+
+
+def is_scheduled(context: Mapping[str, Any], *chosen: Any) -> bool:
+    """Tell whether the run's schedule or a backfill gave it its days, and nobody chose others."""
+    return context["dag_run"].run_type in _INTERVAL_RUNS and not any(chosen)
+
+
+def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
+    """Return what the days lack that the run is to mend, see `REPAIR_KEY`; None for no repair.
+
+    Raises:
+        QueryError: The configuration holds something else under that key.
+    """
+    given = (context["dag_run"].conf or {}).get(REPAIR_KEY)
+    if given is None:
+        return None
+    try:
+        return {parse_day(day).isoformat(): [str(one) for one in ids] for day, ids in given.items()}
+    except (AttributeError, TypeError) as error:
+        message = f"the run's configuration has {REPAIR_KEY} {given!r}; write days and their ids."
+        raise QueryError(message) from error
+
+
+def refuse_unended(window: Window, context: Mapping[str, Any]) -> None:
+    """Refuse days that have not ended: what they hold is not known yet.
+
+    Raises:
+        QueryError: Names the last day, the present, and the days that may be asked for.
+    """
+    now = utc_now()
+    is_by_timetable = context["dag_run"].run_type in _INTERVAL_RUNS
+    if window.end > now + (_AHEAD if is_by_timetable else timedelta(0)):
+        day, yesterday = (window.end - timedelta(microseconds=1)).date(), now.date() - _ONE_DAY
+        message = (
+            f"the day {day} has not ended, it is {now:%Y-%m-%d %H:%M} UTC: its products are still "
+            f"to come. Choose first_day and last_day up to {yesterday}, or leave both empty."
+        )
+        raise QueryError(message)
 
 
 def refuse_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:

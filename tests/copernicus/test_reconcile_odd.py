@@ -103,7 +103,9 @@ def test_one_product_that_vanished_does_not_keep_the_others_from_repair(connecte
     audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingests.folder / f"{INGEST}.yaml")
     (repair,) = audit.execute(make_context(f"{DAY}", dag_id="sentinel2_reconcile"))
     connected.remove(vanishing.id)  # hours later, as today's work goes first
-    run = make_context(run_id=repair["trigger_run_id"], run_type="manual")
+    run = make_context(
+        run_id=repair["trigger_run_id"], run_type="operator_triggered", conf=repair["conf"]
+    )
     try:
         ingest(run, **repair["conf"])
     except ProductNotFoundError as error:

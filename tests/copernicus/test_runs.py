@@ -118,7 +118,8 @@ def test_products_are_fetched_by_name_whatever_the_filters_say(connected, ingest
         tiles=["T01CCV"],
     )
     assert ran.summary["delivered"] == 2
-    assert ran.partitions == ["2024-05-05", "2024-05-06"]
+    assert ran.summary["days"] == ["2024-05-05", "2024-05-06"]
+    assert ran.partitions == []
 
 
 def test_an_unknown_product_is_named(connected, ingest):

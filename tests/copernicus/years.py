@@ -79,7 +79,11 @@ class Year:
     def repair(self, conf: dict[str, Any], run_id: str) -> Ran | None:
         """Run the ingest by hand, now; None where its search failed."""
         context = make_context(
-            str(self.day), run_id=run_id, run_type="manual", conf=conf, run_after=self.now
+            str(self.day),
+            run_id=run_id,
+            run_type="operator_triggered",
+            conf=conf,
+            run_after=self.now,
         )
         return self._chain(context, **conf)
 

@@ -16,8 +16,14 @@ from copernicus.hooks import CopernicusHook
 from copernicus.params import RECONCILE_PARAMS
 from copernicus.priority import REPAIR
 from copernicus.retry import RETRY_POLICY
-from copernicus.runs import is_backfill, refuse_in_backfill, refuse_unknown, sensing_window
-from dataspace.audit import FETCHED
+from copernicus.runs import (
+    REPAIR_KEY,
+    is_backfill,
+    refuse_in_backfill,
+    refuse_unknown,
+    sensing_window,
+)
+from dataspace.audit import EXPECTED, FETCHED
 from dataspace.enquiry import Enquiry
 from dataspace.errors import QueryError
 from dataspace.plan import Plan
@@ -26,13 +32,14 @@ from dataspace.stocktake import Scope, take_stock
 from dataspace.window import Window, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context, RetryPolicy
 
     from copernicus.ingests import Ingest
     from dataspace.chronicle import Chronicle
+    from dataspace.product import Product
 
 _TRAILING_DAYS: Final = 30
 _ONE_DAY: Final = timedelta(days=1)
@@ -150,16 +157,43 @@ class CopernicusAuditOperator(BaseOperator):
 
 def _repairs(plan: Plan) -> list[dict[str, Any]]:
     """Return run id and configuration of the runs that will fetch what is to be fetched."""
-    ids_by_bands: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    by_bands: dict[tuple[str, ...], list[Product]] = defaultdict(list)
     for finding in plan.open:
         if finding.state in FETCHED and finding.product.stem not in plan.left_alone:
-            ids_by_bands[finding.bands].append(finding.product.id)
+            by_bands[finding.bands].append(finding.product)
+    lacking = _lacking(plan)
     label = f"{REPAIR}{plan.last}__{uuid.uuid4().hex[:8]}"
     confs = [
-        {"product_ids": ids[n : n + _PRODUCTS_PER_RUN], **({"bands": list(bands)} if bands else {})}
-        for bands, ids in ids_by_bands.items()
-        for n in range(0, len(ids), _PRODUCTS_PER_RUN)
+        _conf(products[n : n + _PRODUCTS_PER_RUN], bands, lacking)
+        for bands, products in by_bands.items()
+        for n in range(0, len(products), _PRODUCTS_PER_RUN)
     ]
     return [
         {"trigger_run_id": f"{label}__{number}", "conf": conf} for number, conf in enumerate(confs)
     ]
+
+
+def _conf(
+    products: Sequence[Product], bands: Sequence[str], lacking: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    days = sorted({product.sensed.date().isoformat() for product in products})
+    return {
+        "product_ids": [product.id for product in products],
+        **({"bands": list(bands)} if bands else {}),
+        REPAIR_KEY: {day: lacking[day] for day in days if day in lacking},
+    }
+
+
+def _lacking(plan: Plan) -> dict[str, list[str]]:
+    """Return by day the ids of all that must stand until it is complete, where that is known."""
+    looked_at = {day for day in plan.days if day < utc_now().date()}
+    expected = [one for one in plan.open if one.state in EXPECTED]
+    doubtful = {
+        one.product.sensed.date() for one in expected if one.product.stem in plan.left_alone
+    }
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for finding in expected:
+        day = finding.product.sensed.date()
+        if day in looked_at - doubtful:
+            lacking[day.isoformat()].append(finding.product.id)
+    return dict(lacking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
@@ -42,9 +43,10 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     As many transfers run at once as the task has `pool_slots`; more than the connection's
     `max_connections` are refused. What already stands in the output, or was staged by an earlier
     try, is not fetched again. One product failing does not keep the others of its batch from being
-    fetched. Where the account has moved what the connection's `quota_gb` allows in thirty days, the
-    task leaves its worker and its slots, and looks again after an hour; where other runs are just
-    fetching some of the products, after half a minute.
+    fetched, and where the task does not end well, these are delivered at once, so that neither they
+    nor other runs wait for its next try. Where the account has moved what the connection's
+    `quota_gb` allows in thirty days, the task leaves its worker and its slots, and looks again
+    after an hour; where other runs are just fetching some of the products, after half a minute.
 
     Every argument is a template field.
     """
@@ -90,20 +92,25 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Fetch the batch and record what was moved."""
-        _check(self.batch)
-        run = run_layout(context, self.batch["stamp"])
-        store = open_store(self.output_uri or default_output_uri())
-        records = RunRecords(store, run, self.batch["search"])
-        products = records.products(self.batch["batch"])
-        wanted = _wanted(self, records.search() or {})
-        shelves = [Shelf(store, run, product, wanted) for product in products]
-        outcomes = Outcomes(len(products))
+        records, _, shelves = _open(self, context)
+        outcomes = Outcomes(len(shelves))
+        try:
+            self._fetch(context, records, shelves, outcomes)
+        finally:
+            if len(outcomes.good) < len(shelves):
+                _hand_over(records, self.batch["batch"], shelves, outcomes)
+        outcomes.end()
+
+    def _fetch(
+        self, context: Context, records: RunRecords, shelves: Sequence[Shelf], outcomes: Outcomes
+    ) -> None:
         began = time.monotonic()
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
             metrics.of_traffic(context, client.traffic),
         ):
-            quota = Quota(Usage(store, client.account_id), client.quota_bytes, client.traffic)
+            usage = Usage(shelves[0].store, client.account_id)
+            quota = Quota(usage, client.quota_bytes, client.traffic)
             client.before_transfer = quota.check
             try:
                 stage(shelves, client, progress_of(context), outcomes.fetched)
@@ -120,9 +127,6 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
                     *(attempt.retries, attempt.rate_limited),
                 )
                 self.lineage = _lineage(client.address, outcomes.good)
-        if outcomes.quota or outcomes.claimed:
-            _hand_over(shelves, outcomes)
-        outcomes.end()
 
 
 class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
@@ -161,25 +165,19 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Deliver the batch and record what stands."""
-        _check(self.batch)
-        run = run_layout(context, self.batch["stamp"])
-        store = open_store(self.output_uri or default_output_uri())
-        records = RunRecords(store, run, self.batch["search"])
-        products = records.products(self.batch["batch"])
-        search = records.search() or {}
-        wanted, service = _wanted(self, search), search.get("service", "")
+        records, search, shelves = _open(self, context)
         delivered: dict[str, Delivered] = {}
-        outcomes = Outcomes(len(products))
+        outcomes = Outcomes(len(shelves))
         try:
-            for product in products:
+            for shelf in shelves:
                 try:
-                    delivered[product.stem] = self._deliver(Shelf(store, run, product, wanted))
+                    delivered[shelf.product.stem] = self._deliver(shelf)
                 except Exception as error:  # noqa: BLE001 - the others of the batch go on
-                    outcomes.failed(product, error)
+                    outcomes.failed(shelf.product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
-            held = [one for one in products if one.stem in delivered]
-            self.lineage = _lineage(service, held, delivered)
+            held = [shelf.product for shelf in shelves if shelf.product.stem in delivered]
+            self.lineage = _lineage(search.get("service", ""), held, delivered)
         outcomes.end()
 
     def _deliver(self, shelf: Shelf) -> Delivered:
@@ -189,16 +187,24 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         return Delivered(len(files), sum(file.size_bytes for file in files), folder)
 
 
-def _hand_over(shelves: Sequence[Shelf], outcomes: Outcomes) -> None:
-    """Deliver what is staged before the task waits: two that wait for each other's never end."""
+def _hand_over(records: RunRecords, key: str, shelves: Sequence[Shelf], outcomes: Outcomes) -> None:
+    """Deliver what is staged before the task ends or waits: its next try may be hours away.
+
+    Two tasks that wait for each other's products would never end.
+    """
+    good = {product.stem for product in outcomes.good}
+    bad, earlier = {*outcomes.errors, *outcomes.claimed}, records.handed_over(key)
+    done = []
     for shelf in shelves:
-        is_staged = shelf.product in outcomes.good and shelf.receipt() is not None
-        if not is_staged or shelf.wanted.overwrite:  # else runs that overwrite would take turns
-            continue
+        stem = shelf.product.stem
         try:
-            deliver(shelf)
+            if stem not in bad and (stem in good - earlier or shelf.receipt() is not None):
+                deliver(shelf)
+                done.append(stem)
         except Exception as error:  # noqa: BLE001 - the others of the batch go on
             outcomes.failed(shelf.product, error)
+    if done:
+        records.add_handed_over(key, done)
 
 
 def _attempt(moved: Traffic, seconds: float, errors: dict[str, str]) -> Attempt:
@@ -221,19 +227,31 @@ def _lineage(
     return lineage.Lineage(inputs, lineage.folders(delivered or {}))
 
 
-def _check(batch: Any) -> None:
+def _open(
+    operator: CopernicusDownloadOperator | CopernicusExtractOperator, context: Context
+) -> tuple[RunRecords, Mapping[str, Any], list[Shelf]]:
+    """Return the run's records, what its search noted, and the places of the batch's products.
+
+    What was put in place before the batch's download has ended is not fetched again, even to
+    overwrite it: other runs may have done that since.
+    """
+    batch = operator.batch
     if not isinstance(batch, dict) or not {"search", "batch", "stamp"} <= set(batch):
         message = "batch is no reference of a search; map over them: expand(batch=search.output)."
         raise ConfigurationError(message)
-
-
-def _wanted(
-    operator: CopernicusDownloadOperator | CopernicusExtractOperator, search: Mapping[str, Any]
-) -> Wanted:
-    return Wanted(
+    run = run_layout(context, batch["stamp"])
+    store = open_store(operator.output_uri or default_output_uri())
+    records = RunRecords(store, run, batch["search"])
+    products = records.products(batch["batch"])
+    search, there = records.search() or {}, records.handed_over(batch["batch"])
+    wanted = Wanted(
         bands=lines(operator.bands),
         transfer=operator.transfer,
         keep_archive=operator.keep_archive,
         overwrite=operator.overwrite,
         is_standing=search.get("standing", True),
+        is_scheduled=search.get("scheduled", False),
     )
+    rest = replace(wanted, overwrite=False)
+    shelves = [Shelf(store, run, one, rest if one.stem in there else wanted) for one in products]
+    return records, search, shelves

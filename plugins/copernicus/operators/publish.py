@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import BaseOperator
 
 from copernicus import lineage, metrics
+from copernicus.announcement import announce
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
@@ -20,10 +21,11 @@ from dataspace.summary import as_text, summarise
 from dataspace.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
+    from copernicus.announcement import Announcement
     from dataspace.product import Product
     from dataspace.store import Store
 
@@ -34,9 +36,9 @@ _STAGED_FOR: Final = timedelta(days=7)
 class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     """Writes the run's summary, refreshes the STAC catalogue, and announces complete days.
 
-    Each outlet asset gets one event with the complete sensing days as partitions. Fails where
-    products are missing and no day is complete; where only some days are, these are announced
-    and the returned ``missing`` names the rest.
+    Each outlet asset gets an event for each complete sensing day, its partition, and none where no
+    day is, see `copernicus.announcement`. Fails where products are missing and no day is complete;
+    where only some days are, these are announced and the returned ``missing`` names the rest.
     """
 
     template_fields: Sequence[str] = ("search_id", "output_uri")
@@ -47,6 +49,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         *,
         search_id: str,
         output_uri: str | None = None,
+        complete_for: Mapping[str, Any] | None = None,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -55,12 +58,16 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         Args:
             search_id: Task id of the search whose products are summed up.
             output_uri: As for the search.
+            complete_for: Settings by the names of the search's arguments, and ``keep_archive``: a
+                run that searched with others announces no day, but that it may ask for more bands.
+                None where the settings of a run are always its DAG's own.
             retry_policy: Judges failures by the class of the error.
             **kwargs: Passed to BaseOperator; `outlets` are the assets to announce.
         """
         super().__init__(retry_policy=retry_policy, **kwargs)
         self.search_id = search_id
         self.output_uri = output_uri
+        self.complete_for = complete_for
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Summarise, announce, and return the summary's address and what is missing."""
@@ -74,27 +81,34 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         products, delivered = records.all_products(), records.delivered()
         summary = summarise(search, products, records.attempts(), delivered)
         summary["bytes_30_days"] = Usage(store, search["account"]).sweep()
+        metrics.of_run(context, summary)
+        _refresh(store, products)
+        announced = announce(store, summary, self.complete_for)
+        missing, is_any_whole = summary["missing"], bool(summary["complete_days"])
+        summary |= {"complete_days": announced.days, "not_complete": announced.reasons}
         text = as_text(summary)
         self.log.info("\n%s", text)
-        _refresh(store, products)
         address = records.write_summary(summary, text)
-        metrics.of_run(context, summary)
         metrics.quota(summary["bytes_30_days"], summary["quota_bytes"])
         self.lineage = lineage.Lineage(lineage.folders(delivered), (lineage.place(address),))
-        missing, days = summary["missing"], summary["complete_days"]
         if not missing:
             store.delete(run.staging_dir)
         store.sweep_old(STAGING, _STAGED_FOR.total_seconds())
-        if missing and not days:
+        if missing and not is_any_whole:
             message = (
                 f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"
             )
             raise PermanentError(message)
+        self._tell(context, announced, address)
+        return {"summary": address, "missing": missing}
+
+    def _tell(self, context: Context, announced: Announcement, address: str) -> None:
+        if not announced.days:
+            self.outlets = []  # or Airflow makes an event without a day
         for asset in self.outlets:
             event = context["outlet_events"][asset]
-            event.add_partitions(days)
-            event.extra = {"products": summary["delivered"], "summary": address}
-        return {"summary": address, "missing": missing}
+            event.add_partitions(announced.days)
+            event.extra = {"products": {**announced.products}, "summary": address}
 
 
 def _refresh(store: Store, products: Iterable[Product]) -> None:

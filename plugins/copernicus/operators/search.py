@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import BaseOperator
 
 from copernicus import lineage, metrics
+from copernicus.announcement import DECIDING
 from copernicus.batches import describe
 from copernicus.hooks import CopernicusHook, build_query
 from copernicus.params import lines
-from copernicus.priority import REPAIR
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import (
+    is_scheduled,
     open_store,
     refuse_in_backfill,
+    refuse_unended,
     refuse_unknown,
+    repair_of,
     run_layout,
     search_id,
     sensing_window,
@@ -132,19 +135,20 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         except OSError as error:
             message = f"output_uri: {records.address} cannot be written ({error}); choose another."
             raise ConfigurationError(message) from error
-        query = self._query(context)
+        query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
             metrics.of_traffic(context, client.traffic),
         ):
-            is_repair = run.run_id.startswith(REPAIR)
+            is_repair = repair is not None
             found, left_out, unusable = self._search(client.catalogue, query, is_repair=is_repair)
             if found:
                 client.try_account()
             tries, service = _tries(client.traffic), client.address
             quota = {"account": client.account_id, "quota_bytes": client.quota_bytes}
         products = [product for product in found if product.online]
-        offline = [product.stem for product in found if not product.online]
+        away = [product for product in found if not product.online]
+        offline = [product.stem for product in away]
         self._tell(query, products, offline, tries["requests"])
         metrics.of_search(context, len(products), len(offline))
         self.lineage = lineage.Lineage(lineage.products(service, products))
@@ -156,6 +160,10 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             "days": [day.isoformat() for day in sorted(days)],
             "chosen": chosen,
             "standing": is_repair or not chosen,
+            "scheduled": is_scheduled(context, self.first_day, self.last_day, chosen),
+            "repair": repair,
+            "asked": self._asked(),
+            "open_days": sorted({product.sensed.date().isoformat() for product in away}),
             "offline": offline,
             "left_out": left_out,
             "unusable": unusable,
@@ -187,17 +195,25 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     def _query(self, context: Context) -> Query:
         check_versions(self.versions)
         product_ids = lines(self.product_ids)
+        window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
         refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
         if not product_ids:
             check_bands(lines(self.bands), self.product_type)
+        if window is not None:
+            refuse_unended(window, context)
         return build_query(
-            window=None if product_ids else sensing_window(self.first_day, self.last_day, context),
+            window=window,
             area=self.area,
             tiles=lines(self.tiles),
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
             product_ids=product_ids,
         )
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what decides which files of a day are wanted, see `copernicus.announcement`."""
+        area = self.area if isinstance(self.area, str | dict) else self.area and str(self.area)
+        return {**{name: getattr(self, name) for name in DECIDING}, "area": area}
 
     def _tell(
         self, query: Query, products: list[Product], offline: list[str], requests: int

@@ -1,0 +1,133 @@
+"""Decides which sensing days a run may announce as complete: only those of which that is true.
+
+It has to be true for the settings of the ingest itself, whatever the run asked for, and of what
+stands in the output.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from copernicus.params import lines
+from copernicus.project import default_output_uri
+from dataspace.ledger import Ledger
+from dataspace.product import normalise_tile
+from dataspace.window import parse_day
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from dataspace.store import Store
+
+DECIDING: Final = (
+    *("area", "tiles", "product_type", "max_cloud_cover", "versions", "bands", "output_uri"),
+)
+"""Settings that decide which files of a day are wanted, and where."""
+
+_MOST_COUNTED: Final = 400
+"""Days whose numbers of products an event tells; each event of a run repeats those of all."""
+_MOST_NAMED: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Which days a run announces, and why not others.
+
+    Attributes:
+        days: ``YYYY-MM-DD``, in order.
+        products: How many products the run delivered of each of these days; empty for many days.
+        reasons: A sentence for each thing that keeps days from being announced.
+    """
+
+    days: list[str]
+    products: dict[str, int]
+    reasons: list[str]
+
+
+def announce(
+    store: Store, summary: Mapping[str, Any], settings: Mapping[str, Any] | None
+) -> Announcement:
+    """Return what a run may announce.
+
+    Args:
+        store: Where its products stand.
+        summary: As of `dataspace.summary.summarise`.
+        settings: Of the ingest whose days these are, by the names of its params; None where the
+            run's own settings are those.
+    """
+    repair, asked = summary.get("repair"), summary.get("asked") or settings or {}
+    own = {**asked, **(settings or {})}
+    others = _others(own, asked)
+    if others:
+        named = f"other {', '.join(others)} than {summary['dag_id']} itself"
+        return Announcement(
+            [], {}, [f"No day is announced as complete: the run asked for {named}."]
+        )
+    if summary["chosen"] and repair is None:
+        reason = "No day is announced as complete: the run asked for single products."
+        return Announcement([], {}, [reason])
+    looked_at = summary["days"] if repair is None else sorted(repair)
+    there = [day for day in summary["complete_days"] if day in looked_at]
+    days = [day for day in there if _stands(store, summary, day, own)]
+    delivered = Counter(row["day"] for row in summary["table"])
+    return Announcement(
+        days=days,
+        products={day: delivered[day] for day in days} if len(days) <= _MOST_COUNTED else {},
+        reasons=_reasons(summary.get("open_days", ()), set(looked_at) - {*days}),
+    )
+
+
+def _others(own: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Return in which settings a run differs from its ingest; it may ask for more bands."""
+    theirs, ours = _comparable(own), _comparable(asked)
+    differs = {name for name in DECIDING if theirs[name] != ours[name]}
+    if theirs["bands"] <= ours["bands"]:
+        differs.discard("bands")
+    return [name for name in DECIDING if name in differs]
+
+
+def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings so that those which mean the same are equal, as the form changes them."""
+    return {
+        **{name: _plain(settings.get(name)) for name in DECIDING},
+        "tiles": set(map(normalise_tile, lines(settings.get("tiles")))),
+        "bands": set(lines(settings.get("bands"))),
+        "output_uri": str(settings.get("output_uri") or default_output_uri()).rstrip("/"),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.strip() or None if isinstance(value, str) else value
+
+
+def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str, Any]) -> bool:
+    """Tell whether all that the run found of a day, or was to mend of it, stands as wanted."""
+    wanted = {row["id"] for row in summary["table"] if row["day"] == day}
+    wanted.update((summary.get("repair") or {}).get(day, ()))
+    if not wanted:
+        return True
+    ledger, sensed = Ledger(store), parse_day(day)
+    held = {one.product.id: one for one in ledger.day(own["product_type"], sensed)}
+    zips = ledger.kept_zips(own["product_type"], sensed) if own.get("keep_archive") else None
+    bands = lines(own["bands"])
+    return all(
+        product_id in held
+        and not held[product_id].lacking(bands)
+        and (zips is None or held[product_id].product.stem in zips)
+        for product_id in wanted
+    )
+
+
+def _reasons(offline: Collection[str], lacking: Collection[str]) -> list[str]:
+    causes = {
+        "products are offline": sorted({*lacking} & {*offline}),
+        "wanted files are missing": sorted({*lacking} - {*offline}),
+    }
+    return [
+        f"Not announced as complete, as {cause}: {', '.join(days[:_MOST_NAMED])}"
+        + (f" and {len(days) - _MOST_NAMED} more days." if len(days) > _MOST_NAMED else ".")
+        for cause, days in causes.items()
+        if days
+    ]
