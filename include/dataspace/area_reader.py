@@ -6,6 +6,7 @@ It hands the shapes on as they were drawn, in degrees; whether they make an area
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from dataspace.area_geojson import read_geojson, to_degrees
 from dataspace.area_layers import read_layers
 from dataspace.area_names import JSON_SUFFIXES, SUFFIXES, WKT, is_corners, named_file
 from dataspace.errors import AreaError
+from dataspace.globe import MAX_LON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,10 +79,10 @@ def _from_corners(numbers: list[float]) -> BaseGeometry:
         fault = "west equals east" if west == east else "south is not below north"
         message = f"the box has no inside: {fault}; {_CORNERS}. For a place write POINT(lon lat)."
         raise AreaError(message)
-    if max(map(abs, numbers)) > 360:  # noqa: PLR2004
+    if max(map(abs, numbers)) > MAX_LON:
         return shapely.box(*numbers)  # refused by whoever checks the range of all shapes
     if west > east:
-        west, east = (west - 360, east) if west > 0 else (west, east + 360)
+        east += 360 * math.ceil((west - east) / 360)
     if east - west > 360:  # noqa: PLR2004
         message = f"the box is {east - west:g} degrees wide, more than the Earth; {_CORNERS}."
         raise AreaError(message)

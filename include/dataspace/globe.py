@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TURN: Final = 360.0
 _HALF_TURN: Final = 180.0
-_MAX_LON: Final = 3600.0
+MAX_LON: Final = 3600.0
 """Ten turns; what lies beyond are coordinates of a map projection."""
 
 _NO_WIDTH: Final = 1e-9
@@ -106,7 +106,7 @@ def _check_degrees(positions: NDArray[np.float64]) -> None:
         message = "a coordinate is infinite or not a number (NaN); correct it."
         raise AreaError(message)
     lon, lat = np.abs(positions).T
-    wrong = (lat > 90) | (lon > _MAX_LON)  # noqa: PLR2004
+    wrong = (lat > 90) | (lon > MAX_LON)  # noqa: PLR2004
     if not wrong.any():
         return
     first = "({:.8g}, {:.8g})".format(*positions[wrong][0])

@@ -103,7 +103,7 @@ def delivery_of(content: bytes | None) -> Delivery | None:
             stamp=text_of(properties["dataspace:stamp"]),
             ingests=texts_of(properties.get("dataspace:ingests", [dag_id])),
             created=parse_instant(created) if created else None,
-            scheduled=tuple(properties.get("dataspace:scheduled", ())),
+            scheduled=texts_of(properties.get("dataspace:scheduled", [])),
         )
     except UNREADABLE:
         return None

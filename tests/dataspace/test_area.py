@@ -100,6 +100,33 @@ def test_an_area_across_180_is_cut_there(text, west_part, east_part):
     assert len(assert_searchable(Area.parse(text))) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("539,0,541,1", 2),
+        ("-541,0,-539,1", 2),
+        ("541,0,-178,1", 1),
+        ("-179,0,-181,1", 358),
+        ("400,0,600,1", 200),
+        ("-540,0,-240,1", 300),
+        ("350,0,-5,1", 5),
+        ("-720,0,-360,1", 360),
+    ],
+)
+def test_corners_are_modulo_360(text, size):
+    area = Area.parse(text)
+    assert area.geometry.area == pytest.approx(size)
+    assert_searchable(area)
+
+
+def test_an_outline_across_180_is_followed_on_both_sides():
+    outline = coast(20_000, 180, -17, 2)
+    pieces = assert_searchable(Area.parse(mapping(shapely.transform(outline, wrapped))))
+    assert len(pieces) == 2
+    assert sum(piece.area for piece in pieces) < 1.5 * outline.area
+    assert all(abs(lon) > 175 for piece in pieces for lon in piece.bounds[::2])
+
+
 def test_a_hole_across_180_stays_a_hole():
     shell = [[170, 0], [-170, 0], [-170, 10], [170, 10], [170, 0]]
     hole = [[178, 4], [-178, 4], [-178, 6], [178, 6], [178, 4]]
