@@ -1,6 +1,7 @@
 """Which of several products of one name or one acquisition are wanted."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -268,6 +269,14 @@ def test_of_two_of_one_name_one_is_kept(versions, wanted, twin, first):
     right, other = product(first, **wanted), product(3 - first, **twin)
     assert kept(other, right, versions=versions) == [right]
     assert left_out(other, right, versions=versions) == [(other, right, "listed twice")]
+
+
+def test_a_name_without_safe_is_the_same_name():
+    good = product(1, published=1)
+    twin = replace(product(2, published=2, size=None), name=good.stem)
+    assert left_out(good, twin) == [(twin, good, "listed twice")]
+    older = replace(product(3, baseline="0510"), name=product(baseline="0510").stem)
+    assert left_out(older, good) == [(older, good, "older baseline 05.10")]
 
 
 def test_both_of_one_name_are_left_out_for_a_newer_one():
