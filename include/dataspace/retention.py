@@ -89,7 +89,7 @@ def remove_within_limits(
     state = night.state_of(earlier.run_id) if earlier and is_open else ENDED
     request, asks = _request(earlier, state, _asked(before, asked, plan, night), night)
     after = replace(before.with_done(names, night.now), request=request)
-    if after != stored or stored.lost_at:
+    if after != stored or stored.lost_at == night.now:
         files.remember_removals(after)
     files.forget_answers(answers)
     done = mender.remove(outcomes, names)

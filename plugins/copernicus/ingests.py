@@ -104,7 +104,7 @@ class Ingest:
             connections=settings.get("connections", _CONNECTIONS),
             superseded=settings.get("superseded", REMOVE),
             withdrawn=settings.get("withdrawn", QUARANTINE),
-            max_removals=settings.get("max_removals", MAX_REMOVALS),
+            max_removals=int(settings.get("max_removals", MAX_REMOVALS)),  # 10.0 is one, too
             scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )

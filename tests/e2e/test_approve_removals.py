@@ -13,7 +13,8 @@ from tests.e2e.conftest import DAG
 RECONCILE = "sentinel2_reconcile"
 APPROVE = "sentinel2_approve_removals"
 FIRST = date(2022, 5, 1)
-COUNT = 5
+COUNT = 4
+_PATIENCE_S = 600.0
 LAST = FIRST + timedelta(days=COUNT - 1)
 ANEW = {"baseline": "05.12", "generation": "2022-09-01T00:00:00Z"}
 
@@ -28,7 +29,7 @@ class Archive:
     def reconcile(self):
         """Trigger a run for the range, wait for it, and return its id."""
         run = self.rehearsal.trigger(RECONCILE, first_day=str(FIRST), last_day=str(LAST))
-        assert self.rehearsal.finished(run, RECONCILE) == "success"
+        assert self.rehearsal.finished(run, RECONCILE, _PATIENCE_S) == "success"
         return run
 
     def page(self, run):
@@ -51,14 +52,16 @@ class Archive:
         """Wait until a run has asked; return the body of its question."""
         path = f"dags/{APPROVE}/dagRuns/{run}/taskInstances/approve"
         self.rehearsal.airflow._wait(
-            lambda: self.state(run) == "awaiting_input", 120, lambda: f"{self.api('GET', path)}"
+            lambda: self.state(run) == "awaiting_input",
+            _PATIENCE_S,
+            lambda: f"{self.api('GET', path)}",
         )
         return self.api("GET", f"{path}/-1/hitlDetails")["body"].replace("&#95;", "_")
 
     def answer(self, run, word):
         path = f"dags/{APPROVE}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
         self.api("PATCH", path, {"chosen_options": [word]})
-        assert self.rehearsal.finished(run, APPROVE) == "success"
+        assert self.rehearsal.finished(run, APPROVE, _PATIENCE_S) == "success"
 
     def held(self):
         folders = (self.rehearsal.output / "bands/S2MSI2A/2022/05").glob("*/*/item.json")
@@ -80,7 +83,7 @@ def archive(rehearsal):
 def old(rehearsal, archive):
     found = [rehearsal.add(FIRST + timedelta(days=number)) for number in range(COUNT)]
     run = rehearsal.trigger(first_day=str(FIRST), last_day=str(LAST))
-    assert rehearsal.finished(run) == "success"
+    assert rehearsal.finished(run, timeout_s=_PATIENCE_S) == "success"
     return found
 
 
@@ -114,13 +117,13 @@ def test_the_nights_go_on_and_do_not_ask_anew(archive, old, new):
 
 def test_a_newer_plan_takes_the_place_of_the_question(rehearsal, archive, old, new):
     more = rehearsal.add(LAST, hour=10)
-    rehearsal.finished(rehearsal.trigger(first_day=str(LAST)))
+    rehearsal.finished(rehearsal.trigger(first_day=str(LAST)), timeout_s=_PATIENCE_S)
     old.append(more)
     new.append(rehearsal.add(LAST, hour=10, **ANEW))
     archive.reconcile()
     run, earlier = sorted(archive.asking(), reverse=True)
     assert names(more)[0] in archive.waiting(run)
-    assert rehearsal.finished(earlier, APPROVE) == "success"
+    assert rehearsal.finished(earlier, APPROVE, _PATIENCE_S) == "success"
     assert archive.state(earlier) == "skipped"
     listed = "dags/~/dagRuns/~/hitlDetails?state=awaiting_input"
     assert rehearsal.airflow.api("GET", listed)["total_entries"] == 1
