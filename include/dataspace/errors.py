@@ -12,6 +12,7 @@
     │   ├── BandError                 a wanted band or file does not exist
     │   ├── ProductNotFoundError      no such product, or no longer offered
     │   ├── NotStagedError            nothing was fetched that could be delivered
+    │   ├── ReportError               a stored report is damaged
     │   ├── RefusedRequestError       the service refused a request we built, or redirects abroad
     │   ├── UnsafeContentError        a member that would leave its folder, or is a bomb
     │   └── CorruptProductError       the product contradicts its own manifest
@@ -81,6 +82,10 @@ class ProductNotFoundError(PermanentError):
 
 class NotStagedError(PermanentError):
     """A product is to be delivered whose download has not ended well."""
+
+
+class ReportError(PermanentError, ValueError):
+    """A stored report is damaged, or holds what no report can. Not for one that is not there."""
 
 
 class RefusedRequestError(PermanentError):
