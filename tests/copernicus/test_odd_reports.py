@@ -52,6 +52,7 @@ WRONG = {
     "notes": ["a note", [1], {}],
     "area": [{"type": "Point"}, 7],
     "ingest": [None, ["lake"]],
+    "approval": [7, [], {"waiting": "1"}, {"waiting": 1}, {"path": "dags/../x"}, {"where": 1}],
 }
 
 
@@ -100,14 +101,14 @@ def test_a_field_that_cannot_be_meant_is_named(visit, latest, field, value):  # 
     assert_said(visit("lake", "hills"), f"it is no report: its {field} cannot be meant.")
 
 
-@pytest.mark.parametrize("field", sorted(set(RIGHT) - set(report_reader._ADDED_LATER)))
+@pytest.mark.parametrize("field", sorted(set(RIGHT) - set(report_reader._OPTIONAL)))
 def test_a_field_that_is_not_there_is_named(visit, latest, field):  # noqa: F811
     latest(json.dumps({name: value for name, value in RIGHT.items() if name != field}))
     assert_said(visit("lake", "hills"), f"it is no report: it has no {field}.")
 
 
 def test_an_early_report_is_shown(visit, latest):  # noqa: F811
-    later = report_reader._ADDED_LATER
+    later = report_reader._OPTIONAL
     latest(json.dumps({name: value for name, value in RIGHT.items() if name not in later}))
     assert "<h1>lake" in visit("lake").get("/reports/lake/latest").text
 
