@@ -25,8 +25,14 @@ _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _YEARS: Final = range(2000, 2200)
 """Days may be counted on from these, without leaving the calendar."""
 _ROW: Final = ("name", "state", "why", "action", "now")
-_ADDED_LATER: Final = {"switched_off": False, "scrubbed_bytes": 0, "notes": []}
-"""Fields that the first reports have not."""
+_OPTIONAL: Final[Mapping[str, Any]] = {
+    "switched_off": False,
+    "scrubbed_bytes": 0,
+    "by": "sensing",
+    "notes": [],
+    "approval": None,
+}
+"""Fields that not all reports have."""
 
 
 def read_report(content: bytes) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def read_report(content: bytes) -> dict[str, Any]:
     Raises:
         ReportError: It is no JSON, or no report; the message says which field is at fault.
     """
-    report = {**_ADDED_LATER, **read_json(content)}
+    report = {**_OPTIONAL, **read_json(content)}
     for name, is_right in _FIELDS.items():
         if name not in report:
             message = f"it is no report: it has no {name}."
@@ -126,6 +132,21 @@ def _is_row(value: Any) -> bool:
     )
 
 
+def _is_approval(value: Any) -> bool:
+    """Tell whether it can be said what waits for a person, since when and where."""
+    if not isinstance(value, dict):
+        return value is None
+    counts = (value.get(name, 0) for name in ("waiting", "rejected"))
+    texts = [value.get(name) or "" for name in ("path", "where", "switch_on", "answer")]
+    is_said = _is_instant(value.get("since")) and {"where", "switch_on"} <= set(value)
+    return (
+        all(map(_is_count, counts))
+        and all(map(_is_text, texts))
+        and ".." not in texts[0]
+        and (not value.get("waiting") or is_said)
+    )
+
+
 def _are(is_right: Callable[[Any], bool], value: Any) -> bool:
     return isinstance(value, list) and all(map(is_right, value))
 
@@ -157,4 +178,5 @@ _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "days": functools.partial(_each, _are_cells),
     "exceptions": functools.partial(_are, _is_row),
     "notes": _are_texts,
+    "approval": _is_approval,
 }

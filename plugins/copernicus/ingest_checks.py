@@ -127,7 +127,8 @@ def _how(schema: Mapping[str, Any]) -> str:
     if schema["type"] == "boolean":
         return "write true or false"
     if schema["type"] == "integer":
-        return f"write a whole number from {schema['minimum']} to {schema['maximum']}"
+        most = f" to {schema['maximum']}" if "maximum" in schema else ""
+        return f"write a whole number from {schema['minimum']}{most or ' on'}"
     return "write a text, in quotes where it looks like a number"
 
 
