@@ -85,7 +85,8 @@ def bucket(moto_url, connect, monkeypatch):
     login = {"conn_type": "aws", "login": "test", "password": "test"}
     connect({**login, "extra": extra}, "storage")
     made = Bucket(moto_url)
-    monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", f"s3://storage@{made.name}")
+    roots = f"{os.environ['SENTINEL2_OUTPUT_ROOTS']},s3://storage@{made.name}"
+    monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", roots)
     return made
 
 
