@@ -6,6 +6,7 @@ its cloud cover where a limit is set. What else cannot be read counts as unknown
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping
@@ -32,8 +33,8 @@ _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _MOST_BYTES: Final = 10**12
 """A product has some 1e9, the largest of 2015 some 1e10."""
 _ALL_PERCENT: Final = 100
-_DECIMALS: Final = 6
-"""What a percentage may exceed its bounds by is noise of the service's own arithmetic."""
+_DECIMALS: Final = 6  # a percentage may exceed its bounds by noise of the service's arithmetic
+_LEVELS: Final = 12  # of a geometry; a collection of MultiPolygons has 8
 _SHOWN_CHARS: Final = 120
 _FLAGS: Final = {"true": True, "false": False}
 
@@ -168,7 +169,7 @@ def _product(
         "checksum": reader.optional("Checksum", row.get("Checksum") or None, _md5),
         "published": reader.optional("PublicationDate", row.get("PublicationDate"), _instant),
         "online": reader.optional("Online", row.get("Online"), _flag) is not False,
-        "footprint": reader.optional("GeoFootprint", row.get("GeoFootprint") or None, _mapping),
+        "footprint": reader.optional("GeoFootprint", row.get("GeoFootprint") or None, _geometry),
         "s3_path": reader.optional("S3Path", row.get("S3Path") or None, _path),
     }
     if not (identifier and name and kind and sensed):
@@ -214,11 +215,9 @@ def _product_type(value: object, name: str) -> str:
 
 
 def _instant(value: object) -> datetime:
-    try:
-        if isinstance(value, str):
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
             return parse_instant(value)
-    except ValueError:
-        pass
     message = "not a date"
     raise _OddError(message)
 
@@ -268,11 +267,19 @@ def _flag(value: object) -> bool:
     return flag
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+def _geometry(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or _is_deeper(value, _LEVELS):
         message = "not a geometry"
         raise _OddError(message)
     return value
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Tell whether lists and objects lie in each other more often than some levels."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return not levels or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _path(value: object) -> str:

@@ -9,7 +9,7 @@ from copernicus.reconcile import all_present
 from dataspace_emulator import Fault
 from tests.copernicus.conftest import lake_product, make_context
 from tests.copernicus.test_reconcile import Ingests, held, stem
-from tests.dataspace.odd_rows import UNUSABLE, changed
+from tests.dataspace.odd_rows import UNKNOWN, UNUSABLE, changed
 
 SAMPLE = ("name empty", "name goes up", "name of Zarr", "id a list", "length N/A", "start null")
 
@@ -54,6 +54,16 @@ def test_the_others_arrive_and_the_run_is_red_at_its_end(connected, offered, ing
     assert ran.partitions == ["2024-08-02"]
     with pytest.raises(Exception, match="missing: "):
         all_delivered.function(ran.published)
+
+
+@pytest.mark.parametrize("case", ["footprint deep", "checksum texts", "published garbage"])
+def test_a_product_of_which_a_fact_is_unknown_arrives(connected, offered, ingest, case):
+    connected.rewrite(offered[1].id, lambda row: changed(row, **UNKNOWN[case][0]))
+    ran = ingest()
+    assert ran.errors == []
+    assert ran.summary["delivered"] == 2
+    assert ran.summary["unusable"] == []
+    assert ran.partitions == ["2024-08-01"]
 
 
 def test_a_day_of_which_nothing_can_be_used_is_red_and_not_empty(connected, offered, ingest):

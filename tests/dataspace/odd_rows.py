@@ -46,6 +46,13 @@ def _start(value):
     return {"ContentDate": {"Start": value, "End": "2024-08-01T08:36:01.024Z"}}
 
 
+def _deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 UNUSABLE = {
     "name blank": {"Name": " "},
     "name empty": {"Name": ""},
@@ -68,6 +75,7 @@ UNUSABLE = {
     "id missing": {"Id": GONE},
     "id null": {"Id": None},
     "id a list": {"Id": ["f867a59a-9336-46d0-93ae-e55bf29403f8"]},
+    "id deep": {"Id": _deep(500)},
     "id a number": {"Id": 5},
     "id no UUID": {"Id": "f867a59a)/../Products(x"},
     "id with a line": {"Id": "f867a59a-9336-46d0-93ae-e55bf29403f8\n"},
@@ -129,6 +137,10 @@ UNKNOWN = {
     "cover above all": ({"Attributes": attributes(cloudCover=400)}, "cloud_cover"),
     "footprint a text": ({"GeoFootprint": "POINT (1 2)"}, "footprint"),
     "footprint a list": ({"GeoFootprint": [1]}, "footprint"),
+    "footprint deep": (
+        {"GeoFootprint": {"type": "Polygon", "coordinates": _deep(500)}},
+        "footprint",
+    ),
     "path a list": ({"S3Path": ["eodata"]}, "s3_path"),
     "path a number": ({"S3Path": 5}, "s3_path"),
     "path goes up": ({"S3Path": "/eodata/../x"}, "s3_path"),
