@@ -140,6 +140,6 @@ as the ingest's file says, and writes a report, which the task `settle` links to
 * **Triggered**: the days of the form; left empty, as scheduled. *Only report* changes nothing.
 
 ### When it is red
-`all_present` names what could be had and is not there; the repair run of the ingest's DAG, whose id
-begins with `repair__`, says why.
+`all_present` names what could be had and is not there; the run of the ingest's DAG that `repair`
+has triggered says why.
 """
