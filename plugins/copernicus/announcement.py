@@ -104,20 +104,18 @@ def _plain(value: Any) -> Any:
 
 def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str, Any]) -> bool:
     """Tell whether all that the run found of a day, or was to mend of it, stands as wanted."""
-    wanted = {row["id"] for row in summary["table"] if row["day"] == day}
-    wanted.update((summary.get("repair") or {}).get(day, ()))
-    if not wanted:
-        return True
+    names = {row["name"] for row in summary["table"] if row["day"] == day}
+    ids = set((summary.get("repair") or {}).get(day, ()))
+    if not names or not own:  # the search of an older version has not noted what it asked for
+        return not ids
     ledger, sensed = Ledger(store), parse_day(day)
-    held = {one.product.id: one for one in ledger.day(own["product_type"], sensed)}
     zips = ledger.kept_zips(own["product_type"], sensed) if own.get("keep_archive") else None
-    bands = lines(own["bands"])
-    return all(
-        product_id in held
-        and not held[product_id].lacking(bands)
-        and (zips is None or held[product_id].product.stem in zips)
-        for product_id in wanted
-    )
+    whole = [
+        entry.product
+        for entry in ledger.day(own["product_type"], sensed)
+        if not entry.lacking(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
+    ]
+    return names <= {product.stem for product in whole} and ids <= {one.id for one in whole}
 
 
 def _reasons(offline: Collection[str], lacking: Collection[str]) -> list[str]:

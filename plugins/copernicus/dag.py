@@ -189,6 +189,9 @@ latest version unless the form says otherwise, verified against ESA's own checks
   yesterday where there is none.
 * **Backfill**: each day of its range once. Leave the form's days empty.
 
+A day that has not ended is refused. One is announced as complete to DAGs downstream only where
+that is true for the settings of the ingest's file; the summary says why not.
+
 ### When it is red
 `publish` and `all_delivered` name what is missing. Clear the failed `download`: what has already
 been verified is not fetched again.

@@ -174,6 +174,6 @@ the ingest's limits let go is asked for: switch `sentinel2_approve_removals` on,
 * **Triggered**: the days of the form; left empty, as scheduled. *Only report* changes nothing.
 
 ### When it is red
-`all_present` names what could be had and is not there; the repair run of the ingest's DAG, whose id
-begins with `repair__`, says why.
+`all_present` names what could be had and is not there; the run of the ingest's DAG that `repair`
+has triggered says why.
 """
