@@ -27,9 +27,10 @@ class Rival:
         bands=("SCL_20m",),
         dag_id="sentinel2_daily",
         product_ids=None,
+        conf=None,
         **wanted,
     ):
-        self.context = make_context(run_id=run_id, dag_id=dag_id)
+        self.context = make_context(run_id=run_id, dag_id=dag_id, conf=conf or {})
         self.output = {"output_uri": output_uri}
         self.facts = {"bands": list(bands), **self.output, **wanted}
         self.waits = []

@@ -9,6 +9,7 @@ import pystac
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from copernicus.runs import REPAIR_KEY
 from dataspace.ledger import Ledger
 from dataspace.stac_tree import refresh
 from dataspace.store import Store
@@ -154,7 +155,7 @@ def test_many_that_refresh_at_once_leave_it_right(connected, ingest, catalog, st
 
     def run(product, number):
         context = make_context(
-            run_id=f"repair__{number}", run_type="manual", dag_id=f"dag_{number}"
+            run_id=f"mended {number}", dag_id=f"dag_{number}", conf={REPAIR_KEY: {}}
         )
         ingest(context, product_ids=[product.id])
 

@@ -14,6 +14,7 @@ import s3fs
 from fsspec.implementations.local import LocalFileSystem
 from moto.server import ThreadedMotoServer
 
+from copernicus.runs import REPAIR_KEY
 from dataspace import claims
 from dataspace.custody import QUARANTINE, retire
 from dataspace.errors import CorruptDownloadError
@@ -28,6 +29,7 @@ from tests.copernicus.rivals import Rival, run_together
 pytest.importorskip("airflow.providers.amazon", reason="needs the provider of Amazon")
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+REPAIR = {REPAIR_KEY: {}}
 RIVALS = {"scheduled__2024-08-01": "B05_20m", "manual__2024-08-01": "B06_20m"}
 FILES = {"transfer": "files"}
 ARCHIVE = {"transfer": "archive", "keep_archive": True}
@@ -181,8 +183,9 @@ def three_days(connected):
     return [connected.add(lake_product(sensed=instant, scale=0.003)) for instant in sensed]
 
 
-def fetched(uri, products, dag_id="sentinel2_daily", run_id="manual__1"):
-    Rival(uri, run_id, dag_id=dag_id, product_ids=[one.id for one in products]).run()
+def fetched(uri, products, dag_id="sentinel2_daily", run_id="manual__1", conf=None):
+    ids = [one.id for one in products]
+    Rival(uri, run_id, dag_id=dag_id, product_ids=ids, conf=conf).run()
 
 
 def links_of(path, content):
@@ -220,8 +223,8 @@ def told(store, day):
 
 
 def test_the_catalogue_in_the_bucket_is_whole(bucket, three_days):
-    fetched(bucket.uri, three_days[:3], run_id="repair__1")
-    fetched(bucket.uri, three_days[1:], dag_id="other lake", run_id="repair__2")
+    fetched(bucket.uri, three_days[:3], run_id="1", conf=REPAIR)
+    fetched(bucket.uri, three_days[1:], dag_id="other lake", run_id="2", conf=REPAIR)
     standing = bucket.standing()
     met = walked(standing)
     assert set(met.values()) == {1}
@@ -281,7 +284,7 @@ def test_runs_that_end_at_once_leave_the_catalogue_of_the_bucket_right(bucket, c
     ]
     run_together(
         *(
-            Rival(bucket.uri, f"repair__{n}", dag_id=f"dag_{n % 2}", product_ids=[one.id])
+            Rival(bucket.uri, f"{n}", dag_id=f"dag_{n % 2}", product_ids=[one.id], conf=REPAIR)
             for n, one in enumerate(products)
         )
     )
