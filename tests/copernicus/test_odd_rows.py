@@ -6,6 +6,7 @@ import pytest
 
 from copernicus.dag import all_delivered
 from copernicus.reconcile import all_present
+from copernicus.runs import REPAIR_KEY
 from dataspace_emulator import Fault
 from tests.copernicus.conftest import lake_product, make_context
 from tests.copernicus.test_reconcile import Ingests, held, stem
@@ -99,6 +100,7 @@ def test_the_audit_goes_on_and_is_red_at_its_end(connected, offered, ingests, ca
     make_odd(connected, offered[1], case)
     settled = ingests.reconcile()
     assert held(ingests.output) == [stem(offered[0])]  # of the day that it looks at
+    assert [one["conf"][REPAIR_KEY] for one in settled["repairs"]] == [{}]  # announces no day
     (note,) = settled["report"]["notes"]
     assert note.startswith("listed, and left out: ")
     assert len(settled["missing"]) == 1

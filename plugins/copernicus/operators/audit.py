@@ -32,7 +32,7 @@ from dataspace.stocktake import Scope, take_stock
 from dataspace.window import Window, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context, RetryPolicy
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from copernicus.ingests import Ingest
     from dataspace.chronicle import Chronicle
     from dataspace.product import Product
+    from dataspace.rows import UnusableRow
 
 _TRAILING_DAYS: Final = 30
 _ONE_DAY: Final = timedelta(days=1)
@@ -121,7 +122,7 @@ class CopernicusAuditOperator(BaseOperator):
             *(archive.ingest.dag_id, len(plan.days), plan.requests, in_words(plan.counts)),
         )
         archive.store.write(archive.plan_path, plan.to_bytes())
-        return [] if is_dry else _repairs(plan)
+        return [] if is_dry else _repairs(plan, stock.answer.unusable)
 
     def _scope(
         self, context: Context, ingest: Ingest, chronicle: Chronicle, *, is_dry: bool
@@ -155,13 +156,13 @@ class CopernicusAuditOperator(BaseOperator):
         return replace(scope, is_whole=scope.is_routine and is_due)
 
 
-def _repairs(plan: Plan) -> list[dict[str, Any]]:
+def _repairs(plan: Plan, unusable: Collection[UnusableRow]) -> list[dict[str, Any]]:
     """Return run id and configuration of the runs that will fetch what is to be fetched."""
     by_bands: dict[tuple[str, ...], list[Product]] = defaultdict(list)
     for finding in plan.open:
         if finding.state in FETCHED and finding.product.stem not in plan.left_alone:
             by_bands[finding.bands].append(finding.product)
-    lacking = _lacking(plan)
+    lacking = _lacking(plan, {row.day for row in unusable})
     label = f"{REPAIR}{plan.last}__{uuid.uuid4().hex[:8]}"
     confs = [
         _conf(products[n : n + _PRODUCTS_PER_RUN], bands, lacking)
@@ -184,9 +185,15 @@ def _conf(
     }
 
 
-def _lacking(plan: Plan) -> dict[str, list[str]]:
-    """Return by day the ids of all that must stand until it is complete, where that is known."""
-    looked_at = {day for day in plan.days if day < utc_now().date()}
+def _lacking(plan: Plan, odd_days: Collection[str | None]) -> dict[str, list[str]]:
+    """Return by day the ids of all that must stand until it is complete, where that is known.
+
+    Not known is it on days of which rows cannot be used, nor at all where such a row tells no day.
+    """
+    if None in odd_days:
+        return {}
+    today = utc_now().date()
+    looked_at = {day for day in plan.days if day < today and day.isoformat() not in odd_days}
     expected = [one for one in plan.open if one.state in EXPECTED]
     doubtful = {
         one.product.sensed.date() for one in expected if one.product.stem in plan.left_alone
