@@ -1,4 +1,4 @@
-"""Tells a named area from one that is written out, and where the named one's file is.
+"""Tells a named area from one that is written out, where the file of a name is, what a text holds.
 
 Imports nothing heavy, so that settings can be checked where they are read.
 """
@@ -6,8 +6,10 @@ Imports nothing heavy, so that settings can be checked where they are read.
 from __future__ import annotations
 
 import difflib
+import json
+import math
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.errors import AreaError
 
@@ -24,6 +26,11 @@ WKT: Final = re.compile(
     r"(?P<wkt>[A-Z]+(?:\s+[ZM]+)?(?:\s*\(|\s+EMPTY).*?)'?",
     re.DOTALL | re.IGNORECASE,
 )
+_WKT_TYPE: Final = re.compile(
+    r"[A-Z]*(?:POINT|STRING|RING|POLYGON|COLLECTION|CURVE|SURFACE|TRIANGLE|TIN)(?:\s*[ZM]+)?\b",
+    re.IGNORECASE,
+)
+_CORNERS: Final = "write four numbers: west,south,east,north in degrees"
 _SEPARATORS: Final = re.compile(r"[/\\\0\n]|^[.~]")
 _LONGEST_NAME: Final = 200
 _MOST_NAMES: Final = 30
@@ -64,6 +71,62 @@ def is_corners(text: str) -> bool:
     """Tell whether a text is meant as corner numbers: several parts, at least one a number."""
     parts = text.split(",")
     return len(parts) > 1 and any(map(_is_number, parts))
+
+
+def corners(text: str) -> tuple[float, float, float, float]:
+    """Return west, south, east and north; which longitudes and latitudes there are is not checked.
+
+    Raises:
+        AreaError: These are no four numbers, or enclose nothing.
+    """
+    numbers = [_number(part) for part in text.split(",")]
+    if len(numbers) != 4 or not all(map(math.isfinite, numbers)):  # noqa: PLR2004
+        message = f"{len(numbers)} numbers, {numbers}, are no box; {_CORNERS}."
+        raise AreaError(message)
+    west, south, east, north = numbers
+    if west == east or south >= north:
+        fault = "west equals east" if west == east else "south is not below north"
+        message = f"the box has no inside: {fault}; {_CORNERS}. For a place write POINT(lon lat)."
+        raise AreaError(message)
+    return west, south, east, north
+
+
+def check_wkt(text: str) -> None:
+    """Refuse WKT whose first word is no type of geometry; the rest is left to whoever reads it.
+
+    Raises:
+        AreaError: Names the word.
+    """
+    match = WKT.fullmatch(text.strip())
+    if match and not _WKT_TYPE.match(match["wkt"]):
+        word = re.split(r"[\s(]", match["wkt"], maxsplit=1)[0]
+        message = f"{word} is neither a name nor a type of WKT; give {FORMS}."
+        raise AreaError(message)
+
+
+def parsed(text: str) -> Any:
+    """Return what a text of JSON holds.
+
+    Raises:
+        AreaError: It is no JSON; the message tells the place, and repeats nothing of it.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        message = f"the JSON is broken at {place}: {error.msg}. Correct it there."
+        raise AreaError(message) from error
+    except RecursionError as error:
+        message = "the JSON is nested too deeply to be an area."
+        raise AreaError(message) from error
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        message = f"{text.strip()!r} is not a number; {_CORNERS}."
+        raise AreaError(message) from error
 
 
 def _is_number(text: str) -> bool:

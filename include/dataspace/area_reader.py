@@ -5,7 +5,6 @@ It hands the shapes on as they were drawn, in degrees; whether they make an area
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,15 @@ import shapely
 
 from dataspace.area_geojson import read_geojson, to_degrees
 from dataspace.area_layers import read_layers
-from dataspace.area_names import JSON_SUFFIXES, SUFFIXES, WKT, is_corners, named_file
+from dataspace.area_names import (
+    JSON_SUFFIXES,
+    SUFFIXES,
+    WKT,
+    corners,
+    is_corners,
+    named_file,
+    parsed,
+)
 from dataspace.errors import AreaError
 from dataspace.globe import MAX_LON
 
@@ -26,8 +33,6 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES: Final = 100_000_000
 """A larger file is no outline of an area any more, and would fill a worker's memory."""
-
-_CORNERS: Final = "write four numbers: west,south,east,north in degrees"
 
 
 def read_shapes(source: str | Path | Mapping[str, Any], folder: Path | None) -> list[BaseGeometry]:
@@ -51,40 +56,23 @@ def read_shapes(source: str | Path | Mapping[str, Any], folder: Path | None) -> 
         return _from_file(*named)
     text = source.strip()
     if text[0] in "{[":
-        return _from_json(text)
+        return read_geojson(parsed(text))
     if is_corners(text):
-        return [_from_corners(_numbers(text))]
+        return [_from_corners(*corners(text))]
     match = WKT.fullmatch(text)
     assert match is not None, "named_file knows no other form"  # noqa: S101
     return _from_wkt(match["wkt"], match["srid"])
 
 
-def _numbers(text: str) -> list[float]:
-    numbers = []
-    for part in text.split(","):
-        try:
-            numbers.append(float(part))
-        except ValueError as error:
-            message = f"{part.strip()!r} is not a number; {_CORNERS}."
-            raise AreaError(message) from error
-    return numbers
-
-
-def _from_corners(numbers: list[float]) -> BaseGeometry:
-    if len(numbers) != 4 or not np.isfinite(numbers).all():  # noqa: PLR2004
-        message = f"{len(numbers)} numbers, {numbers}, are no box; {_CORNERS}."
-        raise AreaError(message)
-    west, south, east, north = numbers
-    if west == east or south >= north:
-        fault = "west equals east" if west == east else "south is not below north"
-        message = f"the box has no inside: {fault}; {_CORNERS}. For a place write POINT(lon lat)."
-        raise AreaError(message)
-    if max(map(abs, numbers)) > MAX_LON:
-        return shapely.box(*numbers)  # refused by whoever checks the range of all shapes
+def _from_corners(west: float, south: float, east: float, north: float) -> BaseGeometry:
+    if max(map(abs, (west, south, east, north))) > MAX_LON:
+        return shapely.box(
+            west, south, east, north
+        )  # refused by whoever checks the range of all shapes
     if west > east:
         east += 360 * math.ceil((west - east) / 360)
     if east - west > 360:  # noqa: PLR2004
-        message = f"the box is {east - west:g} degrees wide, more than the Earth; {_CORNERS}."
+        message = f"the box is {east - west:g} degrees wide, more than the Earth; narrow it."
         raise AreaError(message)
     # An edge of more than 180 degrees would be taken for one that goes round the other way.
     return shapely.segmentize(shapely.box(west, south, east, north), 180)
@@ -102,24 +90,12 @@ def _from_wkt(wkt: str, srid: str | None) -> list[BaseGeometry]:
     return to_degrees([shape], f"EPSG:{srid}" if srid else "")
 
 
-def _from_json(text: str) -> list[BaseGeometry]:
-    try:
-        return read_geojson(json.loads(text))
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        message = f"the JSON is broken at {place}: {error.msg}. Correct it there."
-        raise AreaError(message) from error
-    except RecursionError as error:
-        message = "the JSON is nested too deeply to be an area."
-        raise AreaError(message) from error
-
-
 def _from_file(path: Path, layer: str | None) -> list[BaseGeometry]:
     """Return the shapes of a file; no error, and no cause of one, repeats what is in it."""
     try:
         _check_file(path)
         if path.suffix.lower() in JSON_SUFFIXES:
-            return _from_json(path.read_text(encoding="utf-8-sig"))
+            return read_geojson(parsed(path.read_text(encoding="utf-8-sig")))
         return list(_from_layers(path, layer))
     except AreaError as error:
         message = f"{path.name}: {error}"

@@ -12,13 +12,17 @@ import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import fsspec
 import jsonschema
 from airflow.exceptions import AirflowTimetableInvalid
+from airflow.sdk.io.fs import has_fs
 
+from copernicus import places
 from copernicus.params import OF_A_RUN, PARAMS, lines
+from copernicus.places import Place
 from copernicus.project import AREAS
 from copernicus.timetables import SensingDayTimetable
-from dataspace.area_names import named_file
+from dataspace.area_names import check_wkt, corners, is_corners, named_file, parsed
 from dataspace.bands import check_bands
 from dataspace.errors import AreaError, BandError, ConfigurationError, QueryError
 from dataspace.product import normalise_tile
@@ -26,7 +30,7 @@ from dataspace.query import MISSION
 from dataspace.shelf import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     Schemas = Mapping[str, Mapping[str, Any]]
 
@@ -35,14 +39,13 @@ _HOW: Final = {
     "bands": "write a list, such as [SCL_20m, B04_10m]",
     "copernicus_conn_id": "write the id of an Airflow Connection, such as copernicus_default",
     "max_cloud_cover": "write percent as a number from 0 to 100, or leave it out",
-    "output_uri": "write for example file:///data/sentinel2 or s3://connection_id@bucket/sentinel2",
+    "output_uri": places.HOW,
     "publication_delay": "write minutes, hours or days up to 365 days, such as 36 hours",
     "schedule": 'write a preset or cron expression of whole UTC days, such as "@daily"',
     "start_day": "write a day of the calendar, such as 2024-08-01",
     "tiles": "write a list, such as [T36TXL, T36TYL]",
 }
 _YES_NO: Final = {**dict.fromkeys(("yes", "on"), True), **dict.fromkeys(("no", "off"), False)}
-_URI: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _GEOJSON: Final = (
     *("Feature", "FeatureCollection", "GeometryCollection", "Polygon", "MultiPolygon"),
     *("Point", "MultiPoint", "LineString", "MultiLineString"),
@@ -50,6 +53,8 @@ _GEOJSON: Final = (
 DURATION: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) *(?P<unit>minute|hour|day)s?")
 _LONGEST_DELAY: Final = timedelta(days=365)
 _SHOWN: Final = 60
+_MOST: Final = 20
+_LONGEST: Final = 600
 _FORMATS: Final = jsonschema.FormatChecker()
 
 
@@ -74,6 +79,13 @@ def problems(given: Mapping[str, Any], schemas: Schemas) -> list[str]:
         if not wrong & {*names}:
             found[names[0]] = _complaint(names[0], check, given)
     return [said for said in found.values() if said]
+
+
+def in_a_line(found: Sequence[str]) -> str:
+    """Return problems as one text; of very many the first, and of long ones the beginning."""
+    first = [one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..." for one in found[:_MOST]]
+    more = [f"And {len(found) - _MOST:,} more."] if len(found) > _MOST else []
+    return " ".join([*first, *more])
 
 
 def duration(text: str) -> timedelta:
@@ -115,10 +127,11 @@ def _fault(name: str, value: Any, schemas: Schemas) -> str:
 
 
 def _nearest(name: str, schemas: Schemas) -> str:
-    near = difflib.get_close_matches(name.lower(), schemas, 1) or [
-        one for one in schemas if name and name.lower() in one
+    known = sorted({*schemas} - {*OF_A_RUN})
+    near = difflib.get_close_matches(name.lower(), known, 1) or [
+        one for one in known if name and name.lower() in one
     ]
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(schemas))}."
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
 
 
 def _how(schema: Mapping[str, Any]) -> str:
@@ -142,18 +155,30 @@ def _complaint(name: str, check: Callable[[Any], None], value: Any) -> str:
 
 def _check_area(area: Any) -> None:
     if isinstance(area, str) and area:
-        _check_named(area)
-    elif area and area.get("type") not in _GEOJSON:
-        message = f"{shown(area)} is no GeoJSON: its type is none of {', '.join(_GEOJSON)}."
-        raise ConfigurationError(message)
+        _check_text(area)
+    elif area:
+        _check_geojson(area)
 
 
-def _check_named(area: str) -> None:
+def _check_text(area: str) -> None:
     try:
-        named_file(area, AREAS)
+        if named_file(area, AREAS) is not None:
+            return
+        if area.lstrip()[0] in "{[":
+            _check_geojson(parsed(area))
+        elif is_corners(area):
+            corners(area)
+        else:
+            check_wkt(area)
     except AreaError as error:
         message = f"{shown(area)}: {error}"
         raise ConfigurationError(message) from error
+
+
+def _check_geojson(area: Any) -> None:
+    if not isinstance(area, dict) or area.get("type") not in _GEOJSON:
+        message = f"{shown(area)} is no GeoJSON: its type is none of {', '.join(_GEOJSON)}."
+        raise ConfigurationError(message)
 
 
 def _check_tiles(tiles: Any) -> None:
@@ -194,13 +219,9 @@ def _check_schedule(cron: str) -> None:
 
 
 def _check_output(uri: str) -> None:
-    match = _URI.fullmatch(uri)
-    if match is None or match["scheme"].lower() in ("file", "local"):
-        is_whole = (match["rest"] if match else uri).startswith("/")
-    else:
-        is_whole = bool(match["rest"].rpartition("@")[2].strip("/"))
-    if not is_whole:
-        message = f"{shown(uri)} is no absolute address; {_HOW['output_uri']}."
+    protocol = Place.of(uri).protocol
+    if protocol not in fsspec.available_protocols() and not has_fs(protocol):
+        message = f"{protocol}:// is no kind of storage that is installed; {places.HOW}."
         raise ConfigurationError(message)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from copernicus.ingest_checks import DURATION, duration, problems, tidied
+from copernicus.ingest_checks import DURATION, duration, in_a_line, problems, tidied
 from copernicus.ingest_files import check_name, files_in, shown_name
 from copernicus.ingest_yaml import read_settings
 from copernicus.params import PARAMS
@@ -91,7 +91,7 @@ class Ingest:
         settings = tidied(read_settings(path), _SCHEMAS)
         found = problems(settings, _SCHEMAS)
         if found:
-            message = f"{shown_name(path)}: {' '.join(found)}"
+            message = f"{shown_name(path)}: {in_a_line(found)}"
             raise ConfigurationError(message)
         return cls(
             path=path,
@@ -104,7 +104,7 @@ class Ingest:
             connections=settings.get("connections", _CONNECTIONS),
             superseded=settings.get("superseded", REMOVE),
             withdrawn=settings.get("withdrawn", QUARANTINE),
-            max_removals=int(settings.get("max_removals", MAX_REMOVALS)),  # 10.0 is one, too
+            max_removals=settings.get("max_removals", MAX_REMOVALS),
             scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )

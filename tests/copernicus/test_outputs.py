@@ -196,7 +196,7 @@ def test_the_outputs_of_the_ingest_files_are_allowed(allowed, tmp_path):
     with pytest.raises(ConfigurationError, match=OUTSIDE):
         open_store(uri)
     (tmp_path / "ingests/broken.yaml").write_text("]")
-    (tmp_path / "ingests/lake.yaml").write_text(f"output_uri: {uri}\n")
+    (tmp_path / "ingests/lake.yaml").write_text(f"tiles: [T36TXL]\noutput_uri: {uri}\n")
     open_store(f"{uri}/below").write("x", b"x")
 
 

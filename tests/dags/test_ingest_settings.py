@@ -124,15 +124,33 @@ MEANT = [
     ("area: ''", "neither area nor tiles is given"),
     ("area: {}\ntiles: []", "neither area nor tiles is given"),
     ("area:\ntiles: ['', ' ']", "neither area nor tiles is given"),
+    ("area: 8,53,9", 'area: "8,53,9": 3 numbers, [8.0, 53.0, 9.0], are no box; write four'),
+    ("area: 8,53,9,north", "area: \"8,53,9,north\": 'north' is not a number"),
+    ("area: 8,54,9,53", "the box has no inside: south is not below north"),
+    ("area: 8,53,8,54", "west equals east"),
+    ("area: 8,nan,9,54", "are no box; write four numbers"),
+    ("area: POLIGON ((8 53, 9 53, 9 54, 8 53))", "POLIGON is neither a name nor a type of WKT"),
+    ("area: lake (north)", 'area: "lake (north)": lake is neither a name'),
+    ('area: \'{"type": "Polygon"\'', "the JSON is broken at line 1"),
+    ('area: \'{"type": "Lake"}\'', "is no GeoJSON: its type is none of"),
+    ("area: '[8, 53, 9, 54]'", "is no GeoJSON"),
+    (f"area: '{'[' * 100_000}'", "nested too deeply"),
     ("transfer: zip", "write files or archive"),
     ("keep_archive: true", "keep_archive needs transfer 'archive'"),
     (
         "output_uri: data",
-        'output_uri: "data" is no absolute address; write for example file:///data',
+        "output_uri: 'data' is no absolute path and no URI that has one meaning; write for example",
     ),
-    ("output_uri: file://data", "is no absolute address"),
-    ("output_uri: s3://", "is no absolute address"),
-    ("output_uri: s3://storage@", "is no absolute address"),
+    ("output_uri: file://data", "'file://data' is no absolute path: a local one begins with"),
+    ("output_uri: s3://", "names no folder of object storage"),
+    ("output_uri: s3://storage@", "names no folder of object storage"),
+    ("output_uri: file:///data/../etc", "has a part ., .. or ~"),
+    ("output_uri: s3://storage@bucket/../x", "has a part ., .. or ~"),
+    ("output_uri: s3://storage@bucket//x", "names no folder of object storage"),
+    ("output_uri: s3://a@b@c/x", "no URI that has one meaning"),
+    ("output_uri: 'file:///data '", "no URI that has one meaning"),
+    ('output_uri: "file:///data\\nx"', "no URI that has one meaning"),
+    ("output_uri: s4://storage@bucket/x", "s4:// is no kind of storage that is installed; write"),
     ("output_uri: ''", "output_uri: "),
     ("output_uri: null", "output_uri: null cannot be used; write for example file:///data"),
     ("copernicus_conn_id: my account", "write the id of an Airflow Connection"),
@@ -166,9 +184,35 @@ def test_all_that_is_wrong_is_named_at_once(folder):
     assert "has no B10" not in said, "of which product type is not known"
 
 
-def test_a_message_quotes_little_of_what_it_refuses(folder):
-    assert len(message(folder, f"{GOOD}description: [{'x, ' * 50_000}]")) < 300
-    assert len(message(folder, f"{GOOD}{'x' * 900}: 1")) < 700
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"description: [{'x, ' * 50_000}]",
+        f"{'x' * 900}: 1",
+        f"bands: ['{'x' * 200_000}']",
+        f"bands: [{', '.join(f'SLC_{number}' for number in range(5_000))}]",
+        f"tiles: [{', '.join(f'T99{number}' for number in range(5_000))}]",
+        f"schedule: {'1,' * 9_000}1 0 * * *",
+        f"output_uri: {'x' * 200_000}",
+        f"area: {'x' * 200_000}",
+        f"area: 8,{'x' * 200_000}",
+    ],
+)
+def test_a_message_quotes_little_of_what_it_refuses(folder, content):
+    own = "" if content.startswith("area") else GOOD
+    assert len(message(folder, f"{own}{content}")) < 700
+
+
+def test_a_message_names_the_first_of_many_faults(folder):
+    said = message(folder, GOOD + "".join(f"max_cloud{number}: 1\n" for number in range(5_000)))
+    assert said.endswith("And 4,980 more.")
+    assert len(said) < 2_500
+
+
+@pytest.mark.parametrize("name", ["firstday", "last", "product", "products", "colour"])
+def test_what_belongs_to_a_run_is_not_proposed(folder, name):
+    said = message(folder, f"{GOOD}{name}: 1")
+    assert not re.search(r"first_day|last_day|product_ids", said)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +238,10 @@ def test_usual_ways_of_writing_are_taken(folder, content, name, value):
         "tiles: [t36txl]",
         "area: 8,53,9.5,54",
         "area: POINT (8 53)",
+        "area: SRID=4326;multipolygon z empty",
+        'area: \'{"type": "Point", "coordinates": [8, 53]}\'',
+        "area: 170,53,-170,54",
+        "area: lake\noutput_uri: gs://google@bucket/x",
         "area: {type: Point, coordinates: [8, 53], when: 2024-01-01}",
         "area: lake.geojson\nbands: ['*/MTD_TL.xml', B04]",
         "area: lake\ntransfer: archive\nkeep_archive: true\nmax_cloud_cover:",
