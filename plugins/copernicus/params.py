@@ -26,9 +26,9 @@ _DAY: Final = {"type": ["null", "string"], "format": "date"}
 PARAMS: Final[dict[str, dict[str, Any]]] = {
     "first_day": {
         "title": "First day",
-        "description": "First UTC sensing day, included. Empty: the run's own day, which is the "
-        "UTC day before its logical date, or yesterday where it has none. Leave empty for a "
-        "backfill, whose own dates count.",
+        "description": "First UTC sensing day, included; days that have not ended are refused. "
+        "Empty: the run's own day, which is the UTC day before its logical date, or yesterday "
+        "where it has none. Leave empty for a backfill, whose own dates count.",
         "schema": _DAY,
         "default": None,
     },
@@ -67,9 +67,9 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     },
     "versions": {
         "title": "Versions",
-        "description": "latest: of each acquisition the newest processing only, and both halves "
-        "where it came in two. all: every one that is listed. Products named below are fetched "
-        "whatever their version.",
+        "description": "latest: of each acquisition the newest processing that is online, and all "
+        "parts where it came in several. all: every one that is listed. Products named below are "
+        "fetched whatever their version.",
         "schema": {"type": "string", "enum": list(VERSIONS)},
         "default": LATEST,
     },
@@ -102,8 +102,9 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     },
     "output_uri": {
         "title": "Output",
-        "description": "Where files go: any fsspec URI, s3://connection_id@bucket/path for "
-        "object storage.",
+        "description": "Where files go: file:///path, or s3://connection_id@bucket/path for object "
+        "storage; a place that an ingest file, SENTINEL2_OUTPUT_URI or SENTINEL2_OUTPUT_ROOTS "
+        "names, or one below it.",
         "schema": {"type": "string", "minLength": 1},
         "default": default_output_uri(),
     },
@@ -122,7 +123,7 @@ RECONCILE_PARAMS: Final[dict[str, dict[str, Any]]] = {
     "first_day": {
         "title": "First day",
         "description": "First UTC sensing day to look at, included. Empty: the thirty newest days "
-        "that are due, and once a week all days since the first one that is held.",
+        "that are due, and once a week all days that belong to the archive.",
         "schema": _DAY,
         "default": None,
     },
