@@ -24,7 +24,7 @@ _ALL_PERCENT: Final = 100
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _YEARS: Final = range(2000, 2200)
 """Days may be counted on from these, without leaving the calendar."""
-_ROW: Final = ("name", "state", "why", "action", "now")
+_ROW: Final = ("day", "name", "state", "why", "action", "now")
 _OPTIONAL: Final[Mapping[str, Any]] = {
     "switched_off": False,
     "scrubbed_bytes": 0,
@@ -124,12 +124,10 @@ def _is_cell(value: Any) -> bool:
 
 
 def _is_row(value: Any) -> bool:
-    if not isinstance(value, dict) or not {"day", "tile"} <= set(value):
+    if not isinstance(value, dict) or "tile" not in value:
         return False
-    may_lack = (value["day"], value["tile"])
-    return all(isinstance(value.get(name), str) for name in _ROW) and all(
-        one is None or isinstance(one, str) for one in may_lack
-    )
+    texts = (value["tile"] or "", *(value.get(name) for name in _ROW))
+    return all(map(_is_text, texts))
 
 
 def _is_approval(value: Any) -> bool:
@@ -142,7 +140,6 @@ def _is_approval(value: Any) -> bool:
     return (
         all(map(_is_count, counts))
         and all(map(_is_text, texts))
-        and ".." not in texts[0]
         and (not value.get("waiting") or is_said)
     )
 

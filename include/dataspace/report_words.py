@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,11 @@ NOT_KNOWN: Final = "not known"
 WOULD_BE_FETCHED: Final = "would be fetched"
 
 _TENTH: Final = Decimal("0.1")
+_ANSWER_PATH: Final = re.compile(
+    r"dags/[\w-]+/runs/(?!\.)([\w.~-]|%(?!2e)[\da-f]{2})+/tasks/[\w-]+/required_actions",
+    re.ASCII | re.IGNORECASE,
+)
+"""Of one task of one run; a stored report may name any other."""
 
 
 def report_name(report: Mapping[str, Any]) -> str:
@@ -80,7 +86,7 @@ def approval_path(report: Mapping[str, Any]) -> str:
     """Return the path below the UI's address where to answer; empty where nothing waits."""
     facts = report.get("approval") or {}
     path = facts.get("path") or ""
-    return path if path.startswith("dags/") and not facts.get("answer") else ""
+    return path if _ANSWER_PATH.fullmatch(path) and not facts.get("answer") else ""
 
 
 def held_back(report: Mapping[str, Any]) -> list[str]:
@@ -145,7 +151,7 @@ def lacking(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def exceptions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return what was found amiss: first what is missing still, and the newest of each first."""
-    newest_first = sorted(report["exceptions"], key=lambda row: str(row["day"]), reverse=True)
+    newest_first = sorted(report["exceptions"], key=lambda row: row["day"], reverse=True)
     return sorted(newest_first, key=lambda row: row["now"] != "missing")
 
 

@@ -50,7 +50,7 @@ def approval_facts(archive: Archive, removals: RemovalRecord) -> dict[str, Any]:
 
     ``waiting`` and ``rejected`` (numbers of products), ``since`` (an ISO instant), ``path`` (below
     the UI's address, where to answer), ``where`` (which task of which DAG), ``switch_on`` (the DAG
-    to be switched on, or empty) and ``note`` (or empty).
+    to be switched on, or empty) and ``is_lost`` (whether it is not known what was removed of late).
     """
     request = removals.request
     get_dag = getattr(archive.context["ti"], "get_dag", None)

@@ -16,6 +16,7 @@ from tests.copernicus.test_pages import output, project, visit  # noqa: F401
 from tests.sample_report import year
 
 RIGHT = year(ingest="lake")
+ROW = RIGHT["exceptions"][0]
 ODD = {
     "cut": "{",
     "empty": "",
@@ -47,12 +48,12 @@ WRONG = {
     "completeness": [None, [], {"7": "99"}, {"30": []}, {"7": 1e308}, {"7": -1}, {"365": True}],
     "freshness": [None, {"7": 1}, {"7": {"median_h": "1", "p95_h": 1}}, {"7": {"median_h": 1}}],
     "days": [[], {"2026-11-20": []}, {"x": {"T36TXL": {}}}, {"x": {"T": {"expected": "1"}}}],
-    "exceptions": [{}, [1], [{}], [{"action": 7}], "x", [None]],
+    "exceptions": [{}, [1], [{}], [{"action": 7}], "x", [None], [{**ROW, "day": None}]],
     "counts": [{"present": "1"}, [1], None],
     "notes": ["a note", [1], {}],
     "area": [{"type": "Point"}, 7],
     "ingest": [None, ["lake"]],
-    "approval": [7, [], {"waiting": "1"}, {"waiting": 1}, {"path": "dags/../x"}, {"where": 1}],
+    "approval": [7, [], {"waiting": "1"}, {"waiting": 1}, {"path": 1}, {"where": 1}],
 }
 
 
@@ -125,7 +126,7 @@ def large(path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: path.mkdir(), "cannot be read"),
+        (lambda path: path.mkdir(), "has no report"),
         (lambda path: path.symlink_to(path.name), "cannot be read"),
         (lambda path: path.symlink_to("nowhere"), "has no report"),
         (pipe, "it has 0 bytes"),
@@ -138,7 +139,7 @@ def test_what_cannot_be_read_is_said_in_words(visit, latest, output, make, words
     assert_said(visit("lake", "hills"), words, 404 if words == "has no report" else 502)
 
 
-@pytest.mark.parametrize("uri", ["memory://x/y", "nothing://x/y", "s3://nobody@bucket/x"])
+@pytest.mark.parametrize("uri", ["memory://x/y", "ftp://host/x", "s3://nobody@bucket/x"])
 def test_an_output_out_of_reach_is_said_in_words(visit, project, latest, monkeypatch, uri):  # noqa: F811
     def fail(*_, **__):
         raise KeyError("a storage fails as its own library likes")

@@ -252,7 +252,14 @@ def test_an_answer_takes_the_place_of_what_waits():
     assert "Answer in Airflow" not in html(answered)
 
 
-@pytest.mark.parametrize("path", ["javascript:alert(1)", "//evil.example", "", None, HOSTILE])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("javascript:alert(1)", "//evil.example", "", None, HOSTILE, "dags/x", "auth/logout"),
+        *(f"dags/{up}/auth/tasks/approve/required_actions" for up in ("..", "%2e%2e", ".\t.")),
+        *(f"dags/a/runs/{run}/tasks/b/required_actions" for run in ("..", "%2e.", "x?y", "x\\y")),
+    ],
+)
 def test_no_other_address_than_of_a_dag_becomes_a_link(path):
     drawn = html(year(approval=approval(path=path)))
     assert [one["href"] for one in Page(drawn).all("a")] == ["2026-11-23T030000Z.json"]
