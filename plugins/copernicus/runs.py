@@ -147,7 +147,8 @@ def sensing_window(
     """Return the run's UTC sensing days: those asked for, else the run's own.
 
     1. `first_day` and `last_day`, both included; one alone means that one day.
-    2. The data interval of a scheduled or backfill run.
+    2. The data interval of a scheduled or backfill run, which starts at its logical date. A run by
+       hand that a backfill takes up has kept its own, which ended by then.
     3. The UTC day before the logical date, or before the run was asked for where it has none. Not
        the data interval: the command line derives that of a run by hand from the present.
 
@@ -160,6 +161,7 @@ def sensing_window(
     dag_run = context["dag_run"]
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     if dag_run.run_type in _INTERVAL_RUNS and start is not None and end is not None and start < end:
-        return Window(start, end)
+        shift = (dag_run.logical_date or start) - start
+        return Window(start + shift, end + shift)
     day = ((dag_run.logical_date or dag_run.run_after).astimezone(UTC) - _ONE_DAY).date()
     return Window.of_days(day, day)
