@@ -176,6 +176,7 @@ def now(text):
         ({"first_day": "2024-07-30", "last_day": "2024-08-02"}, "2024-08-02 has not ended"),
         ({"first_day": "2199-01-01"}, "last_day up to 2024-08-01, or leave both empty"),
         ({"first_day": "2024-08-01", "last_day": "9999-12-30"}, "9999-12-30 has not ended"),
+        ({"first_day": "2024-08-01", "last_day": "9999-12-31"}, "last_day 9999-12-31"),
     ],
 )
 def test_days_that_have_not_ended_are_refused(connected, lakes, monkeypatch, asked, words):
@@ -261,6 +262,29 @@ def test_a_repair_with_other_settings_announces_nothing(connected, lakes):
     (conf,) = repairs(ingest)
     ingest.write(max_cloud_cover=20, bands=["B04"])
     assert mend(ingest, {**conf, "bands": ["SCL_20m"]}).announced == {}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"max_cloud_cover": 50},
+        {"max_cloud_cover": None},
+        {"tiles": ["T36TXL", "T36TYL"]},
+        {"tiles": [], "area": "lake"},
+        {"versions": "all"},
+        {"bands": ["SCL_20m", "B04"]},
+    ],
+)
+def test_what_was_audited_for_other_settings_is_not_announced(connected, lakes, changed):
+    connected.add(lake_product())
+    ingest = lakes()
+    ingest.run(run_type="scheduled")
+    connected.add(lake_product(sensed="2024-08-01T09:36:01.024Z"))
+    (conf,) = repairs(ingest)
+    ingest.write(**{"max_cloud_cover": 20, **changed})
+    ran = mend(ingest, conf)
+    assert ran.summary["delivered"] == 1
+    assert (ran.errors, ran.announced) == ([], {})
 
 
 def test_a_repair_of_a_day_that_has_not_ended_announces_nothing(connected, lakes):
