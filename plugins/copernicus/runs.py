@@ -24,7 +24,7 @@ _BACKFILL: Final = "backfill"
 _INTERVAL_RUNS: Final = ("scheduled", _BACKFILL)
 _BY_OPERATOR: Final = "operator_triggered"
 _AHEAD: Final = timedelta(minutes=5)
-"""By which the clock of the scheduler's host may be ahead of this one's."""
+"""By which the clock of the host that made a run may be ahead of this one's."""
 
 REPAIR_KEY: Final = "copernicus_repair"
 """Key of the configuration that `sentinel2_reconcile` gives to the runs that it triggers: by
@@ -110,15 +110,18 @@ def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
         raise QueryError(message) from error
 
 
-def refuse_unended(window: Window, context: Mapping[str, Any]) -> None:
+def refuse_unended(window: Window, *, is_chosen: bool) -> None:
     """Refuse days that have not ended: what they hold is not known yet.
+
+    Args:
+        window: The run's days.
+        is_chosen: Whether somebody chose them; others come from the clock of another host.
 
     Raises:
         QueryError: Names the last day, the present, and the days that may be asked for.
     """
     now = utc_now()
-    is_by_timetable = context["dag_run"].run_type in _INTERVAL_RUNS
-    if window.end > now + (_AHEAD if is_by_timetable else timedelta(0)):
+    if window.end > now + (timedelta(0) if is_chosen else _AHEAD):
         day, yesterday = (window.end - timedelta(microseconds=1)).date(), now.date() - _ONE_DAY
         message = (
             f"the day {day} has not ended, it is {now:%Y-%m-%d %H:%M} UTC: its products are still "
