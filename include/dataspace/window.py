@@ -34,8 +34,11 @@ class Window:
         """Return the window from the first day's midnight to the end of the last day.
 
         Raises:
-            QueryError: The last day lies before the first.
+            QueryError: The last day lies before the first, or is the very last of the calendar.
         """
+        if last == date.max:
+            message = f"last_day {last} has no end that can be written; choose an earlier one."
+            raise QueryError(message)
         if last < first:
             message = f"last_day {last} lies before first_day {first}; swap them."
             raise QueryError(message)

@@ -17,7 +17,7 @@ from dataspace.product import normalise_tile
 from dataspace.window import parse_day
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from dataspace.store import Store
 
@@ -57,26 +57,32 @@ def announce(
         settings: Of the ingest whose days these are, by the names of its params; None where the
             run's own settings are those.
     """
-    repair, asked = summary.get("repair"), summary.get("asked") or settings or {}
-    own = {**asked, **(settings or {})}
-    others = _others(own, asked)
-    if others:
-        named = f"other {', '.join(others)} than {summary['dag_id']} itself"
-        return Announcement(
-            [], {}, [f"No day is announced as complete: the run asked for {named}."]
-        )
-    if summary["chosen"] and repair is None:
-        reason = "No day is announced as complete: the run asked for single products."
-        return Announcement([], {}, [reason])
-    looked_at = summary["days"] if repair is None else sorted(repair)
+    repair = summary.get("repair")
+    own = {**(summary.get("asked") or {}), **(settings or {})}
+    other = _other(summary, own)
+    if other:
+        return Announcement([], {}, [f"No day is announced as complete: {other}."])
+    looked_at = summary["days"] if repair is None else repair
     there = [day for day in summary["complete_days"] if day in looked_at]
     days = [day for day in there if _stands(store, summary, day, own)]
     delivered = Counter(row["day"] for row in summary["table"])
     return Announcement(
         days=days,
         products={day: delivered[day] for day in days} if len(days) <= _MOST_COUNTED else {},
-        reasons=_reasons(summary.get("open_days", ()), set(looked_at) - {*days}),
+        reasons=_reasons(summary, {*summary["days"], *looked_at} - {*days}),
     )
+
+
+def _other(summary: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """Return what a run was about other than the days of its ingest, in words; empty for those."""
+    asked = summary.get("asked")
+    if asked is None:
+        return "an older version has made the search and not noted what for; clear it"
+    if summary["chosen"] and summary.get("repair") is None:
+        return "the run asked for single products"
+    others = _others(own, asked)
+    named = f"the run asked for other {', '.join(others)} than {summary['dag_id']} itself"
+    return named if others else ""
 
 
 def _others(own: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -106,7 +112,7 @@ def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str
     """Tell whether all that the run found of a day, or was to mend of it, stands as wanted."""
     names = {row["name"] for row in summary["table"] if row["day"] == day}
     ids = set((summary.get("repair") or {}).get(day, ()))
-    if not names or not own:  # the search of an older version has not noted what it asked for
+    if not names:
         return not ids
     ledger, sensed = Ledger(store), parse_day(day)
     zips = ledger.kept_zips(own["product_type"], sensed) if own.get("keep_archive") else None
@@ -118,14 +124,22 @@ def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str
     return names <= {product.stem for product in whole} and ids <= {one.id for one in whole}
 
 
-def _reasons(offline: Collection[str], lacking: Collection[str]) -> list[str]:
+def _reasons(summary: Mapping[str, Any], lacking: set[str]) -> list[str]:
+    odd = {row["day"] for row in summary.get("unusable", ())}
+    repair = summary.get("repair")
     causes = {
-        "products are offline": sorted({*lacking} & {*offline}),
-        "wanted files are missing": sorted({*lacking} - {*offline}),
+        "products are offline": {*summary.get("open_days", ())},
+        "rows of the catalogue cannot be used": lacking if None in odd else odd,
+        "it is not known what else they lack": set() if repair is None else lacking - {*repair},
+        "wanted files are missing": lacking,
     }
-    return [
-        f"Not announced as complete, as {cause}: {', '.join(days[:_MOST_NAMED])}"
-        + (f" and {len(days) - _MOST_NAMED} more days." if len(days) > _MOST_NAMED else ".")
-        for cause, days in causes.items()
-        if days
-    ]
+    reasons = []
+    for cause, affected in causes.items():
+        days = sorted(lacking & affected)
+        lacking = lacking - affected
+        if days:
+            named = ", ".join(days[:_MOST_NAMED])
+            more = len(days) - _MOST_NAMED
+            rest = f" and {more} more days" if more > 0 else ""
+            reasons.append(f"Not announced as complete, as {cause}: {named}{rest}.")
+    return reasons

@@ -189,6 +189,7 @@ def build_query(
     if window is None:
         message = "neither first_day nor last_day nor product_ids are given; give one of them."
         raise QueryError(message)
+    area = area.strip() if isinstance(area, str) else area
     if not area and not tiles:
         message = "neither area nor tiles are given: that would be the whole world; give one."
         raise QueryError(message)

@@ -15,7 +15,7 @@ from airflow.sdk.configuration import conf
 
 from copernicus.ingest_files import find
 from copernicus.ingests import Ingest
-from copernicus.params import PARAMS
+from copernicus.params import PARAMS, lines
 from copernicus.project import INGESTS, default_output_uri
 from copernicus.runs import open_store, sensing_window
 from dataspace.layout import RunLayout
@@ -82,7 +82,7 @@ def _settings(run: Any) -> dict[str, Any]:
 
 
 def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:
-    if settings["product_ids"] or not hasattr(run, "run_type"):
+    if lines(settings["product_ids"]) or not hasattr(run, "run_type"):
         return []
     window = sensing_window(settings["first_day"], settings["last_day"], {"dag_run": run})
     return [day.isoformat() for day in window.days]
@@ -95,13 +95,14 @@ def _found(run: Any, output_uri: str) -> dict[str, Any]:
     if search is None:
         return {"note": "The search has left no result; look at its log."}
     summary = summarise(search, records.all_products(), records.attempts(), records.delivered())
-    errors = {row["name"]: row["error"] or _NOT_FETCHED for row in summary["table"]}
+    reasons = {row["name"]: row["error"] or _NOT_FETCHED for row in summary["table"]}
+    reasons |= {row["label"]: row["why"] for row in summary.get("unusable", ())}
     named = summary["missing"][:_MOST_NAMED]
     return {
         "days": summary["days"],
         "products": summary["products"],
         "delivered": summary["delivered"],
-        "missing": [{"name": name, "reason": errors.get(name, "offline")} for name in named],
+        "missing": [{"name": name, "reason": reasons.get(name, "offline")} for name in named],
         "missing_count": len(summary["missing"]),
         "summary": store.uri(f"{layout.records_dir}/summary.json"),
     }

@@ -24,7 +24,7 @@ _BACKFILL: Final = "backfill"
 _INTERVAL_RUNS: Final = ("scheduled", _BACKFILL)
 _BY_OPERATOR: Final = "operator_triggered"
 _AHEAD: Final = timedelta(minutes=5)
-"""By which the clock of the scheduler's host may be ahead of this one's."""
+"""By which the clock of the host that made a run may be ahead of this one's."""
 
 REPAIR_KEY: Final = "copernicus_repair"
 """Key of the configuration that `sentinel2_reconcile` gives to the runs that it triggers: by
@@ -110,15 +110,18 @@ def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
         raise QueryError(message) from error
 
 
-def refuse_unended(window: Window, context: Mapping[str, Any]) -> None:
+def refuse_unended(window: Window, *, is_chosen: bool) -> None:
     """Refuse days that have not ended: what they hold is not known yet.
+
+    Args:
+        window: The run's days.
+        is_chosen: Whether somebody chose them; others come from the clock of another host.
 
     Raises:
         QueryError: Names the last day, the present, and the days that may be asked for.
     """
     now = utc_now()
-    is_by_timetable = context["dag_run"].run_type in _INTERVAL_RUNS
-    if window.end > now + (_AHEAD if is_by_timetable else timedelta(0)):
+    if window.end > now + (timedelta(0) if is_chosen else _AHEAD):
         day, yesterday = (window.end - timedelta(microseconds=1)).date(), now.date() - _ONE_DAY
         message = (
             f"the day {day} has not ended, it is {now:%Y-%m-%d %H:%M} UTC: its products are still "
@@ -147,7 +150,8 @@ def sensing_window(
     """Return the run's UTC sensing days: those asked for, else the run's own.
 
     1. `first_day` and `last_day`, both included; one alone means that one day.
-    2. The data interval of a scheduled or backfill run.
+    2. The data interval of a scheduled or backfill run, which starts at its logical date. A run by
+       hand that a backfill takes up has kept its own, which ended by then.
     3. The UTC day before the logical date, or before the run was asked for where it has none. Not
        the data interval: the command line derives that of a run by hand from the present.
 
@@ -160,6 +164,7 @@ def sensing_window(
     dag_run = context["dag_run"]
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     if dag_run.run_type in _INTERVAL_RUNS and start is not None and end is not None and start < end:
-        return Window(start, end)
+        shift = (dag_run.logical_date or start) - start
+        return Window(start + shift, end + shift)
     day = ((dag_run.logical_date or dag_run.run_after).astimezone(UTC) - _ONE_DAY).date()
     return Window.of_days(day, day)

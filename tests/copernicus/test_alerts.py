@@ -113,6 +113,25 @@ def test_an_alert_says_what_it_can(output, hook, context, period, note):
     assert note in text
 
 
+def test_an_unusable_row_is_told_with_what_is_wrong_with_it(connected, ingest, output, hook):
+    odd, away = connected.add(lake_product()), connected.add(lake_product(online=False, seed=7))
+    connected.rewrite(odd.id, lambda row: {**row, "ContentLength": "N/A"})
+    context = make_context()
+    ran = ingest(context, product_ids=[odd.id, away.id])
+    FailedDaysNotifier()(context)
+    ((_, message),) = hook.posts
+    (row,) = ran.summary["unusable"]
+    assert {one["name"]: one["reason"] for one in message["missing"]} == {
+        away.name.removesuffix(".SAFE"): "offline",
+        row["label"]: row["why"],
+    }
+
+
+def test_blank_lines_of_the_form_are_no_products(output, hook):
+    run = make_context(conf={"product_ids": ["", " "], "first_day": ""})
+    assert reports.report(run)["days"] == ["2024-08-01"]
+
+
 def test_many_missing_products_are_counted(connected, ingest, output, hook, monkeypatch):
     monkeypatch.setattr(reports, "_MOST_NAMED", 1)
     connected.faults.add(Fault(service="download", status=403, times=None))

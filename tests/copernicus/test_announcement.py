@@ -1,5 +1,6 @@
 """A day is announced as complete only where that is true, for the ingest's own settings."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,7 +86,7 @@ def test_what_the_form_sends_for_unchanged_fields_changes_nothing(connected, lak
     form = {
         **{name: param["default"] for name, param in PARAMS.items()},
         "first_day": DAY,
-        "area": " lake ",
+        "area": " lake\n",
         "tiles": ["T36TXL", ""],
         "bands": ["B04", "SCL_20m", ""],
         "max_cloud_cover": 20.0,
@@ -93,6 +94,14 @@ def test_what_the_form_sends_for_unchanged_fields_changes_nothing(connected, lak
         "output_uri": f"{ingest.output.as_uri()}/",
     }
     assert ingest.run(form).announced.keys() == {DAY}
+
+
+@pytest.mark.parametrize("blank", [None, "", "  ", "\n"])
+def test_a_blank_area_is_none(connected, lakes, blank):
+    connected.add(lake_product())
+    assert lakes().run({"area": blank}).announced.keys() == {DAY}
+    with pytest.raises(QueryError, match="neither area nor tiles"):
+        lakes().run({"area": blank, "tiles": ["", " "]}, run_id="nowhere")
 
 
 def test_a_run_may_ask_for_more_bands(connected, lakes):
@@ -164,6 +173,48 @@ def test_what_no_longer_stands_is_not_announced(connected, lakes):
     assert "wanted files are missing: 2024-08-01" in ran.summary["not_complete"][0]
 
 
+def test_a_search_that_has_not_noted_what_it_asked_for_announces_nothing(connected, lakes):
+    connected.add(lake_product())
+    ingest, ran = lakes(), DagRan()
+    context = ingest.context({"first_day": DAY, "area": AREA})
+    ingest.fetch(context, ran)
+    (path,) = ingest.output.glob("runs/**/search/search.json")
+    noted = json.loads(path.read_text())
+    path.write_text(json.dumps({name: noted[name] for name in noted.keys() - {"asked"}}))
+    ingest.publish(context, ran)
+    assert (ran.errors, ran.announced) == ([], {})
+    assert "an older version has made the search" in ran.summary["not_complete"][0]
+
+
+def test_each_day_that_is_not_announced_is_named_once_with_its_cause(connected, lakes):
+    odd, _, bad = (
+        connected.add(lake_product(sensed=f"2024-08-0{day}T08:36:01.024Z", **facts))
+        for day, facts in ((1, {}), (2, {"online": False}), (3, {}))
+    )
+    connected.rewrite(odd.id, lambda row: {**row, "ContentLength": "N/A"})
+    connected.faults.add(Fault("download", status=404, times=None, match=bad.id))
+    ran = lakes().run({"first_day": "2024-08-01", "last_day": "2024-08-04"})
+    assert ran.announced.keys() == {"2024-08-04"}
+    assert ran.summary["not_complete"] == [
+        "Not announced as complete, as products are offline: 2024-08-02.",
+        "Not announced as complete, as rows of the catalogue cannot be used: 2024-08-01.",
+        "Not announced as complete, as wanted files are missing: 2024-08-03.",
+    ]
+
+
+def test_a_repair_says_why_it_announces_nothing(connected, lakes):
+    connected.add(lake_product())
+    odd = connected.add(lake_product(sensed="2024-08-01T09:36:01.024Z"))
+    connected.rewrite(odd.id, lambda row: {**row, "ContentLength": "N/A"})
+    ingest = lakes()
+    (conf,) = repairs(ingest)
+    ran = mend(ingest, conf)
+    assert (ran.errors, ran.announced, ran.summary["delivered"]) == ([], {}, 1)
+    assert ran.summary["not_complete"] == [
+        "Not announced as complete, as it is not known what else they lack: 2024-08-01."
+    ]
+
+
 def now(text):
     return lambda: datetime.fromisoformat(text).replace(tzinfo=UTC)
 
@@ -176,6 +227,7 @@ def now(text):
         ({"first_day": "2024-07-30", "last_day": "2024-08-02"}, "2024-08-02 has not ended"),
         ({"first_day": "2199-01-01"}, "last_day up to 2024-08-01, or leave both empty"),
         ({"first_day": "2024-08-01", "last_day": "9999-12-30"}, "9999-12-30 has not ended"),
+        ({"first_day": "2024-08-01", "last_day": "9999-12-31"}, "last_day 9999-12-31"),
     ],
 )
 def test_days_that_have_not_ended_are_refused(connected, lakes, monkeypatch, asked, words):
@@ -198,6 +250,21 @@ def test_a_logical_date_of_today_means_yesterday_and_a_later_one_is_refused(
     assert lakes().run(logical_date=today).announced.keys() == {DAY}
     with pytest.raises(QueryError, match="2024-08-02 has not ended"):
         lakes().run(logical_date=today + timedelta(days=1), run_id="ahead")
+
+
+@pytest.mark.parametrize("run_type", ["manual", "operator_triggered", "asset_triggered"])
+def test_a_run_made_by_a_host_whose_clock_is_ahead_is_not_refused(
+    connected, lakes, monkeypatch, run_type
+):
+    made = {"run_type": run_type, "logical_date": None}
+    made["run_after"] = datetime(2024, 8, 2, 0, 0, 5, tzinfo=UTC)
+    monkeypatch.setattr(runs, "utc_now", now("2024-08-01T23:58:00"))
+    assert lakes().run(**made).announced.keys() == {DAY}
+    with pytest.raises(QueryError, match="2024-08-01 has not ended"):
+        lakes().run({"first_day": DAY}, run_id="chosen", **made)
+    monkeypatch.setattr(runs, "utc_now", now("2024-08-01T23:50:00"))
+    with pytest.raises(QueryError, match="2024-08-01 has not ended"):
+        lakes().run(run_id="far ahead", **made)
 
 
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
@@ -261,6 +328,29 @@ def test_a_repair_with_other_settings_announces_nothing(connected, lakes):
     (conf,) = repairs(ingest)
     ingest.write(max_cloud_cover=20, bands=["B04"])
     assert mend(ingest, {**conf, "bands": ["SCL_20m"]}).announced == {}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"max_cloud_cover": 50},
+        {"max_cloud_cover": None},
+        {"tiles": ["T36TXL", "T36TYL"]},
+        {"tiles": [], "area": "lake"},
+        {"versions": "all"},
+        {"bands": ["SCL_20m", "B04"]},
+    ],
+)
+def test_what_was_audited_for_other_settings_is_not_announced(connected, lakes, changed):
+    connected.add(lake_product())
+    ingest = lakes()
+    ingest.run(run_type="scheduled")
+    connected.add(lake_product(sensed="2024-08-01T09:36:01.024Z"))
+    (conf,) = repairs(ingest)
+    ingest.write(**{"max_cloud_cover": 20, **changed})
+    ran = mend(ingest, conf)
+    assert ran.summary["delivered"] == 1
+    assert (ran.errors, ran.announced) == ([], {})
 
 
 def test_a_repair_of_a_day_that_has_not_ended_announces_nothing(connected, lakes):

@@ -1,7 +1,7 @@
 """What kind a run is, is known by what Airflow and the reconcile say of it, never by its id."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -83,6 +83,18 @@ def test_a_backfill_over_a_day_by_hand_makes_it_one_of_its_own(lakes, looked_at)
     ran = lakes.run(day=f"{OLD}", run_type="backfill", run_id="years")
     assert ran.summary["bytes_transferred"] == 0
     assert looked_at() == ALL_DAYS
+
+
+def test_a_backfill_that_takes_up_a_run_by_hand_gives_its_own_day(connected, lakes):
+    day, before = date(2024, 7, 10), date(2024, 7, 9)
+    for one in (before, day):
+        connected.add(lake_product(sensed=f"{one}T08:36:01.024Z", published=f"{one}T12:00:00Z"))
+    midnight = datetime(2024, 7, 10, tzinfo=UTC)
+    by_hand = {"day": f"{before}", "run_id": "mine", "logical_date": midnight}
+    assert lakes.run(**by_hand).summary["days"] == [f"{before}"]
+    ran = lakes.run(**by_hand, run_type="backfill")  # Airflow changes no more than the type
+    assert ran.announced.keys() == {f"{day}"}
+    assert ran.summary["delivered"] == 1
 
 
 def test_what_another_ingest_has_scheduled_is_no_schedule_of_this_one(lakes, looked_at, tmp_path):

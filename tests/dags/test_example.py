@@ -36,7 +36,7 @@ def output(tmp_path, monkeypatch):
 
 def test_a_run_heeds_all_events_that_caused_it(clear_share, output):
     extras = (
-        {"products": 1, "summary": "file:///summary.json"},
+        {"products": {DAY: 1}, "summary": "file:///summary.json"},
         {"replaced": {"1": ["4"]}, "withdrawn": []},
         {"replaced": {}, "withdrawn": ["2"]},
     )

@@ -122,7 +122,7 @@ class CopernicusAuditOperator(BaseOperator):
             *(archive.ingest.dag_id, len(plan.days), plan.requests, in_words(plan.counts)),
         )
         archive.store.write(archive.plan_path, plan.to_bytes())
-        return [] if is_dry else _repairs(plan, stock.answer.unusable)
+        return [] if is_dry else _repairs(plan, stock.answer.unusable, archive.ingest.defaults)
 
     def _scope(
         self, context: Context, ingest: Ingest, chronicle: Chronicle, *, is_dry: bool
@@ -156,8 +156,13 @@ class CopernicusAuditOperator(BaseOperator):
         return replace(scope, is_whole=scope.is_routine and is_due)
 
 
-def _repairs(plan: Plan, unusable: Collection[UnusableRow]) -> list[dict[str, Any]]:
-    """Return run id and configuration of the runs that will fetch what is to be fetched."""
+def _repairs(
+    plan: Plan, unusable: Collection[UnusableRow], settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return run id and configuration of the runs that will fetch what is to be fetched.
+
+    They have the settings of this audit: what is changed meanwhile it has not looked for.
+    """
     by_bands: dict[tuple[str, ...], list[Product]] = defaultdict(list)
     for finding in plan.open:
         if finding.state in FETCHED and finding.product.stem not in plan.left_alone:
@@ -165,7 +170,7 @@ def _repairs(plan: Plan, unusable: Collection[UnusableRow]) -> list[dict[str, An
     lacking = _lacking(plan, {row.day for row in unusable})
     label = f"{REPAIR}{plan.last}__{uuid.uuid4().hex[:8]}"
     confs = [
-        _conf(products[n : n + _PRODUCTS_PER_RUN], bands, lacking)
+        {**settings, **_repair(products[n : n + _PRODUCTS_PER_RUN], bands, lacking)}
         for bands, products in by_bands.items()
         for n in range(0, len(products), _PRODUCTS_PER_RUN)
     ]
@@ -174,7 +179,7 @@ def _repairs(plan: Plan, unusable: Collection[UnusableRow]) -> list[dict[str, An
     ]
 
 
-def _conf(
+def _repair(
     products: Sequence[Product], bands: Sequence[str], lacking: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     days = sorted({product.sensed.date().isoformat() for product in products})

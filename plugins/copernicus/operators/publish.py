@@ -37,8 +37,8 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     """Writes the run's summary, refreshes the STAC catalogue, and announces complete days.
 
     Each outlet asset gets an event for each complete sensing day, its partition, and none where no
-    day is, see `copernicus.announcement`. Fails where products are missing and no day is complete;
-    where only some days are, these are announced and the returned ``missing`` names the rest.
+    day is, see `copernicus.announcement`. Fails where products are missing and no day is announced;
+    where some days are, the returned ``missing`` names what the others lack.
     """
 
     template_fields: Sequence[str] = ("search_id", "output_uri")
@@ -84,7 +84,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         metrics.of_run(context, summary)
         _refresh(store, products)
         announced = announce(store, summary, self.complete_for)
-        missing, is_any_whole = summary["missing"], bool(summary["complete_days"])
+        missing = summary["missing"]
         summary |= {"complete_days": announced.days, "not_complete": announced.reasons}
         text = as_text(summary)
         self.log.info("\n%s", text)
@@ -94,7 +94,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         if not missing:
             store.delete(run.staging_dir)
         store.sweep_old(STAGING, _STAGED_FOR.total_seconds())
-        if missing and not is_any_whole:
+        if missing and not announced.days:
             message = (
                 f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"
             )

@@ -200,7 +200,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         if not product_ids:
             check_bands(lines(self.bands), self.product_type)
         if window is not None:
-            refuse_unended(window, context)
+            refuse_unended(window, is_chosen=bool(self.first_day or self.last_day))
         return build_query(
             window=window,
             area=self.area,
