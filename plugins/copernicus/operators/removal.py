@@ -171,7 +171,7 @@ class CopernicusRemoveOperator(BaseOperator):
         words = "rejected, or not answered in time: all of it is kept"
         if self.is_approved:
             words = f"approved: {len(removed)} of {len(asked)} removed or moved to quarantine"
-        archive.files.note_answer(words)
+        archive.files.note_approval(answer=words)
         self.log.info("%s: %s.", self.ingest, words)
         return {
             "ingest": self.ingest,

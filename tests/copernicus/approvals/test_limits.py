@@ -1,5 +1,6 @@
 """What is removed without being asked, and what waits for a person."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -65,6 +66,18 @@ def test_the_next_night_has_a_limit_of_its_own(connected, ingest, approvals, ask
     ended, begun = settled["asks"]
     assert [ended] == asked["asks"]
     assert begun["trigger_run_id"] != ended["trigger_run_id"]
+
+
+def test_the_latest_report_says_what_a_run_by_hand_has_asked_for(connected, approvals, old):
+    """The overview of all archives shows the latest report of a night."""
+    nightly = approvals.reconcile()["report"]
+    for product in old:
+        newer_of(product, connected)
+    days = {"first_day": f"{DAY - timedelta(days=COUNT)}", "last_day": f"{DAY}"}
+    asked = approvals.reconcile(**days)["report"]["approval"]
+    latest = json.loads((approvals.output / f"reports/{INGEST}/latest.json").read_text())
+    assert asked["waiting"] == LEFT
+    assert latest == {**nightly, "approval": {**asked, "answer": ""}}
 
 
 def test_a_dry_run_asks_nobody(approvals, old, new, ingest):
