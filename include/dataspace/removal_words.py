@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _MOST_ROWS: Final = 100
 _LONGEST: Final = 300
 _HEAD: Final = (
-    "| Product | Day | Tile | Found | Why | Replaced by | Becomes |\n|---|---|---|---|---|---|---|"
+    "| Product | Day | Tile | Found | Why | Replaced by | On approval |\n"
+    "|---|---|---|---|---|---|---|"
 )
 _MARKUP: Final = re.compile(r"[^\w .,;-]|_")
 _BECOMES: Final = {"remove": "removed", "quarantine": "moved to quarantine"}
@@ -37,16 +38,19 @@ def plan_table(removals: Sequence[Removal], report: str, full_list: str) -> str:
     policies = [_BECOMES.get(one.policy, one.policy) for one in removals]
     states = [one.state for one in removals]
     lines = [
-        f"{products(len(removals))}: {_counted(states)}; to be {_counted(policies)}. This is more "
-        "than the ingest's limits let be done without being asked. Once approved, the plan is made "
-        "anew, and only what both name is done. Rejected or unanswered, all of it is kept.",
+        f"{products(len(removals))}: {_counted(states)}. On approval: {_counted(policies)}. "
+        "This is more than the ingest may do without asking.",
+        "",
+        "If you approve, the catalogue and the archive are checked again, and only what is listed "
+        "here and should still go is done. If you reject, or nobody answers within 30 days, all of "
+        "it is kept.",
         "",
         _HEAD,
         *(_row(one) for one in removals[:_MOST_ROWS]),
     ]
     if len(removals) > _MOST_ROWS:
         lines += ["", f"and {len(removals) - _MOST_ROWS:,} more."]
-    more = f"See the [latest report](<{report}>); all of the plan lies in {plain(full_list)}"
+    more = f"[Latest report](<{report}>). The whole plan, as JSON: {plain(full_list)}"
     return "\n".join([*lines, "", more])
 
 

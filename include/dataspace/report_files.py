@@ -83,11 +83,11 @@ class ReportFiles:
         for name in names:
             self._store.delete(f"{self._dir}/{_ANSWERS}/{name}")
 
-    def note_answer(self, words: str) -> None:
-        """Let the latest report say what was answered, instead of that something waits."""
+    def note_approval(self, **facts: Any) -> None:
+        """Let the latest report say what waits for approval by now, or what was answered."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
             report = json.loads(self._store.read(f"{self._dir}/{_LATEST}.json") or b"")
-            self.write(_LATEST, {**report, "approval": {**report["approval"], "answer": words}})
+            self.write(_LATEST, {**report, "approval": {**report["approval"], **facts}})
 
     def _old(self) -> list[str]:
         names = sorted(self._store.sizes(self._dir))

@@ -72,13 +72,14 @@ def approval(report: Mapping[str, Any]) -> str:
     if not number:
         return ""
     if facts.get("answer"):
-        return f"The removal of {products(number)} was asked for; the answer: {facts['answer']}."
+        return f"The removal of {products(number)} was asked for and {facts['answer']}."
     since = datetime.fromisoformat(facts["since"]).astimezone(UTC)
     verb = "waits" if number == 1 else "wait"
-    said = f"{products(number)} {verb} for approval to be removed, since {since:%Y-%m-%d %H:%M} UTC"
     off = facts["switch_on"]
+    how = f"Switch {off} on, then answer" if off else "Answer"
     return (
-        f"{said}: {f'switch {off} on, then answer in ' if off else 'answer in '}{facts['where']}."
+        f"{products(number)} {verb} for approval to be removed or moved to quarantine, since "
+        f"{since:%Y-%m-%d %H:%M} UTC. {how} in {facts['where']}."
     )
 
 
@@ -93,7 +94,8 @@ def held_back(report: Mapping[str, Any]) -> list[str]:
     """Return why removals are kept or asked for, beyond the limits of a night."""
     facts, notes = report.get("approval") or {}, []
     if facts.get("rejected"):
-        notes.append(f"The removal of {products(facts['rejected'])} was rejected: kept.")
+        kept = "it is kept" if facts["rejected"] == 1 else "they are kept"
+        notes.append(f"The removal of {products(facts['rejected'])} was rejected: {kept}.")
     if facts.get("is_lost"):
         notes.append(
             "The record of earlier removals is damaged: for thirty days every removal is asked for."

@@ -60,9 +60,10 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
             for task_id, is_approved in (("remove", True), ("keep", False))
         )
         plan >> approve >> [remove, keep]
-        for dag_id in ingests:
-            with TaskGroup(dag_id.replace(".", "-")):  # its id may have no dots
-                announce(dag_id, remove.output)
+        with TaskGroup("downstream"):  # an ingest may be named as one of the tasks
+            for dag_id in ingests:
+                with TaskGroup(dag_id.replace(".", "-")):  # its id may have no dots
+                    announce(dag_id, remove.output)
     return dag
 
 

@@ -29,12 +29,29 @@ def test_one_question_leads_to_one_of_two_tasks(folder):
 def test_downstream_of_every_ingest_can_be_told(folder):
     dag = build_approval_dag(folder)
     for name in ("hills", "lake"):
-        (asset,) = dag.get_task(f"{name}.announce").outlets
+        (asset,) = dag.get_task(f"downstream.{name}.announce").outlets
         assert asset.name == f"sentinel2_day_{name}"
-        days = dag.get_task(f"{name}.changed_days").python_callable
+        days = dag.get_task(f"downstream.{name}.changed_days").python_callable
         settled = {"ingest": "lake", "changed": [{"days": ["2024-08-01"]}]}
         assert days(settled) == (settled["changed"] if name == "lake" else [])
-    assert dag.get_task("remove").downstream_task_ids >= {"hills.changed_days", "lake.changed_days"}
+    assert dag.get_task("remove").downstream_task_ids >= {
+        "downstream.hills.changed_days",
+        "downstream.lake.changed_days",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["plan", "approve", "remove", "keep", "downstream", "a.b", "n" * 200]
+)
+def test_an_ingest_may_have_any_name(tmp_path, name):
+    """Its tasks must not have the names of the DAG's own."""
+    (tmp_path / f"{name}.yaml").write_text("area: lake\n")
+    ids = set(build_approval_dag(tmp_path).task_ids)
+    group = f"downstream.{name.replace('.', '-')}"
+    assert ids == {
+        *("plan", "approve", "remove", "keep"),
+        *(f"{group}.changed_days", f"{group}.announce"),
+    }
 
 
 def test_as_many_questions_may_wait_as_there_are_ingests(folder):

@@ -236,7 +236,7 @@ def test_the_table_of_a_plan_is_cut_and_says_so():
     table = plan_table(many, "/copernicus/reports/a/latest", "file:///x.json")
     rows = [line for line in table.splitlines() if line.startswith("| S2A")]
     assert len(rows) == 100
-    assert "250 products: 250 superseded; to be 250 removed" in table
+    assert "250 products: 250 superseded. On approval: 250 removed." in table
     assert "and 150 more" in table
     assert "(</copernicus/reports/a/latest>)" in table
     assert len({row.count("|") for row in rows}) == 1
@@ -244,7 +244,7 @@ def test_the_table_of_a_plan_is_cut_and_says_so():
 
 def test_the_table_says_all_that_is_to_be_decided():
     odd = removal(1, state="withdrawn", why="deleted | <b>now</b>", instead=(), policy="quarantine")
-    row = plan_table([odd], "r", "f").splitlines()[4]
+    row = plan_table([odd], "r", "f").splitlines()[6]
     assert row == (
         "| S2A&#95;0001 | 2024-08-02 | T36TXL | withdrawn | deleted &#124; &#60;b&#62;now&#60;&#47;"
         "b&#62; | - | moved to quarantine |"

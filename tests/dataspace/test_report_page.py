@@ -229,8 +229,8 @@ def approval(**changes):
 def test_what_waits_for_approval_is_seen_with_where_to_answer():
     report = year(approval=approval())
     words = (
-        "13 products wait for approval to be removed, since 2026-11-20 03:05 UTC: "
-        "answer in task approve of approvals."
+        "13 products wait for approval to be removed or moved to quarantine, since "
+        "2026-11-20 03:05 UTC. Answer in task approve of approvals."
     )
     listed = overview([{"ingest": "a", **headline(report)}])
     assert words in as_text(report)
@@ -243,12 +243,12 @@ def test_what_waits_for_approval_is_seen_with_where_to_answer():
 def test_a_switched_off_dag_is_named():
     report = year(approval=approval(waiting=1, switch_on="approvals"))
     assert "1 product waits for approval" in as_text(report)
-    assert "switch approvals on, then answer in task approve" in html(report)
+    assert "Switch approvals on, then answer in task approve" in html(report)
 
 
 def test_an_answer_takes_the_place_of_what_waits():
     answered = year(approval=approval(answer="rejected"))
-    assert "was asked for; the answer: rejected." in html(answered)
+    assert "was asked for and rejected." in html(answered)
     assert "Answer in Airflow" not in html(answered)
 
 
@@ -268,7 +268,7 @@ def test_no_other_address_than_of_a_dag_becomes_a_link(path):
 def test_what_was_rejected_and_a_lost_record_are_noted():
     told = year(approval=approval(waiting=0, since=None, rejected=2, is_lost=True))
     for said in (html(told), as_text(told)):
-        assert "The removal of 2 products was rejected: kept." in said
+        assert "The removal of 2 products was rejected: they are kept." in said
         assert "for thirty days every removal is asked for" in said
         assert "wait for approval" not in said
 

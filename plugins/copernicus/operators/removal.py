@@ -15,6 +15,7 @@ from copernicus.links import report_url
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import refuse_unknown
 from dataspace.enquiry import Enquiry
+from dataspace.errors import NotStagedError
 from dataspace.mending import NOW_GONE
 from dataspace.plan import Plan
 from dataspace.removal_words import plan_table, subject
@@ -162,16 +163,15 @@ class CopernicusRemoveOperator(BaseOperator):
         """Remove what is agreed, or remember that nothing is to be; return what changed."""
         archive = Archive.named(self.ingest_folder, self.ingest, context)
         _skip_if_off(archive)
-        question = Answer.read(archive.store.read(archive.question_path) or b"")
-        asked = question.removals if question else ()
+        asked = _question(archive)
         outcomes = self._remove(archive, asked, context) if self.is_approved else []
         removed = [one.finding.product.stem for one in outcomes if one.now == NOW_GONE]
         run_id = context["dag_run"].run_id
         archive.files.write_answer(run_id, Answer(self.is_approved, asked))
-        words = f"{len(asked)} asked for, {len(removed)} removed or moved"
-        archive.files.note_answer(
-            words if self.is_approved else "rejected, or not answered in time"
-        )
+        words = "rejected, or not answered in time: all of it is kept"
+        if self.is_approved:
+            words = f"approved: {len(removed)} of {len(asked)} removed or moved to quarantine"
+        archive.files.note_approval(answer=words)
         self.log.info("%s: %s.", self.ingest, words)
         return {
             "ingest": self.ingest,
@@ -206,6 +206,18 @@ def _skip_if_off(archive: Archive) -> None:
     if archive.is_switched_off:
         message = f"{archive.ingest.dag_id} is switched off: nothing is changed."
         raise AirflowSkipException(message)
+
+
+def _question(archive: Archive) -> tuple[Removal, ...]:
+    """Return what the run has asked for."""
+    question = Answer.read(archive.store.read(archive.question_path) or b"")
+    if question is None:
+        message = (
+            f"the question of this run, {archive.store.uri(archive.question_path)}, is gone or "
+            "damaged: nothing is removed. The next sentinel2_reconcile asks anew."
+        )
+        raise NotStagedError(message)
+    return question.removals
 
 
 def _plans(archive: Archive, asked: Sequence[Removal], context: Context) -> list[Plan]:

@@ -107,6 +107,8 @@ class CopernicusSettleOperator(BaseOperator):
         if plan.is_routine or archive.is_switched_off:
             metrics.of_report(report)
             files.write_latest(report)
+        elif not plan.is_dry:
+            files.note_approval(**facts["approval"], answer="")
         return name, address
 
 
