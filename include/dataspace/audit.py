@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.dedupe import LATEST, acquisition, choose, is_newer, preference, successors
+from dataspace.item import text_of, texts_of
 from dataspace.ledger import ABSENT, DAMAGED, MISSING, Lack
 from dataspace.product import Product
 from dataspace.window import format_instant
@@ -29,6 +30,8 @@ FETCHED: Final = (MISSING, LATE, ABSENT, DAMAGED)
 """States that fetching the product mends."""
 EXPECTED: Final = (PRESENT, *FETCHED, OFFLINE)
 """States of products that should be held; the others are held and should not be."""
+
+_STATES: Final = (*EXPECTED, SUPERSEDED, WITHDRAWN, ORPHANED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,17 @@ class Finding:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Finding:
-        """Return the finding that `to_json` wrote."""
+        """Return the finding that `to_json` wrote.
+
+        Raises:
+            `errors.UNREADABLE`: It did not.
+        """
         return cls(
             product=Product.from_json(record["product"]),
-            state=record["state"],
-            why=record["why"],
+            state=_STATES[_STATES.index(record["state"])],
+            why=text_of(record["why"]),
             successors=tuple(map(Product.from_json, record["successors"])),
-            bands=tuple(record["bands"]),
+            bands=texts_of(record["bands"]),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ What is lost of it costs a look at all days, no more.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.stac_item import UNREADABLE
+from dataspace.errors import UNREADABLE
+from dataspace.query import MISSION
 from dataspace.window import Window, parse_instant
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = timedelta(days=365)
 _LATE_PERCENTILE: Final = 0.95
+_MOST: Final = 1e15
+"""Of products and of hours, as of `report_reader`, which shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +43,19 @@ class Survey:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the survey that `to_json` wrote."""
-        return cls(
-            at=parse_instant(record["at"]),
-            product_type=record.get("product_type"),
-            days=tuple(
-                Window.of_days(date.fromisoformat(first), date.fromisoformat(last))
-                for first, last in record.get("days", ())
-            ),
+        """Return the survey that `to_json` wrote.
+
+        Raises:
+            `errors.UNREADABLE`: It did not.
+        """
+        days = tuple(
+            Window.of_days(date.fromisoformat(first), date.fromisoformat(last))
+            for first, last in record.get("days", ())
         )
+        if any(before.end > after.start for before, after in itertools.pairwise(days)):
+            message = "the windows of a survey are in no order."
+            raise ValueError(message)
+        return cls(parse_instant(record["at"]), record.get("product_type"), days)
 
     def to_json(self) -> dict[str, Any]:
         """Return all facts as JSON values: first and last day of each window, both included."""
@@ -85,8 +93,8 @@ class Chronicle:
             record = json.loads(content or b"")
             days, survey, scrubbed = record["days"], record["survey"], record["scrubbed"]
             return cls(
-                days={_day(day): _cells(tiles) for day, tiles in days.items()},
-                delays_h={_day(d): [*map(float, one)] for d, one in record["delays_h"].items()},
+                days=cells_of(days),
+                delays_h=delays_of(record["delays_h"]),
                 scrubbed=date.fromisoformat(scrubbed) if scrubbed else None,
                 survey=Survey.from_json(survey) if survey else None,
             )
@@ -102,6 +110,21 @@ class Chronicle:
             "survey": self.survey.to_json() if self.survey else None,
         }
         return json.dumps(record).encode()
+
+    def until(self, now: datetime) -> Chronicle:
+        """Return this one without what no look of ours can have found by then.
+
+        That is what lies in the future, and days before the mission: somebody else wrote it, and it
+        would keep looks from being taken, or have millions of days looked at.
+        """
+        first, last = MISSION.start.date().isoformat(), now.date().isoformat()
+        survey = self.survey if self.survey and self.survey.at <= now else None
+        return Chronicle(
+            days={day: one for day, one in self.days.items() if first <= day <= last},
+            delays_h={day: one for day, one in self.delays_h.items() if first <= day <= last},
+            scrubbed=self.scrubbed if self.scrubbed and self.scrubbed <= now.date() else None,
+            survey=survey and replace(survey, days=_between(survey.days, MISSION.start, now)),
+        )
 
     def surveyed(self, product_type: str) -> Iterator[date]:
         """Give the sensing days that a look at the whole archive found to belong to it.
@@ -162,17 +185,47 @@ def _last(last_day: date, number: int) -> Iterator[str]:
     return (f"{last_day - timedelta(days=n)}" for n in range(number))
 
 
+def _between(windows: Iterable[Window], start: datetime, end: datetime) -> tuple[Window, ...]:
+    cut = ((max(one.start, start), min(one.end, end)) for one in windows)
+    return tuple(Window(first, last) for first, last in cut if first < last)
+
+
+def cells_of(record: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the cells that a record holds by day and tile.
+
+    Raises:
+        `errors.UNREADABLE`: It holds something else.
+    """
+    return {
+        _day(day): {tile: _cell(tiles[tile]) for tile in tiles} for day, tiles in record.items()
+    }
+
+
+def delays_of(record: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the hours that a record holds by day.
+
+    Raises:
+        `errors.UNREADABLE`: It holds something else.
+    """
+    return {_day(day): [*map(_hours, delays)] for day, delays in record.items()}
+
+
 def _day(text: str) -> str:
     return date.fromisoformat(text).isoformat()
 
 
-def _cells(tiles: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the cells of a day; raises what `Chronicle.read` catches where they are none."""
-    return {
-        tile: {
-            "expected": int(cell["expected"]),
-            "present": int(cell["present"]),
-            "why": dict(cell["why"]),
-        }
-        for tile, cell in tiles.items()
-    }
+def _hours(value: Any) -> float:
+    hours = float(value)
+    if not abs(hours) < _MOST:
+        message = f"{hours} are no hours."
+        raise ValueError(message)
+    return hours
+
+
+def _cell(cell: Mapping[str, Any]) -> dict[str, Any]:
+    expected, present = int(cell["expected"]), int(cell["present"])
+    if not 0 <= present <= expected < _MOST:
+        message = f"{present} of {expected} products cannot be present."
+        raise ValueError(message)
+    why = {str(state): int(number) for state, number in cell["why"].items()}
+    return {"expected": expected, "present": present, "why": why}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataspace.catalogue import Products
 from dataspace.errors import PermanentError, ServiceUnavailableError
-from dataspace.query import MISSION, Query
+from dataspace.query import MISSION, Query, is_id
 from dataspace.window import Window, spans
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Enquiry:
         odd, odd_ids = found.unusable, {row.id for row in found.unusable}
         listed = [*found, *(one for one in held if one.id in odd_ids)]
         ids = {product.id for product in listed}
-        doubtful = [product for product in held if product.id not in ids]
+        doubtful = [one for one in held if one.id not in ids and is_id(one.id)]
         if not doubtful:
             return Answer(listed, {}, unusable=odd)
         try:
@@ -110,10 +110,11 @@ class Enquiry:
         raise ServiceUnavailableError(message)
 
     def still_listed(self, ids: Collection[str]) -> set[str]:
-        """Return which of some product ids the catalogue lists."""
-        if not ids:
+        """Return which of some product ids the catalogue lists; none of those that are no UUID."""
+        asked = tuple(filter(is_id, ids))
+        if not asked:
             return set()
-        query = Query(sensed=MISSION, product_ids=tuple(ids))
+        query = Query(sensed=MISSION, product_ids=asked)
         return {product.id for product in self._catalogue.find(query)}
 
 

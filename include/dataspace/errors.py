@@ -31,6 +31,8 @@ No message holds a token, a password, or the query string of a URL.
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class DataSpaceError(Exception):
     """Everything this library raises on purpose."""
@@ -134,3 +136,15 @@ class CorruptDownloadError(TransientError):
 
 class StorageFullError(TransientError):
     """The disk that should take the bytes has too little room for them."""
+
+
+UNREADABLE: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    UnsafeContentError,
+)
+"""What reading a record raises that is damaged, or that somebody else wrote."""

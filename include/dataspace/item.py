@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.checksum import Checksum
 from dataspace.manifest import check_path
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataspace.raster import Raster
+
+_MOST_BYTES: Final = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class DeliveredFile:
     def __post_init__(self) -> None:
         check_path(self.path, "A record")
         check_path(self.name, "A record")
-        if type(self.size_bytes) is not int or self.size_bytes < 0:
-            message = f"file {self.path!r} has {self.size_bytes!r} bytes; expected a whole number."
+        if type(self.size_bytes) is not int or not 0 <= self.size_bytes <= _MOST_BYTES:
+            shown = f"{self.size_bytes!r}"[:60]
+            message = f"file {self.path!r} has {shown} bytes; expected a whole number."
             raise ValueError(message)
 
     @classmethod
@@ -91,6 +94,18 @@ def text_of(value: object) -> str:
     """
     if not isinstance(value, str):
         message = f"{str(value)[:60]!r} is no text."
+        raise TypeError(message)
+    return value
+
+
+def number_of(value: object) -> int:
+    """Return a record's number of things or of bytes.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if type(value) is not int or not 0 <= value <= _MOST_BYTES:
+        message = f"{str(value)[:60]!r} is no number of anything."
         raise TypeError(message)
     return value
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from dataspace.errors import UNREADABLE, UnsafeContentError
 from dataspace.item import selection_of, text_of, texts_of
 from dataspace.layout import archive_day_dir, bands_day_dir, bands_dir, catalog_path
 from dataspace.manifest import check_path
 from dataspace.product import Product
-from dataspace.stac_item import ITEM_NAME, UNREADABLE, delivery_of, product_of
+from dataspace.stac_item import ITEM_NAME, delivery_of, product_of
 from dataspace.window import parse_instant
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataspace.store import Found, Store
+
+logger = logging.getLogger(__name__)
 
 ENTRY: Final = "dataspace:entry"
 """Field of a day catalogue's link to an item: what the ledger knows of it."""
@@ -106,7 +110,7 @@ class Entry:
         """Return the entry that `to_json` wrote.
 
         Raises:
-            `stac_item.UNREADABLE`: It did not.
+            `errors.UNREADABLE`: It did not.
         """
         created = record["created"]
         for name in record["files"]:
@@ -187,7 +191,7 @@ class Ledger:
         """Return what is held of a sensing day, by name."""
         folder = bands_day_dir(product_type, day)
         listed: dict[str, dict[str, Found]] = defaultdict(dict)
-        for path, found in self._store.listing(folder).items():
+        for path, found in self._listing(folder).items():
             stem, _, name = path.partition("/")
             listed[stem][name] = found
         items = {stem: files[ITEM_NAME] for stem, files in listed.items() if ITEM_NAME in files}
@@ -205,8 +209,19 @@ class Ledger:
 
     def kept_zips(self, product_type: str, day: date) -> dict[str, int]:
         """Return the size in bytes of each zip kept of a sensing day, by product stem."""
-        found = self._store.sizes(archive_day_dir(product_type, day)).items()
-        return {name.removesuffix(".zip"): size for name, size in found if name.endswith(".zip")}
+        return {
+            name.removesuffix(".zip"): found.size_bytes
+            for name, found in self._listing(archive_day_dir(product_type, day)).items()
+            if name.endswith(".zip")
+        }
+
+    def _listing(self, folder: str) -> dict[str, Found]:
+        """Return what is found of a day; nothing where a link leads out of the output."""
+        try:
+            return self._store.listing(folder)
+        except UnsafeContentError as error:
+            logger.warning("It counts as not there: %s", error)
+            return {}
 
 
 def _known(catalog: bytes | None) -> dict[str, Entry]:

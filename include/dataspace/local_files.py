@@ -35,6 +35,12 @@ def check_inside(root: str, folder: str) -> None:
         raise UnsafeContentError(message)
 
 
+def is_own_file(root: str, path: str) -> bool:
+    """Tell whether a path is a regular file, and no link out of the root."""
+    top, real = os.path.realpath(root or "/"), os.path.realpath(path)
+    return os.path.commonpath([top, real]) == top and Path(real).is_file()
+
+
 def create(path: Path, content: bytes) -> bool:
     """Write a small file where there is none; return whether this call has made it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +68,7 @@ def move(source: Path, target: Path) -> None:
             raise
         own = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]  # the next try takes its place
         partial = target.with_name(f".{target.name}.{own}{PARTIAL_SUFFIX}")
+        partial.unlink(missing_ok=True)  # were it a link, what it leads to would be overwritten
         try:
             with full_disk_named(target.parent):
                 shutil.copyfile(source, partial)

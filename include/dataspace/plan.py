@@ -6,15 +6,18 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.audit import EXPECTED, PRESENT, Finding
-from dataspace.chronicle import Survey
+from dataspace.chronicle import Survey, cells_of, delays_of
+from dataspace.item import number_of, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dataspace.stocktake import Scope, Stock
+
+_NUMBERS: Final = ("listed", "requests", "scrubbed_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,11 @@ class Plan:
 
     @classmethod
     def read(cls, content: bytes) -> Self:
-        """Return the plan that `to_bytes` wrote."""
+        """Return the plan that `to_bytes` wrote.
+
+        Raises:
+            `errors.UNREADABLE`: It did not.
+        """
         read = json.loads(content)
         record = {name: read[name] for name in cls.__slots__}
         survey = record["survey"]
@@ -93,11 +100,15 @@ class Plan:
                 "first": date.fromisoformat(record["first"]),
                 "last": date.fromisoformat(record["last"]),
                 "days": tuple(map(date.fromisoformat, record["days"])),
-                "notes": tuple(record["notes"]),
+                **{name: number_of(record[name]) for name in _NUMBERS},
+                "notes": texts_of(record["notes"]),
+                "counts": {state: number_of(n) for state, n in record["counts"].items()},
+                "cells": cells_of(record["cells"]),
+                "delays_h": delays_of(record["delays_h"]),
                 "open": tuple(map(Finding.from_json, record["open"])),
-                "left_alone": frozenset(record["left_alone"]),
+                "left_alone": frozenset(texts_of(record["left_alone"])),
                 "survey": Survey.from_json(survey) if survey else None,
-                "unusable": tuple(record.get("unusable", ())),
+                "unusable": texts_of(record.get("unusable", [])),
             }
         )
 

@@ -31,6 +31,8 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "footprint": (Mapping,),
     "s3_path": (str,),
 }
+_MOST: Final[Mapping[str, float]] = {"size_bytes": 10**15, "cloud_cover": 100}
+"""Of what is a number; anything else, NaN too, would break the sums that it gets into."""
 _STAMP: Final = "%Y%m%dT%H%M%S"
 _UNOFFICIAL: Final = "99."
 """Begins baselines of a satellite's commissioning, and of what the platform processed itself."""
@@ -183,13 +185,18 @@ class Product:
         """Return the product as it is, where each of its facts is of the kind it should be.
 
         Raises:
-            TypeError: One is not; whoever wrote the record was not us.
+            TypeError, ValueError: One is not; whoever wrote the record was not us.
         """
         for name, kinds in _KINDS.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, kinds):
                 message = f"{self.name}: {name} is {str(value)[:60]!r}."
                 raise TypeError(message)
+        for name, most in _MOST.items():
+            number = getattr(self, name)
+            if number is not None and not 0 <= number <= most:
+                message = f"{self.name}: {name} is {str(number)[:60]}, expected 0 to {most}."
+                raise ValueError(message)
         return self
 
     def to_json(self) -> dict[str, Any]:

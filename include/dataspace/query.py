@@ -84,7 +84,7 @@ class Query:
         There is more than one where tiles or products are too many for one URL. The area is a
         simplified, slightly larger one: check what comes back with `accepts`.
         """
-        are_ids = all(map(_UUID.fullmatch, self.product_ids))
+        are_ids = all(map(is_id, self.product_ids))
         at_once = _IDS_PER_REQUEST if are_ids else _NAMES_PER_REQUEST
         chosen = (*_chunks(self.product_ids, at_once),) or ((),)
         tiles = (*_chunks(self.tiles, _TILES_PER_REQUEST),) or ((),)
@@ -133,6 +133,11 @@ class Query:
             yield from _between("PublicationDate", self.published)
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text is a product's id as the catalogue writes it."""
+    return bool(_UUID.fullmatch(text))
+
+
 def _is_percentage(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 100  # noqa: PLR2004
 
@@ -160,7 +165,7 @@ def _intersects(wkt: str) -> str:
 
 
 def _identity(identifier: str) -> str:
-    if _UUID.fullmatch(identifier):
+    if is_id(identifier):
         return f"Id eq {identifier}"
     names = (identifier, identifier.removesuffix(".SAFE"))
     return " or ".join(f"Name eq {quote(name)}" for name in names)
@@ -174,7 +179,7 @@ def _any(terms: Iterable[str]) -> str:
 def _identifier(text: str) -> str:
     """Return an id in lower case, or a name as the catalogue lists it."""
     text = text.strip()
-    if _UUID.fullmatch(text.lower()):
+    if is_id(text.lower()):
         return text.lower()
     if not text.startswith("S2"):
         message = f"product_ids: {text!r} is neither a product's id (UUID) nor a Sentinel-2 name."

@@ -12,16 +12,18 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from dataspace.errors import UNREADABLE
+from dataspace.item import text_of, texts_of
 from dataspace.product import Product
-from dataspace.stac_item import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from types import UnionType
 
     from dataspace.layout import RunLayout
     from dataspace.store import Store
 
+_MOST: Final = 1e15
+"""Of anything that is counted or measured; NaN is not less."""
 _FEW_BATCHES: Final = 8
 """Up to so many products have a mapped task instance each."""
 _BATCH: Final = 25
@@ -59,9 +61,10 @@ class Attempt:
     rate_limited: int = 0
 
     def __post_init__(self) -> None:
-        _check(self, int, "requests", "bytes_transferred", "retries", "rate_limited")
-        _check(self, int | float, "seconds", "moving_s", "waiting_s")
-        _check(self, dict, "errors")
+        _check_numbers(self, int, "requests", "bytes_transferred", "retries", "rate_limited")
+        _check_numbers(self, int | float, "seconds", "moving_s", "waiting_s")
+        for text in (*self.errors, *self.errors.values()):
+            text_of(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ class Delivered:
     folder: str
 
     def __post_init__(self) -> None:
-        _check(self, int, "files", "bytes")
-        _check(self, str, "folder")
+        _check_numbers(self, int, "files", "bytes")
+        text_of(self.folder)
 
 
 class RunRecords:
@@ -174,7 +177,9 @@ class RunRecords:
 
     def handed_over(self, key: str) -> frozenset[str]:
         """Return the stems of the products of a batch that earlier tries have put in place."""
-        return frozenset(self._read(f"handed_over/{key}") or ())
+        with contextlib.suppress(*UNREADABLE):
+            return frozenset(texts_of(self._read(f"handed_over/{key}")))
+        return frozenset()
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the address of the JSON."""
@@ -198,9 +203,10 @@ class RunRecords:
             return None
 
 
-def _check(record: Any, kind: type | UnionType, *names: str) -> None:
+def _check_numbers(record: Any, kind: Any, *names: str) -> None:
     for name in names:
-        if not isinstance(getattr(record, name), kind):
+        number = getattr(record, name)
+        if not isinstance(number, kind) or not 0 <= number < _MOST:
             message = f"{name} is {str(getattr(record, name))[:60]!r}."
             raise TypeError(message)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.removals import DAMAGED, Removal, Request
+from dataspace.errors import UNREADABLE
+from dataspace.removals import Removal, Request
 from dataspace.window import parse_instant
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class RemovalRecord:
                 rejected=tuple(map(Removal.from_json, record["rejected"])),
                 lost_at=None if lost_at is None else parse_instant(lost_at),
             )
-        except DAMAGED:
+        except UNREADABLE:
             return cls(lost_at=now)
 
     def to_bytes(self) -> bytes:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dataspace.audit import SUPERSEDED
+from dataspace.errors import UNREADABLE
 from dataspace.window import parse_instant
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataspace.audit import Finding
-
-DAMAGED: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading a damaged record of removals may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ class Answer:
             record = json.loads(content)
             removals = tuple(map(Removal.from_json, record["removals"]))
             return cls(record["approved"] is True, removals)
-        except DAMAGED:
+        except UNREADABLE:
             return None
 
     def to_bytes(self) -> bytes:

@@ -39,9 +39,9 @@ class ReportFiles:
         self._store = store
         self._dir = reports_dir(ingest)
 
-    def chronicle(self) -> Chronicle:
-        """Return what is remembered."""
-        return Chronicle.read(self._store.read(f"{self._dir}/{_CHRONICLE}"))
+    def chronicle(self, now: datetime) -> Chronicle:
+        """Return what is remembered until now."""
+        return Chronicle.read(self._store.read(f"{self._dir}/{_CHRONICLE}")).until(now)
 
     def write(self, name: str, report: Mapping[str, Any]) -> str:
         """Write a report as JSON and as a page; return the address of the page."""

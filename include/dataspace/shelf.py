@@ -7,11 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dataspace.errors import ConfigurationError
+from dataspace.errors import UNREADABLE, ConfigurationError
 from dataspace.item import DeliveredFile, selection_of, text_of
 from dataspace.layout import archive_path, bands_dir
 from dataspace.manifest import check_distinct
-from dataspace.stac_item import ITEM_NAME, UNREADABLE, delivery_of
+from dataspace.stac_item import ITEM_NAME, delivery_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

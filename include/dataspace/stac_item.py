@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.checksum import Checksum
-from dataspace.errors import UnsafeContentError
+from dataspace.errors import UNREADABLE
 from dataspace.footprint import bounds, geojson
 from dataspace.item import DeliveredFile, Delivery, selection_of, text_of, texts_of
 from dataspace.layout import CATALOGS, catalog_path
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ITEM_NAME: Final = "item.json"
-UNREADABLE: Final = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    UnsafeContentError,
-)
-"""What reading a record raises that is damaged, or that somebody else wrote."""
 _UP: Final = "../" * 6
 """From a product's folder to the root of the store."""
 
@@ -113,7 +103,7 @@ def product_of(content: bytes) -> Product:
     """Return the product an item is about, as far as the item tells.
 
     Raises:
-        `UNREADABLE`: It is no item of ours.
+        `errors.UNREADABLE`: It is no item of ours.
     """
     item = json.loads(content)
     properties = item["properties"]

@@ -21,11 +21,11 @@ import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.errors import ConfigurationError
+from dataspace.errors import UNREADABLE, ConfigurationError
 from dataspace.footprint import bounds, span
 from dataspace.layout import CATALOGS, bands_dir, catalog_path, folder_name
 from dataspace.ledger import ENTRY, Ledger
-from dataspace.stac_item import ITEM_NAME, UNREADABLE
+from dataspace.stac_item import ITEM_NAME
 from dataspace.window import format_instant, parse_instant
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def refuse_foreign(store: Store) -> None:
 def is_foreign(store: Store) -> bool:
     """Tell whether the root has a ``catalog.json`` that is not known to be of this catalogue."""
     content = store.read(_CATALOG_NAME)
-    if content is None:
+    if content is None and not store.is_taken(_CATALOG_NAME):
         return False
     try:
-        document = json.loads(content)
+        document = json.loads(content or store.read(_CATALOG_NAME) or b"")
         return any(document[name] != text for name, text in _OURS.items())
     except UNREADABLE:
         return True

@@ -133,12 +133,11 @@ def _held(
     asked = Window.of_days(scope.first, scope.last).days
     if not scope.is_whole:
         return asked, ledger.entries(terms.product_type, asked)
-    held = [day for day in ledger.days(terms.product_type) if day <= scope.last]
+    earliest = MISSION.start.date()
+    held = [day for day in ledger.days(terms.product_type) if earliest <= day <= scope.last]
     entries = ledger.entries(terms.product_type, held)
     own = [entry for entry in entries if terms.ingest in entry.ingests]
-    known = chronicle.surveyed(terms.product_type)
-    earliest, latest = MISSION.start.date(), scope.last
-    before = (day for day in known if earliest <= day <= latest)
+    before = (day for day in chronicle.surveyed(terms.product_type) if day <= scope.last)
     days = tuple(sorted({*_whole(own, asked, terms.ingest), *before}))
     wanted = set(days)
     return days, [entry for entry in entries if entry.product.sensed.date() in wanted]

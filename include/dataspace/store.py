@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import os
 import shutil
 import tempfile
 import time
@@ -94,8 +95,8 @@ class Store:
             inside = self._fs.ls(base, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        names = (one["name"].rstrip("/").rpartition("/")[2] for one in inside if _is_folder(one))
-        return sorted(name for name in names if name)
+        found = (one["name"] for one in inside if one["type"] == "directory")
+        return sorted(filter(None, (name.rstrip("/").rpartition("/")[2] for name in found)))
 
     def size(self, path: str) -> int | None:
         """Return the size of a file in bytes, None where there is none."""
@@ -106,12 +107,22 @@ class Store:
             return None
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a small file, None where there is none."""
+        """Return the content of a small file, None where there is none.
+
+        A link out of the root is none, nor a pipe or a device, which may never end.
+        """
+        place = self._at(path)
+        if self._is_local and not local_files.is_own_file(self._root, place):
+            return None
         try:
-            content: bytes = self._fs.cat_file(self._at(path))
+            content: bytes = self._fs.cat_file(place)
         except _NO_FILE:
             return None
         return content
+
+    def is_taken(self, path: str) -> bool:
+        """Tell whether a path that `read` finds nothing at has a link, a pipe or a folder there."""
+        return self._is_local and os.path.lexists(self._at(path))
 
     def head(self, path: str, size_bytes: int) -> bytes:
         """Return the beginning of a file, no more of which is read.
@@ -227,9 +238,12 @@ class Store:
         """Open a file for reading at any place of it.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is none, or a pipe or a device.
         """
-        file: BinaryIO = self._fs.open(self._at(path), "rb")
+        place = self._at(path)
+        if self._is_local and not Path(place).is_file():
+            raise FileNotFoundError(place)
+        file: BinaryIO = self._fs.open(place, "rb")
         return file
 
     def move(self, source: str, target: str) -> None:
@@ -287,7 +301,3 @@ class Store:
 def _found(info: Mapping[str, Any]) -> Found:
     written = next((info[name] for name in _WRITTEN if info.get(name)), "")
     return Found(int(info["size"]), f"{info['size']} {written}")
-
-
-def _is_folder(info: Mapping[str, Any]) -> bool:
-    return bool(info["type"] == "directory")

@@ -18,7 +18,8 @@ from copernicus.params import lines
 from copernicus.runs import open_store, run_layout
 from dataspace.audit import Terms
 from dataspace.claims import Claims
-from dataspace.errors import ConfigurationError
+from dataspace.errors import UNREADABLE, ConfigurationError, NotStagedError
+from dataspace.item import text_of, texts_of
 from dataspace.layout import folder_name
 from dataspace.mending import Mender, Policies
 from dataspace.report import changes
@@ -189,6 +190,32 @@ class Archive:
         run = run_layout(self.context)
         own = replace(run, run_id=f"{run.run_id} {self.ingest.dag_id}")
         return Mender(self.store, Claims(self.store, own), self.terms, datetime.now(UTC))
+
+
+def read_changes(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was ``replaced`` and ``withdrawn`` on days, as of `Archive.write_changes`.
+
+    Raises:
+        NotStagedError: It is not there, or is damaged.
+    """
+    store = open_store(change["output_uri"])
+    try:
+        by_day = json.loads(store.read(change["path"]) or b"")
+        changes = [by_day[day] for day in change["days"]]
+        return {
+            "replaced": {
+                text_of(old): list(texts_of(new))
+                for one in changes
+                for old, new in one["replaced"].items()
+            },
+            "withdrawn": [gone for one in changes for gone in texts_of(one["withdrawn"])],
+        }
+    except UNREADABLE as error:
+        message = (
+            f"{store.uri(change['path'])} is not there or is damaged, so that what changed on "
+            f"{', '.join(change['days'])} is not known: clear the task that wrote it."
+        )
+        raise NotStagedError(message) from error
 
 
 def shared_out(days: Sequence[str]) -> list[list[str]]:

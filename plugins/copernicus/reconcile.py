@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,13 +9,13 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
+from copernicus.archives import read_changes
 from copernicus.dag import DEFAULT_ARGS, TAGS, day_asset
 from copernicus.ingest_files import IngestFile, files_in
 from copernicus.ingests import read_all
 from copernicus.links import APPROVAL_DAG_ID
 from copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
 from copernicus.params import reconcile_params
-from copernicus.runs import open_store
 from copernicus.timetables import SensingDayTimetable
 
 if TYPE_CHECKING:
@@ -122,15 +121,10 @@ def announce(dag_id: str, settled: Any) -> None:
     @task(task_id="announce", outlets=[asset])
     def tell(change: dict[str, Any], outlet_events: Any = None) -> None:
         """Tell downstream which products of a day were replaced or withdrawn."""
-        content = open_store(change["output_uri"]).read(change["path"])
-        by_day = json.loads(content or b"")
-        changes = [by_day[day] for day in change["days"]]
+        changes = read_changes(change)
         event = outlet_events[asset]
         event.add_partitions(change["days"])
-        event.extra = {
-            "replaced": {old: new for one in changes for old, new in one["replaced"].items()},
-            "withdrawn": [gone for one in changes for gone in one["withdrawn"]],
-        }
+        event.extra = changes
 
     tell.expand(change=changed_days(settled))
 

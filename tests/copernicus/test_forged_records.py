@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.chronicle import Chronicle
-from dataspace.errors import UnsafeContentError
+from dataspace.errors import UNREADABLE, UnsafeContentError
 from dataspace.item import DeliveredFile
 from dataspace.ledger import Entry, Ledger
 from dataspace.product import Product
 from dataspace.shelf import Receipt
-from dataspace.stac_item import UNREADABLE, delivery_of
+from dataspace.stac_item import delivery_of
 from tests.copernicus.conftest import lake_product, scl_of, transfers
 
 OUT = [

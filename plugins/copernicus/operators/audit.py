@@ -102,7 +102,7 @@ class CopernicusAuditOperator(BaseOperator):
         refuse_unknown(context, RECONCILE_PARAMS)
         refuse_in_backfill(context, self.first_day, self.last_day)
         archive.store.delete(archive.plan_path)
-        chronicle = archive.files.chronicle()
+        chronicle = archive.files.chronicle(utc_now())
         is_dry = self.is_dry_run or archive.is_switched_off
         scope = self._scope(context, archive.ingest, chronicle, is_dry=is_dry)
         with (

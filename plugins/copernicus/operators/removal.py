@@ -15,7 +15,7 @@ from copernicus.links import report_url
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import refuse_unknown
 from dataspace.enquiry import Enquiry
-from dataspace.errors import NotStagedError
+from dataspace.errors import UNREADABLE, NotStagedError
 from dataspace.mending import NOW_GONE
 from dataspace.plan import Plan
 from dataspace.removal_words import plan_table, subject
@@ -184,8 +184,8 @@ class CopernicusRemoveOperator(BaseOperator):
     ) -> list[Outcome]:
         """Remove what is agreed; of an earlier try of the task, say again what it has removed."""
         mender, store, policies = archive.mender(), archive.store, archive.policies
-        earlier = store.read(archive.plan_path)
-        told = mender.judge(Plan.read(earlier), policies) if earlier else []
+        earlier = self._earlier(archive)
+        told = mender.judge(earlier, policies) if earlier else []
         outcomes = [one for one in told if one.now == NOW_GONE]
         for plan in _plans(archive, asked, context):
             judged = mender.judge(plan, policies)
@@ -200,6 +200,18 @@ class CopernicusRemoveOperator(BaseOperator):
         for one in outcomes:
             self.log.info("%s: %s.", one.finding.product.stem, one.action)
         return outcomes
+
+    def _earlier(self, archive: Archive) -> Plan | None:
+        """Return what an earlier try of the task has set out to remove."""
+        content = archive.store.read(archive.plan_path)
+        try:
+            return None if content is None else Plan.read(content)
+        except UNREADABLE:
+            self.log.warning(
+                "%s is damaged: what an earlier try has removed is not told again.",
+                archive.store.uri(archive.plan_path),
+            )
+            return None
 
 
 def _skip_if_off(archive: Archive) -> None:
@@ -231,7 +243,7 @@ def _plans(archive: Archive, asked: Sequence[Removal], context: Context) -> list
             first, last = window.days[0], window.days[-1]
             scope = Scope(first, last, is_whole=False, is_routine=False, scrub_days=0)
             enquiry = Enquiry(client.catalogue, archive.query(window))
-            known = archive.files.chronicle()
+            known = archive.files.chronicle(utc_now())
             stock = take_stock(archive.store, enquiry, archive.terms, known, scope)
             plan = Plan.of(stock, scope, client.traffic.requests, frozenset())
             found = tuple(one for one in plan.open if one.product.stem in names)

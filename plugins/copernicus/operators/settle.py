@@ -14,7 +14,7 @@ from copernicus.archives import Archive
 from copernicus.links import ArchiveReportLink
 from copernicus.questions import approval_facts, new_run_id, state_of, trigger_of
 from copernicus.retry import RETRY_POLICY
-from dataspace.errors import NotStagedError
+from dataspace.errors import UNREADABLE, NotStagedError
 from dataspace.ledger import Ledger
 from dataspace.mending import NOW_PRESENT
 from dataspace.plan import Plan
@@ -22,9 +22,9 @@ from dataspace.report import build, cells_now, still_missing
 from dataspace.report_text import as_text
 from dataspace.report_words import report_name
 from dataspace.retention import Night, Retired, remove_within_limits
-from dataspace.stac_item import UNREADABLE
 from dataspace.stac_tree import refresh
 from dataspace.stocktake import delays_h
+from dataspace.window import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,9 @@ class CopernicusSettleOperator(BaseOperator):
     def _report(self, archive: Archive, plan: Plan, retired: Retired) -> tuple[str, str]:
         files, made, outcomes = archive.files, datetime.now(UTC), retired.outcomes
         delays = {**plan.delays_h, **_delays_of_repaired(archive, outcomes)}
-        chronicle = files.chronicle().with_days(plan.days, cells_now(plan, outcomes), delays)
+        chronicle = files.chronicle(utc_now()).with_days(
+            plan.days, cells_now(plan, outcomes), delays
+        )
         facts = {
             "ingest": archive.ingest.dag_id,
             "area": archive.area,
