@@ -34,7 +34,7 @@ class Answer:
     """What the catalogue says of some days.
 
     Attributes:
-        listed: All products it lists.
+        listed: All products it lists; as they are held, where their rows could not be used.
         deleted: Why products were deleted, by id; only those in doubt.
         notes: What could not be asked or read.
         unusable: Rows of which no product could be made; not those of deleted products.
@@ -67,20 +67,21 @@ class Enquiry:
             ServiceUnavailableError: Most of what is held is unknown to it all of a sudden.
         """
         found = self._listed(days, len(held))
-        odd, odd_ids = found.unusable, {row.id for row in found.unusable}
-        listed = [*found, *(one for one in held if one.id in odd_ids)]
-        ids = {product.id for product in listed}
-        doubtful = [one for one in held if one.id not in ids and is_id(one.id)]
+        ids = {product.id for product in found}
+        unlisted = [product for product in held if product.id not in ids]
+        odd = {text for row in found.unusable for text in (row.id.lower(), row.name)}
+        listed = [*found, *(one for one in unlisted if odd & {one.id, one.name})]
+        doubtful = [one for one in unlisted if not odd & {one.id, one.name} and is_id(one.id)]
         if not doubtful:
-            return Answer(listed, {}, unusable=odd)
+            return Answer(listed, {}, unusable=found.unusable)
         try:
             deleted = self._catalogue.deleted(self._about(doubtful))
         except PermanentError as error:
             note = f"the list of deleted products could not be read: {error}"
             logger.warning("The archive is compared without it: %s", note)
-            return Answer(listed, {}, (note,), odd)
+            return Answer(listed, {}, (note,), found.unusable)
         self._check_known([one.id for one in doubtful if one.id not in deleted], len(held))
-        return Answer(listed, deleted, _notes(deleted), odd)
+        return Answer(listed, deleted, _notes(deleted), found.unusable)
 
     def _listed(self, days: Sequence[date], held: int) -> Products:
         """Return what is listed of some days; how much is held of them tells how many are near."""

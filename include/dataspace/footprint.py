@@ -40,13 +40,12 @@ def bounds(footprint: Mapping[str, Any] | None) -> tuple[float, float, float, fl
 
     West lies east of east where 180 degrees is crossed. All longitudes are -180 to 180.
     """
-    import shapely  # noqa: PLC0415 - as above
-
     ground = polygons(footprint)
     if ground is None:
         return None
-    west, east = span(shapely.bounds(shapely.get_parts(ground))[:, ::2].tolist())
-    _, south, _, north = ground.bounds
+    west, south, east, north = ground.bounds
+    if ground.geom_type == "MultiPolygon":
+        west, east = span(part.bounds[::2] for part in ground.geoms)
     return west, south, east, north
 
 

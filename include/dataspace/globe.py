@@ -62,6 +62,9 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
         AreaError: There is no polygon and no point, or a line in place of it; a coordinate is no
             degree; or a ring goes round the Earth and it cannot be told which pole it encloses.
     """
+    shapes = list(shapes)
+    if len(shapes) == 1 and _is_usual(shapes[0]):
+        return Placed(shapes[0])
     parts = _parts(shapes)
     kinds = shapely.get_type_id(parts)
     points, polygons = parts[kinds == _POINT], parts[kinds == _POLYGON]
@@ -89,6 +92,19 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
         lines=lines,
         broken=broken + sum(one.broken for one in cut),
         crossing=sum(one.crossing for one in cut),
+    )
+
+
+def _is_usual(shape: BaseGeometry) -> bool:
+    """Tell whether a shape is one polygon that stays as it is, as most footprints do."""
+    if shape.geom_type != "Polygon" or shape.has_z:
+        return False
+    west, south, east, north = shape.bounds
+    return (
+        -_HALF_TURN <= west <= east <= _HALF_TURN
+        and -90 <= south <= north <= 90  # noqa: PLR2004
+        and _NO_WIDTH < east - west <= _HALF_TURN
+        and bool(shape.is_valid)
     )
 
 

@@ -31,6 +31,11 @@ def bands_day_dir(product_type: str, day: date) -> str:
     return f"bands/{product_type}/{day:%Y/%m/%d}"
 
 
+def ingest_collection(product_type: str, ingest: str) -> str:
+    """Id of the collection of the items that an ingest wants."""
+    return f"{product_type}-{folder_name(ingest)}"
+
+
 def catalog_path(collection: str, day: date) -> str:
     """Path of a collection's catalogue of a UTC sensing day."""
     return f"{CATALOGS}/{collection}/{day:%Y/%m/%d}/catalog.json"

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.errors import UNREADABLE, UnsafeContentError
 from dataspace.item import selection_of, text_of, texts_of
-from dataspace.layout import archive_day_dir, bands_day_dir, bands_dir, catalog_path
+from dataspace.layout import (
+    CATALOGS,
+    archive_day_dir,
+    bands_day_dir,
+    bands_dir,
+    catalog_path,
+    ingest_collection,
+)
 from dataspace.manifest import check_path
 from dataspace.product import Product
 from dataspace.stac_item import ITEM_NAME, delivery_of, product_of
@@ -169,7 +176,14 @@ class Ledger:
 
     def days(self, product_type: str) -> list[date]:
         """Return the days for which there is a folder, in order."""
-        folders = [f"bands/{product_type}"]
+        return self._days_below(f"bands/{product_type}")
+
+    def catalogued(self, product_type: str, ingest: str) -> list[date]:
+        """Return the days for which an ingest has a STAC catalogue, though its items be lost."""
+        return self._days_below(f"{CATALOGS}/{ingest_collection(product_type, ingest)}")
+
+    def _days_below(self, top: str) -> list[date]:
+        folders = [top]
         for _ in _PLACES:
             folders = [f"{one}/{name}" for one in folders for name in self._store.folders(one)]
         found = []
@@ -177,7 +191,7 @@ class Ledger:
             with contextlib.suppress(ValueError):
                 year, month, number = folder.split("/")[-len(_PLACES) :]
                 day = date(int(year), int(month), int(number))
-                if bands_day_dir(product_type, day) == folder:
+                if f"{top}/{day:%Y/%m/%d}" == folder:
                     found.append(day)
         return found
 

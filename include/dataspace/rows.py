@@ -250,13 +250,12 @@ def _percent(value: object) -> float:
 
 
 def _md5(value: object) -> Checksum | None:
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+    entries = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if not entries:
         message = "not a list of checksums"
         raise _OddError(message)
-    for entry in value:
-        if str(entry.get("Algorithm")).upper() == "MD5":
-            return Checksum.parse("MD5", str(entry.get("Value")))
-    return None
+    read = (Checksum.parse(str(one.get("Algorithm")), str(one.get("Value"))) for one in entries)
+    return next((one for one in read if one and one.algorithm == "MD5"), None)
 
 
 def _flag(value: object) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.errors import UNREADABLE, ConfigurationError
 from dataspace.footprint import bounds, span
-from dataspace.layout import CATALOGS, bands_dir, catalog_path, folder_name
+from dataspace.layout import CATALOGS, bands_dir, catalog_path, ingest_collection
 from dataspace.ledger import ENTRY, Ledger
 from dataspace.stac_item import ITEM_NAME
 from dataspace.window import format_instant, parse_instant
@@ -74,7 +74,9 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
     ledger = Ledger(store)
     wanting = {one for entry in ledger.entries(product_type, sensed) for one in entry.ingests}
     others = {name for name in store.folders(CATALOGS) if name.startswith(f"{product_type}-")}
-    for collection in sorted(others | {_area(product_type, ingest) for ingest in wanting}):
+    for collection in sorted(
+        others | {ingest_collection(product_type, ingest) for ingest in wanting}
+    ):
         _refresh_collection(store, collection, product_type, sensed)
     if is_foreign(store):
         logger.error("%s", _FOREIGN.format(store.uri(_CATALOG_NAME)))
@@ -125,16 +127,12 @@ def _refresh_day(store: Store, collection: str, product_type: str, day: date) ->
         entries = [
             entry
             for entry in ledger.day(product_type, day)
-            if collection in (product_type, *(_area(product_type, one) for one in entry.ingests))
+            if collection
+            in (product_type, *(ingest_collection(product_type, one) for one in entry.ingests))
         ]
         return _day_catalog(collection, day, entries)
 
     _settle(store, catalog_path(collection, day), build)
-
-
-def _area(product_type: str, ingest: str) -> str:
-    """Return the id of the collection of the items that an ingest wants."""
-    return f"{product_type}-{folder_name(ingest)}"
 
 
 def _settle(store: Store, path: str, build: Callable[[], bytes | None]) -> None:

@@ -44,8 +44,8 @@ class Scope:
     Attributes:
         first: First day.
         last: Last day, included; its end is the present.
-        is_whole: Whether all days up to the last that hold anything, or were looked at so before,
-            are looked at, too.
+        is_whole: Whether all days up to the last that hold anything, did so by the ingest's STAC
+            catalogue, or were looked at so before, are looked at, too.
         is_routine: Whether this is a turn of the rolling looks at bytes and at the whole archive.
         scrub_days: In so many days the bytes of each file are read once; 0 for never.
         reads_all: Whether the bytes of all files of these days are read now.
@@ -137,7 +137,11 @@ def _held(
     held = [day for day in ledger.days(terms.product_type) if earliest <= day <= scope.last]
     entries = ledger.entries(terms.product_type, held)
     own = [entry for entry in entries if terms.ingest in entry.ingests]
-    before = (day for day in chronicle.surveyed(terms.product_type) if day <= scope.last)
+    known = {
+        *chronicle.surveyed(terms.product_type),
+        *ledger.catalogued(terms.product_type, terms.ingest),
+    }
+    before = (day for day in known if earliest <= day <= scope.last)
     days = tuple(sorted({*_whole(own, asked, terms.ingest), *before}))
     wanted = set(days)
     return days, [entry for entry in entries if entry.product.sensed.date() in wanted]

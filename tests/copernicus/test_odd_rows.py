@@ -109,10 +109,12 @@ def test_the_audit_goes_on_and_is_red_at_its_end(connected, offered, ingests, ca
         all_present.function(settled)
 
 
-@pytest.mark.parametrize("case", ["length N/A", "start null"])
+@pytest.mark.parametrize("case", ["length N/A", "start null", "id a list", "upper-case id"])
 def test_what_stands_stays_though_its_row_has_become_odd(connected, offered, ingest, ingests, case):
     ingest()
-    make_odd(connected, offered[1], case)
+    upper = {"Id": offered[1].id.upper(), "ContentLength": "N/A"}
+    changes = UNUSABLE.get(case, upper)
+    connected.rewrite(offered[1].id, lambda row: changed(row, **changes))
     settled = ingests.reconcile()
     assert settled["report"]["counts"] == {"present": 2}
     assert held(ingests.output) == sorted(map(stem, offered[:2]))

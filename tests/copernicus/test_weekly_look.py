@@ -223,3 +223,28 @@ def test_all_days_of_a_backfill_are_seen_again_though_its_first_and_last_are_los
     settled = a_week_later(connected, ingests)
     assert set(states(settled).values()) == {("missing", "present")}
     assert len(states(settled)) == 2
+
+
+@pytest.mark.parametrize("harm", [lose_folder, lose_day, lose_year, lose_all, cut_item])
+def test_what_a_backfill_delivered_and_lost_between_two_looks_is_found(
+    connected, ingest, ingests, archive, harm
+):
+    day = FIRST - timedelta(days=300)
+    product = connected.add(on(day))
+    ingest(make_context(f"{day}", run_id="years", run_type="backfill"))
+    before = held(ingests.output)
+    harm(ingests, product)
+    settled = a_week_later(connected, ingests)
+    assert states(settled)[stem(product)] == ("missing", "present")
+    assert held(ingests.output) == before
+    assert settled["report"]["requests"] == 1
+
+
+def test_days_that_only_another_ingest_was_delivered_are_not_looked_at(
+    connected, ingest, ingests, archive
+):
+    day = FIRST - timedelta(days=300)
+    connected.add(on(day))
+    ingest(make_context(f"{day}", dag_id="another", run_id="another"))
+    settled = a_week_later(connected, ingests)
+    assert settled["report"]["first_day"] == f"{FIRST}"

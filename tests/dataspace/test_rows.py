@@ -18,6 +18,7 @@ from tests.dataspace.odd_rows import NAME, UNKNOWN, UNUSABLE, UNUSABLE_ROWS, cha
 
 DAYS = Window.of_days(date(2024, 8, 1), date(2024, 8, 31))
 TILE = Query(sensed=DAYS, tiles=("36TXL",))
+CHECKSUM = Checksum("MD5", "700a3f2014ab3670408b94e4310924dd")
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_row_as_it_should_be_gives_all_facts():
     assert product.tile == "36TXL"
     assert product.product_type == "S2MSI2A"
     assert product.sensed == datetime(2024, 8, 1, 8, 36, 1, 24000, tzinfo=UTC)
-    assert product.checksum == Checksum("MD5", "700a3f2014ab3670408b94e4310924dd")
+    assert product.checksum == CHECKSUM
     assert product.cloud_cover == 12.5
     assert product.size_bytes == 132384463
     assert product.online
@@ -77,7 +78,18 @@ def test_names_of_the_older_convention_are_products():
         ({"Online": 0}, "online", True),
         ({"Attributes": [{"Name": "cloudCover", "Value": "12.5"}, None]}, "cloud_cover", 12.5),
         ({"Id": "F867A59A-9336-46D0-93AE-E55BF29403F8"}, "id", entity()["Id"]),
-        ({"Checksum": [*entity()["Checksum"], {}]}, "checksum", read_row(entity())[0].checksum),
+        ({"Checksum": [*entity()["Checksum"], {}]}, "checksum", CHECKSUM),
+        ({"Checksum": [None, "N/A", *entity()["Checksum"]]}, "checksum", CHECKSUM),
+        (
+            {"Checksum": [{"Value": "", "Algorithm": "MD5"}, *entity()["Checksum"]]},
+            "checksum",
+            CHECKSUM,
+        ),
+        (
+            {"Checksum": [{"Value": CHECKSUM.value.upper(), "Algorithm": " md5"}]},
+            "checksum",
+            CHECKSUM,
+        ),
     ],
 )
 def test_what_can_be_read_is_read(changes, fact, value):
