@@ -87,7 +87,9 @@ class ReportFiles:
         """Let the latest report say what waits for approval by now, or what was answered."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
             report = json.loads(self._store.read(f"{self._dir}/{_LATEST}.json") or b"")
-            self.write(_LATEST, {**report, "approval": {**report["approval"], **facts}})
+            before = {"answer": "", **report["approval"]}
+            if before != before | facts:
+                self.write(_LATEST, {**report, "approval": before | facts})
 
     def _old(self) -> list[str]:
         names = sorted(self._store.sizes(self._dir))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from copernicus.operators import (
     CopernicusDownloadOperator,
@@ -81,6 +82,13 @@ def make_context(day="2024-08-01", run_id="scheduled__2024-08-01", run_type="sch
         "ti": SimpleNamespace(try_number=1, task_id="search", map_index=-1),
         "outlet_events": {None: Events()},
     }
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_secrets():
+    """Airflow compiles all secrets it has met into one pattern, anew for each further one."""
+    yield
+    reset_secrets_masker()
 
 
 @pytest.fixture

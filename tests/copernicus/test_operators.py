@@ -341,7 +341,7 @@ def staged(connected, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("damage", "kind"), [("receipt", NotStagedError), ("folder", NotADirectoryError)]
+    ("damage", "kind"), [("receipt", NotStagedError), ("folder", FileExistsError)]
 )
 def test_one_product_that_cannot_be_delivered_leaves_the_others_delivered(
     staged, tmp_path, caplog, damage, kind

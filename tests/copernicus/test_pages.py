@@ -156,7 +156,7 @@ def test_overview_names_the_ingests_one_may_see(visit, reported, project, output
     assert "other" not in answer.text
 
 
-@pytest.mark.parametrize("uri", ["s3://nobody@bucket/x", "nothing://x/y"])
+@pytest.mark.parametrize("uri", ["s3://nobody@bucket/x", "ftp://x/y"])
 def test_an_output_that_cannot_be_read_is_said_in_words(visit, project, uri):
     (project / "lake.yaml").write_text(f"area: lake\noutput_uri: {uri}\n")
     answer = visit("lake").get("/reports/lake/latest")

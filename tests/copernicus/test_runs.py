@@ -175,8 +175,9 @@ def test_an_offline_product_asked_for_is_missing_and_the_others_arrive(connected
     product = connected.add(lake_product())
     offline = connected.add(lake_product(online=False, sensed="2024-08-03T08:36:01.024Z"))
     ran = ingest(make_context(run_type="manual"), product_ids=[product.id, offline.id])
-    assert ran.published["missing"] == [offline.name.removesuffix(".SAFE")]
+    assert ran.summary["missing"] == [offline.name.removesuffix(".SAFE")]
     assert ran.summary["delivered"] == 1
+    assert offline.name.removesuffix(".SAFE") in str(ran.errors[0])
 
 
 @pytest.mark.parametrize("params", [{"overwrite": "False"}, {"keep_archive": "no"}])

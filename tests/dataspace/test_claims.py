@@ -128,7 +128,7 @@ def test_a_claim_that_was_taken_over_is_the_others(store, claims_of, product, mo
     claims = claims_of("slow")
     with claims.renewed():
         claims.take(product)
-        store.write(claim_path(product), claims_of("two")._mine(timedelta(hours=1)).to_bytes())
+        store.write(claim_path(product), claims_of("two")._mine(timedelta(minutes=30)).to_bytes())
         give_up = time.monotonic() + 10
         while "another run has taken it" not in caplog.text and time.monotonic() < give_up:
             time.sleep(0.01)
