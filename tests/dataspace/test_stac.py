@@ -363,7 +363,9 @@ def test_any_json_for_an_asset_is_a_plain_file_or_none(asset):
         assert type(file.size_bytes) is int
         assert file.size_bytes > 0
         assert not {"..", ".", ""} & set(file.path.split("/"))
-        assert f"{PRODUCT.name}/{file.path}" in f"{asset.get('href')} {asset['file:local_path']}"
+        assert (
+            f"{PRODUCT.name}/{file.path}" in f"{asset.get('href')} {asset.get('file:local_path')}"
+        )
 
 
 @settings(deadline=None)
