@@ -172,7 +172,7 @@ class Stack:
                 return error.status < _BUSY
             return True
 
-        self._wait(created, timeout_s, lambda: f"{path} could not be created.")
+        self.wait(created, timeout_s, lambda: f"{path} could not be created.")
 
     def unpause(self, dag_id: str, timeout_s: float = 90.0) -> None:
         """Switch a DAG on, once the DAG processor has read its file.
@@ -190,7 +190,7 @@ class Stack:
                 raise
             return True
 
-        self._wait(known, timeout_s, lambda: f"DAG {dag_id} did not appear. {self._imports()}")
+        self.wait(known, timeout_s, lambda: f"DAG {dag_id} did not appear. {self._imports()}")
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float = 300.0) -> str:
         """Wait until a DAG run has ended; return `success` or `failed`.
@@ -211,7 +211,7 @@ class Stack:
             states = ", ".join(f"{t['task_id']}[{t['map_index']}] {t['state']}" for t in tasks)
             return f"run {run_id} of {dag_id} is {state}: {states or 'no task yet'}."
 
-        self._wait(ended, timeout_s, still)
+        self.wait(ended, timeout_s, still)
         return state
 
     def wait_until_it_ends(self) -> None:
@@ -220,7 +220,17 @@ class Stack:
         Raises:
             StackError: A component ended; the message holds the last lines of the logs.
         """
-        self._wait(lambda: False, float("inf"), str)
+        self.wait(lambda: False, float("inf"), str)
+
+    def wait(self, done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
+        """Poll until done; complain with the logs when Airflow ended or time is up."""
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            if self._keeper is None or self._keeper.poll() is not None:
+                raise StackError(f"Airflow is not running.\n{self._tails()}")
+            if time.monotonic() > deadline:
+                raise StackError(f"Not within {timeout_s:g} s: {why()}\n{self._tails()}")
+            time.sleep(POLL_S)
 
     def tail(self, component: str) -> str:
         """The last lines of a component's log, with its path."""
@@ -264,7 +274,7 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches us, and we stop them in order
             )
-        self._wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
+        self.wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
         self._log_in()
 
     def _order(self, how: str, component: str) -> None:
@@ -287,16 +297,6 @@ class Stack:
         answer = requests.post(f"{self.url}/auth/token", json=login, timeout=REQUEST_TIMEOUT_S)
         answer.raise_for_status()
         self._token = answer.json()["access_token"]
-
-    def _wait(self, done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
-        """Poll until done; complain with the logs when Airflow ended or time is up."""
-        deadline = time.monotonic() + timeout_s
-        while not done():
-            if self._keeper is None or self._keeper.poll() is not None:
-                raise StackError(f"Airflow is not running.\n{self._tails()}")
-            if time.monotonic() > deadline:
-                raise StackError(f"Not within {timeout_s:g} s: {why()}\n{self._tails()}")
-            time.sleep(POLL_S)
 
     def _imports(self) -> str:
         errors = self.api("GET", "importErrors")["import_errors"]

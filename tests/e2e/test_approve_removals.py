@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.e2e.conftest import DAG
+from tests.e2e.watch import link_of
 
 RECONCILE = "sentinel2_reconcile"
 APPROVE = "sentinel2_approve_removals"
@@ -34,7 +35,7 @@ class Archive:
         run = self.rehearsal.trigger(RECONCILE, first_day=str(DAY))
         assert self.rehearsal.finished(run, RECONCILE, _PATIENCE_S) == "success"
         task = f"dags/{RECONCILE}/dagRuns/{run}/taskInstances/{DAG}.settle"
-        link = self.api("GET", f"{task}/links")["extra_links"]["Report"]
+        link = link_of(self.rehearsal.airflow, task, "Report")
         who = {"username": "admin", "password": self.rehearsal.airflow.password}
         url = self.rehearsal.airflow.url
         token = requests.post(f"{url}/auth/token", json=who, timeout=30).json()["access_token"]
@@ -54,7 +55,7 @@ class Archive:
     def waiting(self, run):
         """Wait until a run has asked; return the body of its question."""
         path = f"dags/{APPROVE}/dagRuns/{run}/taskInstances/approve"
-        self.rehearsal.airflow._wait(
+        self.rehearsal.airflow.wait(
             lambda: self.states(run).get("approve") == "awaiting_input",
             _PATIENCE_S,
             lambda: f"{self.api('GET', path)}",

@@ -86,7 +86,7 @@ def ended(rehearsal):
         is_scheduled = {dag for dag, run in found if run.startswith("scheduled__")}
         return len(is_scheduled) == 3 and set(found.values()) <= {"success", "failed"}
 
-    rehearsal.airflow._wait(at_rest, 900, lambda: f"still: {found}")
+    rehearsal.airflow.wait(at_rest, 900, lambda: f"still: {found}")
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from dataspace_emulator import Fault
 from tests.e2e.conftest import DUE_DAY
+from tests.e2e.watch import link_of
 
 SUMMER = date(2024, 8, 1)
 
@@ -28,7 +29,7 @@ def poll(rehearsal, found, timeout_s=120.0):
         results[:] = found()
         return bool(results)
 
-    rehearsal.airflow._wait(done, timeout_s, lambda: "nothing was found")
+    rehearsal.airflow.wait(done, timeout_s, lambda: "nothing was found")
     return results
 
 
@@ -61,8 +62,7 @@ def test_rows_of_mapped_tasks_have_readable_names_and_links(rehearsal):
     tasks = rehearsal.airflow.api("GET", f"{path}/product.download/listMapped")["task_instances"]
     labels = {task["rendered_map_index"] for task in tasks}
     assert labels == {f"T36TXL {DUE_DAY} {hour}:36 S2A L2A N05.11" for hour in ("08", "09")}
-    links = rehearsal.airflow.api("GET", f"{path}/product.download/links?map_index=0")
-    link = links["extra_links"]["Copernicus Browser"]
+    link = link_of(rehearsal.airflow, f"{path}/product.download?map_index=0", "Copernicus Browser")
     assert link.startswith("https://browser.dataspace.copernicus.eu/?zoom=")
 
 

@@ -106,15 +106,22 @@ def run(rehearsal, names):
     return run
 
 
-def alert(hook, run, words, timeout_s=90.0):
-    """Wait for the one message about a run that holds the words."""
+def arrived(find, timeout_s=90.0):
+    """Return what is found at last: Airflow tells others after a task has ended."""
     until = time.monotonic() + timeout_s
-    found = []
-    while not found and time.monotonic() < until:
+    while not (found := find()) and time.monotonic() < until:
         time.sleep(0.5)
+    return found
+
+
+def alert(hook, run, words):
+    """Wait for the one message about a run that holds the words."""
+
+    def find():
         ours = [post for post in hook.posts if post[1]["run_id"] == run]
-        found = [post for post in ours if words in post[1]["text"]]
-    ((path, message),) = found
+        return [post for post in ours if words in post[1]["text"]]
+
+    ((path, message),) = arrived(find)
     assert path == f"/hook/{SECRET}"
     return message
 
@@ -140,10 +147,10 @@ def test_the_late_day_is_told(hook, run, names):
 
 
 def test_the_metrics_reach_statsd(statsd, run):
+    assert arrived(lambda: statsd.total("days_incomplete")) == 1
     assert statsd.total("products_found") == 2
     assert statsd.total("products_delivered") == 1
     assert statsd.total("products_failed") == 1
-    assert statsd.total("days_incomplete") == 1
     assert statsd.total("rate_limited") == 1
     assert statsd.total("retries") == 1
     assert statsd.total("bytes_transferred") > 0
@@ -159,10 +166,18 @@ def test_the_metrics_reach_statsd(statsd, run):
 
 def told(events, task, kind):
     """Return the inputs and outputs of a task's last event of a kind with any, by name."""
-    found = [json.loads(line) for line in events.read_text().splitlines()]
-    ours = [one for one in found if one["job"]["name"] == f"{DAG}.{task}"]
-    named = [one for one in ours if one["eventType"] == kind and one["inputs"]]
-    assert named, [(one["job"]["name"], one["eventType"]) for one in found]
+
+    def find():
+        found = [
+            json.loads(line)
+            for line in events.read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
+        ours = [one for one in found if one["job"]["name"] == f"{DAG}.{task}"]
+        return [one for one in ours if one["eventType"] == kind and one["inputs"]]
+
+    named = arrived(find)
+    assert named, f"no {kind} of {task}: {events.read_text()}"
     inputs, outputs = named[-1]["inputs"], named[-1]["outputs"]
     return [tuple((one["namespace"], one["name"]) for one in each) for each in (inputs, outputs)]
 

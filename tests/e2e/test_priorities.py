@@ -36,7 +36,7 @@ def backfill(rehearsal):
     }
     rehearsal.airflow.create("backfills", body)
     runs = [f"backfill__{day + timedelta(days=1)}T00:00:00+00:00" for day in PAST]
-    rehearsal.airflow._wait(
+    rehearsal.airflow.wait(
         lambda: all(len(downloads(rehearsal, run)) == EACH for run in runs),
         timeout_s=120,
         why=lambda: "the backfill's downloads did not appear",

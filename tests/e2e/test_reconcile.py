@@ -12,6 +12,7 @@ import requests
 
 from dataspace_emulator import Fault
 from tests.e2e.conftest import DAG, DUE_DAY
+from tests.e2e.watch import link_of
 
 RECONCILE = "sentinel2_reconcile"
 DOWNSTREAM = "example_clear_sky"
@@ -50,7 +51,7 @@ class Archive:
     def report(self, run):
         """Return the report that a run's `settle` leads to, asked for as its link is."""
         task = f"dags/{RECONCILE}/dagRuns/{run}/taskInstances/{DAG}.settle"
-        link = self._airflow.api("GET", f"{task}/links")["extra_links"]["Report"]
+        link = link_of(self._airflow, task, "Report")
         assert requests.get(link, timeout=30).status_code == 401
         who = {"username": "admin", "password": self._airflow.password}
         login = requests.post(f"{self._airflow.url}/auth/token", json=who, timeout=30).json()
@@ -81,7 +82,7 @@ class Archive:
             runs[:] = self._rehearsal.runs(DOWNSTREAM, order_by="id", limit=100)
             return {run["state"] for run in runs} <= {"success", "failed"}
 
-        self._airflow._wait(at_rest, 120, lambda: f"{DOWNSTREAM} does not end")
+        self._airflow.wait(at_rest, 120, lambda: f"{DOWNSTREAM} does not end")
         assert {run["state"] for run in runs} == {"success"}
         days = {run["partition_key"] for run in runs}
         return {day: [r["dag_run_id"] for r in runs if r["partition_key"] == day] for day in days}
@@ -132,7 +133,7 @@ def products(rehearsal, archive):
     }
     run = rehearsal.trigger(first_day=str(FIRST), last_day=str(LAST))
     assert rehearsal.finished(run) == "success"
-    rehearsal.airflow._wait(
+    rehearsal.airflow.wait(
         lambda: str(LAST) in archive.rest_downstream(), 60, lambda: f"{DOWNSTREAM} did not run"
     )
     assert (rehearsal.output / f"clear_sky/{FIRST}/{found['old'].id}.json").exists()
@@ -140,7 +141,7 @@ def products(rehearsal, archive):
 
 
 def test_the_night_after_it_is_switched_on_is_looked_at(rehearsal, archive):
-    rehearsal.airflow._wait(
+    rehearsal.airflow.wait(
         lambda: rehearsal.runs(RECONCILE, run_type="scheduled"), 60, lambda: "no scheduled run"
     )
     (run,) = rehearsal.runs(RECONCILE, run_type="scheduled")
@@ -177,7 +178,7 @@ def test_a_range_is_mended(rehearsal, archive, products):
     logs = rehearsal.airflow.home.glob(f"logs/*/run_id={run}/task_id=*repair/*/*.trigger.*")
     assert [*logs], "the repair was not waited for by the triggerer"
     told = {"replaced": {old.id: [products["new"].id]}, "withdrawn": []}
-    rehearsal.airflow._wait(
+    rehearsal.airflow.wait(
         lambda: told in archive.events(FIRST), 60, lambda: f"told: {archive.events(FIRST)}"
     )
 

@@ -18,6 +18,7 @@ from stack import PROJECT, Stack
 from tests.e2e import browser
 from tests.e2e.bucket import Bucket
 from tests.e2e.conftest import DAG
+from tests.e2e.watch import link_of
 from tests.sample_report import year
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM, reason="not installed: chromium")
@@ -119,10 +120,10 @@ def test_a_task_leads_to_the_report_it_made(airflow):
     assert airflow.wait_for_run(SETTLED, "once") == "success"
     tasks = f"dags/{SETTLED}/dagRuns/once/taskInstances"
     reports = f"{airflow.url}/copernicus/reports"
-    link = airflow.api("GET", f"{tasks}/makes_one/links")["extra_links"]["Report"]
+    link = link_of(airflow, f"{tasks}/makes_one", "Report")
     assert link == f"{reports}/{DAG}/{report_name(REPORT)}"
     assert requests.get(link, headers=_login(airflow), timeout=30).text == html(REPORT)
-    assert airflow.api("GET", f"{tasks}/makes_none/links")["extra_links"]["Report"] == reports
+    assert link_of(airflow, f"{tasks}/makes_none", "Report") == reports
 
 
 def _login(airflow):

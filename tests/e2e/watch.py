@@ -6,6 +6,22 @@ import time
 import requests
 
 
+def link_of(airflow, task, name):
+    """Wait for a link of a task instance, which Airflow stores after the task's state; return it.
+
+    ``task`` is the task instance's path in the REST API.
+    """
+    path, _, query = task.partition("?")
+    links = {}
+
+    def stored():
+        links.update(airflow.api("GET", f"{path}/links?{query}")["extra_links"])
+        return links.get(name)
+
+    airflow.wait(stored, 60, lambda: f"{task} has no link {name}: {links}")
+    return links[name]
+
+
 class Every:
     """Calls `look` again and again while its block runs."""
 
