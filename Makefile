@@ -10,8 +10,8 @@ VENV ?= .venv
 PORT ?= 8080
 KEEP ?=
 ARGS ?=
-# Two files of tests at a time; the tests of a file stay together and in order.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+# Three files of tests at a time; the tests of a file stay together and in order (tests/conftest.py).
+SIDE_BY_SIDE := --numprocesses 3 --no-loadscope-reorder
 PY := $(VENV)/bin/python
 
 # Runs pip; some hundred packages take minutes the first time, so it tells how far it is.

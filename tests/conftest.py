@@ -1,4 +1,7 @@
-"""What every test shares: a home for Airflow, a closed network, and the emulator."""
+"""What every test shares: a home for Airflow, a closed network, and the emulator.
+
+And how they are shared out among processes, see `_EndToEndApart`.
+"""
 
 import contextlib
 import os
@@ -16,11 +19,13 @@ os.environ["SENTINEL2_OUTPUT_URI"] = (_HOME / "output").as_uri()
 os.environ["SENTINEL2_OUTPUT_ROOTS"] = f"file://{tempfile.gettempdir()}"  # where tmp_path lies
 
 import pytest  # noqa: E402
+from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
 from dataspace.endpoints import Endpoints  # noqa: E402
 from dataspace.errors import ConfigurationError  # noqa: E402
 from dataspace_emulator import Emulator  # noqa: E402
 
+_END_TO_END = "tests/e2e/"
 _SERVICE = ("identity_url", "catalogue_url", "download_url", "stac_url")
 
 _connect, _resolve = socket.socket.connect, socket.getaddrinfo
@@ -45,6 +50,27 @@ def _remembering(host, *args, **kwargs):
 
 
 socket.socket.connect, socket.getaddrinfo = _loopback_only, _remembering
+
+
+class _EndToEndApart(LoadFileScheduling):
+    """Gives each file to a process, but all end-to-end tests to one: they wait most of the time.
+
+    Two Airflows beside each other on two processors make each other late.
+    """
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return _END_TO_END if file.startswith(_END_TO_END) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return _EndToEndApart(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the end-to-end tests, which take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_END_TO_END))
 
 
 def _service():

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ANSWER_WITHIN: Final = timedelta(days=30)
+_ASK_AGAIN_AFTER: Final = timedelta(seconds=10)
+"""Where Airflow loses an answer: one that comes before the worker has put the task down."""
 _RUNS_BY_HAND: Final = 16
 """Beside the one of each ingest that may wait for its answer."""
 _APPROVE: Final = "Approve"
@@ -52,6 +54,7 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
             options_mapping={_APPROVE: "remove", _REJECT: "keep"},
             defaults=_REJECT,
             response_timeout=_ANSWER_WITHIN,
+            retry_delay=_ASK_AGAIN_AFTER,
         )
         remove, keep = (
             CopernicusRemoveOperator(

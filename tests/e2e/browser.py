@@ -17,7 +17,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
 )
 VIEW = {"width": 1280, "height": 900}
-PATIENCE_MS = 30_000  # pages take seconds while tasks run on the same two processors
+PATIENCE_MS = 90_000  # pages take seconds while tasks run on the same two processors
 
 
 @contextlib.contextmanager

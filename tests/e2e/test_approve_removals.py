@@ -10,6 +10,7 @@ from datetime import date
 import pytest
 import requests
 
+from stack import ApiError
 from tests.e2e.conftest import DAG
 from tests.e2e.watch import link_of
 
@@ -18,8 +19,8 @@ APPROVE = "sentinel2_approve_removals"
 DAY = date(2022, 5, 1)
 HOURS = (8, 9, 10, 11)
 _PATIENCE_S = 600.0
-_READS_S = 5.0
-"""An answer that comes before the scheduler has seen the task pause makes it fail and ask again."""
+_READS_S = 6.0
+"""An answer that comes before the worker has put the task down makes it fail and ask again."""
 ANEW = {"baseline": "05.12", "generation": "2022-09-01T00:00:00Z"}
 
 
@@ -63,11 +64,19 @@ class Archive:
         return self.api("GET", f"{path}/-1/hitlDetails")["body"].replace("&#95;", "_")
 
     def answer(self, run, word):
-        """Answer a question; return the states of the tasks once the run has ended."""
-        path = f"dags/{APPROVE}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
-        time.sleep(_READS_S)
-        self.api("PATCH", path, {"chosen_options": [word]})
-        assert self.rehearsal.finished(run, APPROVE, _PATIENCE_S) == "success"
+        """Answer a question as often as it is asked; return the states of the tasks at the end."""
+        run_path = f"dags/{APPROVE}/dagRuns/{run}"
+        path = f"{run_path}/taskInstances/approve/-1/hitlDetails"
+
+        def ended():
+            if self.states(run).get("approve") == "awaiting_input":
+                time.sleep(_READS_S)
+                with contextlib.suppress(ApiError):  # answered, and not yet gone on
+                    self.api("PATCH", path, {"chosen_options": [word]})
+            return self.api("GET", run_path)["state"] in ("success", "failed")
+
+        self.rehearsal.airflow.wait(ended, _PATIENCE_S, lambda: f"{run}: {self.states(run)}")
+        assert self.api("GET", run_path)["state"] == "success"
         return self.states(run)
 
     def held(self):
