@@ -197,6 +197,7 @@ def _run(program: str, arguments: list[str], service: Service, scratch: Path) ->
         "AIRFLOW_HOME": str(scratch / "airflow"),
         "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(connection),
         "COPERNICUS_STATE_DIR": str(scratch / "state"),
+        "SENTINEL2_OUTPUT_ROOTS": scratch.as_uri(),
     }
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -18,27 +19,51 @@ from dataspace.transfer import PARTIAL_SUFFIX
 
 _DEAD_AFTER_S: Final = 86_400.0
 """No transfer takes a day: what is older was left by a process that was killed."""
+_TRUSTED_S: Final = 2.0
+_MOST_REMEMBERED: Final = 4096
+"""Folders found inside."""
 
 
-def check_inside(root: str, folder: str) -> None:
-    """Refuse a folder that a link leads out of its root; neither need exist.
+class Inside:
+    """Tells which folders and files lie below a root, whatever links there are.
 
-    Raises:
-        UnsafeContentError: Names the folder, and where it leads.
+    Only links below the root matter; the root may be one. A folder that was found inside counts as
+    that for some seconds: looking at every link of every path anew costs more than writing a file.
     """
-    top, real = os.path.realpath(root or "/"), os.path.realpath(folder)
-    if os.path.commonpath([top, real]) != top:
-        message = (
-            f"{folder} leads out of the output, to {real}; it is refused. Remove the link, or "
-            "mount the other disk there."
-        )
-        raise UnsafeContentError(message)
 
+    def __init__(self, root: str) -> None:
+        """Watch over a folder."""
+        self._root = root or "/"
+        self._found_at: dict[str, float] = {}
 
-def is_own_file(root: str, path: str) -> bool:
-    """Tell whether a path is a regular file, and no link out of the root."""
-    top, real = os.path.realpath(root or "/"), os.path.realpath(path)
-    return os.path.commonpath([top, real]) == top and Path(real).is_file()
+    def check(self, folder: str) -> None:
+        """Refuse a folder that a link leads out of the root; neither need exist.
+
+        Raises:
+            UnsafeContentError: Names the folder, and where it leads.
+        """
+        now = time.monotonic()
+        if now < self._found_at.get(folder, -math.inf) + _TRUSTED_S:
+            return
+        if not self._holds(folder):
+            message = (
+                f"{folder} leads out of the output, to {os.path.realpath(folder)}; it is refused. "
+                "Remove the link, or mount the other disk there."
+            )
+            raise UnsafeContentError(message)
+        if len(self._found_at) >= _MOST_REMEMBERED:
+            self._found_at.clear()
+        self._found_at[folder] = now
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether a path, whose folder is inside, is a regular file and no link out of it."""
+        if Path(path).is_symlink() and not self._holds(path):
+            return False
+        return Path(path).is_file()
+
+    def _holds(self, path: str) -> bool:
+        top, real = os.path.realpath(self._root), os.path.realpath(path)
+        return os.path.commonpath([top, real]) == top
 
 
 def create(path: Path, content: bytes) -> bool:

@@ -67,6 +67,7 @@ class Store:
         self._fs = fs
         self._root = root.rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)
+        self._inside = local_files.Inside(self._root)
         self._room = Room()
         if not self._is_local:
             local_files.sweep_scratch(_SCRATCH)
@@ -112,7 +113,7 @@ class Store:
         A link out of the root is none, nor a pipe or a device, which may never end.
         """
         place = self._at(path)
-        if self._is_local and not local_files.is_own_file(self._root, place):
+        if self._is_local and not self._inside.is_file(place):
             return None
         try:
             content: bytes = self._fs.cat_file(place)
@@ -287,14 +288,14 @@ class Store:
     def _at(self, path: str) -> str:
         whole = f"{self._root}/{check_below(path)}"
         if self._is_local:
-            local_files.check_inside(self._root, whole.rpartition("/")[0])
+            self._inside.check(whole.rpartition("/")[0])
         return whole
 
     def _folder(self, path: str) -> str:
         """Return where a folder is to be looked into; the empty path is the root's own."""
         whole = self._at(path) if path else self._root
         if self._is_local:
-            local_files.check_inside(self._root, whole)
+            self._inside.check(whole)
         return whole
 
 
