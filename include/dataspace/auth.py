@@ -227,15 +227,17 @@ class Realm:
         def attempt() -> Token:
             sent_at = self.clock()
             form = {"client_id": self.account.client_id, **make_form()}
-            with self._http.post_form(self._url, form, what=_WHAT, answer_s=_ANSWER_S) as answer:
+            try:
+                answer = self._http.post_form(self._url, form, what=_WHAT, answer_s=_ANSWER_S)
+            except ProductUnavailableError as error:
+                raise self._absent(error) from error
+            with answer:
                 return Token.from_answer(answer.json(), sent_at)
 
         try:
             return self._retries.call(attempt)
         except RateLimitedError as error:
             raise LoginLimitedError(str(error), error.retry_after_s) from error
-        except ProductUnavailableError as error:
-            raise self._absent(error) from error
 
     def _absent(self, error: ProductUnavailableError) -> DataSpaceError:
         if error.status in _NOT_HERE and self._http.setting_of(self._url):

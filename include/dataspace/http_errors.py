@@ -58,7 +58,7 @@ class BlockedError(ServiceUnavailableError):
 
 
 class Verdict(NamedTuple):
-    """The kind of error, what to do about it, and when to ask again where the service is silent."""
+    """The kind of error, what to do about it, and the least seconds until it is asked again."""
 
     kind: type[DataSpaceError]
     advice: str
@@ -74,6 +74,10 @@ _FORM: Final = Verdict(QueryError, "the request's form was refused.")
 _NO_RIGHT: Final = Verdict(AccessDeniedError, "this account has no right to it.")
 _REFUSED: Final = Verdict(RefusedRequestError, "the service refused the request.")
 _TOKEN: Final = Verdict(TokenRefusedError, "the token was refused.")
+_STRANGER: Final = Verdict(
+    CredentialsError,
+    "something there, or on the way, wants a login that is not the Data Space's.",
+)
 _KEYS: Final = Verdict(
     CredentialsError, "correct s3_access_key and s3_secret_key in the connection."
 )
@@ -114,9 +118,9 @@ _BY_STATUS: Final[dict[int, Verdict]] = {
     429: _BUSY,
     511: Verdict(BlockedError, "this network wants somebody to log in to it.", _BLOCKED_S),
 }
-_GUARDS: Final = (400, 401, 402, 403, 405, 406, 418, 422, 451)
+_GUARDS: Final = (400, 402, 403, 405, 406, 418, 422, 451)
 """What firewalls and gateways answer, too."""
-_OF_ACCOUNTS: Final = (401, 402, 403)
+_OF_ACCOUNTS: Final = (402, 403)
 _OAUTH: Final = re.compile(r"[a-z_]{1,60}")
 
 
@@ -136,8 +140,8 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     error = verdict.kind(f"{' '.join(message.split()).rstrip('.')}; {verdict.advice}")
     error.status, error.code, error.reason = response.status_code, said.code, said.reason
     if isinstance(error, TransientError):
-        asked_s = _retry_after_s(response)
-        error.retry_after_s = verdict.wait_s if asked_s is None else asked_s
+        waits_s = [_retry_after_s(response), verdict.wait_s]
+        error.retry_after_s = max((one for one in waits_s if one is not None), default=None)
     return error
 
 
@@ -161,13 +165,11 @@ def _verdict(response: requests.Response, said: _Said) -> Verdict:
 def _guarded(response: requests.Response, said: _Said) -> Verdict | None:
     """Return the verdict on an answer that a guard may have given; None where the status tells."""
     status, sent = response.status_code, response.request.headers.get("Authorization", "")
-    if status == requests.codes.unauthorized and sent.startswith("Bearer"):
-        return _TOKEN  # a gateway may be who looks at tokens
-    if status in _GUARDS and not said.is_own:
-        return _BLOCKED
-    if status in _OF_ACCOUNTS and not sent:
-        return _BLOCKED
-    return _KEYS if status == requests.codes.unauthorized else None
+    if status == requests.codes.unauthorized:  # of whatever form: a gateway may look at tokens
+        return _TOKEN if sent.startswith("Bearer") else _KEYS if sent else _STRANGER
+    is_of_others = status in _GUARDS and not said.is_own
+    is_of_nobody = status in _OF_ACCOUNTS and not sent
+    return _BLOCKED if is_of_others or is_of_nobody else None
 
 
 def _of_class(status: int) -> Verdict:

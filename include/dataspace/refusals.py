@@ -29,10 +29,10 @@ _SITE: Final = "https://dataspace.copernicus.eu"
 def is_refusal(error: DataSpaceError) -> bool:
     """Tell whether an error is about the account or the token, not about the way there.
 
-    A 401 always is, so that no password is tried twice.
+    A 401 always is, whoever wrote it, so that no password is tried twice.
     """
     if isinstance(error, BlockedError):
-        return bool(error.code) or error.status == _UNAUTHORIZED
+        return bool(error.code)
     return isinstance(error, AccessDeniedError | CredentialsError | QueryError)
 
 
