@@ -32,7 +32,7 @@ from dataspace.errors import (
     ServiceUnavailableError,
     TransientError,
 )
-from dataspace.http_failures import login_wanted
+from dataspace.http_failures import login_wanted, way_of
 
 _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 """The object store's envelope."""
@@ -137,7 +137,8 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     said = _said(_beginning(response).decode("utf-8", "replace"))
     verdict = _verdict(response, said)
     message = f"{what}: HTTP {response.status_code} {said.code} {said.reason}"
-    error = verdict.kind(f"{' '.join(message.split()).rstrip('.')}; {verdict.advice}")
+    way = "" if said.is_own else way_of(response.url)
+    error = verdict.kind(f"{' '.join(message.split()).rstrip('.')}; {verdict.advice}{way}")
     error.status, error.code, error.reason = response.status_code, said.code, said.reason
     if isinstance(error, TransientError):
         waits_s = [_retry_after_s(response), verdict.wait_s]

@@ -87,7 +87,7 @@ class _Proxy:
     @classmethod
     def towards(cls, url: str) -> _Proxy | None:
         address = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-        named = (name for name, value in os.environ.items() if name.lower().endswith("_proxy"))
+        named = (name for name in os.environ if name.lower().endswith("_proxy"))
         by = next((name for name in named if os.environ[name] == address), "the system's settings")
         return cls(address, by) if address else None
 
@@ -111,6 +111,14 @@ def failure_of(error: Exception, what: str, url: str, setting: str | None = None
     peer = _Peer(url, setting, is_proxy)
     kind, words = _verdict(causes, peer)
     return kind(f"{what}: {words}.")
+
+
+def way_of(url: str) -> str:
+    """Return which proxy answers for an address by http; empty where there is none."""
+    proxy = _Proxy.towards(url) if url.startswith("http:") else None
+    if proxy is None:
+        return ""
+    return f" It came by {proxy} of {proxy.variable}; what needs none is named in NO_PROXY."
 
 
 def login_wanted(url: str) -> str:
@@ -150,10 +158,8 @@ def _certificate(error: ssl.SSLCertVerificationError, peer: _Peer) -> Verdict:
         return _dated(error.verify_code, peer)
     if error.verify_code in {_OTHER_HOST, _OTHER_ADDRESS}:
         where = peer.entered or "whether a login page of this network answers instead"
-        return (
-            ConfigurationError,
-            f"{peer} shows another host's certificate ({said}); check {where}",
-        )
+        words = f"{peer} shows another host's certificate ({said}); check {where}"
+        return ConfigurationError, words
     proxy = None if peer.is_proxy else _Proxy.towards(peer.url)
     through = f", reached through {proxy}," if proxy else ""
     return ConfigurationError, (

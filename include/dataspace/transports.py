@@ -124,11 +124,11 @@ class S3:
         Raises:
             DataSpaceError: They are refused, or the store cannot be asked.
         """
+        state = "accepted"
         try:
             self._get(f"{self._url}/{BUCKET}/{self.name}", self.name, {}).close()
-            state = "accepted"
         except ProductUnavailableError:
-            state = "accepted"
+            pass
         except AccessDeniedError as error:
             if error.code != _NO_RIGHT:
                 raise
