@@ -19,7 +19,7 @@ from dataspace.errors import RateLimitedError, RefusedRequestError, ServiceUnava
 from dataspace.http_adapter import StoppableAdapter
 from dataspace.http_answer import Answer, StoppedError
 from dataspace.http_errors import error_of, shown
-from dataspace.http_failures import failure_of
+from dataspace.http_failures import failure_of, refuse_unclear_proxy
 from dataspace.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -176,6 +176,7 @@ class Http:
         if not self._endpoints.owns(url):
             message = f"{what}: {shown(url)} is not a host of the service; nothing was sent there."
             raise RefusedRequestError(message)
+        refuse_unclear_proxy(what, url)
         if wait_s := self._take_turn():
             self.wait(wait_s)
         if self._stopped.is_set():

@@ -33,7 +33,10 @@ _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _UNKNOWN_NAME: Final = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 _PASSING: Final = (408, 425, 429)
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
+_PROXY: Final = re.compile(
+    r"([A-Za-z0-9+.-]+://)?([^/?#\s]*@)?(?P<host>(\[[^]/?#@\s]+\]|[^]\[/?#@:\s]+)(:[0-9]+)?)/?"
+)
+"""What each reader takes for the same host: others may take a piece of the password for it."""
 _ENCODED: Final = (
     "write http://user:password@host:port, with @ : / ? # % of user and password as %40 %3A %2F "
     "%3F %23 %25"
@@ -93,8 +96,12 @@ class _Proxy:
 
     def __str__(self) -> str:
         """Return its host and port, without the login."""
-        host = self.address.rpartition("@")[2].rpartition("//")[2].rstrip("/")
-        return f"the proxy {host if _HOST.fullmatch(host) else ''}".strip()
+        match = _PROXY.fullmatch(self.address)
+        return f"the proxy {match['host']}" if match else "the proxy"
+
+    def unusable(self) -> Verdict:
+        """Return what is wrong where its address cannot be used."""
+        return ConfigurationError, f"{self.variable} names no proxy that can be used; {_ENCODED}"
 
 
 def failure_of(error: Exception, what: str, url: str, setting: str | None = None) -> DataSpaceError:
@@ -111,6 +118,18 @@ def failure_of(error: Exception, what: str, url: str, setting: str | None = None
     peer = _Peer(url, setting, is_proxy)
     kind, words = _verdict(causes, peer)
     return kind(f"{what}: {words}.")
+
+
+def refuse_unclear_proxy(what: str, url: str) -> None:
+    """Refuse a proxy whose address may be read in two ways, before anything is sent.
+
+    Raises:
+        ConfigurationError: Names the variable of the environment.
+    """
+    proxy = _Proxy.towards(url)
+    if proxy and not _PROXY.fullmatch(proxy.address):
+        kind, words = proxy.unusable()
+        raise kind(f"{what}: {words}.")
 
 
 def way_of(url: str) -> str:
@@ -221,7 +240,7 @@ def _refused_or_no_file(error: OSError, peer: _Peer) -> Verdict | None:
 def _address(error: ValueError, peer: _Peer) -> Verdict:
     proxy = _Proxy.towards(peer.url)
     if proxy:
-        return ConfigurationError, f"{proxy.variable} names no proxy that can be used; {_ENCODED}"
+        return proxy.unusable()
     where = peer.setting or peer.host
     return ConfigurationError, f"the address of {where} cannot be used ({type(error).__name__})"
 

@@ -31,6 +31,8 @@ def is_refusal(error: DataSpaceError) -> bool:
 
     A 401 always is, whoever wrote it, so that no password is tried twice.
     """
+    if error.status is None:
+        return False
     if isinstance(error, BlockedError):
         return bool(error.code)
     return isinstance(error, AccessDeniedError | CredentialsError | QueryError)

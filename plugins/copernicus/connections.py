@@ -75,7 +75,10 @@ def _missing(conn_id: str) -> DataSpaceError:
 
     for backend in ensure_secrets_backend_loaded():
         try:
-            backend.get_connection(conn_id=conn_id)
+            found = backend.get_connection(conn_id=conn_id)
+            if found:
+                found.get_uri()  # as Airflow does, which takes it for none where that fails
+                return ServiceUnavailableError(f"connection {conn_id!r} is there now; try again.")
         except Exception as error:  # noqa: BLE001 - of whatever kind
             return _failed(conn_id, type(backend).__name__, error)
     try:

@@ -173,11 +173,9 @@ _BLOCKED = {target: both(red_for_now(BlockedError)) for target in TARGETS} | {
     STAC: both(BY_MANIFEST),
     S3: both(BY_HTTPS),
 }
-_NOT_NOW = (
-    _GONE
-    | {TOKEN: _UNAVAILABLE[TOKEN], CATALOGUE: _UNAVAILABLE[CATALOGUE]}
-    | {STAC: both(BY_MANIFEST), S3: both(BY_HTTPS)}
-)
+_NOT_NOW = _UNAVAILABLE | _GONE | {STAC: both(BY_MANIFEST)}
+_NOT_NOW |= {target: _UNAVAILABLE[target] for target in (S3, S3_ONLY)}
+"""The store calls it an internal error, which passes."""
 _GRANTED_WRONG = both(red_at_once(CredentialsError, asked=1))
 _RENEWED_WRONG = (HEALS, red_at_once(CredentialsError, asked=2))
 """A login by the search, and a renewal by the download, whose first request is refused."""

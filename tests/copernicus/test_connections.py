@@ -118,7 +118,7 @@ def test_whatever_airflow_raises_is_one_of_ours(monkeypatch, error, kind):
     def fail(_conn_id):
         raise error
 
-    monkeypatch.setattr(CopernicusHook, "get_connection", fail)
+    monkeypatch.setattr(CopernicusHook, "get_connection", staticmethod(fail))
     with pytest.raises(kind, match="connection 'mine'") as caught:
         CopernicusHook("mine").get_conn()
     assert SECRET not in str(caught.value)

@@ -1,6 +1,7 @@
 """Faults of the network and of what was entered: each says its cause, and is decided by it."""
 
 import logging
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -78,6 +79,30 @@ def test_all_ways_lead_through_a_proxy_that_puts_its_own_certificates_in_place(
         "eodata" if transport == "s3" else "download",
     }
     assert CopernicusHook().test_connection()[0]
+
+
+@pytest.mark.parametrize("password", ["p@ss/of#proxy", "p@ss?x", "a/b@c", "p[q@r/", "x\\y@z"])
+def test_nothing_of_a_proxys_password_goes_to_a_name_server(stage, attempt, monkeypatch, password):
+    asked, resolve = [], socket.getaddrinfo
+
+    def look_up(host, *args, **kwargs):
+        asked.append(host)
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    stage.real_service()
+    stage.env(HTTPS_PROXY=f"http://user:{password}@127.0.0.1:9")
+    attempt()
+    assert set(asked) <= {"127.0.0.1", "localhost"}
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:{}", "http://127.0.0.1:{}/", "http://u:p@s@localhost:{}"]
+)
+def test_a_proxy_may_be_written_as_others_take_it(stage, attempt, address):
+    proxy = stage.real_service()
+    stage.env(HTTPS_PROXY=address.format(proxy.port))
+    assert attempt() == []
 
 
 def test_nothing_that_lasts_is_asked_for_twice(stage, attempt):

@@ -25,7 +25,7 @@ EVERY = pytest.mark.parametrize("field", FIELDS)
 @EVERY
 @pytest.mark.parametrize(
     "value",
-    ["QQQ777\n", "QQQ777\r\n", "\nQQQ777", "QQQ\n777", "QQQ\t777", "QQQ\0777", "QQQ777\u2028"],
+    ["QQQ777\n", "QQQ777\r\n", "\nQQQ777", "QQQ\n777", "QQQ\t777", "QQQ\x00777", "QQQ777\u2028"],
     ids=ascii,
 )
 def test_no_field_holds_a_line_break(field, value):
