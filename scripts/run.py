@@ -14,7 +14,10 @@ from typing import Final
 
 import requests
 
-from stack import PROJECT, ApiError, Stack, StackError
+from dataspace.auth import Account
+from dataspace.errors import ConfigurationError
+from rest import ApiError
+from stack import PROJECT, Stack, StackError
 
 HOME: Final = PROJECT / ".airflow"
 CONNECTION: Final = "copernicus_default"
@@ -58,6 +61,10 @@ def _connection(airflow: Stack) -> str:
     user, password = (os.environ.get(f"COPERNICUS_{n}") for n in ("USERNAME", "PASSWORD"))
     if not (user and password):
         return HOW_TO
+    try:
+        Account(user, password)
+    except ConfigurationError as error:
+        raise StackError(f"COPERNICUS_USERNAME or COPERNICUS_PASSWORD: {error}") from error
     made = {"connection_id": CONNECTION, "conn_type": "copernicus", "port": 443}
     airflow.api("POST", "connections", made | {"login": user, "password": password})
     return f"The account is {user}; the connection {CONNECTION} was made from the environment."

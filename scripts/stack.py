@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import requests
 
 import stack_settings
+from rest import ApiError, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,21 +28,12 @@ KEEPER: Final = Path(__file__).resolve().with_name("keeper.py")
 POLL_S: Final = 0.3
 START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0
-REQUEST_TIMEOUT_S: Final = 120.0
 TAIL_LINES: Final = 30
 _BUSY: Final[int] = 500  # among others, SQLite locked by another component
 
 
 class StackError(RuntimeError):
     """Airflow did not start, ended by itself, or did not do in time what was waited for."""
-
-
-class ApiError(RuntimeError):
-    """The REST interface refused a request; `status` is the HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass
@@ -143,13 +135,8 @@ class Stack:
         Raises:
             ApiError: The answer's status was 400 or above.
         """
-        answer = requests.request(
-            method,
-            f"{self.url}/api/v2/{path}",
-            json=json,
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=REQUEST_TIMEOUT_S,
-        )
+        headers = {"Authorization": f"Bearer {self._token}"}
+        answer = ask(method, f"{self.url}/api/v2/{path}", json=json, headers=headers)
         if not answer.ok:
             reason = f"{method} {path}: HTTP {answer.status_code}: {answer.text[:2000]}"
             raise ApiError(answer.status_code, reason)
@@ -287,14 +274,14 @@ class Stack:
 
     def _healthy(self) -> bool:
         try:
-            health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=REQUEST_TIMEOUT_S)
+            health = ask("GET", f"{self.url}/api/v2/monitor/health")
         except requests.ConnectionError:
             return False
         return health.ok and all(part["status"] == "healthy" for part in health.json().values())
 
     def _log_in(self) -> None:
         login = {"username": "admin", "password": self.password}
-        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=REQUEST_TIMEOUT_S)
+        answer = ask("POST", f"{self.url}/auth/token", json=login)
         answer.raise_for_status()
         self._token = answer.json()["access_token"]
 

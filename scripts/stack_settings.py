@@ -46,7 +46,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # how soon a new file is seen
-        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOCALHOST, "localhost"])),
+        **_no_proxy(),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -92,6 +92,17 @@ def free_ports(wanted: int, others: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _no_proxy() -> dict[str, str]:
+    """Return what keeps any proxy from what stays on this machine, in both spellings.
+
+    Where both are set, some programs read only the one of small letters.
+    """
+    given = ",".join(os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY"))
+    hosts = dict.fromkeys(one.strip() for one in f"{given},{LOCALHOST},localhost,::1".split(","))
+    text = "*" if "*" in hosts else ",".join(filter(None, hosts))
+    return {"no_proxy": text, "NO_PROXY": text}
 
 
 def _secrets(home: Path) -> dict[str, str]:

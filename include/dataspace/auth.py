@@ -16,18 +16,19 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from dataspace.credentials import refuse_flawed
 from dataspace.errors import (
-    AccessDeniedError,
     ConfigurationError,
     CredentialsError,
     DataSpaceError,
     ProductUnavailableError,
-    QueryError,
     RateLimitedError,
+    RefusedRequestError,
     ServiceUnavailableError,
 )
 from dataspace.http_answer import StoppedError
-from dataspace.http_errors import LoginLimitedError, TokenRefusedError
+from dataspace.http_errors import LoginLimitedError
+from dataspace.refusals import is_refusal, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,6 @@ _TOKEN_PATH: Final = "/protocol/openid-connect/token"  # noqa: S105
 _LOGOUT_PATH: Final = "/protocol/openid-connect/logout"
 _CLIENT_ID: Final = "cdse-public"
 _WHAT: Final = "identity service"
-_SITE: Final = "https://dataspace.copernicus.eu"
 
 _ANSWER_S: Final = 30.0
 _LOGOUT_S: Final = 10.0
@@ -50,13 +50,8 @@ _USED_SHARE: Final = 0.8
 _SHORT_S: Final = 60.0
 """Taken for the lifetime of a token that comes without one."""
 _LONGEST_S: Final = 1e8
-_SESSIONS_END_S: Final = 900.0
-"""Wait for one of an account's hundred sessions to end; each does within an hour."""
-
-_TOO_MANY: Final = re.compile(r"session.*(limit|exceed|max)|(limit|max|many).*session", re.I)
-_LOCKED: Final = re.compile(r"disabled|locked", re.I)
-_INCOMPLETE: Final = re.compile(r"not fully set up|required action|verif", re.I)
-_UNKNOWN_CLIENT: Final = re.compile(r"client", re.I)
+_NOT_HERE: Final = (404, 410)
+_TOKEN: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +63,21 @@ class Account:
         password: Its password.
         totp_secret: Base32 secret of the second factor; None where the account has none.
         client_id: OAuth client; the public one of the Data Space unless an account has its own.
+
+    Raises:
+        ConfigurationError: One of them was copied wrongly, see `credentials`.
     """
 
     username: str
     password: str = field(repr=False)
     totp_secret: str | None = field(default=None, repr=False)
     client_id: str = _CLIENT_ID
+
+    def __post_init__(self) -> None:
+        refuse_flawed("login", self.username)
+        refuse_flawed("password", self.password)
+        refuse_flawed("client_id", self.client_id, is_ascii=True)
+        refuse_flawed("totp_secret", _grouped(self.totp_secret or ""), is_ascii=True)
 
     def fingerprint(self) -> str:
         """Return what changes with the password, costly to guess it from; takes some 40 ms."""
@@ -173,14 +177,16 @@ class Realm:
         """Return a token for a refresh token; None where that has died.
 
         Raises:
-            TransientError: The service cannot be reached.
+            TransientError: The service cannot be reached, or is out of order.
         """
         if not old.refresh or self.clock() >= old.refresh_until:
             return None
         form = {"grant_type": "refresh_token", "refresh_token": old.refresh}
         try:
             return self._grant(lambda: form)
-        except (AccessDeniedError, QueryError, TokenRefusedError):
+        except DataSpaceError as error:
+            if not is_refusal(error) and not isinstance(error, RefusedRequestError):
+                raise
             return None
 
     def logged_in(self) -> Token:
@@ -192,8 +198,10 @@ class Realm:
         """
         try:
             return self._grant(self._password_form)
-        except (AccessDeniedError, QueryError, TokenRefusedError) as error:
-            raise self._refusal(error) from error
+        except DataSpaceError as error:
+            if not is_refusal(error):
+                raise
+            raise refusal_of(error, self.account) from error
 
     def log_out(self, token: Token) -> None:
         """End a session, of which an account may have a hundred; a failure does not matter."""
@@ -219,57 +227,26 @@ class Realm:
         def attempt() -> Token:
             sent_at = self.clock()
             form = {"client_id": self.account.client_id, **make_form()}
-            with self._http.post_form(self._url, form, what=_WHAT, answer_s=_ANSWER_S) as answer:
+            try:
+                answer = self._http.post_form(self._url, form, what=_WHAT, answer_s=_ANSWER_S)
+            except ProductUnavailableError as error:
+                raise self._absent(error) from error
+            with answer:
                 return Token.from_answer(answer.json(), sent_at)
 
         try:
             return self._retries.call(attempt)
         except RateLimitedError as error:
             raise LoginLimitedError(str(error), error.retry_after_s) from error
-        except ProductUnavailableError as error:
-            message = f"There is no identity service at identity_url: {error}"
-            raise ConfigurationError(message) from error
 
-    def _refusal(self, error: DataSpaceError) -> DataSpaceError:
-        """Return in plain words what a refused login means, and what to do about it."""
-        who, said = f"Login of {self.account.username} was refused", f"The service said: {error}"
-        if _TOO_MANY.search(str(error)):
-            message = (
-                f"{who}: the account has as many sessions as it may have. Each ends by itself "
-                f"within an hour; stop what logs in again and again with this account. {said}"
-            )
-            return LoginLimitedError(message, _SESSIONS_END_S)
-        return CredentialsError(f"{who}: {self._reason(error)} {said}")
-
-    def _reason(self, error: DataSpaceError) -> str:
-        said = str(error)
-        if _INCOMPLETE.search(said):
-            return f"it is not complete. Log in once at {_SITE} and do what it asks for."
-        if _LOCKED.search(said):
-            return f"it is locked or disabled. Log in at {_SITE}, or ask its help desk."
-        if _UNKNOWN_CLIENT.search(said):
-            named = self.account.client_id
-            return f"client_id {named!r} is not accepted; leave it empty, or correct it."
-        if isinstance(error, AccessDeniedError):
-            return (
-                "the identity service refuses this account, or this machine, for now; too many "
-                "logins lead to a ban."
-            )
-        if isinstance(error, QueryError):
-            return f"log in once at {_SITE} and complete what it asks for."
-        second_factor = (
-            "the one-time code of totp_secret was refused (is this machine's clock right?)"
-            if self.account.totp_secret
-            else "the account has a second factor (then set the two-factor secret, totp_secret)"
-        )
-        return (
-            f"wrong e-mail or password, or {second_factor}, or too many wrong attempts have locked "
-            "the account for a while. Correct the connection."
-        )
+    def _absent(self, error: ProductUnavailableError) -> DataSpaceError:
+        if error.status in _NOT_HERE and self._http.setting_of(self._url):
+            return ConfigurationError(f"There is no identity service at identity_url: {error}")
+        return ServiceUnavailableError(str(error), error.retry_after_s)
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         message = "a token"
         raise TypeError(message)
     return value
@@ -284,13 +261,18 @@ def _seconds(value: object, default: float) -> float:
     return seconds if 0 < seconds <= _LONGEST_S else default
 
 
+def _grouped(secret: str) -> str:
+    """Return a base32 secret without the blanks that its groups are shown with."""
+    return secret.replace(" ", "")
+
+
 def _one_time_code(secret: str) -> str:
     import binascii  # noqa: PLC0415
 
     import pyotp  # noqa: PLC0415 - only accounts with a second factor need it
 
     try:
-        return pyotp.TOTP(secret.replace(" ", "")).now()
+        return pyotp.TOTP(_grouped(secret)).now()
     except (binascii.Error, ValueError) as error:
         message = "totp_secret is not a base32 secret; copy it from the authenticator set-up page."
         raise CredentialsError(message) from error

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dataspace.client import DataSpaceClient
     from dataspace.product import Product
-    from dataspace.transports import Transport
+    from dataspace.transports import S3, Https, Transport
 
 _BUSY: Final = (ProductUnavailableError, RateLimitedError)
 """Say nothing against the account."""
@@ -38,8 +38,8 @@ class Finding:
 def check(client: DataSpaceClient, day: date) -> list[Finding]:
     """Try login, catalogue, STAC, downloads and S3 keys; return what came of each, in this order.
 
-    What the settings leave out is not tried; whether the account may download, only where the day
-    has a product.
+    What the settings leave out is not tried; whether account and keys open files, only where the
+    day has a product.
     """
     products: list[Product] = []
 
@@ -57,8 +57,11 @@ def check(client: DataSpaceClient, day: date) -> list[Finding]:
         findings.append(_tried(client.stac.check))
     if findings[0].is_good and products:
         findings.append(_tried(lambda: _fetched(client.https, products[0])))
-    if client.s3:
-        findings.append(_tried(client.s3.check))
+    store = client.s3
+    if store and products and store.has(products[0]):
+        findings.append(_tried(lambda: _stored(store, products[0])))
+    elif store:
+        findings.append(_tried(store.check))
     return findings
 
 
@@ -69,9 +72,21 @@ def _tried(trial: Callable[[], str]) -> Finding:
         return Finding(is_good=False, words=str(error))
 
 
-def _fetched(transport: Transport, product: Product) -> str:
+def _fetched(transport: Https, product: Product) -> str:
     try:
-        transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
+        _open(transport, product)
     except _BUSY as error:
         return f"Whether it may download could not be tried: {error}"
     return "The account may download."
+
+
+def _stored(transport: S3, product: Product) -> str:
+    try:
+        _open(transport, product)
+    except _BUSY as error:
+        return f"Whether the S3 keys open files could not be tried: {error}"
+    return "The S3 keys are accepted."
+
+
+def _open(transport: Transport, product: Product) -> None:
+    transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()

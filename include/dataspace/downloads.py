@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from dataspace.bodies import read_body
 from dataspace.errors import (
     AccessDeniedError,
+    ConfigurationError,
     CorruptDownloadError,
     CredentialsError,
     DataSpaceError,
@@ -52,6 +53,7 @@ _OF_THIS_FILE: Final = (ProductUnavailableError, CorruptDownloadError)
 _GIVING_WAY: Final = (
     *_OF_THIS_FILE,
     AccessDeniedError,
+    ConfigurationError,
     CredentialsError,
     QueryError,
     RateLimitedError,

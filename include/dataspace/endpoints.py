@@ -17,7 +17,7 @@ _SERVICE_DOMAIN: Final = ".dataspace.copernicus.eu"
 _PORTS: Final = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"[!-\[\]-~]+")
 """Printable ASCII without blanks and the backslash, which one parser takes for a slash."""
-_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _LOOPBACK: Final = IPv4Network("127.0.0.0/8")
 
 
@@ -82,6 +82,15 @@ class Endpoints:
         if target is None or target in own:
             return target is not None
         return _is_service(target) and all(one.host.endswith(_SERVICE_DOMAIN) for one in own)
+
+    def setting_of(self, url: str) -> str | None:
+        """Return the base URL that somebody entered for a host; None for the service's own hosts.
+
+        Only what was entered can be misspelt.
+        """
+        target, own = _origin(url), {_origin(str(field.default)) for field in fields(self)}
+        entered = (name for name, one in self._origins().items() if one == target)
+        return None if target in own else next(entered, None)
 
     def untrusted(self, trusted: Iterable[str]) -> dict[str, str]:
         """Return the hosts, by name of the URL, that credentials must not go to.

@@ -4,7 +4,8 @@
 
     DataSpaceError
     ├── PermanentError            trying again cannot help
-    │   ├── ConfigurationError        a setting or the connection lacks or contradicts something
+    │   ├── ConfigurationError        a setting of the connection, or this machine's proxy,
+    │   │                             certificates or clock must be mended
     │   ├── CredentialsError          the account was refused
     │   ├── AccessDeniedError         the account may not have this
     │   ├── QueryError                the catalogue refused the question
@@ -35,7 +36,18 @@ from typing import Final
 
 
 class DataSpaceError(Exception):
-    """Everything this library raises on purpose."""
+    """Everything this library raises on purpose.
+
+    Attributes:
+        status: HTTP status of the answer that it stands for; None where there was none.
+        code: What the service calls the error, such as ``invalid_grant`` or ``NoSuchKey``; empty
+            where its own words were not found.
+        reason: How the answer explains it.
+    """
+
+    status: int | None = None
+    code: str = ""
+    reason: str = ""
 
 
 class PermanentError(DataSpaceError):
@@ -55,7 +67,10 @@ class TransientError(DataSpaceError):
 
 
 class ConfigurationError(PermanentError, ValueError):
-    """A setting is missing, malformed, or contradicts another one."""
+    """A setting is missing, malformed, or contradicts another one.
+
+    Settings of the machine count, too: its proxy, its certificates, its clock.
+    """
 
 
 class CredentialsError(PermanentError):

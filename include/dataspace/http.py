@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin
 
 import requests
+import urllib3
 
 from dataspace.errors import RateLimitedError, RefusedRequestError, ServiceUnavailableError
 from dataspace.http_adapter import StoppableAdapter
-from dataspace.http_answer import Answer, StoppedError, broken
+from dataspace.http_answer import Answer, StoppedError
 from dataspace.http_errors import error_of, shown
+from dataspace.http_failures import failure_of, refuse_unclear_proxy
 from dataspace.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _GOOD: Final = (200, 204)
 _SHOWN_CHARS: Final = 200
 _PART: Final = 206
+_UNSENT: Final = (urllib3.exceptions.HTTPError, OSError, ValueError)
+"""What requests raises where no answer comes; its own errors are of the second kind."""
 
 
 class Http:
@@ -123,6 +127,10 @@ class Http:
         """
         return self._post(url, what, json=document, answer_s=answer_s)
 
+    def setting_of(self, url: str) -> str | None:
+        """Return what `Endpoints.setting_of` says."""
+        return self._endpoints.setting_of(url)
+
     def wait(self, seconds: float) -> None:
         """Wait, and count it as waiting; `stop` ends it."""
         self._sleep(seconds)
@@ -168,6 +176,7 @@ class Http:
         if not self._endpoints.owns(url):
             message = f"{what}: {shown(url)} is not a host of the service; nothing was sent there."
             raise RefusedRequestError(message)
+        refuse_unclear_proxy(what, url)
         if wait_s := self._take_turn():
             self.wait(wait_s)
         if self._stopped.is_set():
@@ -183,10 +192,10 @@ class Http:
                 allow_redirects=False,
                 **content,
             )
-        except requests.RequestException as error:
+        except _UNSENT as error:
             if self._stopped.is_set():
                 raise StoppedError from None
-            raise broken(what, url, error) from None
+            raise failure_of(error, what, url, self.setting_of(url)) from None
         finally:
             self.traffic.sent(self._clock() - began)
 

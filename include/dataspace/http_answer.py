@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
 from dataspace.errors import ServiceUnavailableError
+from dataspace.http_failures import failure_of
 
 if TYPE_CHECKING:
     import threading
@@ -151,7 +151,7 @@ class Answer:
             if isinstance(error, urllib3.exceptions.ReadTimeoutError):
                 message = f"{self._what}: nothing came for a while; try again."
                 raise TooSlowError(message) from None
-            raise broken(self._what, self._response.url, error) from None
+            raise failure_of(error, self._what, self._response.url) from None
         return piece
 
     def _too_slow(self, size_bytes: int, seconds: float) -> TooSlowError:
@@ -164,9 +164,3 @@ class Answer:
 def _integer(text: str) -> float:
     """Return an integer, or a float of one so long that Python may refuse it."""
     return int(text) if len(text) <= _MOST_DIGITS else float(text)
-
-
-def broken(what: str, url: str, error: Exception) -> ServiceUnavailableError:
-    """Return the error for a failed connection, without its cause's text, which holds the query."""
-    host, kind = urlsplit(url).netloc, type(error).__name__
-    return ServiceUnavailableError(f"{what}: the connection to {host} failed ({kind}); try again.")

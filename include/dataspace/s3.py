@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from dataspace.credentials import refuse_flawed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,10 +24,18 @@ _REGION: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class S3Keys:
-    """A key pair of the Data Space's S3 key manager."""
+    """A key pair of the Data Space's S3 key manager.
+
+    Raises:
+        ConfigurationError: One of them was copied wrongly, see `credentials`.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        refuse_flawed("s3_access_key", self.access_key, is_ascii=True)
+        refuse_flawed("s3_secret_key", self.secret_key, is_ascii=True)
 
     def sign(self, url: str, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of a GET with its signature (AWS Signature Version 4) added."""

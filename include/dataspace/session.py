@@ -6,6 +6,7 @@ in a locked file of the host, see `host_state`; docs/decisions/0007 tells why.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,7 @@ from dataspace.errors import (
     ServiceUnavailableError,
     TransientError,
 )
-from dataspace.http_errors import LoginLimitedError, TokenRefusedError
+from dataspace.http_errors import BlockedError, LoginLimitedError, TokenRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dataspace.host_state import HostState
 
     State = dict[str, Any]
+
+logger = logging.getLogger(__name__)
 
 LOCK_WAIT_S: Final = 300.0
 """Longer than all tries of a login that another process is busy with."""
@@ -143,7 +146,7 @@ class TokenSource:
         if refused and len(_renewals(state, now)) >= _MOST_RENEWALS:
             return state, TokenRefusedError(_REFUSED_AGAIN)
         try:
-            token = self._granted(shared or self._token)
+            token = self._granted(shared or self._token, is_urgent=living is None)
         except TransientError as error:
             return {**state, **self._failure(error)}, living or error
         except CredentialsError as error:
@@ -152,12 +155,24 @@ class TokenSource:
         session = {"session": token.to_record(), "renewals": renewals}
         return {**without_failures(state), **session}, token
 
-    def _granted(self, old: Token | None) -> Token:
-        token = self._realm.refreshed(old) if old else None
+    def _granted(self, old: Token | None, *, is_urgent: bool) -> Token:
+        token = self._refreshed(old, is_urgent=is_urgent) if old else None
         if token is None:
             token = self._realm.logged_in()
             self._has_logged_in = True
         return token
+
+    def _refreshed(self, old: Token, *, is_urgent: bool) -> Token | None:
+        """Return a renewed token; None where the password has to do, at the latest when it must."""
+        try:
+            return self._realm.refreshed(old)
+        except BlockedError:
+            raise
+        except ServiceUnavailableError as error:
+            if not is_urgent:
+                raise
+            logger.warning("%s The session cannot be renewed; logging in anew.", error)
+            return None
 
 
 def _known(state: State, now: float) -> DataSpaceError | None:

@@ -116,21 +116,24 @@ class S3:
         return self._get(url, what, headers)
 
     def check(self) -> str:
-        """Return that the keys are accepted, in words.
+        """Return in words that the store knows the keys; whether they open files is not tried.
 
-        Asks for what does not exist, which the store says to those whose keys it knows.
+        Asks for what does not exist. The store says so to those who may look, and denies it to
+        others whose keys it knows.
 
         Raises:
             DataSpaceError: They are refused, or the store cannot be asked.
         """
+        state = "accepted"
         try:
-            self._get(f"{self._url}/{BUCKET}/{self.name}", "S3", {}).close()
+            self._get(f"{self._url}/{BUCKET}/{self.name}", self.name, {}).close()
         except ProductUnavailableError:
             pass
         except AccessDeniedError as error:
-            if _NO_RIGHT not in str(error):
+            if error.code != _NO_RIGHT:
                 raise
-        return "The S3 keys are accepted."
+            state = "known, but may open nothing"
+        return f"The S3 keys are {state}; there was no product to try them on."
 
     def _get(self, url: str, what: str, headers: Mapping[str, str]) -> Answer:
         signed = self._keys.sign(url, {**_PLAIN, **headers})

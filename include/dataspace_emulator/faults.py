@@ -119,6 +119,13 @@ def _replaced(body: bytes, content_type: str) -> _Kind:
     return answer
 
 
+def _blocked(fault: Fault, _call: _Call) -> Response:
+    page = (
+        b"<html><body>Sorry, client: you have been blocked. Session limit exceeded.</body></html>"
+    )
+    return Response(fault.status, page, {"Content-Type": "text/html"})
+
+
 def _stall(fault: Fault, call: _Call) -> Response:
     time.sleep(fault.seconds)
     return call.proceed()
@@ -202,6 +209,7 @@ KINDS: Final[dict[str, _Kind]] = {
     "json": _replaced(b'{"code":"DAT-ZIP-000","message":"internal"}', "application/json"),
     "html": _replaced(b"<html><body>Maintenance</body></html>", "text/html"),
     "malformed_json": _replaced(b'{"@odata.context":"$metadata#Products","value":[{', "text/json"),
+    "blocked": _blocked,
     "stall": _stall,
     "stall_body": _stall_body,
     "trickle": _trickle,

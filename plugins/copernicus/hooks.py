@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from copernicus.connections import extra_of, read_connection
 from copernicus.limits import most_connections, number, refuse_more
 from copernicus.params import lines
 from copernicus.project import AREAS, TRUSTED_HOSTS, state_dir, trusted_hosts
@@ -73,26 +73,19 @@ class CopernicusHook(BaseHook):
         return self._client(connections=connections, state_dir=state_dir())
 
     def _client(self, connections: int = 1, **others: Any) -> DataSpaceClient:
-        try:
-            connection = self.get_connection(self.copernicus_conn_id)
-        except AirflowNotFoundException as error:
-            message = (
-                f"connection {self.copernicus_conn_id!r} does not exist; add it under Admin > "
-                f"Connections with the type {self.hook_name}, or, outside of a task, as JSON in "
-                f"AIRFLOW_CONN_{self.copernicus_conn_id.upper()}."
-            )
-            raise ConfigurationError(message) from error
-        extra = connection.extra_dejson
-        _refuse_misspelt(extra)
+        connection = read_connection(self.get_connection, self.copernicus_conn_id)
+        extra = extra_of(connection)
         refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
-        endpoints = Endpoints.resolve(**{name: extra.get(name) for name in _URLS})
-        _refuse_untrusted(endpoints, self.copernicus_conn_id)
-        return DataSpaceClient(
-            endpoints,
-            _account(connection, self.copernicus_conn_id),
-            manners=_manners(extra, connections, **others),
-            on_new_token=mask_secret,
-        )
+        try:
+            return DataSpaceClient(
+                _endpoints(extra),
+                _account(connection, extra),
+                manners=_manners(extra, connections, **others),
+                on_new_token=mask_secret,
+            )
+        except ConfigurationError as error:
+            message = f"connection {self.copernicus_conn_id!r}: {error}"
+            raise ConfigurationError(message) from error
 
     def search(self, query: Query) -> list[Product]:
         """Return the products a query asks for, one of each name, of all processing baselines.
@@ -214,6 +207,13 @@ def days_window(first_day: str | None, last_day: str | None) -> Window | None:
     return Window.of_days(first, last)
 
 
+def _endpoints(extra: Mapping[str, Any]) -> Endpoints:
+    _refuse_misspelt(extra)
+    endpoints = Endpoints.resolve(**{name: extra.get(name) for name in _URLS})
+    _refuse_untrusted(endpoints)
+    return endpoints
+
+
 def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
     """Refuse a key that is nearly a known one: a misspelt URL would lead to the real service."""
     for name in set(extra) - EXTRA_FIELDS:
@@ -223,7 +223,7 @@ def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
             raise ConfigurationError(message)
 
 
-def _refuse_untrusted(endpoints: Endpoints, conn_id: str) -> None:
+def _refuse_untrusted(endpoints: Endpoints) -> None:
     """Refuse addresses that the installation has not named, before anything is sent anywhere."""
     try:
         untrusted = endpoints.untrusted(trusted_hosts())
@@ -233,7 +233,7 @@ def _refuse_untrusted(endpoints: Endpoints, conn_id: str) -> None:
     if untrusted:
         named = ", ".join(f"{name} leads to {host}" for name, host in untrusted.items())
         message = (
-            f"connection {conn_id!r}: {named}. Passwords, tokens and keys go by https to the "
+            f"{named}. Passwords, tokens and keys go by https to the "
             "service's own hosts, to this machine, and to hosts that the environment variable "
             f"{TRUSTED_HOSTS} names, to no other; nothing was sent. Correct the address, or let "
             "whoever runs this Airflow add the host there, for all components."
@@ -241,11 +241,10 @@ def _refuse_untrusted(endpoints: Endpoints, conn_id: str) -> None:
         raise ConfigurationError(message)
 
 
-def _account(connection: Connection, conn_id: str) -> Account:
-    extra = connection.extra_dejson
+def _account(connection: Connection, extra: Mapping[str, Any]) -> Account:
     if not connection.login or not connection.password:
         lacking = "login (the account's e-mail address)" if not connection.login else "password"
-        message = f"connection {conn_id!r} has no {lacking}; enter it under Admin > Connections."
+        message = f"it has no {lacking}; enter it under Admin > Connections."
         raise ConfigurationError(message)
     optional = {name: str(extra[name]) for name in ("totp_secret", "client_id") if extra.get(name)}
     return Account(connection.login, connection.password, **optional)

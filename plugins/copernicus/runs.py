@@ -6,8 +6,8 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseHook, ObjectStoragePath
-from airflow.sdk.exceptions import AirflowNotFoundException
 
+from copernicus.connections import read_connection
 from copernicus.hooks import days_window
 from copernicus.outputs import refuse_outside
 from copernicus.params import PARAMS
@@ -58,9 +58,9 @@ def open_store(output_uri: str) -> Store:
     try:
         path = ObjectStoragePath(output_uri)
         if path.conn_id:
-            BaseHook.get_connection(path.conn_id)
+            read_connection(BaseHook.get_connection, path.conn_id)
         return Store(path.fs, path.path)
-    except (ValueError, ImportError, AirflowNotFoundException) as error:
+    except (ValueError, ImportError) as error:
         message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
         raise ConfigurationError(message) from error
 

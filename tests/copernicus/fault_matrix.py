@@ -16,6 +16,7 @@ from dataspace.errors import (
     ServiceUnavailableError,
     TransientError,
 )
+from dataspace.http_errors import BlockedError
 
 ONCE, ALWAYS = "once", "every time"
 
@@ -168,6 +169,13 @@ _ASKED_S = 30.0
 _UNAVAILABLE = passing(ServiceUnavailableError)
 _LIMITED = passing(RateLimitedError)
 _GONE = {target: both(red_for_now(ProductUnavailableError)) for target in _BYTES}
+_BLOCKED = {target: both(red_for_now(BlockedError)) for target in TARGETS} | {
+    STAC: both(BY_MANIFEST),
+    S3: both(BY_HTTPS),
+}
+_NOT_NOW = _UNAVAILABLE | _GONE | {STAC: both(BY_MANIFEST)}
+_NOT_NOW |= {target: _UNAVAILABLE[target] for target in (S3, S3_ONLY)}
+"""The store calls it an internal error, which passes."""
 _GRANTED_WRONG = both(red_at_once(CredentialsError, asked=1))
 _RENEWED_WRONG = (HEALS, red_at_once(CredentialsError, asked=2))
 """A login by the search, and a renewal by the download, whose first request is refused."""
@@ -212,7 +220,8 @@ ROWS = (
     FaultRow(
         "403",
         {"status": 403},
-        permanent(AccessDeniedError) | {TOKEN: both(red_at_once(CredentialsError))},
+        permanent(AccessDeniedError)
+        | {TOKEN: both(red_at_once(CredentialsError)), CATALOGUE: both(red_for_now(BlockedError))},
     ),
     FaultRow(
         "404",
@@ -277,6 +286,11 @@ ROWS = (
     FaultRow("206 with another part", {"kind": "range_206_wrong"}, parts(), asks_for_parts=True),
     FaultRow("416 to a Range", {"kind": "range_416"}, parts(), asks_for_parts=True),
     FaultRow("501 to a Range", {"kind": "range_501"}, parts(), asks_for_parts=True),
+    FaultRow("a firewall's page with 403", {"kind": "blocked", "status": 403}, _BLOCKED),
+    FaultRow("a firewall's page with 400", {"kind": "blocked", "status": 400}, _BLOCKED),
+    FaultRow("202 accepted, not ready", {"status": 202}, _NOT_NOW),
+    FaultRow("423 locked", {"status": 423}, _NOT_NOW),
+    FaultRow("425 too early", {"status": 425}, _UNAVAILABLE),
     FaultRow("another file's part", {"kind": "range_changed"}, parts(), asks_for_parts=True),
 )
 

@@ -1,6 +1,7 @@
 """Writes the fault matrix as a page for readers."""
 
 from tests.copernicus import fault_matrix as matrix
+from tests.copernicus import fault_network
 
 _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
@@ -39,6 +40,14 @@ An error is named without its last word, *Error*; README.md says what each means
 {places}
 """
 
+_BETWEEN = """\
+## Network and identity
+
+What lies between this machine and the service, and what was entered of the account, every time. The
+connection's *Test* says the same. From `tests/copernicus/fault_network.py`, played by
+`test_network.py` against real proxies and TLS servers.
+"""
+
 
 def page():
     """Return the page."""
@@ -49,7 +58,20 @@ def page():
         places=_lines([[target.name, target.about] for target in matrix.TARGETS]),
     )
     tables = [f"## The fault occurs {often}\n\n{_table(often)}\n" for often in _OFTEN]
-    return "\n".join([head, *tables, f"## What cannot occur\n\n{_reasons()}\n"])
+    cannot = f"## What cannot occur\n\n{_reasons()}\n"
+    return "\n".join([head, *tables, cannot, _between()])
+
+
+def _between():
+    """Return the section about faults of the network and of what was entered."""
+    rows = [[one.kind, one.name, _becomes(one), one.says] for one in fault_network.FAULTS]
+    head = ["kind", "fault", "becomes", "the message says, among others"]
+    return f"{_BETWEEN}\n{_lines([head, ['---'] * len(head), *rows])}\n"
+
+
+def _becomes(fault):
+    name = fault.error.__name__.removesuffix("Error")
+    return f"later: {name}" if fault.may_pass else f"**red**: {name}"
 
 
 def _table(often):

@@ -65,6 +65,14 @@ def test_the_test_button_tries_the_s3_keys(emulator, connect):
     assert "correct s3_access_key and s3_secret_key" in words
 
 
+def test_keys_that_the_store_denies_are_not_called_accepted(emulator, connect):
+    connect(emulator.connection(**emulator.s3_keys))
+    emulator.faults.add(Fault("s3", status=403, times=None))
+    _, words = CopernicusHook().test_connection()
+    assert "The S3 keys are known, but may open nothing; there was no product" in words
+    assert "accepted" not in words
+
+
 def test_the_test_button_says_that_a_clock_is_wrong(offering, monkeypatch):
     monkeypatch.setattr(s3_signature, "_MOST_SKEW", timedelta(seconds=-1))
     passed, words = CopernicusHook().test_connection()

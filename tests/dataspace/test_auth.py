@@ -9,6 +9,7 @@ from dataspace.http import Http
 from dataspace.retries import Retries
 from dataspace.session import TokenSource
 from dataspace_emulator import Emulator, Fault, User
+from dataspace_emulator.tokens import GrantRefusedError, Tokens
 from tests.dataspace.conftest import account_of, endpoints_of
 
 SECRET = "JBSWY3DPEHPK3PXP"
@@ -70,6 +71,59 @@ def test_a_dead_refresh_token_leads_back_to_the_password(emulator, make_source, 
     clock.now = 500
     source.token()
     assert emulator.grants["password"] == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_the_password_does_where_a_session_cannot_be_renewed(
+    emulator, make_source, clock, monkeypatch, status
+):
+    def refuse(*_args):
+        raise GrantRefusedError(status, "unknown_error", "Out of order")
+
+    monkeypatch.setattr(Tokens, "by_refresh", refuse)
+    source = make_source(emulator)
+    first = source.token()
+    clock.now = 500
+    assert source.token() == first  # which lives on
+    assert emulator.grants == {"password": 1}
+    clock.now = 600
+    assert source.token() != first
+    assert emulator.grants == {"password": 2}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405])
+def test_a_refused_renewal_leads_back_to_the_password(
+    emulator, make_source, clock, monkeypatch, status
+):
+    def refuse(*_args):
+        raise GrantRefusedError(status, "invalid_grant", "Session not active")
+
+    monkeypatch.setattr(Tokens, "by_refresh", refuse)
+    source = make_source(emulator)
+    source.token()
+    clock.now = 500
+    source.token()
+    assert emulator.grants == {"password": 2}
+
+
+@pytest.mark.parametrize("fault", [{"status": 429}, {"kind": "blocked", "status": 403}], ids=str)
+def test_who_is_to_stay_away_does_not_try_the_password(emulator, make_source, clock, fault):
+    source = make_source(emulator)
+    source.token()
+    clock.now = 601
+    emulator.faults.add(Fault("identity", times=None, **fault))
+    with pytest.raises(TransientError):
+        source.token()
+    forms = {one.status for one in emulator.requests}
+    assert forms == {200, fault["status"]}
+    assert emulator.grants == {"password": 1}
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\nb", "\u0430bc", 5, None])
+def test_what_cannot_be_a_token_is_none(emulator, make_source, monkeypatch, token):
+    monkeypatch.setattr(Tokens, "by_password", lambda *_args: {"access_token": token})
+    with pytest.raises(ServiceUnavailableError, match="lacks"):
+        make_source(emulator).token()
 
 
 def test_a_refresh_token_known_to_be_dead_is_not_even_tried(emulator, make_source, clock):

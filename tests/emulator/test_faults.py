@@ -33,6 +33,15 @@ def test_a_fault_happens_as_often_as_it_should_and_to_whom_it_should(emulator, m
     assert requests.get(f"{emulator.catalogue_url}/Products", timeout=10).status_code == 200
 
 
+def test_a_firewall_answers_with_a_page_of_its_own(emulator, manifest):
+    emulator.faults.add(Fault("download", "blocked", status=403))
+    answer = manifest()
+    assert answer.status_code == 403
+    assert answer.headers["Content-Type"] == "text/html"
+    assert "you have been blocked" in answer.text
+    assert manifest().status_code == 200
+
+
 def test_a_fault_may_be_matched_by_an_expression(emulator, manifest):
     emulator.faults.add(Fault("download", status=503, match=r"\.SAFE\)/Nodes\(mani.*safe"))
     assert [manifest().status_code for _ in range(2)] == [503, 200]

@@ -124,6 +124,22 @@ def test_all_workers_share_what_they_know_of_the_account():
         assert f"state:{folder.parent}" in made["services"][name]["volumes"], name
 
 
+def test_a_proxy_and_certificates_are_passed_on_and_the_stack_itself_needs_no_proxy():
+    made = compose()["services"]
+    inside = {*AIRFLOW[:1], "postgres", "redis", "emulator", "localhost", "127.0.0.1"}
+    for name in (*AIRFLOW, "airflow-init"):
+        environment = made[name]["environment"]
+        assert environment["HTTPS_PROXY"] == "${HTTPS_PROXY:-}", name
+        assert environment["HTTP_PROXY"] == "${HTTP_PROXY:-}", name
+        first, *others = environment["NO_PROXY"].split(",")
+        assert first == "${NO_PROXY:-localhost}"
+        assert inside <= set(others)
+        assert environment["no_proxy"] == environment["NO_PROXY"]
+        bundle = re.fullmatch(r"\$\{REQUESTS_CA_BUNDLE:\+(.+)\}", environment["REQUESTS_CA_BUNDLE"])
+        assert bundle
+        assert f"${{REQUESTS_CA_BUNDLE:-/dev/null}}:{bundle[1]}:ro" in made[name]["volumes"]
+
+
 def test_every_folder_that_is_written_gets_its_owner():
     init = (PROJECT / "scripts" / "compose_init.sh").read_text()
     owned = " ".join(line for line in init.splitlines() if line.strip().startswith("chown"))

@@ -10,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
+import requests
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
@@ -81,6 +83,37 @@ def test_runs_a_dag_and_leaves_no_process(tmp_path, dags):
         stack.wait_until_it_ends()
     with pytest.raises(StackError, match="Airflow is not running"):
         stack.kill("scheduler")
+
+
+@pytest.mark.parametrize("no_proxy", [{}, {"no_proxy": "example.org"}], ids=str)
+def test_what_stays_on_this_machine_needs_no_proxy(tmp_path, monkeypatch, no_proxy):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in no_proxy.items():
+        monkeypatch.setenv(name, value)
+    environment = Stack(tmp_path).environment()
+    with monkeypatch.context() as patch:
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.setenv(name, environment[name])
+        for host in ("localhost", "127.0.0.1"):
+            assert requests.utils.get_environ_proxies(f"http://{host}:8080/execution/") == {}
+            assert set(httpx._utils.get_environment_proxies()) >= {f"all://{host}"}
+        kept = no_proxy.get("no_proxy")
+        assert not kept or requests.utils.get_environ_proxies(f"http://{kept}/") == {}
+        assert requests.utils.get_environ_proxies("https://dataspace.copernicus.eu/")
+
+
+def test_runs_where_a_proxy_is_set(tmp_path, dags, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    with Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"}) as stack:
+        stack.unpause("probe")
+        run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
+        assert stack.wait_for_run("probe", run_id, 60) == "success"
 
 
 def test_killed_and_ended_components_come_back(tmp_path, dags):

@@ -1,0 +1,28 @@
+"""Asks the REST interface of an Airflow on this machine, past every proxy of the environment."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import requests
+
+TIMEOUT_S: Final = 120.0
+
+
+class ApiError(RuntimeError):
+    """The REST interface refused a request; `status` is the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def ask(method: str, url: str, **content: Any) -> requests.Response:
+    """Send one request and return its answer, whatever its status.
+
+    Raises:
+        requests.ConnectionError: Nobody listens there.
+    """
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, url, timeout=TIMEOUT_S, **content)
