@@ -64,7 +64,8 @@ def retire(
 
     Raises:
         ConfigurationError: The policy is none of these.
-        OSError: The store cannot be written; the item stands as long as anything does.
+        StorageRefusedError: The store cannot be written, or one of its like, which may pass; the
+            item stands as long as anything does.
     """
     if policy not in POLICIES:
         message = f"policy {policy!r} is unknown; write {', '.join(POLICIES)}."

@@ -17,7 +17,7 @@ CATALOGS: Final = "stac"
 
 STAGING: Final = ".staging"
 """All that runs have fetched and not yet delivered, in a folder for each DAG and run."""
-_CLAIMS: Final = f"{STAGING}/.claims"
+CLAIMS: Final = f"{STAGING}/.claims"
 """Which run is just fetching which product, a file for each."""
 
 
@@ -58,7 +58,7 @@ def archive_day_dir(product_type: str, day: date) -> str:
 
 def claim_path(product: Product) -> str:
     """Path of the note that says which run has the product in its hands."""
-    return f"{_CLAIMS}/{product.stem}.json"
+    return f"{CLAIMS}/{product.stem}.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,106 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from dataspace.errors import UnsafeContentError
+from dataspace.fsspec_files import SCRATCH, Found, FsspecFiles
 from dataspace.room import full_disk_named
 from dataspace.transfer import PARTIAL_SUFFIX
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fsspec import AbstractFileSystem
+
 _DEAD_AFTER_S: Final = 86_400.0
 """No transfer takes a day: what is older was left by a process that was killed."""
+_AHEAD_S: Final = 86_400.0
+"""What was written later than so long from now, was written by a clock that was wrong."""
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENAMETOOLONG)
+"""Said of a path that is not there, or cannot be on this disk."""
+
+
+class LocalFiles(FsspecFiles):
+    """The files of a disk, below one root.
+
+    What cannot be looked at is an error, never an empty folder.
+    """
+
+    def __init__(self, fs: AbstractFileSystem, root: str) -> None:
+        """Use a folder of the local filesystem."""
+        super().__init__(fs)
+        self._root = root
+
+    def listing(self, folder: str) -> dict[str, Found]:
+        """Return what is found of every file below a folder, by path relative to it."""
+        top = f"{folder.rstrip('/')}/"
+        return {
+            entry.path.removeprefix(top): found
+            for entry in _files_below(folder)
+            if (found := _found(entry)) is not None
+        }
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder; none where there is no folder."""
+        return [entry.name for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+
+    def read(self, place: str) -> bytes | None:
+        """Return the content of a small file, None where there is none.
+
+        A link out of the root is none, nor a pipe or a device, which may never end.
+        """
+        return super().read(place) if is_own_file(self._root, place) else None
+
+    def is_taken(self, place: str) -> bool:
+        """Tell whether a link, a pipe or a folder stands in a file's place."""
+        return _facts(lambda: os.lstat(place)) is not None
+
+    def open(self, place: str) -> BinaryIO:
+        """Open a file for reading at any place of it."""
+        facts = _facts(lambda: os.stat(place))
+        if facts is None or not stat.S_ISREG(facts.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "it is not there, or is no file", place)
+        return super().open(place)
+
+    def create(self, place: str, content: bytes) -> bool:
+        """Write a small file where there is none; return whether this call has made it.
+
+        A process killed meanwhile may leave an empty file.
+        """
+        return create(Path(place), content)
+
+    @contextlib.contextmanager
+    def writing(self, place: str) -> Iterator[Path]:
+        """Give the path itself, whose folder exists; it is to be written by a rename."""
+        local = Path(place)
+        local.parent.mkdir(parents=True, exist_ok=True)
+        yield local
+
+    def move(self, source: str, target: str) -> None:
+        """Rename."""
+        move(Path(source), Path(target))
+
+    def delete(self, place: str) -> None:
+        """Remove a file, a folder, or a link and not what it leads to; nothing for none."""
+        path = Path(place)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if stat.S_ISDIR(path.lstat().st_mode):
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def sweep_old(self, folder: str, older_than_s: float) -> None:
+        """Remove what lies two levels below a folder and was not written to for so long."""
+        for old in Path(folder).glob("*/*"):
+            with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
+                written = max(map(_written, (old, *old.rglob("*"))))
+                if written < time.time() - older_than_s:
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def check_inside(root: str, folder: str) -> None:
@@ -38,7 +127,8 @@ def check_inside(root: str, folder: str) -> None:
 def is_own_file(root: str, path: str) -> bool:
     """Tell whether a path is a regular file, and no link out of the root."""
     top, real = os.path.realpath(root or "/"), os.path.realpath(path)
-    return os.path.commonpath([top, real]) == top and Path(real).is_file()
+    facts = _facts(lambda: os.stat(real)) if os.path.commonpath([top, real]) == top else None
+    return facts is not None and stat.S_ISREG(facts.st_mode)
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -78,18 +168,58 @@ def move(source: Path, target: Path) -> None:
         source.unlink()
 
 
-def delete(path: Path) -> None:
-    """Remove a file, a folder, or a link and not what it leads to; nothing where there is none."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def sweep_scratch(prefix: str) -> None:
-    """Remove temporary folders of that name which a killed process has left."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+def sweep_scratch() -> None:
+    """Remove temporary folders that a killed process has left."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         with contextlib.suppress(OSError):
-            if folder.stat().st_mtime < time.time() - _DEAD_AFTER_S:
+            if _written(folder) < time.time() - _DEAD_AFTER_S:
                 shutil.rmtree(folder)
+
+
+def _written(path: Path) -> float:
+    """Return when a path was last written to, in seconds.
+
+    What is dated far ahead counts from now on: it would never grow old.
+    """
+    now, written = time.time(), path.lstat().st_mtime
+    if written > now + _AHEAD_S:
+        os.utime(path, (now, now), follow_symlinks=False)
+        return now
+    return written
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder or "/") as entries:
+            return list(entries)
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        return []
+
+
+def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path)
+        else:
+            yield entry
+
+
+def _found(entry: os.DirEntry[str]) -> Found | None:
+    """Return what is found of a file, of a link what it leads to; None where it has just gone."""
+    facts = _facts(lambda: entry.stat(follow_symlinks=False))
+    if facts is None:
+        return None
+    of_content = _facts(entry.stat) if entry.is_symlink() else facts
+    return Found.of({"size": of_content.st_size if of_content else 0, "mtime": facts.st_mtime})
+
+
+def _facts(look: Callable[[], os.stat_result]) -> os.stat_result | None:
+    """Return what a look tells of a path; None where there is none."""
+    try:
+        return look()
+    except OSError as error:
+        if error.errno not in (*_NOT_THERE, errno.ELOOP):
+            raise
+        return None

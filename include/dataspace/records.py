@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.errors import UNREADABLE
+from dataspace.errors import UNREADABLE, NotStagedError
 from dataspace.item import text_of, texts_of
 from dataspace.product import Product
 
@@ -101,11 +101,7 @@ class RunRecords:
         return self._store.uri(self._dir)
 
     def clear(self) -> None:
-        """Forget an earlier try of the search, so that nothing of it is taken for this one's.
-
-        Raises:
-            OSError: The store cannot be written.
-        """
+        """Forget an earlier try of the search, so that nothing of it is taken for this one's."""
         self._store.delete(self._dir)
         self._write("begun", {})
 
@@ -128,7 +124,7 @@ class RunRecords:
         """Return the products of a batch.
 
         Raises:
-            FileNotFoundError: The search of this run has no such batch, or it is damaged.
+            NotStagedError: The search of this run has no such batch, or it is damaged.
         """
         try:
             return [Product.from_json(record) for record in self._read(f"products/{key}")]
@@ -138,7 +134,7 @@ class RunRecords:
                 "it changed, or does output_uri differ between the search and this task? Clear "
                 "the search."
             )
-            raise FileNotFoundError(message) from error
+            raise NotStagedError(message) from error
 
     def all_products(self) -> list[Product]:
         """Return the products of all batches, in the order of the search."""

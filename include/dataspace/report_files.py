@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.chronicle import Chronicle
@@ -14,8 +15,6 @@ from dataspace.report_page import html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
-
     from dataspace.store import Store
 
 _CHRONICLE: Final = "chronicle.json"
@@ -52,7 +51,7 @@ class ReportFiles:
     def write_latest(self, report: Mapping[str, Any]) -> None:
         """Write a report as the one that people look at; remove the oldest ones."""
         self.write(_LATEST, report)
-        for old in self._old():
+        for old in self._old(datetime.fromisoformat(report["made"])):
             self._store.delete(f"{self._dir}/{old}")
 
     def remember(self, chronicle: Chronicle) -> None:
@@ -91,8 +90,11 @@ class ReportFiles:
             if before != before | facts:
                 self.write(_LATEST, {**report, "approval": before | facts})
 
-    def _old(self) -> list[str]:
+    def _old(self, now: datetime) -> list[str]:
+        """Return the files of the oldest reports, and of those from a clock that was ahead."""
         names = sorted(self._store.sizes(self._dir))
         dated = {name.partition(".")[0] for name in names if name[:1].isdigit()}
-        gone = sorted(dated)[:-_KEPT]
+        latest = f"{now + timedelta(days=1):%Y-%m-%d}"
+        known = sorted(name for name in dated if name <= latest)
+        gone = dated - {*known[-_KEPT:]}
         return [name for name in names if name.partition(".")[0] in gone]
