@@ -214,3 +214,13 @@ def _not_vital(path: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - the worst that follows is a wait, or a second fetch
         logger.warning("%s could not be renewed or removed, its lease will end: %s", path, error)
+
+
+def sweep_claims(store: Store, now: datetime) -> None:
+    """Remove the claims whose lease ended a day ago, and those that are none and as old."""
+    for name, found in store.listing(CLAIMS).items():
+        content = store.read(f"{CLAIMS}/{name}")
+        claim = None if content is None else Claim.read(content)
+        last = claim.until if claim and claim.until <= now + _LONGEST else found.written
+        if last is not None and last < now - _DEAD_AFTER:
+            store.delete(f"{CLAIMS}/{name}")

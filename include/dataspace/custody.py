@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from dataspace import quarantine
 from dataspace.errors import ConfigurationError
 from dataspace.layout import archive_path, bands_dir
 from dataspace.stac_item import ITEM_NAME, delivery_of, item_of, product_of
@@ -26,8 +27,6 @@ QUARANTINE: Final = "quarantine"
 REMOVE: Final = "remove"
 POLICIES: Final = (REMOVE, QUARANTINE, KEEP)
 GONE_ALREADY: Final = "gone already"
-
-_QUARANTINE_DIR: Final = "quarantine"
 
 
 def disown(store: Store, product: Product, names: Collection[str], now: datetime) -> None:
@@ -77,8 +76,7 @@ def retire(
     if left:
         return left
     if policy == QUARANTINE:
-        _move(store, product)
-        return f"moved to {_QUARANTINE_DIR}/{bands_dir(product)}"
+        return f"moved to {quarantine.put(store, product, now)}"
     _delete(store, product)
     return "removed"
 
@@ -110,22 +108,9 @@ def _amend(
         store.write(path, item_of(changed, product_of(content), now))
 
 
-def _move(store: Store, product: Product) -> None:
-    folder = bands_dir(product)
-    if store.size(archive_path(product)) is not None:
-        store.move(archive_path(product), f"{_QUARANTINE_DIR}/{archive_path(product)}")
-    for name in _item_last(store, folder):
-        store.move(f"{folder}/{name}", f"{_QUARANTINE_DIR}/{folder}/{name}")
-    store.delete(folder)
-
-
 def _delete(store: Store, product: Product) -> None:
     folder = bands_dir(product)
     store.delete(archive_path(product))
-    for name in _item_last(store, folder):
+    for name in quarantine.item_last(store, folder):
         store.delete(f"{folder}/{name}")
     store.delete(folder)
-
-
-def _item_last(store: Store, folder: str) -> list[str]:
-    return sorted(store.sizes(folder), key=lambda name: name == ITEM_NAME)

@@ -26,6 +26,7 @@
         ├── ClaimedError              another run is just fetching the product
         ├── CorruptDownloadError      size or checksum differ; the partial file is gone
         ├── StorageUnavailableError   the output fails for a reason that may pass
+        │   └── MissingFileError          a file is not there, or not any more
         └── StorageFullError          too little room where the bytes should go
 
 A message says what failed, which one, what was observed and expected, and what to do.
@@ -149,7 +150,11 @@ class CorruptDownloadError(TransientError):
 
 
 class StorageUnavailableError(TransientError):
-    """Where the files go cannot be read or written now; `storage_errors` decides so by the cause."""
+    """Where the files go cannot be read or written now; `storage_errors` judges by the cause."""
+
+
+class MissingFileError(StorageUnavailableError, FileNotFoundError):
+    """A file that should stand where the files go is not there, or not any more."""
 
 
 class StorageFullError(TransientError):

@@ -64,11 +64,11 @@ class LocalFiles(FsspecFiles):
 
     def is_taken(self, place: str) -> bool:
         """Tell whether a link, a pipe or a folder stands in a file's place."""
-        return _facts(lambda: os.lstat(place)) is not None
+        return _facts(Path(place).lstat) is not None
 
     def open(self, place: str) -> BinaryIO:
         """Open a file for reading at any place of it."""
-        facts = _facts(lambda: os.stat(place))
+        facts = _facts(Path(place).stat)
         if facts is None or not stat.S_ISREG(facts.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is not there, or is no file", place)
         return super().open(place)
@@ -127,7 +127,7 @@ def check_inside(root: str, folder: str) -> None:
 def is_own_file(root: str, path: str) -> bool:
     """Tell whether a path is a regular file, and no link out of the root."""
     top, real = os.path.realpath(root or "/"), os.path.realpath(path)
-    facts = _facts(lambda: os.stat(real)) if os.path.commonpath([top, real]) == top else None
+    facts = _facts(Path(real).stat) if os.path.commonpath([top, real]) == top else None
     return facts is not None and stat.S_ISREG(facts.st_mode)
 
 

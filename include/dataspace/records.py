@@ -93,12 +93,17 @@ class RunRecords:
         """Use the run's folder of the store; a run may hold several searches, told apart by id."""
         self._store = store
         self._run_dir = run.records_dir
-        self._dir = f"{run.records_dir}/{search_id}"
+        self._dir = f"{run.records_dir}/{run.name_of(search_id)}"
 
     @property
     def address(self) -> str:
         """Where the records lie."""
         return self._store.uri(self._dir)
+
+    @property
+    def folder(self) -> str:
+        """Folder of the records, below the root of the store."""
+        return self._dir
 
     def clear(self) -> None:
         """Forget an earlier try of the search, so that nothing of it is taken for this one's."""

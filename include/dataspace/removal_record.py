@@ -58,16 +58,17 @@ class RemovalRecord:
         try:
             record = json.loads(content)
             request, lost_at = record["request"], record["lost_at"]
-            return cls(
+            stored = cls(
                 done=tuple((str(name), parse_instant(at)) for name, at in record["done"]),
                 request=None if request is None else Request.from_json(request),
                 rejected=tuple(map(Removal.from_json, record["rejected"])),
                 lost_at=None if lost_at is None else parse_instant(lost_at),
-            )._until(now)
+            )
         except UNREADABLE:
             return cls(lost_at=now)
+        return stored.until(now)
 
-    def _until(self, now: datetime) -> Self:
+    def until(self, now: datetime) -> Self:
         """Return this record without what a clock that was ahead has noted: it would never end."""
         latest, request = now + _AHEAD, self.request
         past = tuple((name, at) for name, at in self.done if at <= latest)

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.chronicle import Chronicle
-from dataspace.layout import folder_name, reports_dir
+from dataspace.layout import folder_name, reports_dir, run_name
 from dataspace.removal_record import RemovalRecord
 from dataspace.removals import Answer
 from dataspace.report_page import html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from dataspace.store import Store
 
 _CHRONICLE: Final = "chronicle.json"
@@ -25,9 +26,9 @@ _KEPT: Final = 400
 """A year of daily reports, and some by hand."""
 
 
-def answer_name(run_id: str) -> str:
-    """Return the file name of the answer to the question of a run."""
-    return f"{folder_name(run_id)}.json"
+def answer_names(run_id: str) -> tuple[str, str]:
+    """Return the file names of the answer to a run's question: now, and by earlier versions."""
+    return f"{run_name(run_id)}.json", f"{folder_name(run_id)}.json"
 
 
 class ReportFiles:
@@ -68,7 +69,7 @@ class ReportFiles:
 
     def write_answer(self, run_id: str, answer: Answer) -> None:
         """Keep what was answered to the question of a run, until it is forgotten."""
-        path = f"{self._dir}/{_ANSWERS}/{answer_name(run_id)}"
+        path = f"{self._dir}/{_ANSWERS}/{answer_names(run_id)[0]}"
         self._store.write(path, answer.to_bytes())
 
     def answers(self) -> dict[str, Answer | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from dataspace.errors import StorageUnavailableError
+from dataspace.errors import MissingFileError, StorageUnavailableError
 from dataspace.layout import bands_dir
 from dataspace.stac_item import ITEM_NAME, delivery_of
 from dataspace.storage_errors import Cause
@@ -68,7 +68,7 @@ def _look(store: Store, entry: Entry) -> tuple[list[str], int]:
 def _is_right(store: Store, path: str, checksum: Checksum) -> bool:
     try:
         return is_as_promised(store, path, checksum)
-    except FileNotFoundError:  # it is just being replaced or retired
+    except MissingFileError:  # it is just being replaced or retired
         return True
 
 
@@ -78,7 +78,7 @@ def is_as_promised(store: Store, path: str, checksum: Checksum) -> bool:
     What a disk cannot read twice has a bad sector, and is not.
 
     Raises:
-        FileNotFoundError: It is not there.
+        MissingFileError: It is not there.
         StorageUnavailableError: It cannot be read now.
     """
     for _ in range(_READS):

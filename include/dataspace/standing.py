@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataspace.audit import Holdings, lacking
+from dataspace.errors import MissingFileError
 from dataspace.layout import archive_path, bands_dir
 from dataspace.ledger import Ledger
 from dataspace.scrub import is_as_promised
@@ -74,5 +75,5 @@ class Standing:
     def _is_right(self, path: str, checksum: Checksum) -> bool:
         try:
             return is_as_promised(self._store, path, checksum)
-        except FileNotFoundError:
+        except MissingFileError:
             return False

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.errors import (
     DataSpaceError,
+    MissingFileError,
     StorageFullError,
     StorageRefusedError,
     StorageUnavailableError,
@@ -31,11 +32,15 @@ _CLIENTS: Final = frozenset(
 )
 """Packages whose errors are of a storage, though they may be no OSError."""
 
-_RIGHTS: Final = "let whoever runs this list, read, write and delete there, or choose another output"
+_RIGHTS: Final = (
+    "let whoever runs this list, read, write and delete there, or choose another output"
+)
 _KEYS: Final = "correct the keys that this storage is reached with"
 _BUCKET: Final = "create it, or choose another output"
 _OPERATION: Final = "this storage cannot do what is needed; choose another output"
-_NAME: Final = "this storage cannot have such a name, or something else has it; choose another output"
+_NAME: Final = (
+    "this storage cannot have such a name, or something else has it; choose another output"
+)
 
 _ADVICE_BY_ERRNO: Final = {
     errno.EACCES: _RIGHTS,
@@ -58,7 +63,13 @@ _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
 _ADVICE_BY_CODE: Final = {
     **dict.fromkeys(_NO_BUCKET, _BUCKET),
     **dict.fromkeys(
-        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidObjectState", "NotSignedUp"),
+        (
+            "AccessDenied",
+            "AllAccessDisabled",
+            "AccountProblem",
+            "InvalidObjectState",
+            "NotSignedUp",
+        ),
         _RIGHTS,
     ),
     **dict.fromkeys(
@@ -174,30 +185,25 @@ class Cause:
 
 
 @contextlib.contextmanager
-def named(
-    address: Callable[[], str], done: str, *, but: tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
+def named(address: Callable[[], str], done: str) -> Iterator[None]:
     """Let a failure of the storage be one of the library's errors, which says what to do.
 
     Args:
         address: Returns what was asked for; called where something fails.
         done: What could not be done, such as ``read``.
-        but: Errors that the caller's own callers know, such as FileNotFoundError; a bucket that
-            does not exist is none of them.
 
     Raises:
         StorageRefusedError: Trying again cannot help.
         StorageFullError: There is no room.
-        StorageUnavailableError: It may pass.
+        MissingFileError: There is no such file.
+        StorageUnavailableError: It may pass for another reason.
     """
     try:
         yield
     except DataSpaceError:
         raise
     except Exception as error:
-        cause = Cause.of(error)
-        is_known = isinstance(error, but) and not cause.has_no_bucket
-        if is_known or not _is_of_storage(error):
+        if not _is_of_storage(error):
             raise
         raise error_of(error, address(), done) from error
 
@@ -210,6 +216,8 @@ def error_of(error: Exception, address: str, done: str) -> DataSpaceError:
         return StorageFullError(f"{what}; free some space.")
     if cause.advice:
         return StorageRefusedError(f"{what}; {cause.advice}.")
+    if isinstance(error, FileNotFoundError):
+        return MissingFileError(f"{what}; it may just have been moved or removed, try again.")
     return StorageUnavailableError(f"{what}; this may pass, try again.")
 
 

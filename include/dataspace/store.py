@@ -7,7 +7,7 @@ import functools
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 from fsspec.implementations.local import LocalFileSystem
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 __all__ = ("Found", "Store")
-
-_NO_FILE: Final = (FileNotFoundError,)
 
 
 class Store:
@@ -96,9 +94,9 @@ class Store:
         """Return the beginning of a file, no more of which is read.
 
         Raises:
-            FileNotFoundError: There is none.
+            MissingFileError: There is none.
         """
-        with self._named(path, "read", but=_NO_FILE):
+        with self._named(path, "read"):
             return self._files.head(self._at(path), size_bytes)
 
     def write(self, path: str, content: bytes) -> None:
@@ -189,19 +187,19 @@ class Store:
         """Open a file for reading at any place of it; for ``with``.
 
         Raises:
-            FileNotFoundError: There is none, or a pipe or a device.
+            MissingFileError: There is none, or a pipe or a device.
         """
         place = self._at(path)
-        with self._named(path, "read", but=_NO_FILE):
+        with self._named(path, "read"):
             return self._reading(path, self._files.open(place))
 
     def move(self, source: str, target: str) -> None:
         """Give a file another path: a rename on a disk, a copy inside the service elsewhere.
 
         Raises:
-            FileNotFoundError: There is no source.
+            MissingFileError: There is no source.
         """
-        with self._named(source, f"moved to {target}", but=_NO_FILE):
+        with self._named(source, f"moved to {target}"):
             self._files.move(self._at(source), self._at(target))
 
     def delete(self, path: str) -> None:
@@ -214,12 +212,10 @@ class Store:
         with self._named(path, "read"), file:
             yield file
 
-    def _named(
-        self, path: str, done: str, *, but: tuple[type[Exception], ...] = ()
-    ) -> AbstractContextManager[None]:
+    def _named(self, path: str, done: str) -> AbstractContextManager[None]:
         """Let a failure of the storage be named, see `storage_errors.named`."""
         whole = f"{self._root}/{path}".rstrip("/")
-        return named(lambda: str(self._fs.unstrip_protocol(whole)), done, but=but)
+        return named(lambda: str(self._fs.unstrip_protocol(whole)), done)
 
     def _at(self, path: str) -> str:
         whole = f"{self._root}/{check_below(path)}"
@@ -233,4 +229,3 @@ class Store:
         if self._is_local:
             local_files.check_inside(self._root, whole)
         return whole
-
