@@ -24,7 +24,8 @@ CLAIMS: Final = f"{STAGING}/.claims"
 """Which run is just fetching which product, a file for each."""
 
 _ODD: Final = re.compile(
-    r"[^A-Za-z0-9_.+@ -]|\A[. ]|[. ]\Z|\A(?=(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)).", re.I
+    r"[^A-Za-z0-9_.+@ -]|\A[. ]|[. ]\Z|\A(?=(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)).",
+    re.IGNORECASE | re.ASCII,
 )
 """What some disk or share does not take in a name: Windows reserves some names as a whole."""
 _ESCAPED: Final = re.compile(r"((?:=[0-9A-F]{2})+)")

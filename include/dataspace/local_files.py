@@ -84,7 +84,7 @@ class LocalFiles(FsspecFiles):
     def writing(self, place: str) -> Iterator[Path]:
         """Give the path itself, whose folder exists; it is to be written by a rename."""
         local = Path(place)
-        local.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(local.parent)
         yield local
 
     def move(self, source: str, target: str) -> None:
@@ -133,7 +133,7 @@ def is_own_file(root: str, path: str) -> bool:
 
 def create(path: Path, content: bytes) -> bool:
     """Write a small file where there is none; return whether this call has made it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     with full_disk_named(path.parent):
         try:
             file = path.open("xb")
@@ -150,7 +150,7 @@ def create(path: Path, content: bytes) -> bool:
 
 def move(source: Path, target: Path) -> None:
     """Rename; where the two are on different disks, copy beside the target first."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     try:
         source.replace(target)
     except OSError as error:
@@ -174,6 +174,18 @@ def sweep_scratch() -> None:
         with contextlib.suppress(OSError):
             if _written(folder) < time.time() - _DEAD_AFTER_S:
                 shutil.rmtree(folder)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that need not exist yet; one above it may just be removed by another run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            message = "no folder can be made there"
+            raise PermissionError(errno.EACCES, message, str(folder)) from error
 
 
 def _written(path: Path) -> float:

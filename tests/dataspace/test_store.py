@@ -7,7 +7,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dataspace.errors import StorageFullError
+from dataspace.errors import NoConditionalWriteError, StorageFullError, StorageRefusedError
 from dataspace.store import Store
 
 
@@ -106,16 +106,16 @@ class Plain(MemoryFileSystem):
         super().pipe_file(path, value, mode, **kwargs)
 
 
-def test_a_service_that_cannot_create_still_tells_what_is_there():
+def test_a_service_that_cannot_create_says_so_and_nothing_is_written():
     store = Store(Plain(), f"/{os.urandom(4).hex()}")
-    assert store.create("one", b"first")
-    assert not store.create("one", b"second")
-    assert store.read("one") == b"first"
+    with pytest.raises(NoConditionalWriteError, match=r"memory://.*/one cannot be written only"):
+        store.create("one", b"first")
+    assert store.read("one") is None
 
 
 def test_what_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "out").write_bytes(b"a file where the folder should be")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(StorageRefusedError, match=r"/out/x cannot be written: File exists"):
         Store(LocalFileSystem(), str(tmp_path / "out")).create("x", b"")
 
 

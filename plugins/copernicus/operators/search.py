@@ -28,6 +28,7 @@ from copernicus.runs import (
 )
 from dataspace.bands import check_bands
 from dataspace.dedupe import ALL, LATEST, check_versions, choose
+from dataspace.errors import ConfigurationError, StorageRefusedError
 from dataspace.probe import check_store
 from dataspace.records import RunRecords
 from dataspace.run_folders import placed
@@ -182,12 +183,20 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         ]
 
     def _check_output(self, store: Store, records: RunRecords, dag_id: str) -> None:
-        """Refuse an output that lacks what the run needs, before anything is fetched."""
-        refuse_foreign(store)
+        """Refuse an output that lacks what the run needs, before anything is fetched.
+
+        Raises:
+            ConfigurationError: It does, or is not the run's to have.
+        """
         if self.one_run_at_a_time:
             refuse_shared(self.output_uri or default_output_uri(), dag_id)
-        records.clear()
-        check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+        try:
+            refuse_foreign(store)
+            records.clear()
+            check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+        except StorageRefusedError as error:
+            message = f"output_uri: {error}"
+            raise ConfigurationError(message) from error
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
