@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dataspace.claims import Claim, sweep_claims
 from dataspace.layout import RunLayout, folder_name, id_of, run_name
+from dataspace.report_files import answer_names
 from dataspace.run_folders import old_runs, placed, sweep_staging
 from dataspace.store import Store
 
@@ -75,6 +76,12 @@ def test_a_run_that_an_earlier_version_began_stays_where_it_is(store):
     assert earlier == replace(RUN, is_earlier=True)
     assert earlier.records_dir == f"runs/daily/{RUN.run_id}"
     assert earlier.staging_dir == f".staging/daily/{RUN.run_id}"
+
+
+def test_an_answer_that_an_earlier_version_has_kept_is_known_by_its_name():
+    run_id = "Lake__2026-11-20T030000Z"
+    assert len({*answer_names(run_id)}) == 2
+    assert f"{folder_name(run_id)}.json" in answer_names(run_id)
 
 
 def aged(store, tmp_path, path, days):
