@@ -34,6 +34,8 @@ _WHEN: Final = ("mtime", "LastModified", "last_modified", "updated", "created")
 _THREADS: Final = 16
 _NO_FILE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _BAD_REQUEST: Final = 400
+_ALL: Final = 5 << 30
+"""Most bytes of an object that S3 takes in one part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class FsspecFiles:
         with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
             local = Path(folder) / place.rpartition("/")[2]
             yield local
-            self._fs.put_file(str(local), place)
+            self._put(local, place)
 
     def move(self, source: str, target: str) -> None:
         """Give a file another path, by a copy inside the service."""
@@ -171,6 +173,15 @@ class FsspecFiles:
 
     def sweep_old(self, folder: str, older_than_s: float) -> None:
         """Do nothing: object storage has rules of its own for what is old."""
+
+    def _put(self, local: Path, place: str) -> None:
+        """Upload a file: a large one in parts, and in one where S3 does not know parts."""
+        try:
+            self._fs.put_file(str(local), place)
+        except Exception as error:
+            if not Cause.of(error).lacks_operation or "s3" not in self._fs.protocol:
+                raise
+            self._fs.put_file(str(local), place, chunksize=_ALL)
 
     def _remove(self, one: str) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -167,6 +167,11 @@ class Cause:
         return self.code in _NO_BUCKET
 
     @property
+    def lacks_operation(self) -> bool:
+        """Whether the storage does not know what was asked of it."""
+        return self.advice == _OPERATION
+
+    @property
     def is_full(self) -> bool:
         """Whether there is no room left."""
         if self.code or self.status:

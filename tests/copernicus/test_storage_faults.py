@@ -166,6 +166,23 @@ def test_a_bucket_that_no_run_may_list_is_refused(of_bucket, product, connected)
     assert transfers(connected) == []
 
 
+def test_a_bucket_that_ignores_ranges_is_refused(of_bucket, product, connected):
+    run, fails, *_ = of_bucket
+    fails(S3Fault(methods=("GET",), header="Range"))
+    error, _ = run.failure("search")
+    assert isinstance(error.__cause__, StorageRefusedError)
+    assert "cannot be read in parts" in str(error)
+    assert transfers(connected) == []
+
+
+def test_a_bucket_that_knows_no_parts_takes_large_files_whole(bucket):
+    bucket.s3.faults.append(S3Fault(501, "NotImplemented", ("POST",), match=r"\?uploads"))
+    store, size_bytes = bucket.store(), 101 << 20
+    with store.incoming("large") as local, local.open("wb") as file:
+        file.truncate(size_bytes)
+    assert store.size("large") == size_bytes
+
+
 def test_a_fault_that_passes_within_seconds_is_none(of_bucket, bucket, product):
     run, fails, _, paths = of_bucket
     fails(S3Fault(503, "SlowDown", ("PUT",), times=2))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from dataspace.client import DataSpaceClient, Manners
 from dataspace.errors import QuotaReachedError
 from dataspace.host_pace import SharedPace, SharedTurns
 from dataspace.host_state import HostState
@@ -16,6 +17,7 @@ from dataspace.report_files import ReportFiles
 from dataspace.store import Store
 from dataspace.traffic import Traffic
 from dataspace.usage import Quota, Usage, sweep_usage
+from tests.dataspace.conftest import account_of, endpoints_of
 
 NOW = datetime.now(UTC)
 FAR = NOW + timedelta(days=400)
@@ -130,3 +132,23 @@ def test_staging_dated_far_ahead_grows_old_from_now_on(store, tmp_path):
     store.sweep_old(".staging", 3600)
     assert store.sizes(".staging") == {"daily/run/p/x": 1}
     assert max(path.stat().st_mtime for path in staged.rglob("*")) < time.time() + 60
+
+
+@pytest.mark.parametrize(("ahead_s", "is_taken"), [(0, True), (2 * 86_400, False), (1e9, False)])
+def test_a_session_that_lasts_longer_than_any_is_renewed(emulator, tmp_path, ahead_s, is_taken):
+    def token():
+        manners = Manners(state_dir=tmp_path / "state")
+        with DataSpaceClient(
+            endpoints_of(emulator), account_of(emulator), manners=manners, sleep=lambda _: None
+        ) as client:
+            return client.tokens.token()
+
+    first = token()
+    (file,) = (one for one in (tmp_path / "state").glob("*.json") if "session" in one.read_text())
+    state = json.loads(file.read_text())
+    for name in ("renew_at", "expires_at", "refresh_until"):
+        state["session"][name] += ahead_s
+    file.write_text(json.dumps(state))
+    assert (token() == first) is is_taken
+    again = json.loads(file.read_text())["session"]
+    assert again["expires_at"] < time.time() + 86_400
