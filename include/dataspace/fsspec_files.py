@@ -33,7 +33,6 @@ _WHEN: Final = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Those under which they tell when."""
 _THREADS: Final = 16
 _NO_FILE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-_BAD_REQUEST: Final = 400
 _ALL: Final = 5 << 30
 """Most bytes of an object that S3 takes in one part."""
 
@@ -68,8 +67,7 @@ class FsspecFiles:
 
     def listing(self, folder: str) -> dict[str, Found]:
         """Return what is found of every file below a folder, by path relative to it."""
-        self._fs.invalidate_cache(folder)
-        found = self._fs.find(folder, detail=True)
+        found = self._below(folder)
         prefix = folder.lstrip("/") + "/"
         return {path.lstrip("/").removeprefix(prefix): Found.of(f) for path, f in found.items()}
 
@@ -130,7 +128,7 @@ class FsspecFiles:
             cause = Cause.of(error)
             if cause.is_taken:
                 return False
-            if not cause.advice and cause.status != _BAD_REQUEST:
+            if cause.has_no_bucket or not cause.refuses_form:
                 raise
             message = (
                 f"{self._fs.unstrip_protocol(place)} cannot be written only where there is none "
@@ -162,9 +160,8 @@ class FsspecFiles:
         Object by object: a filesystem's own `rm` takes a path for a pattern, and asks object
         storage for many at once, which not every service knows.
         """
-        self._fs.invalidate_cache(place)
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(self._remove, self._fs.find(place)))
+            list(pool.map(self._remove, self._below(place)))
         if not isinstance(self._fs, AsyncFileSystem):  # which are all but object storage
             folders = self._fs.find(place, withdirs=True)
             for folder in sorted(folders, key=len, reverse=True):
@@ -173,6 +170,18 @@ class FsspecFiles:
 
     def sweep_old(self, folder: str, older_than_s: float) -> None:
         """Do nothing: object storage has rules of its own for what is old."""
+
+    def _below(self, folder: str) -> dict[str, dict[str, Any]]:
+        """Return what a listing tells of all files below a folder, by path.
+
+        What cannot be listed is an error: fsspec's own walk, which most filesystems use that are
+        no object storage, takes it for empty unless it is told otherwise.
+        """
+        self._fs.invalidate_cache(folder)
+        is_walk = not isinstance(self._fs, AsyncFileSystem)
+        kwargs = {"on_error": _raise_unless_gone} if is_walk else {}
+        found: dict[str, dict[str, Any]] = self._fs.find(folder, detail=True, **kwargs)
+        return found
 
     def _put(self, local: Path, place: str) -> None:
         """Upload a file: a large one in parts, and in one where S3 does not know parts."""
@@ -186,6 +195,11 @@ class FsspecFiles:
     def _remove(self, one: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(one)
+
+
+def _raise_unless_gone(error: Exception) -> None:
+    if not isinstance(error, _NO_FILE):
+        raise error
 
 
 def _refuse_no_bucket(error: Exception) -> None:

@@ -104,8 +104,9 @@ _FULL_CODES: Final = (
 )
 _PASSING_CODES: Final = (
     *("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestTimeTooSkewed"),
+    *("RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "SlowDown"),
 )
-"""Said with a status that would not pass: keys that are renewed, a clock that is set right."""
+"""Said with statuses that would not pass: keys are renewed, clocks set right, bodies sent again."""
 _ADVICE_BY_STATUS: Final = {
     301: _NAME,
     401: _KEYS,
@@ -114,6 +115,7 @@ _ADVICE_BY_STATUS: Final = {
     411: _OPERATION,
     501: _OPERATION,
 }
+_BAD_REQUEST: Final = 400
 _FULL_STATUS: Final = 507
 _TAKEN_CODES: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 _TAKEN_STATUS: Final = (409, 412)
@@ -170,6 +172,12 @@ class Cause:
     def lacks_operation(self) -> bool:
         """Whether the storage does not know what was asked of it."""
         return self.advice == _OPERATION
+
+    @property
+    def refuses_form(self) -> bool:
+        """Whether the request as such was refused, in words that need not be known."""
+        is_bad_request = self.status == _BAD_REQUEST and self.code not in _PASSING_CODES
+        return is_bad_request or self.advice is not None
 
     @property
     def is_full(self) -> bool:

@@ -114,6 +114,23 @@ def test_what_is_not_the_storages_passes_as_it_is(error):
     assert caught.value is error
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "is_refused"),
+    [
+        ("NotImplemented", 501, True),
+        ("InvalidArgument", 400, True),
+        ("NeverHeardOf", 400, True),
+        ("AccessDenied", 403, True),
+        ("RequestTimeout", 400, False),
+        ("ExpiredToken", 400, False),
+        ("SlowDown", 503, False),
+        ("InternalError", 500, False),
+    ],
+)
+def test_a_header_that_is_refused_is_told_from_a_fault_that_passes(code, status, is_refused):
+    assert Cause.of(of_s3(code, status)).refuses_form is is_refused
+
+
 def test_only_a_disk_has_bad_sectors():
     assert Cause.of(OSError(errno.EIO, "x")).is_bad_sector
     assert not Cause.of(of_s3("NeverHeardOf", 400)).is_bad_sector  # s3fs calls it EIO

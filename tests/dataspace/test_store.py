@@ -7,7 +7,12 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dataspace.errors import NoConditionalWriteError, StorageFullError, StorageRefusedError
+from dataspace.errors import (
+    NoConditionalWriteError,
+    StorageFullError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 from dataspace.store import Store
 
 
@@ -104,6 +109,31 @@ class Plain(MemoryFileSystem):
         if mode == "create":
             raise OSError(errno.ENOSYS, "NotImplemented")
         super().pipe_file(path, value, mode, **kwargs)
+
+
+class Stale(MemoryFileSystem):
+    """A share of which one folder cannot be listed for a while."""
+
+    cachable = False
+    is_stale = True
+
+    def ls(self, path, detail=True, **kwargs):
+        if self.is_stale and path.endswith("/deep"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return super().ls(path, detail, **kwargs)
+
+
+def test_what_cannot_be_listed_is_not_taken_for_empty():
+    fs = Stale()
+    store = Store(fs, f"/{os.urandom(4).hex()}")
+    store.write("x/a", b"1")
+    store.write("x/deep/b", b"22")
+    for look in (store.sizes, store.listing, store.delete):
+        with pytest.raises(StorageUnavailableError, match="Stale file handle"):
+            look("x")
+    fs.is_stale = False
+    assert store.sizes("x") == {"a": 1, "deep/b": 2}
+    assert store.sizes("nowhere") == {}
 
 
 def test_a_service_that_cannot_create_says_so_and_nothing_is_written():
