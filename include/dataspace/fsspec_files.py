@@ -174,14 +174,26 @@ class FsspecFiles:
     def _below(self, folder: str) -> dict[str, dict[str, Any]]:
         """Return what a listing tells of all files below a folder, by path.
 
-        What cannot be listed is an error: fsspec's own walk, which most filesystems use that are
-        no object storage, takes it for empty unless it is told otherwise.
+        What cannot be listed is an error. To fsspec's own walk, which most filesystems use that are
+        no object storage, it would be empty.
         """
         self._fs.invalidate_cache(folder)
-        is_walk = not isinstance(self._fs, AsyncFileSystem)
-        kwargs = {"on_error": _raise_unless_gone} if is_walk else {}
-        found: dict[str, dict[str, Any]] = self._fs.find(folder, detail=True, **kwargs)
+        if not isinstance(self._fs, AsyncFileSystem):
+            return dict(self._walked(folder))
+        found: dict[str, dict[str, Any]] = self._fs.find(folder, detail=True)
         return found
+
+    def _walked(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        try:
+            entries = self._fs.ls(folder, detail=True)
+        except _NO_FILE:
+            return
+        for entry in entries:
+            name = entry["name"].rstrip("/")
+            if entry["type"] != "directory":
+                yield name, entry
+            elif name.strip("/") != folder.strip("/"):
+                yield from self._walked(name)
 
     def _put(self, local: Path, place: str) -> None:
         """Upload a file: a large one in parts, and in one where S3 does not know parts."""
@@ -195,11 +207,6 @@ class FsspecFiles:
     def _remove(self, one: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(one)
-
-
-def _raise_unless_gone(error: Exception) -> None:
-    if not isinstance(error, _NO_FILE):
-        raise error
 
 
 def _refuse_no_bucket(error: Exception) -> None:

@@ -10,6 +10,7 @@ from dataspace.errors import NoConditionalWriteError, StorageRefusedError, Stora
 if TYPE_CHECKING:
     from dataspace.store import Store
 
+_FOLDER: Final = "probe"
 _CONTENT: Final = b"tried by a run, and removed again"
 
 
@@ -27,18 +28,19 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
         NoConditionalWriteError: It cannot keep two runs apart, and may have to.
         StorageUnavailableError: It may be able to, but not now.
     """
-    first, second = (f"{folder}/probe-{uuid.uuid4().hex[:12]}" for _ in range(2))
+    own = f"{folder}/{_FOLDER}"
+    first, second = f"{own}/{uuid.uuid4().hex[:12]}", f"{own}/{uuid.uuid4().hex[:12]}"
+    store.delete(own)  # what an earlier try has left
     try:
         _check_conditional(store, first)
     except NoConditionalWriteError as error:
+        store.write(first, _CONTENT)  # or nothing may be written at all
         if not one_run_at_a_time:
             message = (
                 f"{error} Two runs that want the same product could not be kept apart. Choose "
                 "another output; or set one_run_at_a_time where no other run writes to this one."
             )
             raise NoConditionalWriteError(message) from error
-        store.write(first, _CONTENT)
-    store.sizes(folder)
     store.move(first, second)
     if store.read(second) != _CONTENT:
         message = f"{store.uri(second)} was just written, and reads otherwise; try again."
@@ -46,7 +48,7 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
     if store.head(second, 1) != _CONTENT[:1]:
         message = f"{store.uri(second)} cannot be read in parts; choose another output."
         raise StorageRefusedError(message)
-    store.delete(second)
+    store.delete(own)
 
 
 def _check_conditional(store: Store, path: str) -> None:

@@ -142,7 +142,8 @@ class Cause:
     @classmethod
     def of(cls, error: BaseException) -> Self:
         """Return the cause of an error: what a service said counts before what was made of it."""
-        chain = [*_chain(error)]
+        chain = [one for one in _chain(error) if not isinstance(one, DataSpaceError)]
+        error = chain[0] if chain else error
         number = next((n for one in chain if (n := getattr(one, "errno", None)) is not None), None)
         for one in chain:
             code, status = _said(one)
