@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from dataspace import quarantine
 from dataspace.errors import ConfigurationError
-from dataspace.layout import archive_path, bands_dir
+from dataspace.layout import QUARANTINED, archive_path, bands_dir
 from dataspace.stac_item import ITEM_NAME, delivery_of, item_of, product_of
 
 if TYPE_CHECKING:
@@ -76,7 +75,8 @@ def retire(
     if left:
         return left
     if policy == QUARANTINE:
-        return f"moved to {quarantine.put(store, product, now)}"
+        _move(store, product)
+        return f"moved to {QUARANTINED}/{bands_dir(product)}"
     _delete(store, product)
     return "removed"
 
@@ -108,9 +108,22 @@ def _amend(
         store.write(path, item_of(changed, product_of(content), now))
 
 
+def _move(store: Store, product: Product) -> None:
+    folder = bands_dir(product)
+    if store.size(archive_path(product)) is not None:
+        store.move(archive_path(product), f"{QUARANTINED}/{archive_path(product)}")
+    for name in _item_last(store, folder):
+        store.move(f"{folder}/{name}", f"{QUARANTINED}/{folder}/{name}")
+    store.delete(folder)
+
+
 def _delete(store: Store, product: Product) -> None:
     folder = bands_dir(product)
     store.delete(archive_path(product))
-    for name in quarantine.item_last(store, folder):
+    for name in _item_last(store, folder):
         store.delete(f"{folder}/{name}")
     store.delete(folder)
+
+
+def _item_last(store: Store, folder: str) -> list[str]:
+    return sorted(store.sizes(folder), key=lambda name: name == ITEM_NAME)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RUNS: Final = "runs"
 """What runs have noted, in a folder for each DAG and run."""
+QUARANTINED: Final = "quarantine"
+"""What was moved away instead of deleted, by the paths that it had."""
 CATALOGS: Final = "stac"
 """All of the static STAC catalogue but its root and its items."""
 
@@ -34,6 +36,7 @@ _TIME: Final = re.compile(r"(?<=[0-9])(t(?=[0-9])|z(?![a-z]))")
 _LONGEST_NAME: Final = 120
 """Characters of a name, of the 143 that encrypted disks take."""
 _MARK: Final = "~"
+_MARKED: Final = re.compile(r"~[0-9a-f]{12}\Z")
 
 
 def bands_dir(product: Product) -> str:
@@ -151,10 +154,10 @@ def run_name(text: str) -> str:
 
 def id_of(name: str) -> str | None:
     """Return the id of a run whose folder is named so, by `run_name` or an earlier version."""
-    for text in (_ESCAPED.sub(_unescaped, name.partition(_MARK)[0]), unquote(name)):
-        if name in (run_name(text), folder_name(text)):
-            return text
-    return None
+    text = _ESCAPED.sub(_unescaped, name.partition(_MARK)[0])
+    if name == run_name(text):
+        return text
+    return None if _MARKED.search(name) else unquote(name)
 
 
 def _escaped(text: str) -> str:

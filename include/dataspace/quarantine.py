@@ -1,14 +1,18 @@
-"""Keeps products that were moved away instead of deleted, until they are old."""
+"""Removes for good what is long in quarantine.
+
+Storage does not tell since when that is: a disk keeps the dates of files that are renamed. So a
+night notes what it finds there, and counts from the first one that did.
+"""
 
 from __future__ import annotations
 
 import json
 import posixpath
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import UNREADABLE
-from dataspace.layout import archive_path, bands_dir
+from dataspace.layout import QUARANTINED, reports_dir
 from dataspace.stac_item import ITEM_NAME, delivery_of
 from dataspace.window import parse_instant
 
@@ -16,71 +20,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from dataspace.product import Product
     from dataspace.store import Store
 
-_DIR: Final = "quarantine"
-_SINCE: Final = "dataspace:quarantined"
-"""Since when an item is here."""
+_NOTES: Final = "quarantine.json"
 _AHEAD: Final = timedelta(days=1)
 """An instant later than so long from now was noted by a clock that was wrong."""
 
 
-def put(store: Store, product: Product, now: datetime) -> str:
-    """Move a product here, its item last, which says since when; return its folder."""
-    folder = bands_dir(product)
-    if store.size(archive_path(product)) is not None:
-        store.move(archive_path(product), f"{_DIR}/{archive_path(product)}")
-    for name in item_last(store, folder):
-        if name == ITEM_NAME:
-            _note(store, f"{_DIR}/{folder}/{name}", store.read(f"{folder}/{name}"), now)
-        else:
-            store.move(f"{folder}/{name}", f"{_DIR}/{folder}/{name}")
-    store.delete(folder)
-    return f"{_DIR}/{folder}"
-
-
-def item_last(store: Store, folder: str) -> list[str]:
-    """Return the names of a folder's files; as long as the item stands the product is held."""
-    return sorted(store.sizes(folder), key=lambda name: name == ITEM_NAME)
-
-
 def prune(store: Store, ingest: str, before: datetime, now: datetime) -> Iterator[str]:
-    """Remove for good what an ingest has wanted and is here since before an instant; give names.
+    """Remove the products that an ingest has wanted and were there before an instant; give names.
 
-    What does not say since when it is here, as of earlier versions, counts from now on.
+    Args:
+        store: Holds them.
+        ingest: Whose.
+        before: What was there then is removed, with its kept zip.
+        now: From which counts what was not noted yet.
     """
-    for path, found in store.listing(_DIR).items():
-        is_item = posixpath.basename(path) == ITEM_NAME
-        is_fresh = found.written is not None and before <= found.written <= now + _AHEAD
-        if is_item and not is_fresh and _is_over(store, f"{_DIR}/{path}", ingest, before, now):
-            folder = posixpath.dirname(path)
-            kept_zip = f"archive/{folder.partition('/')[2]}.zip"
-            store.delete(f"{_DIR}/{kept_zip}")
-            store.delete(f"{_DIR}/{folder}")
-            yield posixpath.basename(folder)
+    path = f"{reports_dir(ingest)}/{_NOTES}"
+    noted = _read(store, path, now)
+    found = [one for one in store.sizes(QUARANTINED) if posixpath.basename(one) == ITEM_NAME]
+    since = {item: noted.get(item, now) for item in found}
+    for item in found:
+        if since[item] < before and _is_wanted_by(store, item, ingest):
+            _remove(store, posixpath.dirname(item))
+            del since[item]
+            yield posixpath.basename(posixpath.dirname(item))
+    if since != noted:
+        record = {item: instant.isoformat() for item, instant in since.items()}
+        store.write(path, json.dumps(record, indent=1).encode())
 
 
-def _is_over(store: Store, path: str, ingest: str, before: datetime, now: datetime) -> bool:
-    content = store.read(path)
-    delivery = delivery_of(content)
-    if delivery is None or ingest not in delivery.ingests:
-        return False
-    since = _since(content)
-    if since is None or since > now + _AHEAD:
-        _note(store, path, content, now)
-        return False
-    return since < before
-
-
-def _since(content: bytes | None) -> datetime | None:
+def _read(store: Store, path: str, now: datetime) -> dict[str, datetime]:
     try:
-        return parse_instant(json.loads(content or b"")["properties"][_SINCE])
+        record = json.loads(store.read(path) or b"{}")
+        noted = {str(item): parse_instant(instant) for item, instant in record.items()}
     except UNREADABLE:
-        return None
+        return {}
+    return {item: instant for item, instant in noted.items() if instant <= now + _AHEAD}
 
 
-def _note(store: Store, path: str, content: bytes | None, now: datetime) -> None:
-    item: dict[str, Any] = json.loads(content or b"")
-    item["properties"][_SINCE] = now.isoformat()
-    store.write(path, json.dumps(item, indent=2).encode())
+def _is_wanted_by(store: Store, item: str, ingest: str) -> bool:
+    delivery = delivery_of(store.read(f"{QUARANTINED}/{item}"))
+    return delivery is not None and ingest in delivery.ingests
+
+
+def _remove(store: Store, folder: str) -> None:
+    """Remove a product, its item last, which names it to the next night."""
+    store.delete(f"{QUARANTINED}/archive/{folder.partition('/')[2]}.zip")
+    names = store.sizes(f"{QUARANTINED}/{folder}")
+    for name in sorted(names, key=lambda name: name == ITEM_NAME):
+        store.delete(f"{QUARANTINED}/{folder}/{name}")
+    store.delete(f"{QUARANTINED}/{folder}")
