@@ -49,7 +49,8 @@ _USED_SHARE: Final = 0.8
 """A token is renewed once this share of its lifetime has passed, so that none expires in use."""
 _SHORT_S: Final = 60.0
 """Taken for the lifetime of a token that comes without one."""
-_LONGEST_S: Final = 1e8
+LONGEST_LIFE_S: Final = 86_400.0
+"""No token counts as valid for longer: one that does was noted by a clock that was ahead."""
 _NOT_HERE: Final = (404, 410)
 _TOKEN: Final = re.compile(r"[!-~]+")
 
@@ -253,12 +254,12 @@ def _text(value: object) -> str:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return a lifetime that the service gave; the default for one that is missing or none."""
+    """Return a lifetime that the service gave, a day at most; the default for none."""
     try:
         seconds = float(str(value))
     except ValueError:
         return default
-    return seconds if 0 < seconds <= _LONGEST_S else default
+    return min(seconds, LONGEST_LIFE_S) if 0 < seconds < math.inf else default
 
 
 def _grouped(secret: str) -> str:

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from dataspace.errors import ClaimedError
-from dataspace.layout import claim_path
+from dataspace.errors import ClaimedError, NoConditionalWriteError
+from dataspace.layout import CLAIMS, claim_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,8 @@ _LONGEST: Final = _STAGED + _WORKING
 _RENEW_EVERY_S: Final = 60.0
 _SETTLE_S: Final = 1.0
 """Longer than between a look at a claim and the write that follows, so that others' are seen."""
+_DEAD_AFTER: Final = timedelta(days=1)
+"""A claim whose lease ended so long ago is of no use to anybody who looks for whose it was."""
 _SOMEBODY: Final = "a run that has just released it"
 
 
@@ -89,13 +91,24 @@ class Claims:
     def take(self, product: Product) -> str | None:
         """Claim a product, unless another run has; return None, or words that name that run."""
         path = claim_path(product)
-        if not self._store.create(path, self._mine(_WORKING).to_bytes()):
+        if not self._made(path):
             other = self._other(path)
             if other is not None:
                 return other
         with self._lock:
             self._held.add(path)
         return None
+
+    def _made(self, path: str) -> bool:
+        """Write a claim where there is none; return whether this call has made it.
+
+        Where the storage cannot do that, it is looked at first, written, and looked at again: two
+        that write within the same moment are kept apart, two whose writes take long are not.
+        """
+        try:
+            return self._store.create(path, self._mine(_WORKING).to_bytes())
+        except NoConditionalWriteError:
+            return self._read(path) is None and self._overwritten(path) is None
 
     def need(self, product: Product) -> None:
         """Claim a product.
@@ -163,6 +176,10 @@ class Claims:
             return None
         if self._clock() < claim.until <= self._clock() + _LONGEST:
             return str(claim)
+        return self._overwritten(path)
+
+    def _overwritten(self, path: str) -> str | None:
+        """Write a claim over what is there; return who else has done so since, None for nobody."""
         self._store.write(path, self._mine(_WORKING).to_bytes())
         time.sleep(_SETTLE_S)  # the last of several that find the lease ended is the one
         latest = self._read(path)
@@ -197,3 +214,13 @@ def _not_vital(path: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - the worst that follows is a wait, or a second fetch
         logger.warning("%s could not be renewed or removed, its lease will end: %s", path, error)
+
+
+def sweep_claims(store: Store, now: datetime) -> None:
+    """Remove the claims whose lease ended a day ago, and those that are none and as old."""
+    for name, found in store.listing(CLAIMS).items():
+        content = store.read(f"{CLAIMS}/{name}")
+        claim = None if content is None else Claim.read(content)
+        last = claim.until if claim and claim.until <= now + _LONGEST else found.written
+        if last is not None and last < now - _DEAD_AFTER:
+            store.delete(f"{CLAIMS}/{name}")

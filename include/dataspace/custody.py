@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import ConfigurationError
-from dataspace.layout import archive_path, bands_dir
+from dataspace.layout import QUARANTINED, archive_path, bands_dir
 from dataspace.stac_item import ITEM_NAME, delivery_of, item_of, product_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ QUARANTINE: Final = "quarantine"
 REMOVE: Final = "remove"
 POLICIES: Final = (REMOVE, QUARANTINE, KEEP)
 GONE_ALREADY: Final = "gone already"
-
-_QUARANTINE_DIR: Final = "quarantine"
 
 
 def disown(store: Store, product: Product, names: Collection[str], now: datetime) -> None:
@@ -64,7 +62,8 @@ def retire(
 
     Raises:
         ConfigurationError: The policy is none of these.
-        OSError: The store cannot be written; the item stands as long as anything does.
+        StorageRefusedError: The store cannot be written, or one of its like, which may pass; the
+            item stands as long as anything does.
     """
     if policy not in POLICIES:
         message = f"policy {policy!r} is unknown; write {', '.join(POLICIES)}."
@@ -77,7 +76,7 @@ def retire(
         return left
     if policy == QUARANTINE:
         _move(store, product)
-        return f"moved to {_QUARANTINE_DIR}/{bands_dir(product)}"
+        return f"moved to {QUARANTINED}/{bands_dir(product)}"
     _delete(store, product)
     return "removed"
 
@@ -112,9 +111,9 @@ def _amend(
 def _move(store: Store, product: Product) -> None:
     folder = bands_dir(product)
     if store.size(archive_path(product)) is not None:
-        store.move(archive_path(product), f"{_QUARANTINE_DIR}/{archive_path(product)}")
+        store.move(archive_path(product), f"{QUARANTINED}/{archive_path(product)}")
     for name in _item_last(store, folder):
-        store.move(f"{folder}/{name}", f"{_QUARANTINE_DIR}/{folder}/{name}")
+        store.move(f"{folder}/{name}", f"{QUARANTINED}/{folder}/{name}")
     store.delete(folder)
 
 

@@ -16,6 +16,8 @@
     │   ├── ReportError               a stored report is damaged
     │   ├── RefusedRequestError       the service refused a request we built, or redirects abroad
     │   ├── UnsafeContentError        a member that would leave its folder, or is a bomb
+    │   ├── StorageRefusedError       the output lacks a right, a bucket, or an operation
+    │   │   └── NoConditionalWriteError   it cannot write a file only where there is none
     │   └── CorruptProductError       the product contradicts its own manifest
     └── TransientError            a later attempt may succeed
         ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete answer
@@ -24,6 +26,8 @@
         ├── QuotaReachedError         the account has moved what it may in thirty days
         ├── ClaimedError              another run is just fetching the product
         ├── CorruptDownloadError      size or checksum differ; the partial file is gone
+        ├── StorageUnavailableError   the output fails for a reason that may pass
+        │   └── MissingFileError          a file is not there, or not any more
         └── StorageFullError          too little room where the bytes should go
 
 A message says what failed, which one, what was observed and expected, and what to do.
@@ -113,6 +117,17 @@ class UnsafeContentError(PermanentError):
     """A member name leaves its folder, is a link or a duplicate, or expands beyond reason."""
 
 
+class StorageRefusedError(PermanentError):
+    """Where the files go refuses what is done there: a right, a bucket or an operation is missing.
+
+    Which failures those are, `storage_errors` decides by their cause.
+    """
+
+
+class NoConditionalWriteError(StorageRefusedError):
+    """Where the files go cannot write one only where there is none: two runs may do so at once."""
+
+
 class CorruptProductError(PermanentError):
     """Members of a complete, verified archive contradict the manifest inside it.
 
@@ -147,6 +162,14 @@ class ClaimedError(TransientError):
 
 class CorruptDownloadError(TransientError):
     """Size or checksum of received bytes differ from what was promised."""
+
+
+class StorageUnavailableError(TransientError):
+    """Where the files go cannot be read or written now; `storage_errors` judges by the cause."""
+
+
+class MissingFileError(StorageUnavailableError, FileNotFoundError):
+    """A file that should stand where the files go is not there, or not any more."""
 
 
 class StorageFullError(TransientError):

@@ -16,8 +16,8 @@ _END_AGE_S: Final = 10.0
 
 _MOST_ENDS: Final = 20
 _MOST_NUMBER: Final = 1e12
-_FARTHEST_TURN_S: Final = 36_000.0
-"""A later turn is the mark of a clock that was wrong."""
+_MOST_TURNS: Final = 1000
+"""So many requests never wait at once: a later turn is the mark of a clock that was wrong."""
 
 
 class SharedPace:
@@ -66,7 +66,7 @@ class SharedTurns:
         def taken(state: dict[str, Any]) -> dict[str, Any]:
             now = time.time()
             turn = max(now, _number(state.get("next_turn")))
-            if turn > now + _FARTHEST_TURN_S:
+            if turn > now + _MOST_TURNS * self._spacing_s:
                 turn = now
             return {**state, "next_turn": turn + self._spacing_s}
 
@@ -79,10 +79,10 @@ def _record(state: dict[str, Any]) -> dict[str, Any]:
     found = state.get("pace")
     record = found if isinstance(found, dict) else {}
     ends = record.get("ends")
-    now = time.time()
+    now, learnt_at = time.time(), _number(record.get("learnt_at"))
     return {
         "pause_s": _number(record.get("pause_s")),
-        "learnt_at": min(_number(record.get("learnt_at")), now),
+        "learnt_at": min(learnt_at, now) if learnt_at <= now + _END_AGE_S else -1.0,
         "ends": [
             end
             for end in (map(_number, ends) if isinstance(ends, list) else ())

@@ -78,7 +78,7 @@ def raster_at(store: Store, path: str) -> Raster | None:
     """Return the grid of a file; None where it is no image, or one that cannot be read.
 
     Raises:
-        OSError: The store cannot be read.
+        StorageUnavailableError: The store cannot be read now.
     """
     if not path.endswith(SUFFIX):
         return None

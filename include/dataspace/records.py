@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.errors import UNREADABLE
+from dataspace.errors import UNREADABLE, NotStagedError
 from dataspace.item import text_of, texts_of
 from dataspace.product import Product
 
@@ -93,19 +93,20 @@ class RunRecords:
         """Use the run's folder of the store; a run may hold several searches, told apart by id."""
         self._store = store
         self._run_dir = run.records_dir
-        self._dir = f"{run.records_dir}/{search_id}"
+        self._dir = f"{run.records_dir}/{run.name_of(search_id)}"
 
     @property
     def address(self) -> str:
         """Where the records lie."""
         return self._store.uri(self._dir)
 
-    def clear(self) -> None:
-        """Forget an earlier try of the search, so that nothing of it is taken for this one's.
+    @property
+    def folder(self) -> str:
+        """Folder of the records, below the root of the store."""
+        return self._dir
 
-        Raises:
-            OSError: The store cannot be written.
-        """
+    def clear(self) -> None:
+        """Forget an earlier try of the search, so that nothing of it is taken for this one's."""
         self._store.delete(self._dir)
         self._write("begun", {})
 
@@ -128,7 +129,7 @@ class RunRecords:
         """Return the products of a batch.
 
         Raises:
-            FileNotFoundError: The search of this run has no such batch, or it is damaged.
+            NotStagedError: The search of this run has no such batch, or it is damaged.
         """
         try:
             return [Product.from_json(record) for record in self._read(f"products/{key}")]
@@ -138,7 +139,7 @@ class RunRecords:
                 "it changed, or does output_uri differ between the search and this task? Clear "
                 "the search."
             )
-            raise FileNotFoundError(message) from error
+            raise NotStagedError(message) from error
 
     def all_products(self) -> list[Product]:
         """Return the products of all batches, in the order of the search."""

@@ -27,6 +27,8 @@ _NIGHT: Final = timedelta(hours=23)
 """Scheduled runs begin a day apart but for some minutes; runs within it share one night's limit."""
 _MONTH: Final = timedelta(days=30)
 _NIGHTS_A_MONTH: Final = 5
+_AHEAD: Final = timedelta(days=1)
+"""An instant later than so long from now was noted by a clock that was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,14 @@ class RemovalRecord:
     def read(cls, content: bytes | None, now: datetime) -> Self:
         """Return what `to_bytes` wrote; an empty record where there is nothing.
 
-        Where it is damaged, the limits count as used up from now on.
+        Where it is damaged, or tells of removals to come, the limits count as used up from now on.
         """
         if content is None:
             return cls()
         try:
             record = json.loads(content)
             request, lost_at = record["request"], record["lost_at"]
-            return cls(
+            stored = cls(
                 done=tuple((str(name), parse_instant(at)) for name, at in record["done"]),
                 request=None if request is None else Request.from_json(request),
                 rejected=tuple(map(Removal.from_json, record["rejected"])),
@@ -64,6 +66,19 @@ class RemovalRecord:
             )
         except UNREADABLE:
             return cls(lost_at=now)
+        return stored.until(now)
+
+    def until(self, now: datetime) -> Self:
+        """Return this record without what a clock that was ahead has noted: it would never end."""
+        latest, request = now + _AHEAD, self.request
+        past = tuple((name, at) for name, at in self.done if at <= latest)
+        is_known = past == self.done and (self.lost_at is None or self.lost_at <= latest)
+        return replace(
+            self,
+            done=past,
+            request=request and replace(request, since=min(request.since, now)),
+            lost_at=self.lost_at if is_known else now,
+        )
 
     def to_bytes(self) -> bytes:
         """Return all facts as JSON."""

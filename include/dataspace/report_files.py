@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dataspace.chronicle import Chronicle
-from dataspace.layout import folder_name, reports_dir
+from dataspace.layout import folder_name, reports_dir, run_name
 from dataspace.removal_record import RemovalRecord
 from dataspace.removals import Answer
 from dataspace.report_page import html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from dataspace.store import Store
 
@@ -26,9 +26,9 @@ _KEPT: Final = 400
 """A year of daily reports, and some by hand."""
 
 
-def answer_name(run_id: str) -> str:
-    """Return the file name of the answer to the question of a run."""
-    return f"{folder_name(run_id)}.json"
+def answer_names(run_id: str) -> tuple[str, str]:
+    """Return the file names of the answer to a run's question: now, and by earlier versions."""
+    return f"{run_name(run_id)}.json", f"{folder_name(run_id)}.json"
 
 
 class ReportFiles:
@@ -52,7 +52,7 @@ class ReportFiles:
     def write_latest(self, report: Mapping[str, Any]) -> None:
         """Write a report as the one that people look at; remove the oldest ones."""
         self.write(_LATEST, report)
-        for old in self._old():
+        for old in self._old(datetime.fromisoformat(report["made"])):
             self._store.delete(f"{self._dir}/{old}")
 
     def remember(self, chronicle: Chronicle) -> None:
@@ -69,7 +69,7 @@ class ReportFiles:
 
     def write_answer(self, run_id: str, answer: Answer) -> None:
         """Keep what was answered to the question of a run, until it is forgotten."""
-        path = f"{self._dir}/{_ANSWERS}/{answer_name(run_id)}"
+        path = f"{self._dir}/{_ANSWERS}/{answer_names(run_id)[0]}"
         self._store.write(path, answer.to_bytes())
 
     def answers(self) -> dict[str, Answer | None]:
@@ -91,8 +91,11 @@ class ReportFiles:
             if before != before | facts:
                 self.write(_LATEST, {**report, "approval": before | facts})
 
-    def _old(self) -> list[str]:
+    def _old(self, now: datetime) -> list[str]:
+        """Return the files of the oldest reports, and of those from a clock that was ahead."""
         names = sorted(self._store.sizes(self._dir))
         dated = {name.partition(".")[0] for name in names if name[:1].isdigit()}
-        gone = sorted(dated)[:-_KEPT]
+        latest = f"{now + timedelta(days=1):%Y-%m-%d}"
+        known = sorted(name for name in dated if name <= latest)
+        gone = dated - {*known[-_KEPT:]}
         return [name for name in names if name.partition(".")[0] in gone]

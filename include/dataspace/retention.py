@@ -9,7 +9,7 @@ from dataspace.audit import SUPERSEDED, WITHDRAWN
 from dataspace.mending import NOW_KEPT
 from dataspace.removal_record import night_limit
 from dataspace.removals import Request
-from dataspace.report_files import answer_name
+from dataspace.report_files import answer_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -85,7 +85,7 @@ def remove_within_limits(
     at_once, asked = before.share_out(found, limit, night.now)
     names = {one.name for one in at_once}
     earlier = stored.request
-    is_open = earlier is not None and answer_name(earlier.run_id) not in answers
+    is_open = earlier is not None and answers.keys().isdisjoint(answer_names(earlier.run_id))
     state = night.state_of(earlier.run_id) if earlier and is_open else ENDED
     request, asks = _request(earlier, state, _asked(before, asked, plan, night), night)
     after = replace(before.with_done(names, night.now), request=request)

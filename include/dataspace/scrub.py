@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
+from dataspace.errors import MissingFileError, StorageUnavailableError
 from dataspace.layout import bands_dir
 from dataspace.stac_item import ITEM_NAME, delivery_of
+from dataspace.storage_errors import Cause
 from dataspace.transfer import saved_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dataspace.store import Store
 
 _THREADS: Final = 4
+_READS: Final = 2
 
 
 def due(days: Iterable[date], period_days: int, last: date | None, today: date) -> list[date]:
@@ -65,11 +67,25 @@ def _look(store: Store, entry: Entry) -> tuple[list[str], int]:
 
 def _is_right(store: Store, path: str, checksum: Checksum) -> bool:
     try:
-        with store.open(path) as stream:
-            return saved_of(stream, checksum).checksum == checksum
-    except FileNotFoundError:  # it is just being replaced or retired
+        return is_as_promised(store, path, checksum)
+    except MissingFileError:  # it is just being replaced or retired
         return True
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        return False  # a bad sector
+
+
+def is_as_promised(store: Store, path: str, checksum: Checksum) -> bool:
+    """Read a file; tell whether its bytes are those of a checksum.
+
+    What a disk cannot read twice has a bad sector, and is not.
+
+    Raises:
+        MissingFileError: It is not there.
+        StorageUnavailableError: It cannot be read now.
+    """
+    for _ in range(_READS):
+        try:
+            with store.open(path) as stream:
+                return saved_of(stream, checksum).checksum == checksum
+        except StorageUnavailableError as error:
+            if not Cause.of(error).is_bad_sector:
+                raise
+    return False

@@ -11,7 +11,7 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.auth import Token
+from dataspace.auth import LONGEST_LIFE_S, Token
 from dataspace.errors import (
     CredentialsError,
     DataSpaceError,
@@ -137,8 +137,9 @@ class TokenSource:
         """Return the tasks' state after this one has asked, and what it gets."""
         now = self._realm.clock()
         shared = Token.from_record(state.get("session"))
-        is_alive = shared is not None and shared.access != refused and now < shared.expires_at
-        living, known = shared if is_alive else None, _known(state, now)
+        is_alive = shared is not None and now < shared.expires_at <= now + LONGEST_LIFE_S
+        is_living = shared is not None and is_alive and shared.access != refused
+        living, known = shared if is_living else None, _known(state, now)
         if living and (known or now < living.renew_at):
             return state, living
         if known:

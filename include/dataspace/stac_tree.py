@@ -67,7 +67,7 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
     """Let the catalogue say what the items of some sensing days say.
 
     Raises:
-        OSError: The store cannot be written.
+        StorageRefusedError: The store cannot be written; or one of its like, which may pass.
     """
     sensed = sorted(set(days))
     _refresh_collection(store, product_type, product_type, sensed)

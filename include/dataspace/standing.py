@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from dataspace.audit import Holdings, lacking
+from dataspace.errors import MissingFileError
 from dataspace.layout import archive_path, bands_dir
 from dataspace.ledger import Ledger
+from dataspace.scrub import is_as_promised
 from dataspace.stac_item import ITEM_NAME, delivery_of
-from dataspace.transfer import saved_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,11 +74,6 @@ class Standing:
 
     def _is_right(self, path: str, checksum: Checksum) -> bool:
         try:
-            with self._store.open(path) as stream:
-                return saved_of(stream, checksum).checksum == checksum
-        except FileNotFoundError:
+            return is_as_promised(self._store, path, checksum)
+        except MissingFileError:
             return False
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return False  # a bad sector

@@ -49,15 +49,15 @@ class Usage:
 
     def total_bytes(self) -> int:
         """Return the bytes of the last thirty days and of what began of the day before them."""
-        first = _first_day()
-        return sum(size_bytes for day, size_bytes in self._notes() if day >= first)
+        first, last = _days()
+        return sum(size_bytes for day, size_bytes in self._notes() if first <= day <= last)
 
     def sweep(self) -> int:
         """Remove the notes that no longer count; return the bytes of the others."""
-        first, notes = _first_day(), self._notes()
-        for day in {day for day, _ in notes if day < first}:
+        (first, last), notes = _days(), self._notes()
+        for day in {day for day, _ in notes if not first <= day <= last}:
             self._store.delete(f"{self._dir}/{day}")
-        return sum(size_bytes for day, size_bytes in notes if day >= first)
+        return sum(size_bytes for day, size_bytes in notes if first <= day <= last)
 
     def _notes(self) -> list[tuple[str, int]]:
         found = (_NOTE.fullmatch(path) for path in self._store.sizes(self._dir))
@@ -126,5 +126,16 @@ class Quota:
         self._noted_bytes = moved_bytes
 
 
-def _first_day() -> str:
-    return f"{datetime.now(UTC) - timedelta(days=PERIOD_DAYS):%Y-%m-%d}"
+def sweep_usage(store: Store) -> None:
+    """Remove the notes that no longer count, of all accounts."""
+    for account_id in store.folders(_USAGE):
+        Usage(store, account_id).sweep()
+
+
+def _days() -> tuple[str, str]:
+    """Return the first and the last day that count: a clock may be ahead, but by no day."""
+    now = datetime.now(UTC)
+    return (
+        f"{now - timedelta(days=PERIOD_DAYS):%Y-%m-%d}",
+        f"{now + timedelta(days=1):%Y-%m-%d}",
+    )

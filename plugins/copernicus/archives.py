@@ -20,16 +20,17 @@ from dataspace.audit import Terms
 from dataspace.claims import Claims
 from dataspace.errors import UNREADABLE, ConfigurationError, NotStagedError
 from dataspace.item import text_of, texts_of
-from dataspace.layout import folder_name
 from dataspace.mending import Mender, Policies
 from dataspace.report import changes
 from dataspace.report_files import ReportFiles
+from dataspace.run_folders import placed
 from dataspace.stac_tree import refuse_foreign
 from dataspace.window import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dataspace.layout import RunLayout
     from dataspace.mending import Outcome
     from dataspace.query import Query
     from dataspace.store import Store
@@ -49,12 +50,14 @@ class Archive:
         ingest: What its file says.
         known: Ids of all ingests of that folder.
         store: Where it lies.
+        run: The run, and its places there.
         context: Of the running task.
     """
 
     ingest: Ingest
     known: frozenset[str]
     store: Store
+    run: RunLayout
     context: Mapping[str, Any]
 
     @classmethod
@@ -86,7 +89,8 @@ class Archive:
             raise AirflowSkipException(message) from error
         store = open_store(ingest.defaults["output_uri"])
         refuse_foreign(store)
-        return cls(ingest, frozenset(known), store, context)
+        run = placed(store, run_layout(context))
+        return cls(ingest, frozenset(known), store, run, context)
 
     @classmethod
     def named(cls, folder: str, ingest: str, context: Mapping[str, Any]) -> Self:
@@ -146,7 +150,7 @@ class Archive:
     @property
     def folder(self) -> str:
         """Folder of what this run notes about it."""
-        return f"{run_layout(self.context).records_dir}/{folder_name(self.ingest.dag_id)}"
+        return f"{self.run.records_dir}/{self.run.name_of(self.ingest.dag_id)}"
 
     @property
     def plan_path(self) -> str:
@@ -187,8 +191,7 @@ class Archive:
 
     def mender(self) -> Mender:
         """Return what changes it; its claims are not those of the run's other archives."""
-        run = run_layout(self.context)
-        own = replace(run, run_id=f"{run.run_id} {self.ingest.dag_id}")
+        own = replace(self.run, run_id=f"{self.run.run_id} {self.ingest.dag_id}")
         return Mender(self.store, Claims(self.store, own), self.terms, datetime.now(UTC))
 
 

@@ -89,7 +89,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
         schedule=ingest.timetable,
         start_date=ingest.start_day,
         catchup=ingest.catchup,
-        max_active_runs=_ACTIVE_RUNS,
+        max_active_runs=1 if ingest.one_run_at_a_time else _ACTIVE_RUNS,
         default_args=DEFAULT_ARGS,
         params=dag_params(ingest.defaults),
         tags=TAGS,
@@ -103,6 +103,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
             output_uri=asked["output_uri"],
             copernicus_conn_id=ingest.copernicus_conn_id,
             connections=ingest.connections,
+            one_run_at_a_time=ingest.one_run_at_a_time,
             execution_timeout=_LONGEST_SEARCH,
             **{name: asked[name] for name in QUERY_FIELDS},
         )

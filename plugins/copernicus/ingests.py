@@ -26,6 +26,7 @@ _CONNECTIONS: Final = 2
 """Half of an ordinary account's: while one download task starts or ends, another moves bytes."""
 
 _SCRUB_DAYS: Final = 30
+_KEEP_RUNS_DAYS: Final = 365
 
 _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
@@ -39,6 +40,8 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "withdrawn": {"type": "string", "enum": list(POLICIES)},
     "max_removals": {"type": "integer", "minimum": 0},
     "scrub_days": {"type": "integer", "minimum": 0, "maximum": 3650},
+    "keep_runs_days": {"type": "integer", "minimum": 0, "maximum": 36_500},
+    "one_run_at_a_time": {"type": "boolean"},
 }
 _SCHEMAS: Final = {**_SETTINGS, **{name: param["schema"] for name, param in PARAMS.items()}}
 
@@ -62,6 +65,10 @@ class Ingest:
         max_removals: How many products may be removed in a night without asking a person, see
             `removal_record.night_limit`.
         scrub_days: In so many days the bytes of all that is held are read once; 0 for never.
+        keep_runs_days: So many days what runs have noted, and what was moved to quarantine, is
+            kept; 0 for ever.
+        one_run_at_a_time: Whether the ingest alone writes to its output, one run at a time, so that
+            a storage is good enough that cannot keep two runs apart.
         defaults: Default of every param, by name.
     """
 
@@ -77,6 +84,8 @@ class Ingest:
     withdrawn: str
     max_removals: int
     scrub_days: int
+    keep_runs_days: int
+    one_run_at_a_time: bool
     defaults: Mapping[str, Any]
 
     @classmethod
@@ -106,6 +115,8 @@ class Ingest:
             withdrawn=settings.get("withdrawn", QUARANTINE),
             max_removals=settings.get("max_removals", MAX_REMOVALS),
             scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
+            keep_runs_days=settings.get("keep_runs_days", _KEEP_RUNS_DAYS),
+            one_run_at_a_time=settings.get("one_run_at_a_time", False),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )
 

@@ -41,6 +41,34 @@ def refuse_outside(output_uri: str) -> None:
     raise ConfigurationError(message)
 
 
+def refuse_shared(output_uri: str, dag_id: str) -> None:
+    """Refuse an output that one ingest is to have for itself, and another one has, too.
+
+    Raises:
+        ConfigurationError: Names the others.
+    """
+    place = Place.of(output_uri)
+    others = [
+        ingest.dag_id
+        for ingest in read_all(INGESTS)
+        if ingest.dag_id != dag_id and _is_same(place, ingest.defaults["output_uri"])
+    ]
+    if others:
+        message = (
+            f"one_run_at_a_time: {', '.join(others)} writes to {output_uri!r}, too; give each "
+            "ingest an output of its own."
+        )
+        raise ConfigurationError(message)
+
+
+def _is_same(place: Place, output_uri: str) -> bool:
+    try:
+        other = Place.of(output_uri)
+    except ConfigurationError:  # it writes nowhere
+        return False
+    return (other.protocol, other.parts) == (place.protocol, place.parts)
+
+
 def _roots() -> Iterator[Place]:
     """Give what is allowed; ingest files, which take longest to read, come last."""
     yield from _usable("SENTINEL2_OUTPUT_URI", default_output_uri())

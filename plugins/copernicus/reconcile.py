@@ -16,6 +16,7 @@ from copernicus.ingests import read_all
 from copernicus.links import APPROVAL_DAG_ID
 from copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
 from copernicus.params import reconcile_params
+from copernicus.retry import RETRY_POLICY
 from copernicus.timetables import SensingDayTimetable
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def announce(dag_id: str, settled: Any) -> None:
         days: list[dict[str, Any]] = settled["changed"]
         return days if settled["ingest"] == dag_id else []
 
-    @task(task_id="announce", outlets=[asset])
+    @task(task_id="announce", outlets=[asset], retry_policy=RETRY_POLICY)
     def tell(change: dict[str, Any], outlet_events: Any = None) -> None:
         """Tell downstream which products of a day were replaced or withdrawn."""
         changes = read_changes(change)

@@ -20,6 +20,7 @@ from copernicus.project import INGESTS, default_output_uri
 from copernicus.runs import open_store, sensing_window
 from dataspace.layout import RunLayout
 from dataspace.records import RunRecords
+from dataspace.run_folders import placed
 from dataspace.summary import summarise
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:
 
 
 def _found(run: Any, output_uri: str) -> dict[str, Any]:
-    store, layout = open_store(output_uri), RunLayout(run.dag_id, run.run_id)
+    store = open_store(output_uri)
+    layout = placed(store, RunLayout(run.dag_id, run.run_id))
     records = RunRecords(store, layout, SEARCH)
     search = records.search()
     if search is None:

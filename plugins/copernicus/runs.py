@@ -13,6 +13,7 @@ from copernicus.outputs import refuse_outside
 from copernicus.params import PARAMS
 from dataspace.errors import ConfigurationError, QueryError
 from dataspace.layout import RunLayout
+from dataspace.storage_errors import named
 from dataspace.store import Store
 from dataspace.window import Window, parse_day, utc_now
 
@@ -53,13 +54,16 @@ def open_store(output_uri: str) -> Store:
     Raises:
         ConfigurationError: The URI is malformed, relative or not allowed, its connection does not
             exist, or its kind of storage is not installed.
+        StorageRefusedError: Its keys cannot be used.
+        StorageUnavailableError: Its keys cannot be had now.
     """
     refuse_outside(output_uri)
     try:
         path = ObjectStoragePath(output_uri)
         if path.conn_id:
             read_connection(BaseHook.get_connection, path.conn_id)
-        return Store(path.fs, path.path)
+        with named(lambda: output_uri, "opened"):
+            return Store(path.fs, path.path)
     except (ValueError, ImportError) as error:
         message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
         raise ConfigurationError(message) from error

@@ -1,7 +1,7 @@
 """Writes the fault matrix as a page for readers."""
 
 from tests.copernicus import fault_matrix as matrix
-from tests.copernicus import fault_network
+from tests.copernicus import fault_network, storage_matrix
 
 _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
@@ -59,7 +59,7 @@ def page():
     )
     tables = [f"## The fault occurs {often}\n\n{_table(often)}\n" for often in _OFTEN]
     cannot = f"## What cannot occur\n\n{_reasons()}\n"
-    return "\n".join([head, *tables, cannot, _between()])
+    return "\n".join([head, *tables, cannot, _between(), storage_matrix.section()])
 
 
 def _between():

@@ -13,6 +13,7 @@ from dataspace.errors import (
     ProductUnavailableError,
     RateLimitedError,
     ServiceUnavailableError,
+    StorageRefusedError,
 )
 from dataspace.pace import Pace
 from dataspace.pace_core import Timing
@@ -151,13 +152,13 @@ def test_runs_that_overwrite_do_not_take_turns(connected, eight, rival, output):
     assert len(standing(output)) == 8
 
 
-def test_an_error_that_nobody_foresaw_keeps_nothing_back(connected, eight, rival, output):
+def test_what_keeps_one_product_away_keeps_no_other_back(connected, eight, rival, output):
     _, bad = eight
     one = rival()
     place = output / ".staging/sentinel2_daily/a run" / stem(bad)
     place.parent.mkdir(parents=True)
     place.touch()
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(StorageRefusedError, match="Not a directory"):
         one.download(*one.batches)
     check_seven(output, eight)
 

@@ -133,3 +133,10 @@ def test_one_broken_file_leaves_the_others(ingest_file, tmp_path):
     assert dags["broken"].task_ids == ["broken_ingest_file"]
     assert "broken.yaml is not YAML" in dags["broken"].description
     assert "broken" in dags["broken"].tags
+
+
+@pytest.mark.parametrize(("text", "runs"), [("", 4), ("one_run_at_a_time: true\n", 1)])
+def test_one_run_at_a_time_is_one_active_run(ingest_file, text, runs):
+    dag = build_dag(Ingest.read(ingest_file(f"tiles: [T36TXL]\n{text}")))
+    assert dag.max_active_runs == runs
+    assert dag.get_task("search").one_run_at_a_time is (runs == 1)

@@ -82,6 +82,8 @@ MEANT = [
     ("connections: 0x4", 'connections: "0x4" cannot be used'),
     ("connections: true", "connections: true cannot be used"),
     ("connections: .inf", "write a whole number from 1 to 20"),
+    ("keep_runs_days: -1", "write a whole number from 0 to 36500"),
+    ("one_run_at_a_time: perhaps", "write true or false"),
     ("scrub_days: .nan", "write a whole number from 0 to 3650"),
     (f"scrub_days: {'9' * 5000}", "write a whole number from 0 to 3650"),
     (

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from dataspace.errors import NotStagedError
 from dataspace.layout import RunLayout
 from dataspace.product import Product
 from dataspace.records import Attempt, Delivered, RunRecords
@@ -62,7 +63,7 @@ def test_a_new_search_forgets_the_old_one(records):
 
 
 def test_a_missing_batch_is_explained(records):
-    with pytest.raises(FileNotFoundError, match="does output_uri differ"):
+    with pytest.raises(NotStagedError, match="does output_uri differ"):
         records.products("0007")
 
 

@@ -1,6 +1,7 @@
 """Which days' bytes are read when, and what is found wrong in them."""
 
 import errno
+import io
 from collections import Counter
 from datetime import date, timedelta
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataspace.custody import disown
+from dataspace.errors import StorageUnavailableError
 from dataspace.layout import bands_dir
 from dataspace.ledger import Ledger
 from dataspace.scrub import due, scrub
@@ -138,21 +140,58 @@ def test_a_file_that_goes_meanwhile_is_no_damage_and_counts_as_read(store):
     assert scrub(store, known) == ({}, ALL_BYTES)
 
 
-def test_a_bad_sector_is_damage_and_a_disk_that_does_not_answer_is_not(store, monkeypatch):
+class Failing(io.RawIOBase):
+    """A file of which a disk can read nothing."""
+
+    def __init__(self, number):
+        self._number = number
+
+    def readable(self):
+        return True
+
+    def readinto(self, _):
+        raise OSError(self._number, "as a failing disk says")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Return what lets the class image be read so often with an error."""
+    really = LocalFileSystem.open
+
+    def let(number, times):
+        left = [times]
+
+        def opened(self, path, *args, **kwargs):
+            if path.endswith(file_name(PRODUCT, "SCL_20m")) and left[0]:
+                left[0] -= 1
+                return io.BufferedReader(Failing(number))
+            return really(self, path, *args, **kwargs)
+
+        monkeypatch.setattr(LocalFileSystem, "open", opened)
+
+    return let
+
+
+def test_a_bad_sector_is_damage(store, failing):
     hold(store, PRODUCT)
-    known, really, failure = entries(store), Store.open, [errno.EIO]
-
-    def opened(self, path):
-        if path.endswith(file_name(PRODUCT, "SCL_20m")):
-            raise OSError(failure[0], "as a failing disk says")
-        return really(self, path)
-
-    monkeypatch.setattr(Store, "open", opened)
+    known = entries(store)
+    failing(errno.EIO, 99)
     wrong, read_bytes = scrub(store, known)
     assert wrong == {PRODUCT.stem: [file_name(PRODUCT, "SCL_20m")]}
     assert read_bytes == ALL_BYTES
-    failure[0] = errno.ENOENT
+
+
+def test_what_a_disk_reads_the_second_time_is_no_damage(store, failing):
+    hold(store, PRODUCT)
+    known = entries(store)
+    failing(errno.EIO, 1)
     assert scrub(store, known) == ({}, ALL_BYTES)
-    failure[0] = errno.ENOTCONN
-    with pytest.raises(OSError, match="as a failing disk says"):
+
+
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT])
+def test_a_disk_that_does_not_answer_is_no_damage(store, failing, number):
+    hold(store, PRODUCT)
+    known = entries(store)
+    failing(number, 99)
+    with pytest.raises(StorageUnavailableError, match=r"SCL_20m.* cannot be read"):
         scrub(store, known)

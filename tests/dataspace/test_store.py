@@ -7,7 +7,12 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dataspace.errors import StorageFullError
+from dataspace.errors import (
+    NoConditionalWriteError,
+    StorageFullError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 from dataspace.store import Store
 
 
@@ -106,16 +111,41 @@ class Plain(MemoryFileSystem):
         super().pipe_file(path, value, mode, **kwargs)
 
 
-def test_a_service_that_cannot_create_still_tells_what_is_there():
+class Stale(MemoryFileSystem):
+    """A share of which one folder cannot be listed for a while."""
+
+    cachable = False
+    is_stale = True
+
+    def ls(self, path, detail=True, **kwargs):
+        if self.is_stale and path.endswith("/deep"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return super().ls(path, detail, **kwargs)
+
+
+def test_what_cannot_be_listed_is_not_taken_for_empty():
+    fs = Stale()
+    store = Store(fs, f"/{os.urandom(4).hex()}")
+    store.write("x/a", b"1")
+    store.write("x/deep/b", b"22")
+    for look in (store.sizes, store.listing, store.delete):
+        with pytest.raises(StorageUnavailableError, match="Stale file handle"):
+            look("x")
+    fs.is_stale = False
+    assert store.sizes("x") == {"a": 1, "deep/b": 2}
+    assert store.sizes("nowhere") == {}
+
+
+def test_a_service_that_cannot_create_says_so_and_nothing_is_written():
     store = Store(Plain(), f"/{os.urandom(4).hex()}")
-    assert store.create("one", b"first")
-    assert not store.create("one", b"second")
-    assert store.read("one") == b"first"
+    with pytest.raises(NoConditionalWriteError, match=r"memory://.*/one cannot be written only"):
+        store.create("one", b"first")
+    assert store.read("one") is None
 
 
 def test_what_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "out").write_bytes(b"a file where the folder should be")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(StorageRefusedError, match=r"/out/x cannot be written: File exists"):
         Store(LocalFileSystem(), str(tmp_path / "out")).create("x", b"")
 
 

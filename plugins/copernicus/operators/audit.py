@@ -27,6 +27,7 @@ from dataspace.audit import EXPECTED, FETCHED
 from dataspace.enquiry import Enquiry
 from dataspace.errors import QueryError
 from dataspace.plan import Plan
+from dataspace.probe import check_store
 from dataspace.report_words import in_words
 from dataspace.stocktake import Scope, take_stock
 from dataspace.window import Window, utc_now
@@ -102,6 +103,11 @@ class CopernicusAuditOperator(BaseOperator):
         refuse_unknown(context, RECONCILE_PARAMS)
         refuse_in_backfill(context, self.first_day, self.last_day)
         archive.store.delete(archive.plan_path)
+        check_store(
+            archive.store,
+            archive.folder,
+            one_run_at_a_time=archive.ingest.one_run_at_a_time,
+        )
         chronicle = archive.files.chronicle(utc_now())
         is_dry = self.is_dry_run or archive.is_switched_off
         scope = self._scope(context, archive.ingest, chronicle, is_dry=is_dry)

@@ -21,6 +21,7 @@ from dataspace.delivery import deliver
 from dataspace.errors import ConfigurationError
 from dataspace.layout import bands_dir
 from dataspace.records import Attempt, Delivered, RunRecords
+from dataspace.run_folders import placed
 from dataspace.shelf import Shelf, Wanted
 from dataspace.staging import stage
 from dataspace.usage import Quota, Usage
@@ -239,8 +240,8 @@ def _open(
     if not isinstance(batch, dict) or not {"search", "batch", "stamp"} <= set(batch):
         message = "batch is no reference of a search; map over them: expand(batch=search.output)."
         raise ConfigurationError(message)
-    run = run_layout(context, batch["stamp"])
     store = open_store(operator.output_uri or default_output_uri())
+    run = placed(store, run_layout(context, batch["stamp"]))
     records = RunRecords(store, run, batch["search"])
     products = records.products(batch["batch"])
     search, there = records.search() or {}, records.handed_over(batch["batch"])

@@ -16,6 +16,7 @@ from copernicus.runs import open_store, run_layout
 from dataspace.errors import NotStagedError, PermanentError
 from dataspace.layout import STAGING
 from dataspace.records import RunRecords
+from dataspace.run_folders import placed
 from dataspace.stac_tree import refresh
 from dataspace.summary import as_text, summarise
 from dataspace.usage import Usage
@@ -72,7 +73,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Summarise, announce, and return the summary's address and what is missing."""
         store = open_store(self.output_uri or default_output_uri())
-        run = run_layout(context)
+        run = placed(store, run_layout(context))
         records = RunRecords(store, run, self.search_id)
         search = records.search()
         if search is None:

@@ -11,6 +11,7 @@ from copernicus import lineage, metrics
 from copernicus.announcement import DECIDING
 from copernicus.batches import describe
 from copernicus.hooks import CopernicusHook, build_query
+from copernicus.outputs import refuse_shared
 from copernicus.params import lines
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
@@ -27,8 +28,10 @@ from copernicus.runs import (
 )
 from dataspace.bands import check_bands
 from dataspace.dedupe import ALL, LATEST, check_versions, choose
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, StorageRefusedError
+from dataspace.probe import check_store
 from dataspace.records import RunRecords
+from dataspace.run_folders import placed
 from dataspace.stac_tree import refuse_foreign
 from dataspace.summary import left_out_in_words
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from dataspace.catalogue import Catalogue
     from dataspace.product import Product
     from dataspace.query import Query
+    from dataspace.store import Store
     from dataspace.traffic import Traffic
 
 QUERY_FIELDS: Final = (
@@ -63,9 +67,10 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     browser link leads). The products themselves are recorded in the output store. A batch is one
     product while products are few.
 
-    Every argument but `connections` is a template field. Products the catalogue lists as offline
-    are named in the log and the summary, and left out; so are those another version replaces, and
-    rows that cannot be used, which the run is red for at its end.
+    Every argument but `connections` and `one_run_at_a_time` is a template field. Products the
+    catalogue lists as offline are named in the log and the summary, and left out; so are those
+    another version replaces, and rows that cannot be used, which the run is red for at its end. An
+    output that lacks what later tasks need is refused here, see `dataspace.probe`.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -86,6 +91,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         output_uri: str | None = None,
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
         connections: int = 1,
+        one_run_at_a_time: bool = False,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -106,6 +112,8 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             copernicus_conn_id: The Airflow Connection.
             connections: Transfers at once of each download task, its `pool_slots`; refused here
                 where the account may not have as many, before there are tasks that never start.
+            one_run_at_a_time: Whether no other run writes to the output meanwhile, so that a
+                storage is good enough that cannot keep two runs apart.
             retry_policy: Judges failures by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
@@ -122,19 +130,16 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.output_uri = output_uri
         self.copernicus_conn_id = copernicus_conn_id
         self.connections = connections
+        self.one_run_at_a_time = one_run_at_a_time
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record what was found, and return the references."""
-        run, search = run_layout(context), search_id(context)
         store = open_store(self.output_uri or default_output_uri())
+        run = placed(store, run_layout(context))
+        search = search_id(context)
         records = RunRecords(store, run, search)
         refuse_unknown(context)
-        refuse_foreign(store)
-        try:
-            records.clear()
-        except OSError as error:
-            message = f"output_uri: {records.address} cannot be written ({error}); choose another."
-            raise ConfigurationError(message) from error
+        self._check_output(store, records, run.dag_id)
         query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
@@ -176,6 +181,22 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             {**shared, "batch": key, **describe(batch)}
             for key, batch in records.begin(facts, products).items()
         ]
+
+    def _check_output(self, store: Store, records: RunRecords, dag_id: str) -> None:
+        """Refuse an output that lacks what the run needs, before anything is fetched.
+
+        Raises:
+            ConfigurationError: It does, or is not the run's to have.
+        """
+        if self.one_run_at_a_time:
+            refuse_shared(self.output_uri or default_output_uri(), dag_id)
+        try:
+            refuse_foreign(store)
+            records.clear()
+            check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+        except StorageRefusedError as error:
+            message = f"output_uri: {error}"
+            raise ConfigurationError(message) from error
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 from copernicus import metrics
 from copernicus.archives import Archive
 from copernicus.links import ArchiveReportLink
+from copernicus.pruning import prune
 from copernicus.questions import approval_facts, new_run_id, state_of, trigger_of
 from copernicus.retry import RETRY_POLICY
 from dataspace.errors import UNREADABLE, NotStagedError
@@ -45,7 +46,8 @@ class CopernicusSettleOperator(BaseOperator):
     products that could be had and are not there), ``changed``: for each day on which products were
     replaced or withdrawn, where to read which; and ``asks``, to be mapped over: the run that is to
     ask a person for the other removals, and the one whose question it replaces; none where the
-    right question waits already.
+    right question waits already. In the end what old runs have left is removed, see
+    `copernicus.pruning`.
 
     Every argument but `ingest_file` is a template field.
     """
@@ -75,6 +77,8 @@ class CopernicusSettleOperator(BaseOperator):
         if not plan.is_dry:
             refresh(archive.store, ingest.defaults["product_type"], plan.days)
         name, address = self._report(archive, plan, retired)
+        if not plan.is_dry:
+            prune(archive)
         return {
             "ingest": ingest.dag_id,
             "report_name": name,
