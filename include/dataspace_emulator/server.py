@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import unquote
 
+from dataspace_emulator import gateway
 from dataspace_emulator.faults import Faults
 from dataspace_emulator.wire import (
     FilePart,
@@ -71,16 +72,23 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if len(self.raw_requestline) > _LONGEST_LINE:
             self.request_version, self.requestline, self.command = self.protocol_version, "", ""
-            record = Record.of(self.server.service.name, Request("", "", "", Message()))
-            self.server.line.journal.append(record)
-            self._send(Response(414), record)
-            self.close_connection = True
+            self._refuse(414)
             return
         if self.parse_request():
             self._answer()
 
+    def _refuse(self, status: int) -> None:
+        """Answer what cannot be read as a request, and hang up."""
+        record = Record.of(self.server.service.name, Request("", "", "", Message()))
+        self.server.line.journal.append(record)
+        self._send(gateway.page(status), record)
+        self.close_connection = True
+
     def _answer(self) -> None:
         request = self._request()
+        if request is None:
+            self._refuse(400)
+            return
         line, service = self.server.line, self.server.service
         record = Record.of(service.name, request)
         line.journal.append(record)
@@ -92,10 +100,30 @@ class _Handler(BaseHTTPRequestHandler):
             response.release()
             record.ended = time.time()
 
-    def _request(self) -> Request:
+    def _request(self) -> Request | None:
+        """The request; None if its body cannot be read."""
         path, _, query = self.path.partition("?")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            body = self._body()
+        except ValueError:
+            return None
         return Request(self.command, unquote(path), query, self.headers, body)
+
+    def _body(self) -> bytes:
+        """The body, in one piece or in chunks.
+
+        Raises:
+            ValueError: Its length, or that of a chunk, is no number.
+        """
+        if self.headers.get("Transfer-Encoding", "identity").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = bytearray()
+        while size := int(self.rfile.readline(_LONGEST_LINE).partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline(_LONGEST_LINE)
+        while self.rfile.readline(_LONGEST_LINE).strip():
+            continue  # trailers
+        return bytes(body)
 
     def _send(self, response: Response, record: Record) -> None:
         record.status = response.status
@@ -118,7 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up(reset=response.reset)
 
     def _send_body(self, payload: Payload, response: Response, record: Record) -> None:
-        rate = response.bytes_per_s or self.server.line.bytes_per_s
+        limits = (response.bytes_per_s, self.server.line.bytes_per_s)
+        rate = min((limit for limit in limits if limit), default=None)
         started, sent, size = time.monotonic(), 0, size_of(payload)
         file = payload.path.open("rb") if isinstance(payload, FilePart) else None
         try:
@@ -128,6 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if stop == size:
                     response.release()
                 record.bytes_sent += stop - start
+                response.on_sent(stop - start)
                 if isinstance(payload, FilePart) and file is not None:
                     self.connection.sendfile(file, payload.offset + start, stop - start)
                 elif isinstance(payload, bytes):
