@@ -28,6 +28,7 @@ from dataspace.errors import (
 )
 from dataspace.http_answer import StoppedError
 from dataspace.http_errors import LoginLimitedError, TokenRefusedError
+from dataspace.one_time_codes import Codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,6 +144,7 @@ class Realm:
     Attributes:
         account: Who logs in.
         clock: Returns the present in seconds.
+        codes: Of the account's second factor; None where it has none.
     """
 
     def __init__(
@@ -168,6 +170,7 @@ class Realm:
         self._retries = retries
         self.clock = clock
         self.account = account
+        self.codes = Codes(account.totp_secret, http.wait) if account.totp_secret else None
 
     def refreshed(self, old: Token) -> Token | None:
         """Return a token for a refresh token; None where that has died.
@@ -186,14 +189,26 @@ class Realm:
     def logged_in(self) -> Token:
         """Return the token of a new session; a refused password is tried once.
 
+        With a second factor it is tried again with the next code: another host may have used the
+        first one, which the service refuses in the words of a wrong password.
+
         Raises:
             CredentialsError: The account was refused.
             TransientError: The service cannot be reached, or the account has all its sessions.
         """
         try:
-            return self._grant(self._password_form)
+            return self._entered()
         except (AccessDeniedError, QueryError, TokenRefusedError) as error:
             raise self._refusal(error) from error
+
+    def _entered(self) -> Token:
+        try:
+            return self._grant(self._password_form)
+        except TokenRefusedError as error:
+            if self.codes is None or _UNKNOWN_CLIENT.search(str(error)):
+                raise
+            logger.info("The one-time code may have served elsewhere; the next one is tried.")
+            return self._grant(self._password_form)
 
     def log_out(self, token: Token) -> None:
         """End a session, of which an account may have a hundred; a failure does not matter."""
@@ -209,8 +224,8 @@ class Realm:
             "username": self.account.username,
             "password": self.account.password,
         }
-        if self.account.totp_secret:
-            form["totp"] = _one_time_code(self.account.totp_secret)
+        if self.codes:
+            form["totp"] = self.codes.next()
         return form
 
     def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
@@ -282,15 +297,3 @@ def _seconds(value: object, default: float) -> float:
     except ValueError:
         return default
     return seconds if 0 < seconds <= _LONGEST_S else default
-
-
-def _one_time_code(secret: str) -> str:
-    import binascii  # noqa: PLC0415
-
-    import pyotp  # noqa: PLC0415 - only accounts with a second factor need it
-
-    try:
-        return pyotp.TOTP(secret.replace(" ", "")).now()
-    except (binascii.Error, ValueError) as error:
-        message = "totp_secret is not a base32 secret; copy it from the authenticator set-up page."
-        raise CredentialsError(message) from error

@@ -30,6 +30,7 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_PATTERN: Final = re.compile(r"\\.|.", re.DOTALL)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -116,14 +117,18 @@ def _like(arguments: list[Node]) -> Test:
     value, pattern = _value(arguments[0]), arguments[1]
     if not isinstance(pattern, str):
         raise CqlError("like takes a text")
-    parts = {"%": ".*", "_": "."}
-    expression = re.compile("".join(parts.get(one, re.escape(one)) for one in pattern), re.DOTALL)
+    expression = re.compile(_PATTERN.sub(_translated, pattern), re.DOTALL)
 
     def test(get: Get) -> bool | None:
         text = value(get)
         return expression.fullmatch(text) is not None if isinstance(text, str) else None
 
     return test
+
+
+def _translated(found: re.Match[str]) -> str:
+    """A piece of a pattern as an expression; a backslash takes the meaning from what follows."""
+    return {"%": ".*", "_": "."}.get(found[0]) or re.escape(found[0].removeprefix("\\"))
 
 
 def _is_null(arguments: list[Node]) -> Test:

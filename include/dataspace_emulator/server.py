@@ -116,9 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
             ValueError: Its length, or that of a chunk, is no number.
         """
         if self.headers.get("Transfer-Encoding", "identity").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self.rfile.read(_length(self.headers.get("Content-Length") or "0", 10))
         body = bytearray()
-        while size := int(self.rfile.readline(_LONGEST_LINE).partition(b";")[0], 16):
+        while size := _length(self.rfile.readline(_LONGEST_LINE).partition(b";")[0], 16):
             body += self.rfile.read(size)
             self.rfile.readline(_LONGEST_LINE)
         while self.rfile.readline(_LONGEST_LINE).strip():
@@ -174,6 +174,13 @@ class _Handler(BaseHTTPRequestHandler):
         if reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(self.connection.detach())
+
+
+def _length(text: str | bytes, base: int) -> int:
+    length = int(text, base)
+    if length < 0:
+        raise ValueError(f"{text!r} is no length")
+    return length
 
 
 def _pieces(

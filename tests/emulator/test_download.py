@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from dataspace_emulator import Emulator, make_product
+from dataspace_emulator import Emulator, Fault, make_product
 
 SMALL = 0.001
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -343,3 +343,28 @@ def test_ranges_can_be_turned_down(ranged, ranges, status):
 def test_unknown_ranges_are_refused():
     with pytest.raises(ValueError, match="Unknown ranges"):
         Emulator(ranges="sometimes")
+
+
+def test_errors_may_be_those_of_2023():
+    with Emulator(legacy_errors=True, max_connections=0) as emulator:
+        product = emulator.add(make_product(scale=0.0))
+        form = {"grant_type": "password", "client_id": "cdse-public"}
+        form |= {"username": "user@example.org", "password": "correct horse"}
+        url = f"{emulator.identity_url}/protocol/openid-connect/token"
+        token = requests.post(url, data=form, timeout=10).json()["access_token"]
+
+        def told(path, token=token):
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = requests.get(f"{emulator.download_url}/{path}", headers=headers, timeout=10)
+            return answer.status_code, answer.json()
+
+        assert told("Products") == (400, {"detail": "Invalid odata path"})
+        assert told(whole(product), "none") == (401, {"detail": "Unauthorized"})
+        unknown = {"detail": "Product not found in catalogue"}
+        assert told(f"Products({UNKNOWN})/$value") == (404, unknown)
+        assert told(node(product, "nothing")) == (404, {"detail": "Not Found"})
+        assert told(whole(product)) == (429, {"detail": "Max session number 4 exceeded."})
+        emulator.faults.add(Fault("download", status=403))
+        assert told(whole(product)) == (403, {"detail": "Forbidden"})
+        emulator.expire_tokens()
+        assert told(whole(product)) == (401, {"detail": "Expired signature!"})
