@@ -1,6 +1,7 @@
 """Writes the fault matrix as a page for readers."""
 
 from tests.copernicus import fault_matrix as matrix
+from tests.copernicus import fault_rows
 
 _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
@@ -49,7 +50,8 @@ def page():
         places=_lines([[target.name, target.about] for target in matrix.TARGETS]),
     )
     tables = [f"## The fault occurs {often}\n\n{_table(often)}\n" for often in _OFTEN]
-    return "\n".join([head, *tables, f"## What cannot occur\n\n{_reasons()}\n"])
+    reasons = f"## What cannot occur\n\n{_reasons()}\n"
+    return "\n".join([head, *tables, reasons, fault_rows.section()])
 
 
 def _table(often):
