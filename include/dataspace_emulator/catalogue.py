@@ -16,6 +16,7 @@ from dataspace_emulator.area import RefusedError
 from dataspace_emulator.entity import asset_id, entity
 from dataspace_emulator.listing import InvalidOptionError, Lists, Query, parse_query
 from dataspace_emulator.rows import Row, Rows
+from dataspace_emulator.subscription_paths import SubscriptionPaths
 from dataspace_emulator.vocabulary import ATTRIBUTES, attributes_of
 from dataspace_emulator.wire import Request, Response, json_response
 
@@ -42,7 +43,8 @@ class Catalogue:
     clock: Callable[[], datetime]
     public_url: Callable[[], str]
     download_url: Callable[[], str]
-    rewritten: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    rewritten: Mapping[str, Callable[[Any], Any]]
+    subscriptions: SubscriptionPaths
     name: str = "catalogue"
     _lists: Lists = field(init=False)
 
@@ -53,10 +55,12 @@ class Catalogue:
         """Route one request; its complaints are turned into the service's envelopes."""
         if not request.headers.get("User-Agent"):
             return gateway.page(403)
-        if request.method not in _METHODS:
-            return self.refusal(405)
+        path = request.path.removeprefix(ROOT + "/")
         try:
-            return self._route(request)
+            subscription = self.subscriptions.answer(request, path)
+            if subscription is not None or request.method not in _METHODS:
+                return subscription or self.refusal(405)
+            return self._route(request, path)
         except InvalidOptionError as error:
             return json_response(422, {"detail": [error.detail]})
         except RefusedError as error:
@@ -69,8 +73,7 @@ class Catalogue:
         detail = {"message": f"HTTP {status}", "request_id": str(uuid.uuid4())}
         return json_response(status, {"detail": detail})
 
-    def _route(self, request: Request) -> Response:
-        path = request.path.removeprefix(ROOT + "/")
+    def _route(self, request: Request, path: str) -> Response:
         if request.method == "POST":
             known = path == "Products/OData.CSC.FilterList"
             return self._named(request) if known else self.refusal(405)

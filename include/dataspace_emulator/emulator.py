@@ -33,6 +33,8 @@ from dataspace_emulator.stac import ROOT as STAC_ROOT
 from dataspace_emulator.stac import Stac
 from dataspace_emulator.stac_assets import Addresses
 from dataspace_emulator.stock import Stock, check_cause
+from dataspace_emulator.subscription_paths import SubscriptionPaths
+from dataspace_emulator.subscriptions import Subscriptions
 from dataspace_emulator.tokens import Tokens
 from dataspace_emulator.wire import Record, Service
 
@@ -80,6 +82,10 @@ class Emulator(Settings):
                 lambda: self.catalogue_url,
                 lambda: self.download_url,
                 self._stock.rewritten,
+                SubscriptionPaths(
+                    Subscriptions(self._stock, self.clock, lambda: self.catalogue_url),
+                    lambda request: self._tokens.judge(request.token, request.flaw)[1],
+                ),
             ),
             Download(
                 self._listed,

@@ -20,13 +20,26 @@ def check_cause(cause: str) -> None:
         raise ValueError(f"Unknown cause {cause!r}: {sorted(_CAUSES)}")
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that became of a product: when, what, and its row by then."""
+
+    moment: datetime
+    kind: str
+    row: Row
+
+
 @dataclass(slots=True)
 class Stock:
-    """Products listed and deleted; ``rewritten`` holds, by id, what is made of rows instead."""
+    """Products listed and deleted, and what became of them.
+
+    ``rewritten`` holds, by id, what is made of rows instead.
+    """
 
     listed: Rows = field(default_factory=Rows)
     deleted: Rows = field(default_factory=Rows)
     rewritten: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
 
     def add(self, product: Product) -> Product:
         """Offer a product."""
@@ -39,7 +52,9 @@ class Stock:
         Raises:
             KeyError: It is not offered.
         """
-        self.deleted.add(Row(self.listed.remove(product_id), moment, cause))
+        row = Row(self.listed.remove(product_id), moment, cause)
+        self.deleted.add(row)
+        self.events.append(Event(moment, "deleted", row))
 
     def touch(self, product_ids: Iterable[str], moment: datetime) -> None:
         """Change nothing of rows but their date of modification.
@@ -50,7 +65,7 @@ class Stock:
         for product_id in product_ids:
             product = self._offered(product_id)
             touched = replace(product.facts, touched=moment)
-            self.listed.replace(Row(replace(product, facts=touched)))
+            self._modified(replace(product, facts=touched), moment)
 
     def exchange(self, product_id: str, moment: datetime, changes: dict[str, Any]) -> Product:
         """Offer other bytes under the same id and name.
@@ -65,8 +80,13 @@ class Stock:
             raise ValueError(f"{old.name} cannot be exchanged for what has another name")
         told = replace(facts.of_recipe(recipe), id=old.id, replaced=moment)
         product = Product(told, old.folder, recipe=recipe)
-        self.listed.replace(Row(product))
+        self._modified(product, moment)
         return product
+
+    def _modified(self, product: Product, moment: datetime) -> None:
+        row = Row(product)
+        self.listed.replace(row)
+        self.events.append(Event(moment, "modified", row))
 
     def _offered(self, product_id: str) -> Product:
         row = self.listed.find(product_id)
