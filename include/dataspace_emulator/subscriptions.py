@@ -26,6 +26,7 @@ _MOST_RUNNING: Final = 1
 _MOST_QUEUED: Final = 100_000
 _FULL_FOR: Final = timedelta(days=3)
 _EXPANDED: Final = ("Attributes", "Assets", "Locations")
+_CONTEXT: Final = "$metadata#Products(Attributes(),Assets(),Locations())/$entity"
 
 Document = dict[str, Any]
 
@@ -182,7 +183,10 @@ class Subscriptions:
             "SubscriptionId": one.id,
             "NotificationDate": date_text(event.moment, now),
             "AckId": ack,
-            "value": entity(event.row, now, self.url(), _EXPANDED, ()),
+            "value": {
+                "@odata.context": _CONTEXT,
+                **entity(event.row, now, self.url(), _EXPANDED, ()),
+            },
         }
         if now - event.moment > _FULL_FOR:
             del told["value"], told["ProductName"]
