@@ -35,7 +35,7 @@ def _not_found(what: str) -> Response:
 class Catalogue:
     """Answers below ``/odata/v1``; addresses are those clients are told.
 
-    ``rewritten`` holds, by product id, what lists make of a row instead.
+    ``rewritten`` holds, by product id, what is made of a row instead.
     """
 
     listed: Rows
@@ -57,10 +57,7 @@ class Catalogue:
             return gateway.page(403)
         path = request.path.removeprefix(ROOT + "/")
         try:
-            subscription = self.subscriptions.answer(request, path)
-            if subscription is not None or request.method not in _METHODS:
-                return subscription or self.refusal(405)
-            return self._route(request, path)
+            return self.subscriptions.answer(request, path) or self._route(request, path)
         except InvalidOptionError as error:
             return json_response(422, {"detail": [error.detail]})
         except RefusedError as error:
@@ -74,6 +71,8 @@ class Catalogue:
         return json_response(status, {"detail": detail})
 
     def _route(self, request: Request, path: str) -> Response:
+        if request.method not in _METHODS:
+            return self.refusal(405)
         if request.method == "POST":
             known = path == "Products/OData.CSC.FilterList"
             return self._named(request) if known else self.refusal(405)
