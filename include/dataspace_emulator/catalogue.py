@@ -15,6 +15,7 @@ from dataspace_emulator import gateway
 from dataspace_emulator.area import RefusedError
 from dataspace_emulator.entity import asset_id, entity
 from dataspace_emulator.listing import InvalidOptionError, Lists, Query, parse_query
+from dataspace_emulator.rate import Rate
 from dataspace_emulator.rows import Row, Rows
 from dataspace_emulator.subscription_paths import SubscriptionPaths
 from dataspace_emulator.vocabulary import ATTRIBUTES, attributes_of
@@ -26,9 +27,12 @@ _COMMA_LIST_SINCE: Final = datetime(2024, 9, 24, tzinfo=UTC)
 _METHODS: Final = frozenset({"GET", "POST"})
 
 
+def _detail(message: str) -> dict[str, str]:
+    return {"message": message, "request_id": str(uuid.uuid4())}
+
+
 def _not_found(what: str) -> Response:
-    detail = {"message": f"{what} not found.", "request_id": str(uuid.uuid4())}
-    return json_response(404, {"detail": detail})
+    return json_response(404, {"detail": _detail(f"{what} not found.")})
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class Catalogue:
     download_url: Callable[[], str]
     rewritten: Mapping[str, Callable[[Any], Any]]
     subscriptions: SubscriptionPaths
+    rate: Rate | None
+    explains_errors: bool
     name: str = "catalogue"
     _lists: Lists = field(init=False)
 
@@ -55,20 +61,22 @@ class Catalogue:
         """Route one request; its complaints are turned into the service's envelopes."""
         if not request.headers.get("User-Agent"):
             return gateway.page(403)
+        if self.rate is not None and not self.rate.take():
+            return self.refusal(429)
         path = request.path.removeprefix(ROOT + "/")
         try:
             return self.subscriptions.answer(request, path) or self._route(request, path)
         except InvalidOptionError as error:
             return json_response(422, {"detail": [error.detail]})
         except RefusedError as error:
-            return json_response(error.status, {"detail": str(error)})
+            detail = _detail(str(error)) if self.explains_errors else str(error)
+            return json_response(error.status, {"detail": detail})
 
     def refusal(self, status: int) -> Response:
         """An error in this service's envelope, or the gateway's page."""
         if status in gateway.AWAY:
             return gateway.page(status)
-        detail = {"message": f"HTTP {status}", "request_id": str(uuid.uuid4())}
-        return json_response(status, {"detail": detail})
+        return json_response(status, {"detail": _detail(f"HTTP {status}")})
 
     def _route(self, request: Request, path: str) -> Response:
         if request.method not in _METHODS:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
@@ -45,6 +46,7 @@ class Download:
     public_url: Callable[[], str]
     ranges: str
     errors: Errors
+    cuts_at_expiry: bool
     name: str = "download"
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Download:
         product = self._find(product_id)
         if last == "Nodes":
             return self._nodes(product, product_id, names)
-        return self._bytes(request, product, names)
+        return self._authorised(request, product, names)
 
     def refusal(self, status: int) -> Response:
         """An error in this service's envelope."""
@@ -77,11 +79,11 @@ class Download:
         row = self.listed.find(product_id.lower())
         if row is None or row.product.facts.published > self.clock():
             return None
-        return row.product if row.product.is_offered else None
+        return row.product
 
     def _nodes(self, product: Product | None, product_id: str, names: list[str]) -> Response:
-        if product is None:
-            return self.errors.because("unknown product")
+        if product is None or not product.is_offered:
+            return self.errors.because(_absence(product))
         content, path = product.content, "/".join(names[1:])
         if not names:
             children: dict[str, tuple[int, int]] | None = {
@@ -105,12 +107,20 @@ class Download:
         ]
         return json_response(200, {"result": rows})
 
-    def _bytes(self, request: Request, product: Product | None, names: list[str]) -> Response:
+    def _authorised(self, request: Request, product: Product | None, names: list[str]) -> Response:
         verdict, account = self.tokens.judge(request.token, request.flaw)
         if verdict != "valid":
             return self.errors.because(_REFUSALS[verdict])
-        if product is None:
-            return self.errors.because("unknown product")
+        if product is None or not product.is_offered:
+            return self.errors.because(_absence(product))
+        response = self._bytes(request, product, names)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            return response
+        if self.cuts_at_expiry:
+            response.until = self.tokens.expiry(request.token)
+        return response if self.lanes.enter(account, response) else self.errors.because("too many")
+
+    def _bytes(self, request: Request, product: Product, names: list[str]) -> Response:
         payload = _payload(product, names)
         if payload is None:
             return self.errors.because("no file")
@@ -120,10 +130,7 @@ class Download:
             "Content-Disposition": f"attachment; filename={file_name}",
         }
         response = Response(200, payload, headers)
-        refused = self._ranged(request, product, names, response)
-        if refused is not None:
-            return refused
-        return response if self.lanes.enter(account, response) else self.errors.because("too many")
+        return self._ranged(request, product, names, response) or response
 
     def _ranged(
         self, request: Request, product: Product, names: list[str], response: Response
@@ -149,6 +156,13 @@ class Download:
         refused = self.refusal(416)
         refused.headers["Content-Range"] = f"bytes */{size}"
         return refused
+
+
+def _absence(product: Product | None) -> Cause:
+    """Why nothing can be had of a product that is not offered."""
+    if product is None:
+        return "unknown product"
+    return "no file" if product.facts.online is not False else "offline"
 
 
 def _payload(product: Product, names: list[str]) -> Payload | None:

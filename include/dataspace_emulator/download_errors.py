@@ -8,8 +8,8 @@ from dataspace_emulator import gateway
 from dataspace_emulator.wire import Response, json_response
 
 Cause = Literal[
-    "bad path", "no token", "expired", "audience", "forbidden", "unknown product", "no file",
-    "bad id", "too many",
+    "bad path", "no token", "expired", "audience", "forbidden", "unknown product", "offline",
+    "no file", "bad id", "too many",
 ]  # fmt: skip
 
 _TODAY: Final[dict[Cause, tuple[int, str, str]]] = {
@@ -19,20 +19,22 @@ _TODAY: Final[dict[Cause, tuple[int, str, str]]] = {
     "audience": (401, "DAT-ZIP-609", "Token audience not allowed"),
     "forbidden": (403, "DAT-ZIP-608", "Access forbidden"),
     "unknown product": (404, "DAT-ZIP-915", "No objects to stream"),
+    "offline": (404, "DAT-ZIP-915", "No objects to stream"),
     "no file": (404, "DAT-ZIP-915", "No objects to stream"),
     "bad id": (422, "DAT-ZIP-111", "Invalid product id"),
     "too many": (429, "DAT-ZIP-100", "Max session number exceeded"),
 }
-_LEGACY: Final[dict[Cause, tuple[int, str]]] = {
-    "bad path": (400, "Invalid odata path"),
-    "no token": (401, "Unauthorized"),
-    "expired": (401, "Expired signature!"),
-    "audience": (401, "Unauthorized"),
-    "forbidden": (403, "Forbidden"),
-    "unknown product": (404, "Product not found in catalogue"),
-    "no file": (404, "Not Found"),
-    "bad id": (422, "Invalid odata path"),
-    "too many": (429, "Max session number 4 exceeded."),
+_LEGACY: Final[dict[Cause, str]] = {
+    "bad path": "Invalid odata path",
+    "no token": "Unauthorized",
+    "expired": "Expired signature!",
+    "audience": "Unauthorized",
+    "forbidden": "Forbidden",
+    "unknown product": "Product not found in catalogue",
+    "offline": "Not Found",
+    "no file": "Not Found",
+    "bad id": "Invalid odata path",
+    "too many": "Max session number 4 exceeded.",
 }
 _OF_STATUS: Final[dict[int, Cause]] = {
     400: "bad path",
@@ -46,16 +48,26 @@ _OF_STATUS: Final[dict[int, Cause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Makes error answers, in the bodies of 2023 and 2024 if they are to be ``legacy``."""
+    """Makes error answers, in the bodies of 2023 and 2024 if they are to be ``legacy``.
 
-    legacy: bool = False
+    What is offline gets ``offline_status``; ``retry_after_s`` goes with too many transfers.
+    """
+
+    legacy: bool
+    offline_status: int
+    retry_after_s: int | None
 
     def because(self, cause: Cause) -> Response:
         """The answer to a request that is refused for a cause."""
+        status, code, message = _TODAY[cause]
+        response = _today(status, code, message)
         if self.legacy:
-            status, detail = _LEGACY[cause]
-            return json_response(status, {"detail": detail})
-        return _today(*_TODAY[cause])
+            response = json_response(status, {"detail": _LEGACY[cause]})
+        if cause == "offline":
+            response.status = self.offline_status
+        if cause == "too many" and self.retry_after_s is not None:
+            response.headers["Retry-After"] = str(self.retry_after_s)
+        return response
 
     def of(self, status: int) -> Response:
         """The answer with a status, whatever its cause."""

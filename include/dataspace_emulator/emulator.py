@@ -86,6 +86,8 @@ class Emulator(Settings):
                     Subscriptions(self._stock, self.clock, lambda: self.catalogue_url),
                     lambda request: self._tokens.judge(request.token, request.flaw)[1],
                 ),
+                _rate(self.catalogue_requests_per_s, 1),
+                self.explains_errors,
             ),
             Download(
                 self._listed,
@@ -94,7 +96,8 @@ class Emulator(Settings):
                 self.clock,
                 lambda: self.download_url,
                 self.ranges,
-                Errors(self.legacy_errors),
+                Errors(self.legacy_errors, self.offline_status, self.retry_after_s),
+                self.cuts_at_expiry,
             ),
             Stac(self._listed, self.clock, self._addresses, _rate(self.stac_requests_per_s, 1)),
             S3(

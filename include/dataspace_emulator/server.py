@@ -3,6 +3,7 @@
 Knows HTTP/1.1 and the network's own mischief; what is answered is the services' business.
 """
 
+import math
 import os
 import socket
 import struct
@@ -151,9 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         started, sent, size = time.monotonic(), 0, size_of(payload)
         file = payload.path.open("rb") if isinstance(payload, FilePart) else None
         try:
-            for start, stop in _pieces(size, rate, response.stall):
-                if response.stall is not None and start == response.stall[0]:
-                    time.sleep(response.stall[1])
+            for start, stop in _pieces(size, rate, response):
                 if stop == size:
                     response.release()
                 record.bytes_sent += stop - start
@@ -165,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
                 sent = stop
                 if rate is not None:
                     time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+            self.close_connection |= sent < size
         finally:
             if file is not None:
                 file.close()
@@ -183,19 +183,21 @@ def _length(text: str | bytes, base: int) -> int:
     return length
 
 
-def _pieces(
-    size: int, bytes_per_s: float | None, stall: tuple[int, float] | None
-) -> Iterator[tuple[int, int]]:
-    """Cut ``[0, size)``, also where it stalls.
+def _pieces(size: int, bytes_per_s: float | None, response: Response) -> Iterator[tuple[int, int]]:
+    """Cut ``[0, size)``, also where it stalls, and stall there; ends early where it is to end.
 
     The last piece is small, so that what it releases is released late.
     """
     step = _PIECE_BYTES if bytes_per_s is None else max(1, int(bytes_per_s * _TICK_S))
     start, tail = 0, max(0, size - min(_LAST_PIECE_BYTES, step))
-    while start < size:
+    stall_at, stall_s = response.stall or (None, 0.0)
+    until = math.inf if response.until is None else response.until
+    while start < size and time.time() < until:
         stop = min(start + step, tail if start < tail else size)
-        if stall is not None and start < stall[0]:
-            stop = min(stop, stall[0])
+        if start == stall_at:
+            time.sleep(stall_s)
+        elif stall_at is not None and start < stall_at:
+            stop = min(stop, stall_at)
         yield start, stop
         start = stop
 

@@ -26,6 +26,11 @@ class Settings:
     ``quota_bytes`` in thirty days gets one connection of 1 MB/s. Refresh tokens and one-time codes
     are taken once where they are ``single_use``; after ``most_wrong_logins`` in a row, None for
     any number, an account is locked for a minute.
+
+    What is not known of the service can be tried either way: ``offline_status`` is what a
+    product that is not online gets, ``retry_after_s`` goes with the answer to too many transfers,
+    ``cuts_at_expiry`` lets a transfer end with its token, ``explains_errors`` gives the
+    catalogue's complaints as objects instead of texts.
     """
 
     now: str | None = "2026-11-20T12:00:00Z"
@@ -47,6 +52,11 @@ class Settings:
     single_use_refresh_tokens: bool = True
     single_use_codes: bool = True
     most_wrong_logins: int | None = 30
+    offline_status: int = 404
+    retry_after_s: int | None = None
+    cuts_at_expiry: bool = False
+    explains_errors: bool = False
+    catalogue_requests_per_s: float | None = None
     stac_requests_per_s: float | None = 5
     s3_requests_per_minute: int | None = 2000
     s3_access_key: str = field(default_factory=lambda: secrets.token_hex(16))

@@ -140,6 +140,11 @@ class Tokens:
             for session in self._sessions.values():
                 session.refresh_expires = 0.0
 
+    def expiry(self, token: str) -> float:
+        """When a token of ours expires, in seconds since the epoch."""
+        claims = self._claims(token) or {}
+        return self._expiry.get(claims.get("jti", ""), 0.0)
+
     def told_of(self, token: str) -> dict[str, Any] | None:
         """What the account's own data are, for an access token that is alive."""
         claims = self._claims(token)

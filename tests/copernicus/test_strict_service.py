@@ -12,7 +12,13 @@ from copernicus.operators import (
     CopernicusExtractOperator,
     CopernicusSearchOperator,
 )
-from dataspace.errors import AccessDeniedError, CredentialsError
+from dataspace import query
+from dataspace.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    ProductUnavailableError,
+    QueryError,
+)
 from dataspace_emulator import Emulator, Fault, User
 from tests.copernicus.conftest import lake_product, make_context, scl_of, transfers
 from tests.copernicus.fault_scene import Leap
@@ -210,3 +216,40 @@ def test_the_error_bodies_of_2023_are_understood(connected, ingest):
     (error, *_) = ingest(overwrite=True).errors
     assert isinstance(error, AccessDeniedError)
     assert re.search("403 .*Forbidden", str(error))
+
+
+@pytest.mark.parametrize("settings", [{"offline_status": 404}, {"offline_status": 409}])
+@pytest.mark.parametrize("params", [{}, KEPT], ids=["files", "zip"])
+def test_what_goes_offline_after_the_search_is_asked_for_later(connected, tmp_path, params):
+    product = connected.add(lake_product(**SMALL))
+    with pytest.raises(ProductUnavailableError):
+        run_in_steps(
+            connected, tmp_path, lambda: connected.exchange(product.id, online=False), **params
+        )
+    assert list(tmp_path.rglob("*.jp2")) == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"cuts_at_expiry": True, "token_lifetime_s": 1, "bytes_per_s": 2e6}]
+)
+def test_a_transfer_that_ends_with_its_token_is_begun_again(connected, ingest):
+    product = connected.add(lake_product(**SMALL))
+    connected.faults.add(Fault("download", kind="stall_body", match="SCL_20m", seconds=1.1))
+    ran = ingest()
+    assert ran.errors == []
+    assert delivered(ran, product)
+
+
+@pytest.mark.parametrize("settings", [{"explains_errors": True}, {"explains_errors": False}])
+def test_a_complaint_of_the_catalogue_is_passed_on(connected, monkeypatch, ingest):
+    monkeypatch.setattr(query, "COLLECTION", "SENTINEL-99")
+    with pytest.raises(QueryError, match="Invalid value"):
+        ingest()
+
+
+@pytest.mark.parametrize("settings", [{"catalogue_requests_per_s": 1}])
+def test_a_catalogue_that_takes_few_requests_is_waited_for(connected, ingest):
+    product = connected.add(lake_product(**SMALL))
+    assert delivered(ingest(), product)
+    assert delivered(ingest(overwrite=True), product)
+    assert 429 in {one.status for one in connected.requests if one.service == "catalogue"}

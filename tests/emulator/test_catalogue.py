@@ -6,7 +6,7 @@ import pytest
 import requests
 from urllib3.util import SKIP_HEADER
 
-from dataspace_emulator import Fault, make_product
+from dataspace_emulator import Emulator, Fault, make_product
 
 COLLECTION = "Collection/Name eq 'SENTINEL-2'"
 BY_START = ("$orderby", "ContentDate/Start")
@@ -335,3 +335,19 @@ def test_errors_come_in_the_catalogues_envelope(search, emulator):
     assert answer.status_code == 500
     assert set(answer.json()["detail"]) == {"message", "request_id"}
     assert answer.headers["Retry-After"] == "Fri, 20 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("explains", [True, False])
+def test_a_complaint_is_a_text_or_an_object(explains):
+    with Emulator(explains_errors=explains) as emulator:
+        url = f"{emulator.catalogue_url}/Products"
+        told = requests.get(url, params={"$filter": "Name eq"}, timeout=10).json()["detail"]
+        message = "Error during parsing at index 7"
+        assert (told["message"] if explains else told) == message
+        assert not explains or set(told) == {"message", "request_id"}
+
+
+def test_a_catalogue_may_take_so_many_requests():
+    with Emulator(catalogue_requests_per_s=2) as emulator:
+        url = f"{emulator.catalogue_url}/Products"
+        assert [requests.get(url, timeout=10).status_code for _ in range(3)] == [200, 200, 429]
