@@ -19,27 +19,25 @@ _OIDC: Final = f"{REALM}/protocol/openid-connect"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 _ENDPOINTS: Final = {
-    "authorization_endpoint": "/auth",
-    "token_endpoint": "/token",
-    "introspection_endpoint": "/token/introspect",
-    "userinfo_endpoint": "/userinfo",
-    "end_session_endpoint": "/logout",
-    "jwks_uri": "/certs",
-    "registration_endpoint": "/registrations",
-    "revocation_endpoint": "/revoke",
-    "device_authorization_endpoint": "/auth/device",
-    "backchannel_authentication_endpoint": "/ext/ciba/auth",
-    "pushed_authorization_request_endpoint": "/ext/par/request",
+    "token_endpoint": f"{_OIDC}/token",
+    "userinfo_endpoint": f"{_OIDC}/userinfo",
+    "end_session_endpoint": f"{_OIDC}/logout",
+    "jwks_uri": f"{_OIDC}/certs",
+    "revocation_endpoint": f"{_OIDC}/revoke",
+}
+_CLOSED: Final = {
+    "authorization_endpoint": f"{_OIDC}/auth",
+    "introspection_endpoint": f"{_OIDC}/token/introspect",
+    "registration_endpoint": f"{REALM}/clients-registrations/openid-connect",
+    "device_authorization_endpoint": f"{_OIDC}/auth/device",
+    "backchannel_authentication_endpoint": f"{_OIDC}/ext/ciba/auth",
+    "pushed_authorization_request_endpoint": f"{_OIDC}/ext/par/request",
 }
 _GRANTS: Final = ("refresh_token", "password", "client_credentials")
 _CLOSED_GRANTS: Final = (
     *("authorization_code", "implicit", "urn:ietf:params:oauth:grant-type:device_code"),
     "urn:openid:params:grant-type:ciba",
     "urn:ietf:params:oauth:grant-type:token-exchange",
-)
-_CLOSED: Final = (
-    *("/auth", "/token/introspect", "/registrations", "/auth/device", "/ext/ciba/auth"),
-    "/ext/par/request",
 )
 _BAD_CLIENT: Final = (401, "invalid_client", "Invalid client or Invalid client credentials")
 _SIGNATURES: Final = ["RS256"]
@@ -71,7 +69,7 @@ class Identity:
         handler = route.get((request.method, request.path))
         if handler is not None:
             return handler(request)
-        if request.path.removeprefix(_OIDC) in _CLOSED:
+        if request.path in _CLOSED.values():
             return _refused(403, "access_denied", "Client is not allowed to do this")
         known = any(path == request.path for _, path in route)
         return json_response(405 if known else 404, {"error": f"HTTP {405 if known else 404}"})
@@ -89,7 +87,8 @@ class Identity:
     def _discovery(self, _request: Request) -> Response:
         realm = self.public_url()
         document: dict[str, Any] = {
-            name: f"{realm}/protocol/openid-connect{path}" for name, path in _ENDPOINTS.items()
+            name: f"{realm}{path.removeprefix(REALM)}"
+            for name, path in {**_ENDPOINTS, **_CLOSED}.items()
         }
         document |= {
             "issuer": realm,

@@ -100,6 +100,8 @@ class Item:
             return None
         if name == "assets" and rest:
             value: Any = self.asset(rest.pop(0))
+        elif name == "properties" and rest:
+            value = self._property(rest.pop(0))
         else:
             value = self.parts[name]()
         for step in rest:
@@ -156,6 +158,9 @@ class Item:
             return self.parts[name]()
         if name in DATES:
             return instant(str(self._plain[name]))
+        return self._property(name)
+
+    def _property(self, name: str) -> Any:
         return self._plain[name] if name in self._plain else self._properties.get(name)
 
     @cached_property
