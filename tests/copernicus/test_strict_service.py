@@ -1,6 +1,7 @@
 """What the service may do that a client must be safe against: it refuses twice, changes, slows."""
 
 import re
+from http import HTTPStatus
 from types import SimpleNamespace
 
 import pyotp
@@ -18,6 +19,7 @@ from dataspace.errors import (
     CredentialsError,
     ProductUnavailableError,
     QueryError,
+    ServiceUnavailableError,
 )
 from dataspace_emulator import Emulator, Fault, User
 from tests.copernicus.conftest import lake_product, make_context, scl_of, transfers
@@ -247,9 +249,11 @@ def test_a_complaint_of_the_catalogue_is_passed_on(connected, monkeypatch, inges
         ingest()
 
 
-@pytest.mark.parametrize("settings", [{"catalogue_requests_per_s": 1}])
-def test_a_catalogue_that_takes_few_requests_is_waited_for(connected, ingest):
-    product = connected.add(lake_product(**SMALL))
-    assert delivered(ingest(), product)
-    assert delivered(ingest(overwrite=True), product)
-    assert 429 in {one.status for one in connected.requests if one.service == "catalogue"}
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_page_of_the_gateway_is_told_in_its_own_words(connected, ingest, status):
+    connected.add(lake_product(**SMALL))
+    connected.faults.add(Fault("download", status=status, times=None))
+    (error, *_) = ingest().errors
+    assert isinstance(error, ServiceUnavailableError)
+    assert f"HTTP {status} {HTTPStatus(status).phrase}; try again" in str(error)
+    assert "<" not in str(error)
