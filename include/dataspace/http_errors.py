@@ -28,6 +28,7 @@ from dataspace.errors import (
 
 _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 """The object store's envelope."""
+_TITLE: Final = re.compile(r"<title>\s*(?:[0-9]{3}\s)?([^<]*)</title>", re.I)
 _BUSY: Final = "SlowDown"
 """The object store's word for too many requests, whatever the status."""
 _BAD_KEYS: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
@@ -109,7 +110,7 @@ def _body(response: requests.Response) -> tuple[str, str]:
         body: Any = json.loads(text)
     except (ValueError, RecursionError):
         named = dict(_XML.findall(text))
-        return named.get("Code", ""), named.get("Message", " ".join(text.split()))[:_SHOWN_CHARS]
+        return named.get("Code", ""), named.get("Message", _words(text))[:_SHOWN_CHARS]
     if not isinstance(body, dict):
         return "", str(body)[:_SHOWN_CHARS]
     detail = body.get("detail")
@@ -118,6 +119,12 @@ def _body(response: requests.Response) -> tuple[str, str]:
     reason = body.get("message") or body.get("error_description") or detail or body.get("error")
     trace = f" (trace-id {body['trace-id']})" if body.get("trace-id") else ""
     return str(body.get("code") or ""), f"{str(reason or '')[:_SHOWN_CHARS]}{trace}"
+
+
+def _words(text: str) -> str:
+    """Return the title of a gateway's page, without the status; of anything else all words."""
+    title = _TITLE.search(text)
+    return " ".join((title[1] if title else text).split())
 
 
 def _beginning(response: requests.Response) -> bytes:
