@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace_emulator.__main__ import emulator, parser
+from dataspace_emulator.__main__ import emulator
+from dataspace_emulator.options import parser
 from stack import PROJECT, Stack, StackError
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def fetch_members(
         CorruptDownloadError: The zip arrived wrong, several times.
         DataSpaceError: It cannot be had.
     """
-    taking = _Taking(shelf, files, listing)
+    taking = _Taking(shelf, files, listing, downloads)
     if files or taking.keeps_zip:
         with taking.room():
             downloads.archive(shelf.product, lambda chunks: taking.read(chunks, told))
@@ -62,7 +62,13 @@ def fetch_members(
 class _Taking:
     """Takes files out of one product's zip, over as many passes as it needs."""
 
-    def __init__(self, shelf: Shelf, files: Mapping[str, SafeFile], listing: Listing) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        files: Mapping[str, SafeFile],
+        listing: Listing,
+        downloads: Downloads,
+    ) -> None:
         self.saved: dict[str, Saved] = {}
         zip_path = shelf.run.zip_path(shelf.product)
         self.keeps_zip = shelf.wanted.keep_archive and shelf.store.size(zip_path) is None
@@ -73,6 +79,10 @@ class _Taking:
         self._what = f"{shelf.product.stem}.zip"
         self._lies: dict[str, str] = {}
         self._seemed_unsafe = False
+        product = shelf.product
+        self._expected = Expected(product.size_bytes, product.checksum, "the catalogue")
+        self._downloads = downloads
+        self._has_asked = False
 
     def room(self) -> AbstractContextManager[None]:
         """Keep room for what will be written, as far as known."""
@@ -98,7 +108,7 @@ class _Taking:
             self._judge(zipped.saved())
             if isinstance(zipped, PartialFile):
                 self._check_unknown(zipped.path)
-                zipped.commit()
+                zipped.commit(self._listed_by_now)
 
     def _meet(self, member: StreamedMember) -> None:
         if member.path in self._files and member.path not in self.saved:
@@ -114,8 +124,7 @@ class _Taking:
                 pass.
             UnsafeContentError: It is right, or looks the same a second time.
         """
-        listed = self._shelf.product.checksum
-        is_right = zipped.saved().checksum == listed
+        is_right, listed = self._is_listed(zipped.saved()), self._expected.checksum
         if isinstance(error, UnsafeContentError):
             raise self._unsafe(error, is_right=is_right) from error
         if not is_right and listed:
@@ -143,15 +152,13 @@ class _Taking:
     @contextlib.contextmanager
     def _zip(self) -> Iterator[PartialFile | Digest]:
         """Give what takes the bytes of the zip: a file where it is to be kept."""
-        product = self._shelf.product
         if not self.keeps_zip:
             with Digest() as digest:
                 yield digest
             return
-        expected = Expected(product.size_bytes, product.checksum, "the catalogue")
         with (
             self._shelf.store.incoming(self._zip_path) as local,
-            PartialFile(local, expected, self._what) as partial,
+            PartialFile(local, self._expected, self._what) as partial,
         ):
             yield partial
 
@@ -174,11 +181,26 @@ class _Taking:
             message = f"{self._what}: the list of its files was wrong; it is read again."
             raise CorruptDownloadError(message)
         about = f"{len(lines)} of {len(self._files)} files are wrong: {'; '.join(lines)}"
-        if zipped.checksum == self._shelf.product.checksum:
+        if self._is_listed(zipped):
             message = f"{self._what} is what the catalogue says, yet {about}"
             raise CorruptProductError(message, lines)
         message = f"{self._what}: {about}; try again."
         raise CorruptDownloadError(message)
+
+    def _is_listed(self, zipped: Saved) -> bool:
+        """Tell whether a zip is what the catalogue says, or says by now."""
+        if self._expected.checksum and zipped.checksum != self._expected.checksum:
+            self._listed_by_now()
+        return zipped.checksum == self._expected.checksum
+
+    def _listed_by_now(self) -> Expected:
+        """Return what the catalogue says of the zip, asked again but once: a digest may change."""
+        if not self._has_asked:
+            self._has_asked = True
+            found = self._downloads.listed_again(self._shelf.product)
+            if found and found.checksum:
+                self._expected = Expected(found.size_bytes, found.checksum, "the catalogue")
+        return self._expected
 
     def _learns_better(self) -> bool:
         """Ask again what the files that are not as expected should be; tell if that differs."""
@@ -193,7 +215,7 @@ class _Taking:
 
     def _check_unknown(self, path: Path) -> None:
         """Check a zip of which the catalogue tells no checksum against the manifest inside."""
-        if self._shelf.product.checksum is not None:
+        if self._expected.checksum is not None:
             return
         try:
             with open_archive(path) as archive:

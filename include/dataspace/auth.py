@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from dataspace.credentials import refuse_flawed
 from dataspace.errors import (
     ConfigurationError,
-    CredentialsError,
     DataSpaceError,
     ProductUnavailableError,
     RateLimitedError,
@@ -27,8 +26,9 @@ from dataspace.errors import (
     ServiceUnavailableError,
 )
 from dataspace.http_answer import StoppedError
-from dataspace.http_errors import LoginLimitedError
-from dataspace.refusals import is_refusal, refusal_of
+from dataspace.http_errors import LoginLimitedError, TokenRefusedError
+from dataspace.one_time_codes import Codes
+from dataspace.refusals import GRANT, is_refusal, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,7 +78,7 @@ class Account:
         refuse_flawed("login", self.username)
         refuse_flawed("password", self.password)
         refuse_flawed("client_id", self.client_id, is_ascii=True)
-        refuse_flawed("totp_secret", _grouped(self.totp_secret or ""), is_ascii=True)
+        refuse_flawed("totp_secret", (self.totp_secret or "").replace(" ", ""), is_ascii=True)
 
     def fingerprint(self) -> str:
         """Return what changes with the password, costly to guess it from; takes some 40 ms."""
@@ -148,6 +148,7 @@ class Realm:
     Attributes:
         account: Who logs in.
         clock: Returns the present in seconds.
+        codes: Of the account's second factor; None where it has none.
     """
 
     def __init__(
@@ -173,6 +174,7 @@ class Realm:
         self._retries = retries
         self.clock = clock
         self.account = account
+        self.codes = Codes(account.totp_secret, http.wait) if account.totp_secret else None
 
     def refreshed(self, old: Token) -> Token | None:
         """Return a token for a refresh token; None where that has died.
@@ -193,16 +195,28 @@ class Realm:
     def logged_in(self) -> Token:
         """Return the token of a new session; a refused password is tried once.
 
+        With a second factor it is tried again with the next code: another host may have used the
+        first one, which the service refuses in the words of a wrong password.
+
         Raises:
             CredentialsError: The account was refused.
             TransientError: The service cannot be reached, or the account has all its sessions.
         """
         try:
-            return self._grant(self._password_form)
+            return self._entered()
         except DataSpaceError as error:
             if not is_refusal(error):
                 raise
             raise refusal_of(error, self.account) from error
+
+    def _entered(self) -> Token:
+        try:
+            return self._grant(self._password_form)
+        except TokenRefusedError as error:
+            if self.codes is None or error.code != GRANT:
+                raise
+            logger.info("The one-time code may have served elsewhere; the next one is tried.")
+            return self._grant(self._password_form)
 
     def log_out(self, token: Token) -> None:
         """End a session, of which an account may have a hundred; a failure does not matter."""
@@ -218,8 +232,8 @@ class Realm:
             "username": self.account.username,
             "password": self.account.password,
         }
-        if self.account.totp_secret:
-            form["totp"] = _one_time_code(self.account.totp_secret)
+        if self.codes:
+            form["totp"] = self.codes.next()
         return form
 
     def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
@@ -260,20 +274,3 @@ def _seconds(value: object, default: float) -> float:
     except ValueError:
         return default
     return min(seconds, LONGEST_LIFE_S) if 0 < seconds < math.inf else default
-
-
-def _grouped(secret: str) -> str:
-    """Return a base32 secret without the blanks that its groups are shown with."""
-    return secret.replace(" ", "")
-
-
-def _one_time_code(secret: str) -> str:
-    import binascii  # noqa: PLC0415
-
-    import pyotp  # noqa: PLC0415 - only accounts with a second factor need it
-
-    try:
-        return pyotp.TOTP(_grouped(secret)).now()
-    except (binascii.Error, ValueError) as error:
-        message = "totp_secret is not a base32 secret; copy it from the authenticator set-up page."
-        raise CredentialsError(message) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import threading
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from dataspace.auth import Account, Realm
 from dataspace.catalogue import Catalogue
 from dataspace.downloads import Downloads
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, DataSpaceError
 from dataspace.host_pace import SharedTurns
 from dataspace.host_state import HostState
 from dataspace.http import Http
 from dataspace.pace import Pace
+from dataspace.query import MISSION, Query
 from dataspace.retries import BRIEF, PACED, PATIENT, Retries
 from dataspace.session import LOCK_WAIT_S, TokenSource, without_failures
 from dataspace.stac import Stac
@@ -28,8 +30,11 @@ if TYPE_CHECKING:
 
     from dataspace.endpoints import Endpoints
     from dataspace.errors import TransientError
+    from dataspace.product import Product
     from dataspace.s3 import S3Keys
     from dataspace.traffic import Traffic
+
+logger = logging.getLogger(__name__)
 
 TRANSPORTS: Final = ("auto", "https", "s3")
 
@@ -186,7 +191,17 @@ class DataSpaceClient:
             self._pace,
             retries,
             lambda: self.before_transfer(),  # noqa: PLW0108 - it may be set later
+            self._listed_again,
         )
+
+    def _listed_again(self, product: Product) -> Product | None:
+        """Return what the catalogue says of a product by now; None where it does not say."""
+        query = Query(sensed=MISSION, product_ids=(product.id,))
+        try:
+            return next(iter(self.catalogue.find(query)), None)
+        except DataSpaceError as error:
+            logger.warning("%s: not looked up again: %s", product.stem, error)
+            return None
 
     @_once
     def https(self) -> Https:

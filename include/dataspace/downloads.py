@@ -88,6 +88,7 @@ class Downloads:
         pace: Pace,
         retries: Retries,
         check: Callable[[], None] = lambda: None,
+        listed_again: Callable[[Product], Product | None] = lambda _: None,
     ) -> None:
         """Use these transports.
 
@@ -98,8 +99,11 @@ class Downloads:
             pace: Says when the next transfer may begin.
             retries: What to do about errors that may pass.
             check: Called before each transfer; what it raises ends the transfer.
+            listed_again: Asks the catalogue what it says of a product by now; None where it does
+                not say.
         """
         self._check = check
+        self.listed_again = listed_again
         self._transports = list(transports)
         self._lock = threading.Lock()
         self._closed: dict[str, RateLimitedError] = {}

@@ -36,6 +36,7 @@ from dataspace.http_failures import login_wanted, way_of
 
 _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 """The object store's envelope."""
+_TITLE: Final = re.compile(r"<title>\s*(?:[0-9]{3}\s)?([^<]*)</title>", re.I)
 _BODY_BYTES: Final = 4096
 _BODY_S: Final = 5.0
 _SHOWN_CHARS: Final = 300
@@ -184,7 +185,7 @@ def _said(text: str) -> _Said:
         body: Any = json.loads(text)
     except (ValueError, RecursionError):
         named = {name: html.unescape(value) for name, value in _XML.findall(text)}
-        reason = named.get("Message", " ".join(text.split()))[:_SHOWN_CHARS]
+        reason = named.get("Message", _words(text))[:_SHOWN_CHARS]
         return _Said(named.get("Code", ""), reason, is_own="Code" in named or not text.strip())
     if not isinstance(body, dict):
         return _Said("", str(body)[:_SHOWN_CHARS], is_own=True)
@@ -203,6 +204,12 @@ def _clocks(response: requests.Response) -> str:
     here = f"this machine's clock says {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     there = _moment(response.headers.get("Date", ""))
     return f"{here}, the service's {there:%Y-%m-%d %H:%M:%S}" if there else here
+
+
+def _words(text: str) -> str:
+    """Return the title of a gateway's page, without the status; of anything else all words."""
+    title = _TITLE.search(text)
+    return " ".join((title[1] if title else text).split())
 
 
 def _beginning(response: requests.Response) -> bytes:

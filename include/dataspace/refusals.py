@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dataspace.auth import Account
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
-_GRANT: Final = "invalid_grant"
+GRANT: Final = "invalid_grant"
+"""What OAuth calls a wrong password, a used code, a locked account and a dead token."""
 _CLIENT: Final = ("invalid_client", "unauthorized_client")
 _TOO_MANY: Final = re.compile(r"session.*\b(limit|exceed|max)|\b(limit|max|many)\b.*session", re.I)
 _LOCKED: Final = re.compile(r"\b(disabled|locked)\b", re.I)
@@ -68,7 +69,7 @@ def _reason(error: DataSpaceError, account: Account) -> str:
             "the identity service refuses this account, or this machine, for now; too many logins "
             "lead to a ban."
         )
-    if error.code == _GRANT:
+    if error.code == GRANT:
         return _of_grant(error, account)
     if error.status == _UNAUTHORIZED:
         return _wrong(account)

@@ -38,8 +38,6 @@ _REST_S: Final = 60.0
 _LONGEST_REST_S: Final = 3600.0
 _REFUSED_S: Final = 3600.0
 """A refused account is tried again after so long, for one that was locked for a while."""
-_CODE_S: Final = 30.0
-"""A one-time code lives so long, and may serve once only: the next one may be accepted."""
 _MOST_RENEWALS: Final = 5
 """Tokens replaced within a minute because the service refused them."""
 _REFUSED_AGAIN: Final = (
@@ -113,8 +111,7 @@ class TokenSource:
             rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
             is_limit = isinstance(error, LoginLimitedError)
             return {"rest": {"until": now + rest_s, "why": str(error), "is_limit": is_limit}}
-        refused_s = _CODE_S if self._realm.account.totp_secret else _REFUSED_S
-        return {"refusal": {"until": now + refused_s, "why": str(error)}}
+        return {"refusal": {"until": now + _REFUSED_S, "why": str(error)}}
 
     def _next_token(self, refused: str | None) -> Token:
         """Return the token that the tasks share, or a new one where it is refused or old."""
@@ -146,15 +143,27 @@ class TokenSource:
             return state, known
         if refused and len(_renewals(state, now)) >= _MOST_RENEWALS:
             return state, TokenRefusedError(_REFUSED_AGAIN)
+        self._learn_code(state)
         try:
             token = self._granted(shared or self._token, is_urgent=living is None)
         except TransientError as error:
-            return {**state, **self._failure(error)}, living or error
+            return {**state, **self._code(), **self._failure(error)}, living or error
         except CredentialsError as error:
-            return {**state, **self._failure(error)}, error
+            return {**state, **self._code(), **self._failure(error)}, error
         renewals = _renewals(state, now) + ([now] if refused else [])
         session = {"session": token.to_record(), "renewals": renewals}
-        return {**without_failures(state), **session}, token
+        return {**without_failures(state), **self._code(), **session}, token
+
+    def _learn_code(self, state: State) -> None:
+        """Let no one-time code be sent that another task has sent."""
+        step, codes = state.get("code_step"), self._realm.codes
+        if codes and isinstance(step, int):
+            codes.last_step = step
+
+    def _code(self) -> State:
+        """Return what is written down of the last one-time code."""
+        codes = self._realm.codes
+        return {"code_step": codes.last_step} if codes and codes.last_step is not None else {}
 
     def _granted(self, old: Token | None, *, is_urgent: bool) -> Token:
         token = self._refreshed(old, is_urgent=is_urgent) if old else None

@@ -6,6 +6,9 @@ Shares no code with the client it is there to test.
 
 What nobody has recorded is answered so that a careless client fails here rather than there:
 
+- a refresh token, or a one-time code, a second time: refused
+- thirty wrong logins in a row: locked for a minute, in the words of a wrong password
+- a row without Online: found neither by ``Online eq true`` nor by ``Online eq false``
 - more than a hundred sessions: 400 ``invalid_grant``
 - an access token that is none of ours: 401 DAT-ZIP-604
 - a request line of more than 8 KiB: 414
@@ -14,7 +17,8 @@ What nobody has recorded is answered so that a careless client fails here rather
 - a quoted id at the catalogue: 422
 - products offline, listed only, or removed; a folder's ``$value``: 404 DAT-ZIP-915
 - a last page that is exactly full announces no next page
-- a STAC page of more than 1000, a date without zone, ``filter``, ``query``, ``sortby``: 400
+- a STAC page of more than 1000, a date without zone: 400
+- a filter of STAC on a property that no item has: nothing is found
 - a STAC box across the antimeridian finds nothing
 - a footprint across the antimeridian is listed as it was given, and found from either side
 - S3 in another region than ``default``: 400; no free connection, too many requests: 503 SlowDown
@@ -22,12 +26,13 @@ What nobody has recorded is answered so that a careless client fails here rather
 The listed BLAKE3 digests are there for their shape; sizes and MD5 are those of the zip.
 """
 
+from dataspace_emulator.accounts import User
 from dataspace_emulator.content import Member
 from dataspace_emulator.emulator import Emulator
-from dataspace_emulator.faults import Fault, Faults
+from dataspace_emulator.fault_kinds import Fault
+from dataspace_emulator.faults import Faults
 from dataspace_emulator.product import Product
 from dataspace_emulator.recipe import Recipe, make_product
-from dataspace_emulator.tokens import User
 from dataspace_emulator.wire import Record
 
 __all__ = [

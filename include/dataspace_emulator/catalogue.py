@@ -8,31 +8,38 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from dataspace_emulator import gateway
 from dataspace_emulator.area import RefusedError
 from dataspace_emulator.entity import asset_id, entity
 from dataspace_emulator.listing import InvalidOptionError, Lists, Query, parse_query
+from dataspace_emulator.rate import Rate
 from dataspace_emulator.rows import Row, Rows
-from dataspace_emulator.vocabulary import ATTRIBUTES, COLLECTIONS
+from dataspace_emulator.subscription_paths import SubscriptionPaths
+from dataspace_emulator.vocabulary import ATTRIBUTES, attributes_of
 from dataspace_emulator.wire import Request, Response, json_response
 
 ROOT: Final = "/odata/v1"
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_COMMA_LIST_SINCE: Final = datetime(2024, 9, 24, tzinfo=UTC)
 _METHODS: Final = frozenset({"GET", "POST"})
 
 
+def _detail(message: str) -> dict[str, str]:
+    return {"message": message, "request_id": str(uuid.uuid4())}
+
+
 def _not_found(what: str) -> Response:
-    detail = {"message": f"{what} not found.", "request_id": str(uuid.uuid4())}
-    return json_response(404, {"detail": detail})
+    return json_response(404, {"detail": _detail(f"{what} not found.")})
 
 
 @dataclass(slots=True)
 class Catalogue:
     """Answers below ``/odata/v1``; addresses are those clients are told.
 
-    ``rewritten`` holds, by product id, what lists make of a row instead.
+    ``rewritten`` holds, by product id, what is made of a row instead.
     """
 
     listed: Rows
@@ -40,7 +47,10 @@ class Catalogue:
     clock: Callable[[], datetime]
     public_url: Callable[[], str]
     download_url: Callable[[], str]
-    rewritten: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    rewritten: Mapping[str, Callable[[Any], Any]]
+    subscriptions: SubscriptionPaths
+    rate: Rate | None
+    explains_errors: bool
     name: str = "catalogue"
     _lists: Lists = field(init=False)
 
@@ -50,30 +60,34 @@ class Catalogue:
     def answer(self, request: Request) -> Response:
         """Route one request; its complaints are turned into the service's envelopes."""
         if not request.headers.get("User-Agent"):
-            return Response(403, b"<html>Forbidden</html>", {"Content-Type": "text/html"})
-        if request.method not in _METHODS:
-            return self.refusal(405)
+            return gateway.page(403)
+        if self.rate is not None and not self.rate.take():
+            return self.refusal(429)
+        path = request.path.removeprefix(ROOT + "/")
         try:
-            return self._route(request)
+            return self.subscriptions.answer(request, path) or self._route(request, path)
         except InvalidOptionError as error:
             return json_response(422, {"detail": [error.detail]})
         except RefusedError as error:
-            return json_response(error.status, {"detail": str(error)})
+            detail = _detail(str(error)) if self.explains_errors else str(error)
+            return json_response(error.status, {"detail": detail})
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope."""
-        detail = {"message": f"HTTP {status}", "request_id": str(uuid.uuid4())}
-        return json_response(status, {"detail": detail})
+        """An error in this service's envelope, or the gateway's page."""
+        if status in gateway.AWAY:
+            return gateway.page(status)
+        return json_response(status, {"detail": _detail(f"HTTP {status}")})
 
-    def _route(self, request: Request) -> Response:
-        path = request.path.removeprefix(ROOT + "/")
+    def _route(self, request: Request, path: str) -> Response:
+        if request.method not in _METHODS:
+            return self.refusal(405)
         if request.method == "POST":
             known = path == "Products/OData.CSC.FilterList"
             return self._named(request) if known else self.refusal(405)
         if path in {"Products", "DeletedProducts"}:
             return self._list(path, request)
         if path == "Attributes":
-            return json_response(200, _attribute_list())
+            return json_response(200, _attribute_list(ATTRIBUTES))
         single = re.fullmatch(r"(Products|Assets|Attributes)\(([^/]*)\)(?:/(.+))?", path)
         if single is None or path == request.path:
             return _not_found("Resource")
@@ -81,8 +95,10 @@ class Catalogue:
 
     def _single(self, request: Request, kind: str, key: str, rest: str) -> Response:
         if kind == "Attributes":
-            known = key in COLLECTIONS and not rest
-            return json_response(200, _attribute_list()) if known else _not_found("Collection")
+            known = None if rest else attributes_of(key)
+            if known is None:
+                return _not_found(f"Collection {key}")
+            return json_response(200, _attribute_list(known))
         if _ID.fullmatch(key) is None:
             raise InvalidOptionError(
                 {
@@ -115,25 +131,27 @@ class Catalogue:
         return json_response(200, document)
 
     def _document(self, listing: str, rows: list[Row], query: Query) -> dict[str, Any]:
-        now, url = self.clock(), self.public_url()
+        now = self.clock()
         return {
-            "@odata.context": f"$metadata#{listing}{_expanded(query)}",
-            "value": [
-                self.rewritten.get(row.product.id, _as_it_is)(
-                    entity(row, now, url, query.expand, query.select)
-                )
-                for row in rows
-            ],
+            "@odata.context": f"$metadata#{listing}{_expanded(query, now)}",
+            "value": [self._row(row, now, query) for row in rows],
         }
+
+    def _row(self, row: Row, now: datetime, query: Query) -> Any:
+        document = entity(row, now, self.public_url(), query.expand, query.select)
+        return self.rewritten.get(row.product.id, _as_it_is)(document)
 
     def _product(self, request: Request, key: str) -> Response:
         query = parse_query(request.options, "Products")
         row = self.listed.find(key.lower())
         if row is None or row.product.facts.published > self.clock():
             return _not_found(f"Product with id {key}")
-        document = entity(row, self.clock(), self.public_url(), query.expand, query.select)
-        context = f"$metadata#Products{_expanded(query)}/$entity"
-        return json_response(200, {"@odata.context": context, **document})
+        now = self.clock()
+        document = self._row(row, now, query)
+        if isinstance(document, dict):
+            context = f"$metadata#Products{_expanded(query, now)}/$entity"
+            document = {"@odata.context": context, **document}
+        return json_response(200, document)
 
     def _quicklook(self, key: str) -> Response:
         for row in self.listed.all():
@@ -161,10 +179,12 @@ def _as_it_is(row: Any) -> Any:
     return row
 
 
-def _expanded(query: Query) -> str:
-    unique = dict.fromkeys(query.expand)
-    return f"({','.join(f'{name}()' for name in unique)})" if unique else ""
+def _expanded(query: Query, now: datetime) -> str:
+    names = [f"{name}()" for name in dict.fromkeys(query.expand)]
+    if now < _COMMA_LIST_SINCE:
+        return "".join(f"({name})" for name in names)
+    return f"({','.join(names)})" if names else ""
 
 
-def _attribute_list() -> list[dict[str, str]]:
-    return [{"Name": name, "ValueType": kind} for name, kind in ATTRIBUTES.items()]
+def _attribute_list(attributes: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Name": name, "ValueType": kind} for name, kind in attributes.items()]

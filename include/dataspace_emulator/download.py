@@ -1,21 +1,22 @@
 """The download service: whole products, the listing of their nodes, and single files.
 
-Knows the order in which the service checks a request, and its error codes.
+Knows the order in which the service checks a request.
 """
 
 import hashlib
 import re
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
+from dataspace_emulator.download_errors import Cause, Errors
+from dataspace_emulator.lanes import Lanes
 from dataspace_emulator.product import Product
 from dataspace_emulator.ranges import UnsatisfiableError, partial
 from dataspace_emulator.rows import Rows
-from dataspace_emulator.slots import Slots
 from dataspace_emulator.tokens import Tokens, Verdict
 from dataspace_emulator.wire import Payload, Request, Response, json_response, size_of
 
@@ -23,24 +24,11 @@ RANGES: Final = frozenset({"ignored", "honoured", "refused", "unsatisfiable"})
 _PATH: Final = re.compile(r"/odata/v1/Products\(([^/]*)\)((?:/Nodes\([^/]*\))*)/(\$value|Nodes)")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NODE: Final = re.compile(r"Nodes\(([^/]*)\)")
-_REFUSALS: Final[dict[Verdict, tuple[str, str]]] = {
-    "unknown": ("DAT-ZIP-604", "Token not found"),
-    "expired": ("DAT-ZIP-109", "Token is expired"),
-    "wrong audience": ("DAT-ZIP-609", "Token audience not allowed"),
+_REFUSALS: Final[dict[Verdict, Cause]] = {
+    "unknown": "no token",
+    "expired": "expired",
+    "wrong audience": "audience",
 }
-_STATUS_CODES: Final = {
-    400: ("DAT-ZIP-104", "Malformed OData request path"),
-    401: ("DAT-ZIP-109", "Token is expired"),
-    403: ("DAT-ZIP-608", "Access forbidden"),
-    404: ("DAT-ZIP-915", "No objects to stream"),
-    422: ("DAT-ZIP-111", "Invalid product id"),
-    429: ("DAT-ZIP-100", "Max session number exceeded"),
-}
-
-
-def _refused(status: int, code: str, message: str) -> Response:
-    document = {"trace-id": uuid.uuid4().hex, "code": code, "message": message}
-    return json_response(status, document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +41,12 @@ class Download:
 
     listed: Rows
     tokens: Tokens
-    slots: Slots
+    lanes: Lanes
     clock: Callable[[], datetime]
     public_url: Callable[[], str]
-    ranges: str = "ignored"
+    ranges: str
+    errors: Errors
+    cuts_at_expiry: bool
     name: str = "download"
 
     def __post_init__(self) -> None:
@@ -69,32 +59,31 @@ class Download:
             return Response(405, headers={"Allow": "GET"})
         match = _PATH.fullmatch(request.path)
         if match is None:
-            return self.refusal(400)
+            return self.errors.because("bad path")
         product_id, nodes, last = match.groups()
         if _ID.fullmatch(product_id) is None:
-            return self.refusal(422)
+            return self.errors.because("bad id")
         names = _NODE.findall(nodes)
         if any(not name or name[0] in "'\"" for name in names):
-            return self.refusal(400)
+            return self.errors.because("bad path")
         product = self._find(product_id)
         if last == "Nodes":
             return self._nodes(product, product_id, names)
-        return self._bytes(request, product, names)
+        return self._authorised(request, product, names)
 
     def refusal(self, status: int) -> Response:
         """An error in this service's envelope."""
-        return _refused(status, *_STATUS_CODES.get(status, ("DAT-ZIP-500", f"HTTP {status}")))
+        return self.errors.of(status)
 
     def _find(self, product_id: str) -> Product | None:
         row = self.listed.find(product_id.lower())
         if row is None or row.product.facts.published > self.clock():
             return None
-        offered = row.product.facts.online and row.product.has_bytes
-        return row.product if offered else None
+        return row.product
 
     def _nodes(self, product: Product | None, product_id: str, names: list[str]) -> Response:
-        if product is None:
-            return self.refusal(404)
+        if product is None or not product.is_offered:
+            return self.errors.because(_absence(product))
         content, path = product.content, "/".join(names[1:])
         if not names:
             children: dict[str, tuple[int, int]] | None = {
@@ -103,7 +92,7 @@ class Download:
         else:
             children = content.children(path) if names[0] == content.top else None
         if children is None:
-            return self.refusal(404)
+            return self.errors.because("no file")
         here = "".join(f"/Nodes({quote(name)})" for name in names)
         base = f"{self.public_url()}/Products({product_id}){here}"
         rows = [
@@ -118,26 +107,30 @@ class Download:
         ]
         return json_response(200, {"result": rows})
 
-    def _bytes(self, request: Request, product: Product | None, names: list[str]) -> Response:
+    def _authorised(self, request: Request, product: Product | None, names: list[str]) -> Response:
         verdict, account = self.tokens.judge(request.token, request.flaw)
         if verdict != "valid":
-            return _refused(401, *_REFUSALS[verdict])
-        payload = None if product is None else _payload(product, names)
-        if product is None or payload is None:
-            return self.refusal(404)
+            return self.errors.because(_REFUSALS[verdict])
+        if product is None or not product.is_offered:
+            return self.errors.because(_absence(product))
+        response = self._bytes(request, product, names)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            return response
+        if self.cuts_at_expiry:
+            response.until = self.tokens.expiry(request.token)
+        return response if self.lanes.enter(account, response) else self.errors.because("too many")
+
+    def _bytes(self, request: Request, product: Product, names: list[str]) -> Response:
+        payload = _payload(product, names)
+        if payload is None:
+            return self.errors.because("no file")
         file_name = names[-1] if names else f"{product.name}.zip"
         headers = {
             "Content-Type": "application/octet-stream" if names else "application/zip",
             "Content-Disposition": f"attachment; filename={file_name}",
         }
         response = Response(200, payload, headers)
-        refused = self._ranged(request, product, names, response)
-        if refused is not None:
-            return refused
-        if not self.slots.take(account):
-            return self.refusal(429)
-        response.on_last = lambda: self.slots.give_back(account)
-        return response
+        return self._ranged(request, product, names, response) or response
 
     def _ranged(
         self, request: Request, product: Product, names: list[str], response: Response
@@ -163,6 +156,13 @@ class Download:
         refused = self.refusal(416)
         refused.headers["Content-Range"] = f"bytes */{size}"
         return refused
+
+
+def _absence(product: Product | None) -> Cause:
+    """Why nothing can be had of a product that is not offered."""
+    if product is None:
+        return "unknown product"
+    return "no file" if product.facts.online is not False else "offline"
 
 
 def _payload(product: Product, names: list[str]) -> Payload | None:

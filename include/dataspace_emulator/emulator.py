@@ -3,38 +3,41 @@
 Made for ``with``; what it binds and writes is gone afterwards.
 """
 
-import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from dataspace_emulator.accounts import Accounts
 from dataspace_emulator.catalogue import ROOT, Catalogue
+from dataspace_emulator.clock import Clock
 from dataspace_emulator.download import Download
+from dataspace_emulator.download_errors import Errors
 from dataspace_emulator.faults import Faults
 from dataspace_emulator.identity import REALM, Identity
+from dataspace_emulator.lanes import Lanes
 from dataspace_emulator.product import Product, from_recipe, from_zip
 from dataspace_emulator.rate import Rate
 from dataspace_emulator.recipe import Recipe, instant
-from dataspace_emulator.rows import Row, Rows
 from dataspace_emulator.s3 import S3
 from dataspace_emulator.s3_bucket import Bucket
 from dataspace_emulator.s3_signature import Keys
 from dataspace_emulator.server import Host, Line
+from dataspace_emulator.settings import Settings
 from dataspace_emulator.slots import Slots
 from dataspace_emulator.stac import ROOT as STAC_ROOT
 from dataspace_emulator.stac import Stac
 from dataspace_emulator.stac_assets import Addresses
-from dataspace_emulator.tokens import Tokens, User
+from dataspace_emulator.stock import Stock, check_cause
+from dataspace_emulator.subscription_paths import SubscriptionPaths
+from dataspace_emulator.subscriptions import Subscriptions
+from dataspace_emulator.tokens import Tokens
 from dataspace_emulator.wire import Record, Service
 
-_CAUSES: Final = frozenset(
-    {"Duplicated product", "Missing checksum", "Corrupted product", "Obsolete product", "Other"}
-)
 _HTTPS_PORT: Final = 443
 
 
@@ -42,81 +45,69 @@ def _rate(most: float | None, seconds: int) -> Rate | None:
     return None if most is None else Rate.of(most, seconds)
 
 
-def _one_user() -> dict[str, User]:
-    return {"user@example.org": User("correct horse")}
-
-
 @dataclass
-class Emulator:
-    """A local Copernicus Data Space.
-
-    ``now`` is the catalogue's calendar, an ISO text that may be set at any time; None lets
-    the real clock run. ``folder`` holds real product zips to offer. Lifetimes, lateness and
-    latency are in seconds. ``ports`` are those of identity, catalogue, download, STAC and S3,
-    0 for any; ``public_host`` is the host name clients are told. ``ranges`` says what the
-    download makes of Range: "ignored", "honoured", "refused" (501) or "unsatisfiable" (416).
-    The S3 keys are the first user's. Rates hold over all clients; None lets all pass.
-    """
-
-    now: str | None = "2026-11-20T12:00:00Z"
-    folder: Path | str | None = None
-    token_lifetime_s: float = 600
-    refresh_lifetime_s: float = 3600
-    max_connections: int = 4
-    late_release_s: float = 0.0
-    latency_s: float = 0.0
-    bytes_per_s: float | None = None
-    users: dict[str, User] = field(default_factory=_one_user)
-    host: str = "127.0.0.1"
-    public_host: str | None = None
-    ports: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-    ranges: str = "ignored"
-    stac_requests_per_s: float | None = 5
-    s3_requests_per_minute: int | None = 2000
-    s3_access_key: str = field(default_factory=lambda: secrets.token_hex(16))
-    s3_secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(30), repr=False)
+class Emulator(Settings):
+    """A local Copernicus Data Space."""
 
     def __post_init__(self) -> None:
-        self._listed, self._deleted = Rows(), Rows()
-        self._rewritten: dict[str, Callable[[Any], Any]] = {}
-        self._tokens = Tokens(self.users, self.token_lifetime_s, self.refresh_lifetime_s)
+        self._stock, self._clock = Stock(), Clock(self.clock_speed)
+        self._listed = self._stock.listed
+        accounts = Accounts(self.users, self.single_use_codes, self.most_wrong_logins)
+        self._tokens = Tokens(
+            accounts,
+            self.token_lifetime_s,
+            self.refresh_lifetime_s,
+            self.single_use_refresh_tokens,
+        )
         self._slots = Slots(self.max_connections, self.late_release_s)
         self._line = Line(self.latency_s, self.bytes_per_s)
         self._folder = tempfile.TemporaryDirectory(prefix="dataspace_emulator_")
-        services: tuple[Service, ...] = (
+        self._hosts = [
+            Host((self.host, port), service, self._line)
+            for port, service in zip(self.ports, self._services(), strict=True)
+        ]
+        self._tokens.issuer = self.identity_url
+        for path in sorted(Path(self.folder).glob("*.zip")) if self.folder else ():
+            self.add_zip(path)
+
+    def _services(self) -> tuple[Service, ...]:
+        """Identity, catalogue, download, STAC and S3."""
+        lanes = Lanes(self._slots, self.quota_bytes, self.clock)
+        return (
             Identity(self._tokens, lambda: self.identity_url),
             Catalogue(
                 self._listed,
-                self._deleted,
+                self._stock.deleted,
                 self.clock,
                 lambda: self.catalogue_url,
                 lambda: self.download_url,
-                self._rewritten,
+                self._stock.rewritten,
+                SubscriptionPaths(
+                    Subscriptions(self._stock, self.clock, lambda: self.catalogue_url),
+                    lambda request: self._tokens.judge(request.token, request.flaw)[1],
+                ),
+                _rate(self.catalogue_requests_per_s, 1),
+                self.explains_errors,
             ),
             Download(
                 self._listed,
                 self._tokens,
-                self._slots,
+                lanes,
                 self.clock,
                 lambda: self.download_url,
                 self.ranges,
+                Errors(self.legacy_errors, self.offline_status, self.retry_after_s),
+                self.cuts_at_expiry,
             ),
             Stac(self._listed, self.clock, self._addresses, _rate(self.stac_requests_per_s, 1)),
             S3(
                 Bucket(self._listed, self.clock),
                 Keys(self.s3_access_key, self.s3_secret_key),
-                self._slots,
+                lanes,
                 next(iter(self.users)),
                 _rate(self.s3_requests_per_minute, 60),
             ),
         )
-        self._hosts = [
-            Host((self.host, port), service, self._line)
-            for port, service in zip(self.ports, services, strict=True)
-        ]
-        self._tokens.issuer = self.identity_url
-        for path in sorted(Path(self.folder).glob("*.zip")) if self.folder else ():
-            self.add_zip(path)
 
     def __enter__(self) -> Self:
         """Begin to answer."""
@@ -132,7 +123,7 @@ class Emulator:
 
     def clock(self) -> datetime:
         """The catalogue's present."""
-        return datetime.now(UTC) if self.now is None else instant(self.now)
+        return self._clock.read(self.now)
 
     def _url(self, place: int, path: str) -> str:
         return f"http://{self.public_host or self.host}:{self._hosts[place].port}{path}"
@@ -217,33 +208,52 @@ class Emulator:
 
     def add(self, recipe: Recipe) -> Product:
         """Offer a synthetic product; its bytes are made when first needed."""
-        return self._offered(from_recipe(recipe, Path(self._folder.name)))
+        return self._stock.add(from_recipe(recipe, Path(self._folder.name)))
 
     def add_zip(self, path: Path | str) -> Product:
         """Offer a real product zip as it is."""
-        return self._offered(from_zip(Path(path)))
+        return self._stock.add(from_zip(Path(path)))
 
-    def _offered(self, product: Product) -> Product:
-        self._listed.add(Row(product))
-        return product
-
-    def remove(self, product_id: str, cause: str = "Obsolete product") -> None:
-        """Withdraw a product, now: it goes to the deleted ones.
+    def remove(
+        self, product_id: str, cause: str = "Obsolete product", at: str | None = None
+    ) -> None:
+        """Withdraw a product, now or at an ISO time: it goes to the deleted ones.
 
         Raises:
             KeyError: It is not offered.
             ValueError: The service gives no such cause.
         """
-        if cause not in _CAUSES:
-            raise ValueError(f"Unknown cause {cause!r}: {sorted(_CAUSES)}")
-        self._deleted.add(Row(self._listed.remove(product_id), self.clock(), cause))
+        check_cause(cause)
+        if at is None:
+            self._stock.remove(product_id, cause, self.clock())
+            return
+        self._clock.at(
+            self.now, instant(at), lambda moment: self._stock.remove(product_id, cause, moment)
+        )
+
+    def touch(self, *product_ids: str) -> None:
+        """Change nothing of products but their ModificationDate, as campaigns do.
+
+        Raises:
+            KeyError: One is not offered.
+        """
+        self._stock.touch(product_ids, self.clock())
+
+    def exchange(self, product_id: str, **changes: Any) -> Product:
+        """Offer other bytes under the same id and name; ``changes`` are of the recipe.
+
+        Raises:
+            KeyError: It is not offered.
+            ValueError: It would have another name, or is a real zip.
+        """
+        return self._stock.exchange(product_id, self.clock(), changes)
 
     def rewrite(self, product_id: str, change: Callable[[Any], Any]) -> None:
         """List a product by what a function makes of its row: odd, or no object at all.
 
         The row is still found by the product's true facts, and its bytes stay what they are.
         """
-        self._rewritten[product_id] = change
+        self._stock.rewritten[product_id] = change
 
     def expire_tokens(self) -> None:
         """Let all access tokens expire now."""

@@ -1,6 +1,7 @@
 """Catalogue rows as the JSON that the service writes.
 
-Knows the service's vintages: three or six digits after the second, ``+00:00`` or ``Z``.
+Knows the service's vintages, which are those of the answer, not of the row: an answer of today
+writes old rows as it writes new ones.
 """
 
 import hashlib
@@ -12,22 +13,22 @@ from typing import Any, Final
 import shapely
 
 from dataspace_emulator.product import Product
-from dataspace_emulator.recipe import milliseconds
+from dataspace_emulator.recipe import FOREVER, instant, milliseconds
 from dataspace_emulator.rows import Row
 from dataspace_emulator.vocabulary import ATTRIBUTES
 
 _SIX_DIGITS_SINCE: Final = datetime(2024, 9, 2, tzinfo=UTC)
 _ZULU_SINCE: Final = datetime(2025, 3, 17, tzinfo=UTC)
+_EVICTION_SINCE: Final = datetime(2024, 7, 31, tzinfo=UTC)
 _CHECKSUM_AFTER: Final = timedelta(seconds=60)
-_FOREVER: Final = "9999-12-31T23:59:59.999999Z"
 _BINARY: Final = "application/octet-stream"
 
 Entity = dict[str, Any]
 
 
-def date_text(moment: datetime) -> str:
-    """A date as rows hold it."""
-    if moment < _SIX_DIGITS_SINCE:
+def date_text(moment: datetime, now: datetime) -> str:
+    """A date as the rows of an answer hold it."""
+    if now < _SIX_DIGITS_SINCE:
         return milliseconds(moment)
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
@@ -48,7 +49,7 @@ def entity(
     document: Entity = {"@odata.mediaContentType": _BINARY}
     document |= {name: value() for name, value in fields.items()}
     if "Attributes" in expand:
-        document["Attributes"] = _attributes(row.product)
+        document["Attributes"] = _attributes(row.product, now)
     if "Assets" in expand:
         document["Assets"] = [_quicklook(row.product, base_url)]
     if "Locations" in expand:
@@ -63,14 +64,14 @@ def _fields(row: Row, now: datetime) -> dict[str, Callable[[], Any]]:
         "Name": lambda: product.name,
         "ContentType": lambda: _BINARY,
         "ContentLength": lambda: _length(product),
-        "OriginDate": lambda: date_text(facts.origin),
-        "PublicationDate": lambda: date_text(facts.published),
-        "ModificationDate": lambda: date_text(facts.modified),
-        "Online": lambda: facts.online,
-        "EvictionDate": lambda: _FOREVER,
+        "OriginDate": lambda: date_text(facts.origin, now),
+        "PublicationDate": lambda: date_text(facts.published, now),
+        "ModificationDate": lambda: date_text(facts.modified, now),
+        **({} if facts.online is None else {"Online": lambda: facts.online}),
+        "EvictionDate": lambda: _eviction(facts.eviction, now),
         "S3Path": lambda: product.facts.s3_path,
         "Checksum": lambda: _checksum(product, now),
-        **_shape(product),
+        **_shape(product, now),
     }
 
 
@@ -81,25 +82,35 @@ def _deleted_fields(row: Row, now: datetime) -> dict[str, Callable[[], Any]]:
         "Name": lambda: product.name,
         "ContentType": lambda: _BINARY,
         "ContentLength": lambda: _length(product),
-        "OriginDate": lambda: date_text(product.facts.origin),
-        "DeletionDate": lambda: date_text(row.deleted or now),
+        "OriginDate": lambda: date_text(product.facts.origin, now),
+        "DeletionDate": lambda: date_text(row.deleted or now, now),
         "DeletionCause": lambda: row.cause,
         "Checksum": lambda: _checksum(product, now),
-        **_shape(product),
+        **_shape(product, now),
     }
 
 
-def _shape(product: Product) -> dict[str, Callable[[], Any]]:
-    start = date_text(product.facts.sensed)
+def _eviction(date: str | None, now: datetime) -> str | None:
+    """The date as listed; what stays for good had none once, and three digits for a while."""
+    if date != FOREVER:
+        return date
+    return date_text(instant(date), now) if now >= _EVICTION_SINCE else ""
+
+
+def _shape(product: Product, now: datetime) -> dict[str, Callable[[], Any]]:
+    start = date_text(product.facts.sensed, now)
     return {
         "ContentDate": lambda: {"Start": start, "End": start},
-        "Footprint": lambda: f"geography'SRID=4326;{_wkt(product)}'",
+        "Footprint": lambda: _geography(product),
         "GeoFootprint": lambda: product.facts.footprint or None,
     }
 
 
-def _wkt(product: Product) -> str:
-    return str(shapely.to_wkt(product.geometry, rounding_precision=-1))
+def _geography(product: Product) -> str | None:
+    if not product.facts.footprint:
+        return None
+    wkt = shapely.to_wkt(product.geometry, rounding_precision=-1)
+    return f"geography'SRID=4326;{wkt}'"
 
 
 def _length(product: Product) -> int:
@@ -107,9 +118,12 @@ def _length(product: Product) -> int:
 
 
 def _checksum(product: Product, now: datetime) -> list[dict[str, str]]:
-    kind, when = product.facts.checksum, product.facts.modified
-    if kind == "none" or (kind == "late" and now < product.facts.published + _CHECKSUM_AFTER):
+    kind, when = product.facts.checksum, product.facts.digested
+    is_early = now < product.facts.published + _CHECKSUM_AFTER
+    if kind == "none" or (kind == "late" and is_early):
         return []
+    if kind == "corrected" and is_early:
+        kind = "wrong"
     value = {"N/A": "N/A", "zeros": "0" * 32, "wrong": "f" * 32}.get(kind) or product.md5
     date = f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"
     md5 = {"Value": value, "Algorithm": "MD5", "ChecksumDate": date}
@@ -120,22 +134,22 @@ def _checksum(product: Product, now: datetime) -> list[dict[str, str]]:
     return [md5, {"Value": other, "Algorithm": "BLAKE3", "ChecksumDate": date}]
 
 
-def _attributes(product: Product) -> list[Entity]:
+def _attributes(product: Product, now: datetime) -> list[Entity]:
     return [
         {
             "@odata.type": f"#OData.CSC.{ATTRIBUTES[name]}Attribute",
             "Name": name,
-            "Value": _attribute_date(name, value) if isinstance(value, datetime) else value,
+            "Value": _attribute_date(name, value, now) if isinstance(value, datetime) else value,
             "ValueType": ATTRIBUTES[name],
         }
         for name, value in product.facts.attributes.items()
     ]
 
 
-def _attribute_date(name: str, moment: datetime) -> str:
-    if name == "processingDate" and moment < _ZULU_SINCE:
+def _attribute_date(name: str, moment: datetime, now: datetime) -> str:
+    if name == "processingDate" and now < _ZULU_SINCE:
         return moment.isoformat(timespec="seconds")
-    return date_text(moment)
+    return date_text(moment, now)
 
 
 def _quicklook(product: Product, base_url: str) -> Entity:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dataspace_emulator import metadata
-from dataspace_emulator.recipe import Recipe, instant
+from dataspace_emulator.recipe import FOREVER, Recipe, instant
 
 _NAME: Final = re.compile(
     r"S2(?P<platform>[A-D])_MSI(?P<level>L1C|L2A)_(?P<sensed>\d{8}T\d{6})_N(?P<baseline>\d{4})"
@@ -27,7 +27,10 @@ Attributes = dict[str, str | int | float | datetime]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the catalogue says of a product besides its size and checksum."""
+    """What the catalogue says of a product besides its size and checksum.
+
+    ``touched`` and ``replaced`` are when its row, and its bytes, were changed since.
+    """
 
     id: str
     name: str
@@ -37,10 +40,13 @@ class Facts:
     published: datetime
     generated: datetime
     footprint: Any
-    online: bool
+    online: bool | None
     checksum: str
     attributes: Attributes
     stac: str = "listed"
+    eviction: str | None = FOREVER
+    touched: datetime | None = None
+    replaced: datetime | None = None
 
     @property
     def s3_path(self) -> str:
@@ -50,8 +56,13 @@ class Facts:
 
     @property
     def modified(self) -> datetime:
-        """Time of the last change."""
-        return self.published + _MODIFIED_AFTER
+        """Time of the last change of the row."""
+        return max(filter(None, (self.touched, self.digested)))
+
+    @property
+    def digested(self) -> datetime:
+        """When the checksums of the bytes were taken."""
+        return self.replaced or self.published + _MODIFIED_AFTER
 
     @property
     def origin(self) -> datetime:
@@ -72,7 +83,7 @@ def of_recipe(recipe: Recipe) -> Facts:
         "productGroupId": metadata.datatake_id(recipe),
         "operationalMode": "INS-NOBS",
         "processingLevel": recipe.product_type,
-        "processorVersion": recipe.baseline,
+        "processorVersion": recipe.processor_version or recipe.baseline,
         "granuleIdentifier": metadata.granule_id(recipe),
         "platformShortName": "SENTINEL-2",
         "instrumentShortName": "MSI",
@@ -95,6 +106,7 @@ def of_recipe(recipe: Recipe) -> Facts:
         checksum=recipe.checksum,
         attributes=attributes,
         stac=recipe.stac,
+        eviction=recipe.eviction,
     )
 
 

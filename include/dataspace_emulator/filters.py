@@ -135,7 +135,7 @@ class _Parser:
             return Clause(lambda _row: known)
         if field.text == "Online":
             online = self.take("word", "true", "false").text == "true"
-            return Clause(lambda row: compare(row.product.facts.online, online))
+            return Clause(lambda row: _is_online(row, compare, online))
         if field.text == "Id":
             product_id = self.take("uuid").text.lower()
             return Clause(lambda row: compare(row.product.id, product_id))
@@ -188,6 +188,12 @@ class _Parser:
         if kind == "Integer" and "." in token.text:
             raise unparsable(token.index + token.text.index("."))
         return float(token.text)
+
+
+def _is_online(row: Row, compare: Callable[[Any, Any], bool], online: object) -> bool:
+    """Compare the field; a row that lacks it is found neither way, as a database has it."""
+    found = row.product.facts.online
+    return found is not None and compare(found, online)
 
 
 def _dated(field: str, compare_by: str, moment: datetime) -> Clause:

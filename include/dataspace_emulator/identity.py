@@ -1,6 +1,7 @@
-"""The token service: discovery, keys, grants and logout of one realm.
+"""The token service: discovery, keys, grants, revocation and logout of one realm.
 
-Knows the wire format of the realm; who may have a token is decided by ``tokens``.
+Knows the wire format of the realm; who may have a token is decided by ``tokens``. What the
+discovery names besides is not for the public client, and refused.
 """
 
 from collections.abc import Callable
@@ -8,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from dataspace_emulator.tokens import CLIENT_ID, GrantRefusedError, Tokens, key_set
+from dataspace_emulator import gateway
+from dataspace_emulator.accounts import GrantRefusedError
+from dataspace_emulator.tokens import CLIENT_ID, Tokens, key_set
 from dataspace_emulator.wire import Request, Response, json_response
 
 REALM: Final = "/auth/realms/CDSE"
@@ -16,15 +19,27 @@ _OIDC: Final = f"{REALM}/protocol/openid-connect"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 _ENDPOINTS: Final = {
-    "authorization_endpoint": "/auth",
-    "token_endpoint": "/token",
-    "introspection_endpoint": "/token/introspect",
-    "userinfo_endpoint": "/userinfo",
-    "end_session_endpoint": "/logout",
-    "jwks_uri": "/certs",
-    "revocation_endpoint": "/revoke",
+    "token_endpoint": f"{_OIDC}/token",
+    "userinfo_endpoint": f"{_OIDC}/userinfo",
+    "end_session_endpoint": f"{_OIDC}/logout",
+    "jwks_uri": f"{_OIDC}/certs",
+    "revocation_endpoint": f"{_OIDC}/revoke",
 }
-_GRANTS: Final = ["refresh_token", "password", "client_credentials"]
+_CLOSED: Final = {
+    "authorization_endpoint": f"{_OIDC}/auth",
+    "introspection_endpoint": f"{_OIDC}/token/introspect",
+    "registration_endpoint": f"{REALM}/clients-registrations/openid-connect",
+    "device_authorization_endpoint": f"{_OIDC}/auth/device",
+    "backchannel_authentication_endpoint": f"{_OIDC}/ext/ciba/auth",
+    "pushed_authorization_request_endpoint": f"{_OIDC}/ext/par/request",
+}
+_GRANTS: Final = ("refresh_token", "password", "client_credentials")
+_CLOSED_GRANTS: Final = (
+    *("authorization_code", "implicit", "urn:ietf:params:oauth:grant-type:device_code"),
+    "urn:openid:params:grant-type:ciba",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+)
+_BAD_CLIENT: Final = (401, "invalid_client", "Invalid client or Invalid client credentials")
 _SIGNATURES: Final = ["RS256"]
 
 
@@ -47,15 +62,22 @@ class Identity:
             ("GET", f"{_OIDC}/certs"): _certificates,
             ("POST", f"{_OIDC}/token"): self._token,
             ("POST", f"{_OIDC}/logout"): self._logout,
+            ("POST", f"{_OIDC}/revoke"): self._revoke,
+            ("GET", f"{_OIDC}/userinfo"): self._userinfo,
+            ("POST", f"{_OIDC}/userinfo"): self._userinfo,
         }
         handler = route.get((request.method, request.path))
         if handler is not None:
             return handler(request)
+        if request.path in _CLOSED.values():
+            return _refused(403, "access_denied", "Client is not allowed to do this")
         known = any(path == request.path for _, path in route)
         return json_response(405 if known else 404, {"error": f"HTTP {405 if known else 404}"})
 
     def refusal(self, status: int) -> Response:
-        """An error in the shape of an OAuth answer."""
+        """An error in the shape of an OAuth answer, or the gateway's page."""
+        if status in gateway.AWAY:
+            return gateway.page(status)
         text = {
             400: ("invalid_grant", "Token is not active"),
             401: ("invalid_grant", "Invalid user credentials"),
@@ -65,11 +87,12 @@ class Identity:
     def _discovery(self, _request: Request) -> Response:
         realm = self.public_url()
         document: dict[str, Any] = {
-            name: f"{realm}/protocol/openid-connect{path}" for name, path in _ENDPOINTS.items()
+            name: f"{realm}{path.removeprefix(REALM)}"
+            for name, path in {**_ENDPOINTS, **_CLOSED}.items()
         }
         document |= {
             "issuer": realm,
-            "grant_types_supported": _GRANTS,
+            "grant_types_supported": [*_GRANTS, *_CLOSED_GRANTS],
             "response_types_supported": ["code", "none", "id_token", "token"],
             "subject_types_supported": ["public", "pairwise"],
             "id_token_signing_alg_values_supported": _SIGNATURES,
@@ -96,13 +119,13 @@ class Identity:
         if grant == "client_credentials":
             return self._client_grant(form)
         if form.get("client_id") != CLIENT_ID:
-            raise GrantRefusedError(
-                401, "invalid_client", "Invalid client or Invalid client credentials"
-            )
+            raise GrantRefusedError(*_BAD_CLIENT)
         if grant == "password":
             return self.tokens.by_password(form, flaw)
         if grant == "refresh_token":
             return self.tokens.by_refresh(form, flaw)
+        if grant in _CLOSED_GRANTS:
+            raise GrantRefusedError(400, "unauthorized_client", "Client not enabled for this grant")
         raise GrantRefusedError(400, "unsupported_grant_type", "Unsupported grant_type")
 
     def _client_grant(self, form: dict[str, str]) -> dict[str, Any]:
@@ -115,10 +138,25 @@ class Identity:
     def _logout(self, request: Request) -> Response:
         form = _form(request) or {}
         if form.get("client_id") != CLIENT_ID:
-            return _refused(401, "invalid_client", "Invalid client or Invalid client credentials")
+            return _refused(*_BAD_CLIENT)
         if not self.tokens.end(form.get("refresh_token", "")):
             return _refused(400, "invalid_grant", "Invalid refresh token")
         return Response(204)
+
+    def _revoke(self, request: Request) -> Response:
+        form = _form(request) or {}
+        if form.get("client_id") != CLIENT_ID:
+            return _refused(*_BAD_CLIENT)
+        if not form.get("token"):
+            return _refused(400, "invalid_request", "Token not provided")
+        self.tokens.revoke(form["token"])
+        return Response(200)
+
+    def _userinfo(self, request: Request) -> Response:
+        told = self.tokens.told_of(request.token)
+        if told is None:
+            return _refused(401, "invalid_token", "Token verification failed")
+        return json_response(200, told)
 
 
 def _form(request: Request) -> dict[str, str] | None:

@@ -116,15 +116,17 @@ def product_document(
 
 
 def _radiometry(recipe: Recipe) -> str:
-    """Quantification and, since baseline 04.00, the offset to be added."""
+    """Quantification, which AOT and WVP have their own of, and the offset to be added."""
     level_2 = recipe.level == "L2A"
     tag = "BOA_ADD_OFFSET" if level_2 else "RADIO_ADD_OFFSET"
     group = f"{tag}_VALUES_LIST" if level_2 else "Radiometric_Offset_List"
     quantity = "BOA_QUANTIFICATION_VALUE" if level_2 else "QUANTIFICATION_VALUE"
     text = f'<{quantity} unit="none">10000</{quantity}>\n'
     if level_2:
+        text += '<AOT_QUANTIFICATION_VALUE unit="none">1000.0</AOT_QUANTIFICATION_VALUE>\n'
+        text += '<WVP_QUANTIFICATION_VALUE unit="cm">1000.0</WVP_QUANTIFICATION_VALUE>\n'
         text = f"<QUANTIFICATION_VALUES_LIST>{text}</QUANTIFICATION_VALUES_LIST>\n"
-    if recipe.baseline >= "04.00":
+    if recipe.has_offset:
         offsets = (f'<{tag} band_id="{band}">-1000</{tag}>\n' for band in range(_BANDS))
         text += f"<{group}>\n{''.join(offsets)}</{group}>\n"
     return text

@@ -52,6 +52,11 @@ class Product:
         return self.archive is not None or (self.recipe is not None and self.recipe.content)
 
     @property
+    def is_offered(self) -> bool:
+        """Whether the product can be downloaded; one that does not say so is online."""
+        return self.facts.online is not False and self.has_bytes
+
+    @property
     def content(self) -> Content:
         """The product's zip and members.
 

@@ -15,6 +15,8 @@ from dataspace_emulator.scene import FULL_SIDE
 from dataspace_emulator.tile import Tile, tile
 
 FIRST_MODERN_CHECKSUM: Final = "03.01"
+_FIRST_WITH_OFFSET: Final = "04.00"
+_OF_THE_PLATFORM: Final = "99.99"
 _PUBLISHED_AFTER: Final = timedelta(hours=4)
 _GENERATED_AFTER: Final = timedelta(hours=3)
 _TO_DATASTRIP: Final = timedelta(minutes=5, seconds=4)
@@ -26,7 +28,8 @@ _ORBITS: Final = {
     "B": (20270, "2021-01-22T13:32:29.024Z", 116),
     "C": (8996, "2026-05-27T01:46:51.024Z", 0),
 }
-CHECKSUMS: Final = frozenset({"full", "md5", "none", "N/A", "zeros", "wrong", "late"})
+CHECKSUMS: Final = frozenset({"full", "md5", "none", "N/A", "zeros", "wrong", "late", "corrected"})
+FOREVER: Final = "9999-12-31T23:59:59.999999Z"
 STAC: Final = frozenset({"listed", "absent", "late", "wrong", "wrong_size", "other_id"})
 
 
@@ -55,7 +58,10 @@ class Recipe:
     ``scale`` multiplies real file sizes and the area of the imagery, which then starts at
     the tile's upper left corner, or lies round ``around`` (longitude, latitude).
     ``checksum`` says what the catalogue tells: MD5 and BLAKE3 ("full"), one ("md5"),
-    nothing ("none"), "N/A", "zeros", a "wrong" one, or nothing in the first minute ("late").
+    nothing ("none"), "N/A", "zeros", a "wrong" one, nothing in the first minute ("late"), or a
+    wrong one in the first minute ("corrected"). ``online`` None leaves the field out, which means
+    that it is. ``eviction`` is listed as it is given; "" and null were seen.
+    ``processor_version`` is how the catalogue spells the baseline, which may lack its zero.
     ``footprint`` is listed as it is given, GeoJSON or not; an empty one is listed as null.
     Without ``content`` the product can be listed, but its bytes are gone.
     ``sizes`` gives images a size in bytes in place of the scaled one, by what their file name
@@ -76,7 +82,9 @@ class Recipe:
     footprint: Any = None
     scale: float = 0.01
     around: tuple[float, float] | None = None
-    online: bool = True
+    online: bool | None = True
+    eviction: str | None = FOREVER
+    processor_version: str | None = None
     checksum: str = "full"
     content: bool = True
     seed: int = 0
@@ -152,6 +160,11 @@ class Recipe:
     def algorithm(self) -> str:
         """The manifest's checksum algorithm."""
         return "SHA3-256" if self.baseline >= FIRST_MODERN_CHECKSUM else "MD5"
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether reflectance has an offset; made by the platform itself (99.99) it has none."""
+        return _FIRST_WITH_OFFSET <= self.baseline != _OF_THE_PLATFORM
 
     @property
     def side(self) -> int:

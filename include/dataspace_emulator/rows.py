@@ -59,10 +59,17 @@ class Rows:
         with self._lock:
             if row.product.id in self._by_id:
                 raise ValueError(f"{row.product.name} is listed already")
-            self._by_id[row.product.id] = row
-            self._by_name[row.product.name].append(row)
-            bisect.insort(self._sorted, row, key=_sensed)
-            self.version += 1
+            self._put(row)
+
+    def replace(self, row: Row) -> None:
+        """Hold a row in place of the one of the same product id.
+
+        Raises:
+            KeyError: There is none.
+        """
+        with self._lock:
+            self._take(row.product.id)
+            self._put(row)
 
     def remove(self, product_id: str) -> Product:
         """Hold a row no longer; returns its product.
@@ -71,11 +78,20 @@ class Rows:
             KeyError: It is not held.
         """
         with self._lock:
-            row = self._by_id.pop(product_id)
-            self._sorted.remove(row)
-            self._by_name[row.product.name].remove(row)
-            self.version += 1
-            return row.product
+            return self._take(product_id).product
+
+    def _put(self, row: Row) -> None:
+        self._by_id[row.product.id] = row
+        self._by_name[row.product.name].append(row)
+        bisect.insort(self._sorted, row, key=_sensed)
+        self.version += 1
+
+    def _take(self, product_id: str) -> Row:
+        row = self._by_id.pop(product_id)
+        self._sorted.remove(row)
+        self._by_name[row.product.name].remove(row)
+        self.version += 1
+        return row
 
     def find(self, product_id: str) -> Row | None:
         """The row of a product id."""

@@ -12,12 +12,13 @@ from http import HTTPStatus
 from typing import Final
 from xml.sax.saxutils import escape
 
+from dataspace_emulator import gateway
+from dataspace_emulator.lanes import Lanes
 from dataspace_emulator.ranges import UnsatisfiableError, partial
 from dataspace_emulator.rate import Rate
 from dataspace_emulator.s3_bucket import NAME, Bucket, Object
 from dataspace_emulator.s3_listing import BadListingError, listing
 from dataspace_emulator.s3_signature import REGION, Keys, SignatureError
-from dataspace_emulator.slots import Slots
 from dataspace_emulator.wire import Request, Response
 
 _XML: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -43,7 +44,7 @@ class S3:
 
     bucket: Bucket
     keys: Keys
-    slots: Slots
+    lanes: Lanes
     account: str
     rate: Rate | None
     name: str = "s3"
@@ -65,7 +66,9 @@ class S3:
         return response
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope."""
+        """An error in this service's envelope, or the gateway's page; 503 is its own SlowDown."""
+        if status in gateway.AWAY and status not in _ERRORS:
+            return gateway.page(status)
         return _error(status, *_ERRORS.get(status, ("InternalError", f"HTTP {status}")))
 
     def _route(self, request: Request, bucket: str, key: str) -> Response:
@@ -101,10 +104,8 @@ class S3:
             refused = self.refusal(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             refused.headers["Content-Range"] = f"bytes */{error.size}"
             return refused
-        if request.method == "GET":
-            if not self.slots.take(self.account):
-                return self.refusal(503)
-            response.on_last = lambda: self.slots.give_back(self.account)
+        if request.method == "GET" and not self.lanes.enter(self.account, response):
+            return self.refusal(503)
         return response
 
 

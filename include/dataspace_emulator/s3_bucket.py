@@ -33,7 +33,7 @@ class Object:
     @property
     def modified(self) -> datetime:
         """Time of its last change."""
-        return self.product.facts.modified
+        return self.product.facts.digested
 
     @property
     def payload(self) -> Payload:
@@ -86,9 +86,7 @@ class Bucket:
                     yield Object(key, product, path)
 
     def _here(self, row: Row) -> bool:
-        product = row.product
-        offered = product.facts.online and product.has_bytes
-        return offered and product.facts.published <= self.clock()
+        return row.product.is_offered and row.product.facts.published <= self.clock()
 
     def _folders(self, prefix: str) -> list[tuple[str, Product]]:
         """Folders of products that hold keys of that prefix, in order."""

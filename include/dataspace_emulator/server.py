@@ -3,6 +3,7 @@
 Knows HTTP/1.1 and the network's own mischief; what is answered is the services' business.
 """
 
+import math
 import os
 import socket
 import struct
@@ -16,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import unquote
 
+from dataspace_emulator import gateway
 from dataspace_emulator.faults import Faults
 from dataspace_emulator.wire import (
     FilePart,
@@ -71,16 +73,23 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if len(self.raw_requestline) > _LONGEST_LINE:
             self.request_version, self.requestline, self.command = self.protocol_version, "", ""
-            record = Record.of(self.server.service.name, Request("", "", "", Message()))
-            self.server.line.journal.append(record)
-            self._send(Response(414), record)
-            self.close_connection = True
+            self._refuse(414)
             return
         if self.parse_request():
             self._answer()
 
+    def _refuse(self, status: int) -> None:
+        """Answer what cannot be read as a request, and hang up."""
+        record = Record.of(self.server.service.name, Request("", "", "", Message()))
+        self.server.line.journal.append(record)
+        self._send(gateway.page(status), record)
+        self.close_connection = True
+
     def _answer(self) -> None:
         request = self._request()
+        if request is None:
+            self._refuse(400)
+            return
         line, service = self.server.line, self.server.service
         record = Record.of(service.name, request)
         line.journal.append(record)
@@ -92,10 +101,30 @@ class _Handler(BaseHTTPRequestHandler):
             response.release()
             record.ended = time.time()
 
-    def _request(self) -> Request:
+    def _request(self) -> Request | None:
+        """The request; None if its body cannot be read."""
         path, _, query = self.path.partition("?")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            body = self._body()
+        except ValueError:
+            return None
         return Request(self.command, unquote(path), query, self.headers, body)
+
+    def _body(self) -> bytes:
+        """The body, in one piece or in chunks.
+
+        Raises:
+            ValueError: Its length, or that of a chunk, is no number.
+        """
+        if self.headers.get("Transfer-Encoding", "identity").lower() != "chunked":
+            return self.rfile.read(_length(self.headers.get("Content-Length") or "0", 10))
+        body = bytearray()
+        while size := _length(self.rfile.readline(_LONGEST_LINE).partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline(_LONGEST_LINE)
+        while self.rfile.readline(_LONGEST_LINE).strip():
+            continue  # trailers
+        return bytes(body)
 
     def _send(self, response: Response, record: Record) -> None:
         record.status = response.status
@@ -118,16 +147,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up(reset=response.reset)
 
     def _send_body(self, payload: Payload, response: Response, record: Record) -> None:
-        rate = response.bytes_per_s or self.server.line.bytes_per_s
+        limits = (response.bytes_per_s, self.server.line.bytes_per_s)
+        rate = min((limit for limit in limits if limit), default=None)
         started, sent, size = time.monotonic(), 0, size_of(payload)
         file = payload.path.open("rb") if isinstance(payload, FilePart) else None
         try:
-            for start, stop in _pieces(size, rate, response.stall):
-                if response.stall is not None and start == response.stall[0]:
-                    time.sleep(response.stall[1])
+            for start, stop in _pieces(size, rate, response):
                 if stop == size:
                     response.release()
                 record.bytes_sent += stop - start
+                response.on_sent(stop - start)
                 if isinstance(payload, FilePart) and file is not None:
                     self.connection.sendfile(file, payload.offset + start, stop - start)
                 elif isinstance(payload, bytes):
@@ -135,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
                 sent = stop
                 if rate is not None:
                     time.sleep(max(0.0, started + sent / rate - time.monotonic()))
+            self.close_connection |= sent < size
         finally:
             if file is not None:
                 file.close()
@@ -146,19 +176,28 @@ class _Handler(BaseHTTPRequestHandler):
             os.close(self.connection.detach())
 
 
-def _pieces(
-    size: int, bytes_per_s: float | None, stall: tuple[int, float] | None
-) -> Iterator[tuple[int, int]]:
-    """Cut ``[0, size)``, also where it stalls.
+def _length(text: str | bytes, base: int) -> int:
+    length = int(text, base)
+    if length < 0:
+        raise ValueError(f"{text!r} is no length")
+    return length
+
+
+def _pieces(size: int, bytes_per_s: float | None, response: Response) -> Iterator[tuple[int, int]]:
+    """Cut ``[0, size)``, also where it stalls, and stall there; ends early where it is to end.
 
     The last piece is small, so that what it releases is released late.
     """
     step = _PIECE_BYTES if bytes_per_s is None else max(1, int(bytes_per_s * _TICK_S))
     start, tail = 0, max(0, size - min(_LAST_PIECE_BYTES, step))
-    while start < size:
+    stall_at, stall_s = response.stall or (None, 0.0)
+    until = math.inf if response.until is None else response.until
+    while start < size and time.time() < until:
         stop = min(start + step, tail if start < tail else size)
-        if stall is not None and start < stall[0]:
-            stop = min(stop, stall[0])
+        if start == stall_at:
+            time.sleep(stall_s)
+        elif stall_at is not None and start < stall_at:
+            stop = min(stop, stall_at)
         yield start, stop
         start = stop
 

@@ -17,13 +17,13 @@ class Slots:
     _late: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, account: str) -> bool:
-        """Begin a transfer; False if the account has too many, which counts for the peak too."""
+    def take(self, account: str, most: int) -> bool:
+        """Begin a transfer; False if the account has so many, which counts for the peak too."""
         with self._lock:
             now = time.monotonic()
             self._late[account] = [until for until in self._late[account] if until > now]
             self.peak = max(self.peak, self._busy[account] + 1)
-            if self._busy[account] + len(self._late[account]) >= self.most:
+            if self._busy[account] + len(self._late[account]) >= most:
                 return False
             self._busy[account] += 1
             return True

@@ -13,28 +13,23 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from dataspace_emulator import gateway
+from dataspace_emulator.cql_text import CqlError
 from dataspace_emulator.rate import Rate
 from dataspace_emulator.rows import Row, Rows
 from dataspace_emulator.stac_assets import Addresses
+from dataspace_emulator.stac_descriptions import Descriptions, window
 from dataspace_emulator.stac_fields import Fields, shown
 from dataspace_emulator.stac_item import COLLECTIONS, Item
-from dataspace_emulator.stac_search import (
-    InvalidSearchError,
-    from_body,
-    from_query,
-    listed,
-)
+from dataspace_emulator.stac_options import from_body, from_query
+from dataspace_emulator.stac_search import InvalidSearchError, listed
 from dataspace_emulator.wire import Request, Response, json_response
 
 ROOT: Final = "/v1"
 _GEOJSON: Final = "application/geo+json"
+_SCHEMA: Final = "application/schema+json"
 _RETRY_AFTER_S: Final = "2"
 _KEPT_ITEMS: Final = 2000
-_TITLES: Final = {"L2A": "Sentinel-2 Level-2A", "L1C": "Sentinel-2 Level-1C"}
-_CONFORMANCE: Final = (
-    *("core", "collections", "ogcapi-features", "item-search", "item-search#fields"),
-    "collection-search",
-)
 _ERRORS: Final = {
     400: ("RequestValidationError", "Bad request"),
     404: ("NotFoundError", "Not found"),
@@ -67,39 +62,45 @@ class Stac:
             return self.refusal(405)
         try:
             return self._search(request) if path == "/search" else self._route(request, path)
-        except InvalidSearchError as error:
+        except (InvalidSearchError, CqlError) as error:
             return _error(400, "RequestValidationError", str(error))
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope."""
+        """An error in this service's envelope, or the gateway's page."""
+        if status in gateway.AWAY:
+            return gateway.page(status)
         if status in _ERRORS:
             return _error(status, *_ERRORS[status])
         return json_response(status, {"detail": f"HTTP {status}"})
 
     def _route(self, request: Request, path: str) -> Response:
+        about = Descriptions(self.urls().stac)
         if not path:
-            return json_response(200, self._root())
+            return json_response(200, about.root())
+        if path == "/conformance":
+            return json_response(200, about.conformance())
+        if path == "/queryables":
+            return json_response(200, about.queryables(""), {"Content-Type": _SCHEMA})
         if path == "/collections":
-            every = [self._collection(level) for level in COLLECTIONS]
-            links = [self._link("root", ""), self._link("self", "collections")]
-            document = {"collections": every, "links": links, "numberReturned": len(every)}
-            return json_response(200, document)
-        parts = re.fullmatch(r"/collections/([^/]+)(?:(/items)(?:/([^/]+))?)?", path)
+            return json_response(200, about.collections(*window(request.options)))
+        parts = re.fullmatch(r"/collections/([^/]+)(?:/(items|queryables)(?:/([^/]+))?)?", path)
         if parts is None:
             return json_response(404, {"detail": "Not Found"})
         return self._inside(request, *parts.groups())
 
     def _inside(
-        self, request: Request, collection: str, items: str | None, item: str | None
+        self, request: Request, collection: str, part: str | None, item: str | None
     ) -> Response:
-        level = next((level for level, name in COLLECTIONS.items() if name == collection), None)
-        if level is None:
+        if collection not in COLLECTIONS.values():
             return _error(404, "NotFoundError", f"Collection {collection} does not exist.")
+        if part == "items":
+            return self._item(collection, item) if item else self._search(request, collection)
+        about = Descriptions(self.urls().stac)
+        if part and not item:
+            return json_response(200, about.queryables(collection), {"Content-Type": _SCHEMA})
         if item:
-            return self._item(collection, item)
-        if items:
-            return self._search(request, collection)
-        return json_response(200, self._collection(level))
+            return json_response(404, {"detail": "Not Found"})
+        return json_response(200, about.collection(collection))
 
     def _item(self, collection: str, name: str) -> Response:
         now = self.clock()
@@ -119,7 +120,7 @@ class Stac:
         else:
             given = [*options, ("collections", collection)] if collection else options
             search = from_query(given)
-        page, following = search.page(self.listed, self.clock())
+        page, following = search.page(self.listed, self.clock(), self._of)
         features = [shown(self._of(row), search.fields) for row in page]
         place = request.path.removeprefix(f"{ROOT}/")
         links = [self._link("root", ""), self._link("self", place)]
@@ -146,7 +147,7 @@ class Stac:
     def _of(self, row: Row) -> Item:
         """The item of a row; some are kept, because they are asked for again."""
         item = self._items.get(row.product.id)
-        if item is None:
+        if item is None or item.product is not row.product:
             item = self._items[row.product.id] = Item(row.product, self.urls())
             for stale in list(self._items)[:-_KEPT_ITEMS]:
                 self._items.pop(stale, None)
@@ -155,45 +156,6 @@ class Stac:
     def _link(self, relation: str, place: str) -> dict[str, Any]:
         href = f"{self.urls().stac}/{place}"
         return {"rel": relation, "type": "application/json", "href": href}
-
-    def _root(self) -> dict[str, Any]:
-        search = {"type": _GEOJSON, "title": "STAC search", "href": f"{self.urls().stac}/search"}
-        return {
-            "type": "Catalog",
-            "id": "stac-fastapi",
-            "title": "CDSE STAC API",
-            "description": "STAC of a local Copernicus Data Space",
-            "stac_version": "1.1.0",
-            "conformsTo": [f"https://api.stacspec.org/v1.0.0/{name}" for name in _CONFORMANCE],
-            "links": [
-                self._link("self", ""),
-                self._link("root", ""),
-                self._link("data", "collections"),
-                *(self._link("child", f"collections/{name}") for name in COLLECTIONS.values()),
-                *({"rel": "search", "method": method, **search} for method in ("GET", "POST")),
-            ],
-        }
-
-    def _collection(self, level: str) -> dict[str, Any]:
-        name = COLLECTIONS[level]
-        return {
-            "type": "Collection",
-            "id": name,
-            "title": _TITLES[level],
-            "description": _TITLES[level],
-            "license": "other",
-            "stac_version": "1.1.0",
-            "extent": {
-                "spatial": {"bbox": [[-180, -90, 180, 90]]},
-                "temporal": {"interval": [["2015-06-27T10:25:31Z", None]]},
-            },
-            "links": [
-                self._link("items", f"collections/{name}/items"),
-                self._link("parent", ""),
-                self._link("root", ""),
-                self._link("self", f"collections/{name}"),
-            ],
-        }
 
 
 def _error(status: int, code: str, description: str) -> Response:

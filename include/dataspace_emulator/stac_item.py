@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from dataspace_emulator.product import Product
+from dataspace_emulator.recipe import FOREVER, instant
 from dataspace_emulator.stac_assets import Addresses, Asset, asset, asset_paths
 
 COLLECTIONS: Final = {"L2A": "sentinel-2-l2a", "L1C": "sentinel-2-l1c"}
@@ -40,6 +41,11 @@ _EXTENSIONS: Final = (
     *("grid/v1.1.0", "processing/v1.2.0", "product/v1.0.0", "projection/v2.0.0"),
     *("raster/v2.0.0", "sat/v1.1.0", "storage/v2.0.0", "timestamps/v1.1.0", "view/v1.1.0"),
 )
+DATES: Final = (
+    *("created", "expires", "updated", "datetime", "published", "start_datetime", "end_datetime"),
+    *("processing:datetime", "eopf:origin_datetime"),
+)
+"""Properties that are dates."""
 _TRACES: Final = "https://trace.dataspace.copernicus.eu/api/v1/traces/name"
 
 
@@ -94,6 +100,8 @@ class Item:
             return None
         if name == "assets" and rest:
             value: Any = self.asset(rest.pop(0))
+        elif name == "properties" and rest:
+            value = self._property(rest.pop(0))
         else:
             value = self.parts[name]()
         for step in rest:
@@ -142,15 +150,41 @@ class Item:
             },
         ]
 
+    def value(self, name: str) -> Any:
+        """What a filter or an order compares: a property, or one of the item's own parts."""
+        if name == "geometry":
+            return self.product.geometry
+        if name in {"id", "collection"}:
+            return self.parts[name]()
+        if name in DATES:
+            return instant(str(self._plain[name]))
+        return self._property(name)
+
+    def _property(self, name: str) -> Any:
+        return self._plain[name] if name in self._plain else self._properties.get(name)
+
     @cached_property
     def _properties(self) -> dict[str, Any]:
+        return {
+            **self._plain,
+            **self._cover(),
+            "_private": {
+                "product_uuid": self.product_id,
+                "product_name": self.product.name,
+                "product_size": self.product.zip_size,
+            },
+        }
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """The properties for which no product need be made."""
         facts = self.product.facts
         told, sensed = facts.attributes, _date(facts.sensed)
         platform = str(told["platformSerialIdentifier"])
         return {
             "gsd": 10,
             "created": _date(facts.origin),
-            "expires": "9999-12-31T23:59:59.999999Z",
+            "expires": FOREVER,
             "updated": _date(facts.modified),
             "datetime": sensed,
             "platform": f"sentinel-2{platform.lower()}",
@@ -161,7 +195,6 @@ class Item:
             "start_datetime": sensed,
             "end_datetime": sensed,
             **({"eo:cloud_cover": told["cloudCover"]} if "cloudCover" in told else {}),
-            **self._cover(),
             "product:type": told["productType"],
             "product:timeliness": "PT24H",
             "product:timeliness_category": "NRT",
@@ -179,11 +212,6 @@ class Item:
             "eopf:origin_datetime": _date(facts.origin),
             **_ANGLES,
             **self._schemes(),
-            "_private": {
-                "product_uuid": self.product_id,
-                "product_name": self.product.name,
-                "product_size": self.product.zip_size,
-            },
         }
 
     def _cover(self) -> dict[str, Any]:

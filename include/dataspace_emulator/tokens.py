@@ -1,4 +1,4 @@
-"""Accounts, sessions and signed tokens, as the service's Keycloak keeps them.
+"""Sessions and signed tokens, as the service's Keycloak keeps them.
 
 Knows nothing of HTTP. Expiry follows the real clock, because clients compare with theirs.
 """
@@ -13,38 +13,29 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import jwt
-import pyotp
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from dataspace_emulator.accounts import Accounts, GrantRefusedError
 
 AUDIENCE: Final = "CLOUDFERRO_PUBLIC"
 CLIENT_ID: Final = "cdse-public"
 _MOST_SESSIONS: Final = 100
 _KEY_ID: Final = "emulator"
 _CLIENT_TOKEN_LIFETIME_S: Final = 1800
+_USED_TWICE: Final = "Maximum allowed refresh token reuse exceeded"
 
 Verdict = Literal["valid", "expired", "unknown", "wrong audience"]
-
-
-class GrantRefusedError(Exception):
-    """Raised when a grant is refused; ``args`` are status, error and description."""
 
 
 _KEY: Final = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 """Signs the tokens of this process."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """An account; with ``totp_secret`` (base32) a one-time code is asked for too."""
-
-    password: str
-    totp_secret: str | None = None
-
-
 @dataclass(slots=True)
 class _Session:
     account: str
-    refresh_expires: float
+    refresh_expires: float = 0.0
+    refresh_token: str = ""
 
 
 def _base64(number: int) -> str:
@@ -66,11 +57,13 @@ class Tokens:
 
     Lifetimes are in seconds. A session lives as long as its refresh token, and an account
     has a fixed number of them; the answer when they are used up is this stand-in's guess.
+    A refresh token is taken once, unless ``refresh_once`` is off.
     """
 
-    users: dict[str, User]
+    accounts: Accounts
     token_lifetime_s: float
     refresh_lifetime_s: float
+    refresh_once: bool
     issuer: str = ""
     grants: Counter[str] = field(default_factory=Counter)
     _sessions: dict[str, _Session] = field(default_factory=dict)
@@ -80,10 +73,7 @@ class Tokens:
 
     def by_password(self, form: dict[str, str], flaw: str) -> dict[str, Any]:
         """Grant for user name, password and, where the account wants one, a one-time code."""
-        user = self.users.get(form.get("username", ""))
-        if user is None or form.get("password") != user.password or not _code_fits(user, form):
-            raise GrantRefusedError(401, "invalid_grant", "Invalid user credentials")
-        account, session_id = form["username"], str(uuid.uuid4())
+        account, session_id = self.accounts.enter(form), str(uuid.uuid4())
         with self._lock:
             alive = sum(
                 session.account == account and session.refresh_expires > time.time()
@@ -91,20 +81,23 @@ class Tokens:
             )
             if alive >= _MOST_SESSIONS:
                 raise GrantRefusedError(400, "invalid_grant", "User session limit exceeded")
-            self._sessions[session_id] = _Session(account, 0.0)
-        return self._granted("password", session_id, flaw)
+            session = self._sessions[session_id] = _Session(account)
+            return self._granted("password", session_id, session, flaw)
 
     def by_refresh(self, form: dict[str, str], flaw: str) -> dict[str, Any]:
         """Grant for a refresh token whose session still lives."""
         claims = self._claims(form.get("refresh_token", ""))
         if claims is None or claims.get("typ") != "Refresh":
             raise GrantRefusedError(400, "invalid_grant", "Invalid refresh token")
-        session = self._sessions.get(claims["sid"])
-        if session is None:
-            raise GrantRefusedError(400, "invalid_grant", "Session not active")
-        if self._spent(claims) or session.refresh_expires <= time.time():
-            raise GrantRefusedError(400, "invalid_grant", "Token is not active")
-        return self._granted("refresh_token", claims["sid"], flaw)
+        with self._lock:
+            session = self._sessions.get(claims["sid"])
+            if session is None:
+                raise GrantRefusedError(400, "invalid_grant", "Session not active")
+            if self._spent(claims) or session.refresh_expires <= time.time():
+                raise GrantRefusedError(400, "invalid_grant", "Token is not active")
+            if self.refresh_once and form["refresh_token"] != session.refresh_token:
+                raise GrantRefusedError(400, "invalid_grant", _USED_TWICE)
+            return self._granted("refresh_token", claims["sid"], session, flaw)
 
     def by_client(self) -> dict[str, Any]:
         """Grant for an OAuth client: good for searching, without the download's audience."""
@@ -127,6 +120,15 @@ class Tokens:
         self._sessions.pop(claims["sid"], None)
         return True
 
+    def revoke(self, token: str) -> None:
+        """Let one token die: a refresh token with its session; what is none of ours is no error."""
+        claims = self._claims(token)
+        if claims is None:
+            return
+        self._expiry[claims["jti"]] = 0.0
+        if claims["typ"] == "Refresh":
+            self._sessions.pop(claims["sid"], None)
+
     def expire_tokens(self) -> None:
         """Let all access tokens expire now."""
         for token_id in list(self._access):
@@ -137,6 +139,18 @@ class Tokens:
         with self._lock:
             for session in self._sessions.values():
                 session.refresh_expires = 0.0
+
+    def expiry(self, token: str) -> float:
+        """When a token of ours expires, in seconds since the epoch."""
+        claims = self._claims(token) or {}
+        return self._expiry.get(claims.get("jti", ""), 0.0)
+
+    def told_of(self, token: str) -> dict[str, Any] | None:
+        """What the account's own data are, for an access token that is alive."""
+        claims = self._claims(token)
+        if claims is None or claims.get("typ") != "Bearer" or self._spent(claims):
+            return None
+        return {name: claims[name] for name in ("sub", "preferred_username") if name in claims}
 
     def judge(self, token: str, flaw: str) -> tuple[Verdict, str]:
         """Whether a token opens the download, and for which account."""
@@ -149,9 +163,8 @@ class Tokens:
             return "wrong audience", ""
         return "valid", claims["preferred_username"]
 
-    def _granted(self, grant: str, session_id: str, flaw: str) -> dict[str, Any]:
+    def _granted(self, grant: str, session_id: str, session: _Session, flaw: str) -> dict[str, Any]:
         self.grants[grant] += 1
-        session = self._sessions[session_id]
         session.refresh_expires = time.time() + self.refresh_lifetime_s
         about = {
             "sub": str(uuid.uuid5(uuid.NAMESPACE_URL, session.account)),
@@ -165,12 +178,13 @@ class Tokens:
             "preferred_username": session.account,
             "realm_access": {"roles": ["offline_access", "copernicus-general"]},
         }
+        session.refresh_token = self._sign(about | {"typ": "Refresh"}, self.refresh_lifetime_s)
         access_token = self._sign(access, -1 if flaw == "expired_token" else self.token_lifetime_s)
         return {
             "access_token": access_token,
             "expires_in": int(self.token_lifetime_s),
             "refresh_expires_in": int(self.refresh_lifetime_s),
-            "refresh_token": self._sign(about | {"typ": "Refresh"}, self.refresh_lifetime_s),
+            "refresh_token": session.refresh_token,
             "token_type": "Bearer",
             "not-before-policy": 0,
             "session_state": session_id,
@@ -199,9 +213,3 @@ class Tokens:
             )
         except jwt.InvalidTokenError:
             return None
-
-
-def _code_fits(user: User, form: dict[str, str]) -> bool:
-    if user.totp_secret is None:
-        return True
-    return pyotp.TOTP(user.totp_secret).verify(form.get("totp", ""), valid_window=1)

@@ -32,6 +32,30 @@ ATTRIBUTES: Final = {
     "beginningDateTime": "DateTimeOffset",
     "endingDateTime": "DateTimeOffset",
 }
+_OF_SENTINEL_1: Final = {
+    "origin": "String",
+    "processingDate": "DateTimeOffset",
+    "processingCenter": "String",
+    "platformShortName": "String",
+    "productGeneration": "DateTimeOffset",
+    "instrumentShortName": "String",
+    "instrumentConfigurationID": "Integer",
+    "platformSerialIdentifier": "String",
+    "productType": "String",
+    "beginningDateTime": "DateTimeOffset",
+    "endingDateTime": "DateTimeOffset",
+}
+_OF_ALL: Final = ("origin", "productType", "beginningDateTime", "endingDateTime")
+
+
+def attributes_of(collection: str) -> dict[str, str] | None:
+    """Attributes by name of a collection, as far as known here; None if there is no such one."""
+    if collection not in COLLECTIONS:
+        return None
+    known = {OFFERED: ATTRIBUTES, "SENTINEL-1": _OF_SENTINEL_1}
+    return known.get(collection, {name: ATTRIBUTES[name] for name in _OF_ALL})
+
+
 DATES: Final = {
     "Products": (
         *("PublicationDate", "ModificationDate", "OriginDate"),

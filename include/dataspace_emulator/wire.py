@@ -80,7 +80,9 @@ class Response:
 
     ``length`` overrides the announced length, ``stop_at`` ends the connection after that
     many bytes of the body, ``reset`` ends it with a TCP reset, ``stall`` is a position in the
-    body and the seconds to wait there, ``on_last`` is called before the last bytes leave.
+    body and the seconds to wait there, ``on_last`` is called before the last bytes leave,
+    ``on_sent`` with the number of bytes of each piece of the body; at ``until``, in seconds since
+    the epoch, the body ends wherever it is.
     """
 
     status: int
@@ -92,7 +94,9 @@ class Response:
     silent: bool = False
     stall: tuple[int, float] | None = None
     bytes_per_s: float | None = None
+    until: float | None = None
     on_last: Callable[[], None] | None = None
+    on_sent: Callable[[int], None] = lambda _: None
 
     def release(self) -> None:
         """Give back what the answer holds; safe to call twice."""

@@ -237,6 +237,8 @@ ROWS = (
         {"status": 503},
         _UNAVAILABLE | {target: _LIMITED[target] for target in (S3, S3_ONLY)},
     ),
+    FaultRow("504", {"status": 504}, _UNAVAILABLE),
+    FaultRow("429 by the gateway, as HTML", {"kind": "gateway", "status": 429}, _LIMITED),
     FaultRow("reset before headers", {"kind": "reset"}, _UNAVAILABLE),
     FaultRow("reset within the body", {"kind": "reset_body"}, _UNAVAILABLE),
     FaultRow("body ends before its length", {"kind": "short_body"}, _UNAVAILABLE),

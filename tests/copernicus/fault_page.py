@@ -1,7 +1,7 @@
 """Writes the fault matrix as a page for readers."""
 
 from tests.copernicus import fault_matrix as matrix
-from tests.copernicus import fault_network, storage_matrix
+from tests.copernicus import fault_network, fault_rows, storage_matrix
 
 _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
@@ -58,8 +58,9 @@ def page():
         places=_lines([[target.name, target.about] for target in matrix.TARGETS]),
     )
     tables = [f"## The fault occurs {often}\n\n{_table(often)}\n" for often in _OFTEN]
-    cannot = f"## What cannot occur\n\n{_reasons()}\n"
-    return "\n".join([head, *tables, cannot, _between(), storage_matrix.section()])
+    reasons = f"## What cannot occur\n\n{_reasons()}\n"
+    others = (fault_rows.section(), _between(), storage_matrix.section())
+    return "\n".join([head, *tables, reasons, *others])
 
 
 def _between():

@@ -16,8 +16,7 @@ from copernicus.operators import (
 )
 from dataspace.errors import DataSpaceError, PermanentError, TransientError
 from dataspace.pace import FEW_TRIES
-from dataspace_emulator import Emulator
-from dataspace_emulator.tokens import User
+from dataspace_emulator import Emulator, User
 from tests.copernicus import fault_matrix as matrix
 from tests.copernicus.conftest import lake_product, make_context
 from tests.copernicus.fault_page import page

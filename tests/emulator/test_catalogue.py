@@ -1,3 +1,4 @@
+import hashlib
 import time
 from urllib.parse import parse_qsl, urlsplit
 
@@ -5,7 +6,7 @@ import pytest
 import requests
 from urllib3.util import SKIP_HEADER
 
-from dataspace_emulator import Fault, make_product
+from dataspace_emulator import Emulator, Fault, make_product
 
 COLLECTION = "Collection/Name eq 'SENTINEL-2'"
 BY_START = ("$orderby", "ContentDate/Start")
@@ -217,6 +218,53 @@ def test_a_row_is_listed_as_a_function_writes_it(search, emulator):
     assert search(*options, listing="DeletedProducts").json()["value"] == [None]
 
 
+def test_a_campaign_changes_dates_of_modification_and_nothing_else(search, emulator, hundred):
+    options = (("$orderby", "ContentDate/Start"), ("$top", "1000"))
+    before = search(COLLECTION, *options).json()["value"]
+    touched = [row["Id"] for row in before[:40]]
+    emulator.now = "2026-11-21T00:00:00Z"
+    emulator.touch(*touched)
+    since = search("ModificationDate ge 2026-11-21T00:00:00Z", *options).json()["value"]
+    assert [row["Id"] for row in since] == touched
+    assert {row.pop("ModificationDate") for row in since} == {"2026-11-21T00:00:00.000000Z"}
+    for row in before:
+        row.pop("ModificationDate")
+    assert since == before[:40]
+
+
+def test_bytes_may_change_while_they_are_listed(search, emulator, fetch):
+    product = emulator.add(make_product(scale=0.001))
+    (before,) = search(f"Id eq {product.id}").json()["value"]
+    item = f"{emulator.stac_url}/collections/sentinel-2-l2a/items/{product.name[:-5]}"
+    told = [requests.get(item, timeout=10).json()["assets"]["Product"]["file:checksum"]]
+    new = emulator.exchange(product.id, seed=5)
+    (after,) = search(f"Id eq {product.id}").json()["value"]
+    assert (new.id, new.name) == (product.id, product.name)
+    assert after["Checksum"][0]["Value"] == new.md5 != before["Checksum"][0]["Value"]
+    assert after["ModificationDate"] == "2026-11-20T12:00:00.000000Z" > before["ModificationDate"]
+    body = fetch(f"Products({product.id})/$value").content
+    assert hashlib.md5(body, usedforsecurity=False).hexdigest() == new.md5
+    told.append(requests.get(item, timeout=10).json()["assets"]["Product"]["file:checksum"])
+    assert told == [f"d50110{product.md5}", f"d50110{new.md5}"]
+    with pytest.raises(ValueError, match="another name"):
+        emulator.exchange(product.id, baseline="05.12")
+    with pytest.raises(KeyError):
+        emulator.exchange(UNKNOWN, seed=6)
+
+
+def test_a_row_is_written_by_a_function_wherever_it_is_asked_for(search, emulator):
+    product = emulator.add(make_product(content=False))
+    emulator.rewrite(product.id, lambda row: {**row, "ContentLength": 0})
+    one = requests.get(f"{emulator.catalogue_url}/Products({product.id})", timeout=10).json()
+    assert one["ContentLength"] == 0
+    names = {"FilterProducts": [{"Name": product.name}]}
+    url = f"{emulator.catalogue_url}/Products/OData.CSC.FilterList"
+    assert requests.post(url, json=names, timeout=10).json()["value"][0]["ContentLength"] == 0
+    emulator.rewrite(product.id, lambda _: None)
+    one = requests.get(f"{emulator.catalogue_url}/Products({product.id})", timeout=10)
+    assert one.json() is None
+
+
 def test_products_are_found_by_a_list_of_names(emulator, hundred):
     names = [{"Name": hundred[3].name}, {"Name": hundred[5].name}, {"Name": "no such"}]
     url = f"{emulator.catalogue_url}/Products/OData.CSC.FilterList"
@@ -230,7 +278,20 @@ def test_attributes_are_listed_with_their_types(emulator):
     rows = requests.get(f"{url}(SENTINEL-2)", timeout=10).json()
     assert {"Name": "cloudCover", "ValueType": "Double"} in rows
     assert {"Name": "tileId", "ValueType": "String"} in rows
-    assert requests.get(f"{url}(SENTINEL-99)", timeout=10).status_code == 404
+    for path in ("(SENTINEL-99)", "('SENTINEL-2')", "()", "(SENTINEL-2)/Name", "(sentinel-2)"):
+        unknown = requests.get(f"{url}{path}", timeout=10)
+        assert unknown.status_code == 404
+        assert set(unknown.json()["detail"]) == {"message", "request_id"}
+
+
+def test_attributes_are_those_of_their_collection(emulator, recorded):
+    url = f"{emulator.catalogue_url}/Attributes"
+    of_radar = requests.get(f"{url}(SENTINEL-1)", timeout=10).json()
+    known = {(one["Name"], one["ValueType"]) for one in of_radar}
+    real = recorded("odata/cdsetool_s1_page_1.json")["value"]
+    assert {(one["Name"], one["ValueType"]) for row in real for one in row["Attributes"]} == known
+    of_model = requests.get(f"{url}(COP-DEM)", timeout=10).json()
+    assert "cloudCover" not in {one["Name"] for one in of_model}
 
 
 def test_a_quicklook_needs_no_account(emulator, search):
@@ -269,8 +330,24 @@ def test_what_is_not_there_is_not_found(emulator):
 
 
 def test_errors_come_in_the_catalogues_envelope(search, emulator):
-    emulator.faults.add(Fault("catalogue", status=503, retry_after="Fri, 20 Nov 2026 12:00:00 GMT"))
+    emulator.faults.add(Fault("catalogue", status=500, retry_after="Fri, 20 Nov 2026 12:00:00 GMT"))
     answer = search(COLLECTION)
-    assert answer.status_code == 503
+    assert answer.status_code == 500
     assert set(answer.json()["detail"]) == {"message", "request_id"}
     assert answer.headers["Retry-After"] == "Fri, 20 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize("explains", [True, False])
+def test_a_complaint_is_a_text_or_an_object(explains):
+    with Emulator(explains_errors=explains) as emulator:
+        url = f"{emulator.catalogue_url}/Products"
+        told = requests.get(url, params={"$filter": "Name eq"}, timeout=10).json()["detail"]
+        message = "Error during parsing at index 7"
+        assert (told["message"] if explains else told) == message
+        assert not explains or set(told) == {"message", "request_id"}
+
+
+def test_a_catalogue_may_take_so_many_requests():
+    with Emulator(catalogue_requests_per_s=2) as emulator:
+        url = f"{emulator.catalogue_url}/Products"
+        assert [requests.get(url, timeout=10).status_code for _ in range(3)] == [200, 200, 429]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from dataspace_emulator import Emulator, make_product
+from dataspace_emulator import Emulator, Fault, make_product
 
 SMALL = 0.001
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -343,3 +343,71 @@ def test_ranges_can_be_turned_down(ranged, ranges, status):
 def test_unknown_ranges_are_refused():
     with pytest.raises(ValueError, match="Unknown ranges"):
         Emulator(ranges="sometimes")
+
+
+def token_of(emulator):
+    form = {"grant_type": "password", "client_id": "cdse-public"}
+    form |= {"username": "user@example.org", "password": "correct horse"}
+    url = f"{emulator.identity_url}/protocol/openid-connect/token"
+    return requests.post(url, data=form, timeout=10).json()["access_token"]
+
+
+def get(emulator, path):
+    """GET with a new token."""
+    headers = {"Authorization": f"Bearer {token_of(emulator)}"}
+    return requests.get(f"{emulator.download_url}/{path}", headers=headers, timeout=10)
+
+
+@pytest.mark.parametrize("status", [404, 409, 422])
+def test_what_is_offline_gets_the_answer_that_was_chosen(status):
+    with Emulator(offline_status=status) as emulator:
+        product = emulator.add(make_product(scale=0.0))
+        assert get(emulator, whole(product)).status_code == 200
+        emulator.exchange(product.id, online=False)
+        for path in (
+            whole(product),
+            node(product, "manifest.safe"),
+            f"Products({product.id})/Nodes",
+        ):
+            assert get(emulator, path).status_code == status
+        assert get(emulator, f"Products({UNKNOWN})/$value").status_code == 404
+
+
+def test_too_many_transfers_may_be_told_when_to_come_back():
+    with Emulator(max_connections=0, retry_after_s=9) as emulator:
+        product = emulator.add(make_product(scale=0.0))
+        answer = get(emulator, whole(product))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "9")
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_a_transfer_may_end_with_its_token(cuts):
+    with Emulator(cuts_at_expiry=cuts, token_lifetime_s=0.4, bytes_per_s=1e6) as emulator:
+        product = emulator.add(make_product(scale=SMALL))
+        assert product.zip_size > 1e6
+        broken = pytest.raises(requests.exceptions.RequestException)
+        with broken if cuts else contextlib.nullcontext():
+            assert len(get(emulator, whole(product)).content) == product.zip_size
+        assert 0 < emulator.requests[-1].bytes_sent <= product.zip_size
+
+
+def test_errors_may_be_those_of_2023():
+    with Emulator(legacy_errors=True, max_connections=0) as emulator:
+        product = emulator.add(make_product(scale=0.0))
+        token = token_of(emulator)
+
+        def told(path, token=token):
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = requests.get(f"{emulator.download_url}/{path}", headers=headers, timeout=10)
+            return answer.status_code, answer.json()
+
+        assert told("Products") == (400, {"detail": "Invalid odata path"})
+        assert told(whole(product), "none") == (401, {"detail": "Unauthorized"})
+        unknown = {"detail": "Product not found in catalogue"}
+        assert told(f"Products({UNKNOWN})/$value") == (404, unknown)
+        assert told(node(product, "nothing")) == (404, {"detail": "Not Found"})
+        assert told(whole(product)) == (429, {"detail": "Max session number 4 exceeded."})
+        emulator.faults.add(Fault("download", status=403))
+        assert told(whole(product)) == (403, {"detail": "Forbidden"})
+        emulator.expire_tokens()
+        assert told(whole(product)) == (401, {"detail": "Expired signature!"})

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from dataspace_emulator import make_product
@@ -51,22 +53,93 @@ def test_pages_have_the_recorded_shape(search, emulator, recorded):
     assert set(ours["value"][0]) == set(real["value"][0])
 
 
-def test_dates_have_three_digits_before_september_2024_and_six_after(row):
-    old = row(sensed="2024-08-31T10:00:00.024Z", published="2024-08-31T14:00:00Z")
-    assert old["PublicationDate"] == "2024-08-31T14:00:00.000Z"
-    assert old["ContentDate"]["Start"] == "2024-08-31T10:00:00.024Z"
-    new = row(sensed="2024-08-31T10:00:00.024Z", published="2024-09-02T00:00:00Z", seed=1)
-    assert new["PublicationDate"] == "2024-09-02T00:00:00.000000Z"
-    assert new["ContentDate"]["End"] == "2024-08-31T10:00:00.024Z"
+def dates(row):
+    return [row["OriginDate"], row["PublicationDate"], row["ModificationDate"]]
 
 
-def test_attribute_dates_change_their_zone_in_march_2025(row):
-    def processed(**facts):
-        attributes = {one["Name"]: one["Value"] for one in row(**facts)["Attributes"]}
-        return attributes["processingDate"]
+@pytest.mark.parametrize(
+    ("now", "digits", "eviction", "processed"),
+    [
+        ("2024-07-30T00:00:00Z", 3, "", "2023-08-01T11:36:01+00:00"),
+        ("2024-08-31T00:00:00Z", 3, "9999-12-31T23:59:59.999Z", "2023-08-01T11:36:01+00:00"),
+        ("2024-09-20T00:00:00Z", 6, "9999-12-31T23:59:59.999999Z", "2023-08-01T11:36:01+00:00"),
+        ("2026-11-20T00:00:00Z", 6, "9999-12-31T23:59:59.999999Z", "2023-08-01T11:36:01.000000Z"),
+    ],
+)
+def test_an_answer_writes_all_rows_as_was_usual_at_its_time(
+    row, emulator, now, digits, eviction, processed
+):
+    emulator.now = now
+    old = row(sensed="2023-08-01T08:36:01.024Z")
+    start = old["ContentDate"]["Start"]
+    assert start == f"2023-08-01T08:36:01.{'024' if digits == 3 else '024000'}Z"
+    assert {len(text) for text in dates(old)} == {len(start)}
+    assert old["EvictionDate"] == eviction
+    attributes = {one["Name"]: one["Value"] for one in old["Attributes"]}
+    assert attributes["processingDate"] == processed
+    assert attributes["beginningDateTime"] == start
 
-    assert processed() == "2024-08-01T11:36:01+00:00"
-    assert processed(sensed="2025-03-17T08:36:01.024Z") == "2025-03-17T11:36:01.000000Z"
+
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [
+        ("odata/hls_s2_l1c_by_id_2023.json", "2023-10-01T12:00:00Z"),
+        ("odata/eodag_cop_dataspace_search.json", "2026-08-21T00:00:00Z"),
+    ],
+)
+def test_dates_are_written_as_recorded(row, emulator, recorded, name, now):
+    def kinds(entity):
+        named = {name: text for name, text in entity.items() if isinstance(text, str)}
+        named |= {one["Name"]: str(one["Value"]) for one in entity.get("Attributes", ())}
+        named |= {f"ContentDate/{end}": text for end, text in entity["ContentDate"].items()}
+        dates = {name: text for name, text in named.items() if "Date" in name}
+        return {name: re.sub(r"\d", "0", text) for name, text in dates.items()}
+
+    emulator.now = now
+    real = recorded(name)["value"][0]
+    sensed = real["ContentDate"]["Start"]
+    published = real["PublicationDate"]
+    ours = kinds(row(sensed=sensed, published=published, level="L1C", baseline="05.00"))
+    theirs = kinds(real)
+    assert {name: ours[name] for name in theirs} == theirs
+
+
+def test_a_context_lists_what_is_expanded_by_commas_since_september_2024(search, emulator):
+    emulator.add(make_product(content=False))
+    for now, listed in (("2024-09-23", "(Attributes())(Assets())"), ("2024-09-24", None)):
+        emulator.now = f"{now}T00:00:00Z"
+        context = search(None, *EVERYTHING[:2]).json()["@odata.context"]
+        assert context == f"$metadata#Products{listed or '(Attributes(),Assets())'}"
+
+
+def test_online_may_be_absent_which_means_that_it_is(row, emulator, search, fetch):
+    assert "Online" not in row(online=None)
+    product = emulator.add(make_product(online=None, scale=0.0, seed=1))
+    for wanted in ("true", "false"):
+        for compare in ("eq", "ne"):
+            assert search(f"Online {compare} {wanted}").json()["value"] == []
+    assert search("not (Online eq false)").status_code == 200
+    assert fetch(f"Products({product.id})/$value").status_code == 200
+
+
+@pytest.mark.parametrize("eviction", ["", None, "2025-01-01T00:00:00.000000Z"])
+def test_the_eviction_date_is_listed_as_it_is_given(row, eviction):
+    assert row(eviction=eviction)["EvictionDate"] == eviction
+
+
+def test_the_baseline_is_spelled_in_two_ways(row, emulator, search):
+    short = row(processor_version="5.11")
+    row(seed=1)
+    value = "att:att/Name eq 'processorVersion' and att/OData.CSC.StringAttribute/Value eq"
+    for spelling in ("5.11", "05.11"):
+        text = f"Attributes/OData.CSC.StringAttribute/any({value} '{spelling}')"
+        assert len(search(text).json()["value"]) == 1
+    assert "_N0511_" in short["Name"]
+
+
+def test_a_product_without_footprint_lacks_both_forms(row):
+    none = row(footprint={})
+    assert (none["Footprint"], none["GeoFootprint"]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +168,14 @@ def test_a_checksum_can_be_filled_a_minute_late(emulator, search):
         emulator.now = now
         (row,) = search(f"Id eq {product.id}").json()["value"]
         assert len(row["Checksum"]) == count
+
+
+def test_a_checksum_can_be_corrected_a_minute_late(emulator, search):
+    product = emulator.add(make_product(checksum="corrected", scale=0.0))
+    for now, is_right in (("2024-08-01T12:36:59Z", False), ("2024-08-01T12:37:02Z", True)):
+        emulator.now = now
+        (row,) = search(f"Id eq {product.id}").json()["value"]
+        assert (row["Checksum"][0]["Value"] == product.md5) == is_right
 
 
 def test_a_product_without_cloud_cover_lacks_the_attribute(row):

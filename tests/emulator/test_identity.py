@@ -129,6 +129,120 @@ def test_logout_ends_the_session(grant, sign_in, emulator):
     assert (again.status_code, again.json()["error_description"]) == (400, "Session not active")
 
 
+def spend(grant, refresh_token):
+    return grant(grant_type="refresh_token", **CLIENT, refresh_token=refresh_token)
+
+
+def test_a_refresh_token_serves_once(grant, sign_in):
+    first = sign_in().json()["refresh_token"]
+    second = spend(grant, first).json()["refresh_token"]
+    again = spend(grant, first)
+    assert again.status_code == 400
+    assert again.json() == {
+        "error": "invalid_grant",
+        "error_description": "Maximum allowed refresh token reuse exceeded",
+    }
+    assert spend(grant, second).status_code == 200
+
+
+def asking(emulator, path="token"):
+    url = f"{emulator.identity_url}/protocol/openid-connect/{path}"
+    return lambda **form: requests.post(url, data={**CLIENT, **form}, timeout=10)
+
+
+def test_tokens_and_codes_may_be_reusable():
+    secret = pyotp.random_base32()
+    with Emulator(
+        users={"user@example.org": User("correct horse", secret)},
+        single_use_refresh_tokens=False,
+        single_use_codes=False,
+    ) as emulator:
+        ask, code = asking(emulator), pyotp.TOTP(secret).now()
+        tokens = [ask(grant_type="password", **GOOD, totp=code).json() for _ in range(2)]
+        for _ in range(2):
+            assert spend(ask, tokens[0]["refresh_token"]).status_code == 200
+
+
+def test_a_code_serves_once():
+    secret = pyotp.random_base32()
+    users = {"user@example.org": User("correct horse", secret), "b": User("pw", secret)}
+    with Emulator(users=users) as emulator:
+        ask, code = asking(emulator), pyotp.TOTP(secret).now()
+        form = {"grant_type": "password", "totp": code}
+        assert ask(**{**form, **GOOD, "password": "wrong"}).status_code == 401  # does not count
+        assert ask(**form, **GOOD).status_code == 200
+        refused = ask(**form, **GOOD)
+        assert refused.status_code == 401
+        assert refused.json()["error_description"] == "Invalid user credentials"
+        assert ask(**form, username="b", password="pw").status_code == 200
+
+
+def test_a_token_can_be_revoked(grant, sign_in, emulator, fetch):
+    product = emulator.add(make_product(scale=0.0))
+    revoke, tokens = asking(emulator, "revoke"), sign_in().json()
+    whole = f"Products({product.id})/$value"
+    answer = revoke(token=tokens["access_token"], token_type_hint="access_token")
+    assert (answer.status_code, answer.content) == (200, b"")
+    header = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert fetch(whole, headers=header).json()["code"] == "DAT-ZIP-109"
+    assert fetch(whole).status_code == 200  # another session's
+    assert revoke(token=tokens["refresh_token"]).status_code == 200
+    assert spend(grant, tokens["refresh_token"]).json()["error_description"] == "Session not active"
+    assert revoke(token="none of ours").status_code == 200
+    assert revoke().json()["error"] == "invalid_request"
+    assert revoke(token="x", client_id="other").json()["error"] == "invalid_client"
+
+
+def test_a_token_tells_whose_it_is(sign_in, emulator):
+    url = f"{emulator.identity_url}/protocol/openid-connect/userinfo"
+    bearer = {"Authorization": f"Bearer {sign_in().json()['access_token']}"}
+    told = requests.get(url, headers=bearer, timeout=10).json()
+    assert told["preferred_username"] == "user@example.org"
+    assert requests.get(url, timeout=10).json()["error"] == "invalid_token"
+
+
+def test_what_the_discovery_names_besides_is_closed(grant, emulator, recorded):
+    url = f"{emulator.identity_url}/.well-known/openid-configuration"
+    ours = requests.get(url, timeout=10).json()
+    real = recorded("auth/cdsetool_openid-configuration.json")
+    assert ours["grant_types_supported"] == sorted(
+        real["grant_types_supported"], key=ours["grant_types_supported"].index
+    )
+    for name in (name for name in real if name.endswith("_endpoint") or name == "jwks_uri"):
+        place = real[name].removeprefix(real["issuer"])
+        assert ours[name].removeprefix(ours["issuer"]) == place
+        assert requests.post(ours[name], timeout=10).status_code in {400, 401, 403, 405, 415}
+    for kind in real["grant_types_supported"]:
+        answer = grant(grant_type=kind, **CLIENT)
+        assert answer.json()["error"] != "unsupported_grant_type"
+        assert answer.status_code in {400, 401}
+
+
+def test_many_wrong_logins_lock_an_account_in_the_same_words(grant, emulator):
+    form = {"grant_type": "password", **CLIENT, **GOOD}
+    for _ in range(30):
+        assert grant(**{**form, "password": "x"}).status_code == 401
+    locked = grant(**form)
+    assert locked.status_code == 401
+    assert locked.json()["error_description"] == "Invalid user credentials"
+
+
+def test_a_right_login_forgets_the_wrong_ones(grant):
+    form = {"grant_type": "password", **CLIENT, **GOOD}
+    for _ in range(2):
+        for _ in range(29):
+            grant(**{**form, "password": "x"})
+        assert grant(**form).status_code == 200
+
+
+def test_an_account_that_is_not_complete_is_told_so():
+    users = {"user@example.org": User("correct horse", complete=False)}
+    with Emulator(users=users) as emulator:
+        answer = asking(emulator)(grant_type="password", **GOOD)
+    assert answer.status_code == 400
+    assert answer.json()["error_description"] == "Account is not fully set up"
+
+
 def test_an_account_has_a_hundred_sessions(sign_in, emulator):
     assert {sign_in().status_code for _ in range(100)} == {200}
     assert sign_in().status_code == 400

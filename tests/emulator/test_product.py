@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 import rasterio
+import requests
 from defusedxml import ElementTree
 from rasterio.io import MemoryFile
 
@@ -167,6 +168,8 @@ def test_the_metadata_are_those_of_the_name(shelf):
     images = re.findall(r"<IMAGE_FILE>(.*)</IMAGE_FILE>", text)
     assert {f"{image}.jp2" for image in images} <= set(shelf["L2A"].files)
     assert 'BOA_ADD_OFFSET band_id="12">-1000<' in text
+    for name, unit in (("AOT", "none"), ("WVP", "cm")):
+        assert f'<{name}_QUANTIFICATION_VALUE unit="{unit}">1000.0<' in text
     old = shelf["old"].read("MTD_MSIL2A.xml").decode()
     assert "BOA_ADD_OFFSET" not in old
     assert "<DARK_FEATURES_PERCENTAGE>" in old
@@ -240,3 +243,21 @@ def test_names_are_those_of_real_products(facts, name):
 def test_impossible_products_are_refused(wrong):
     with pytest.raises(ValueError, match=r"No such product|Unknown checksum"):
         Recipe(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "offsets"), [("02.14", 0), ("05.00", 13), ("05.12", 13), ("99.99", 0)]
+)
+def test_the_offset_is_that_of_the_baseline(emulator, baseline, offsets):
+    product = emulator.add(make_product(baseline=baseline, scale=0.0))
+    text = product.read("MTD_MSIL2A.xml").decode()
+    assert text.count("<BOA_ADD_OFFSET ") == offsets
+
+
+def test_stac_says_of_aot_and_wvp_what_it_says_of_bands(emulator):
+    product = emulator.add(make_product(scale=0.0))
+    url = f"{emulator.stac_url}/collections/sentinel-2-l2a/items/{product.name[:-5]}"
+    assets = requests.get(url, timeout=10).json()["assets"]
+    for key in ("AOT_10m", "WVP_60m", "B02_10m"):
+        assert (assets[key]["raster:scale"], assets[key]["raster:offset"]) == (0.0001, -0.1)
+    assert "raster:scale" not in assets["SCL_20m"]

@@ -3,8 +3,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pyotp
 import pytest
 import requests
 
@@ -162,3 +164,81 @@ def test_the_download_may_take_ranges(program):
     url = f"{ready['download_url']}/Products({row['Id']})/$value"
     headers = {"Authorization": f"Bearer {token}", "Range": "bytes=0-3"}
     assert requests.get(url, headers=headers, timeout=10).content == b"PK\x03\x04"
+
+
+def token_of(ready, **more):
+    form = {"grant_type": "password", "client_id": "cdse-public"}
+    form |= {"username": ready["login"], "password": ready["password"], **more}
+    url = f"{ready['identity_url']}/protocol/openid-connect/token"
+    return requests.post(url, data=form, timeout=10)
+
+
+SMALL = ("--products", "2", "--cloudy", "0", "--scale", "0.0001")
+
+
+def test_faults_are_scripted(program):
+    _, ready = program(
+        *SMALL,
+        *("--fault", "catalogue:status,status=503,times=2,match=Products"),
+        *("--fault", "identity:gateway,status=504,times=always,retry_after=7"),
+        "--legacy-errors",
+    )
+    url = f"{ready['catalogue_url']}/Products"
+    assert [requests.get(url, timeout=10).status_code for _ in range(3)] == [503, 503, 200]
+    answers = [token_of(ready) for _ in range(5)]
+    assert {(one.status_code, one.headers["Retry-After"]) for one in answers} == {(504, "7")}
+    refused = requests.get(f"{ready['download_url']}/Products", timeout=10)
+    assert refused.json() == {"detail": "Invalid odata path"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("catalogue:surprise", "Unknown fault kind 'surprise'"),
+        ("trace", "Unknown service 'trace'"),
+        ("catalogue:status,colour=red", "'colour' is none of status, times"),
+        ("catalogue:status,status=many", "invalid literal"),
+    ],
+)
+def test_a_fault_that_is_none_is_refused(fault, words):
+    assert words in refused("--fault", fault)
+
+
+def test_checksums_come_late_and_products_go(program):
+    _, ready = program(
+        *SMALL,
+        *("--from", "2024-08-01", "--to", "2024-08-02", "--checksum", "none"),
+        *("--delete", "1", "--delete-after-h", "1", "--now", "2024-08-03T00:00:00Z"),
+    )
+    listed = rows(ready, "contains(Name,'MSIL2A')")
+    assert [row["ContentDate"]["Start"][:10] for row in listed] == ["2024-08-01", "2024-08-02"]
+    assert {str(row["Checksum"]) for row in listed} == {"[]"}
+    gone = requests.get(f"{ready['catalogue_url']}/DeletedProducts", timeout=10).json()["value"]
+    assert len(gone) == 2
+    for row in gone:
+        assert row["DeletionCause"] == "Obsolete product"
+        assert row["DeletionDate"][:10] == row["ContentDate"]["Start"][:10]
+
+
+def test_the_clock_runs_and_products_appear(program):
+    _, ready = program(
+        *SMALL,
+        *("--from", "2024-08-01", "--to", "2024-08-31"),
+        *("--now", "2024-08-02T00:00:00Z", "--clock-speed", "864000"),
+    )
+    assert len(rows(ready, "contains(Name,'MSIL2A')")) < 62
+    until = time.monotonic() + 20
+    while len(rows(ready, "contains(Name,'MSIL2A')")) < 62:
+        assert time.monotonic() < until
+
+
+def test_an_account_may_have_a_second_factor(program):
+    _, ready = program(*SMALL, "--second-factor", "--reusable", "codes")
+    assert token_of(ready).status_code == 401
+    code = pyotp.TOTP(ready["totp_secret"]).now()
+    assert {token_of(ready, totp=code).status_code for _ in range(2)} == {200}
+    secret = pyotp.random_base32()
+    _, ready = program(*SMALL, "--second-factor", EMULATOR_TOTP_SECRET=secret)
+    assert "totp_secret" not in ready
+    code = pyotp.TOTP(secret).now()
+    assert [token_of(ready, totp=code).status_code for _ in range(2)] == [200, 401]
