@@ -17,7 +17,7 @@ pytestmark = pytest.mark.live
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
 def test_the_client_understands_the_answer(probe, visit, emulator_visit, ledger):
     if missing := visit.lacks(probe.service):
-        pytest.skip(f"{missing} is not set")
+        pytest.skip(f"not set: {missing}")
     ledger.emulator[probe.name] = probe.observe(emulator_visit)
     ledger.service[probe.name] = seen = probe.observe(visit)
     if probe.accepted:
