@@ -218,5 +218,5 @@ def test_a_refused_account_is_not_tried_again_with_the_zip(connected, offer, ing
     offer()
     connected.faults.add(Fault("download", match="manifest.safe", status=401, times=None))
     ran = ingest(transfer="archive")
-    assert type(ran.errors[0]) is CredentialsError
+    assert isinstance(ran.errors[0], CredentialsError)
     assert zips(connected) == []

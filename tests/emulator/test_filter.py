@@ -71,7 +71,7 @@ def products(emulator):
         (attribute("Integer", "orbitNumber", "gt", "0"), "0123"),
         (attribute("DateTimeOffset", "beginningDateTime", "ge", "2024-08-02T00:00:00Z"), "3"),
         (attribute("DateTimeOffset", "beginningDateTime", "ge", "2024-08-02"), "3"),
-        (mixed("relativeOrbitNumber", "eq 64"), "0123"),
+        (mixed("relativeOrbitNumber", "eq 107"), "01"),
         (mixed("relativeOrbitNumber", "eq 63"), ""),
         (mixed("relativeOrbitNumber", "ne '63'"), "0123"),
         (mixed("spatialResolution", "eq '20'"), ""),

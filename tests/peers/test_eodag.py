@@ -9,7 +9,7 @@ dag = EODataAccessGateway(user_conf_file_path=settings)
 results = dag.search(
     provider=provider, collection="S2_MSI_L2A", start="2024-08-01", end="2024-08-02",
     geom={"lonmin": 34.4, "latmin": 40.6, "lonmax": 34.6, "latmax": 40.7}, count=True,
-    **{"eo:cloud_cover": 20, "sat:relative_orbit": 64})
+    **{"eo:cloud_cover": 20, "sat:relative_orbit": 107})
 names = [one.properties["title"] for one in results]
 print(json.dumps({"names": sorted(names), "count": results.number_matched,
                   "first": names[0], "path": dag.download(results[0])}))

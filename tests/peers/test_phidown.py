@@ -11,7 +11,7 @@ searcher.query_by_filter(
     base_url=f"{catalogue_url}/Products", collection_name="SENTINEL-2", product_type="S2MSI2A",
     cloud_cover_threshold=20, start_date="2024-08-01T00:00:00", end_date="2024-08-02T00:00:00",
     aoi_wkt="POLYGON((34.4 40.6, 34.6 40.6, 34.6 40.7, 34.4 40.7, 34.4 40.6))",
-    attributes={"relativeOrbitNumber": 64}, top=1, count=True)
+    attributes={"relativeOrbitNumber": 107}, top=1, count=True)
 found = searcher.execute_query()
 first = found.iloc[0]
 done = pull_down(first["S3Path"], output_dir=folder, endpoint_url=endpoint_url)
