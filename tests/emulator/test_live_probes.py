@@ -68,14 +68,22 @@ def test_every_probe_has_a_name_of_its_own():
     assert len({probe.name for probe in PROBES}) == len(PROBES)
 
 
+@pytest.fixture(scope="module")
+def one():
+    with stand_in(stac_requests_per_s=None) as running:
+        fill(running, NOW)
+        yield running
+
+
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_each_probe_tells_what_the_service_answers_otherwise(probe, emulator, other):
+def test_each_probe_tells_what_the_service_answers_otherwise(probe, one):
     """Its own request, the last it sends, is answered in a way no service answers."""
-    ledger = Ledger({probe.name: probe.observe(visit_to(emulator, NOW))})
-    asked = [one.service for one in emulator.requests]
-    *before, last = asked
-    other.faults.add(Fault(last, status=418, times=None, skip=before.count(last)))
-    ledger.service[probe.name] = probe.observe(visit_to(other, NOW))
+    one.requests.clear()
+    ledger = Ledger({probe.name: probe.observe(visit_to(one, NOW))})
+    *before, last = [request.service for request in one.requests]
+    one.faults.add(Fault(last, status=418, times=None, skip=before.count(last)))
+    ledger.service[probe.name] = probe.observe(visit_to(one, NOW))
+    one.faults.clear()
     (status,) = (one for one in ledger.differences() if one.fact == "status")
     assert (status.request, status.service) == (probe.name, "418")
 

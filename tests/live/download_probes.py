@@ -74,9 +74,9 @@ def head(visit: Visit) -> requests.Response:
 
 @PROBES.ask("file, Range")
 def ranged(visit: Visit) -> tuple[requests.Response, Facts]:
-    asked = {"Range": f"bytes={FIRST}-{LAST}"}
+    asked, whole = {"Range": f"bytes={FIRST}-{LAST}"}, visit.file.content
     answer = visit.get(visit.file_url, token=visit.access_token, headers=asked)
-    return answer, range_facts(answer, visit.file.content)
+    return answer, range_facts(answer, whole)
 
 
 def _length_facts(answer: requests.Response) -> Facts:

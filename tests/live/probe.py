@@ -1,10 +1,13 @@
 """One question put to the service and to the emulator alike, and what comes back."""
 
+import copy
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import requests
+from urllib3 import HTTPResponse
 
 from dataspace.http_errors import error_of
 from tests.live.facts import Facts, answer_facts
@@ -76,4 +79,11 @@ def _seen(visit: Visit, response: requests.Response) -> str:
     if response.status_code in _REDIRECTS:
         own = visit.endpoints.owns(response.headers.get("Location", ""))
         return "a redirect within the service" if own else "a redirect elsewhere"
-    return type(error_of(response, "probe")).__name__
+    return type(error_of(_unread(response), "probe")).__name__
+
+
+def _unread(response: requests.Response) -> requests.Response:
+    """Return the answer as the client meets it, before its body is read."""
+    answer = copy.copy(response)
+    answer.raw = HTTPResponse(io.BytesIO(response.content), preload_content=False)
+    return answer

@@ -87,8 +87,9 @@ def unknown_bucket(visit: Visit) -> requests.Response:
 
 def _part(visit: Visit, headers: Mapping[str, str]) -> tuple[requests.Response, Facts]:
     bucket = Bucket(visit)
+    whole = bucket.manifest.content
     answer = bucket.ask(bucket.manifest_url, headers=headers)
-    return answer, range_facts(answer, bucket.manifest.content)
+    return answer, range_facts(answer, whole)
 
 
 def _listing(visit: Visit, **version: str) -> requests.Response:

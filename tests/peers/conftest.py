@@ -64,10 +64,9 @@ class Peer:
         return done.stdout
 
     def script(self, text, *arguments, **environment):
-        """Run a script that prints JSON in its last line; return that."""
-        return json.loads(
-            self.run("python", "-c", text, *arguments, **environment).splitlines()[-1]
-        )
+        """Run a script that writes ``result.json``; return what that holds."""
+        self.run("python", "-c", text, *arguments, **environment)
+        return json.loads((self.home / "result.json").read_text())
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def offered(emulator):
     """Two clear products of 1 August, in order of their names, and four that nobody asks for."""
     clear = [emulator.add(make_product(tile=tile, scale=0.0005)) for tile in ("36TXK", "36TXL")]
     for facts in (
-        {"cloud_cover": 80.0, "seed": 1},
+        {"cloud_cover": 80.0, "sensed": "2024-08-01T08:46:01Z"},
         {"level": "L1C"},
         {"tile": "33TVM"},
         {"sensed": "2024-08-02T08:36:01Z"},
@@ -109,13 +108,13 @@ def offered(emulator):
 
 
 @pytest.fixture
-def arrived(offered):
-    """Tell whether a folder holds the files of a product, byte for byte, and how many."""
+def arrived():
+    """Return what gives the paths of a product's files in a folder, all of them right."""
 
-    def count(folder, product):
-        held = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-        paths = {path: file for path, file in held.items() if file.is_file()}
-        assert all(file.read_bytes() == product.read(path) for path, file in paths.items())
-        return len(paths)
+    def paths(folder, product):
+        files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*")}
+        held = {path: file for path, file in files.items() if file.is_file()}
+        assert all(file.read_bytes() == product.read(path) for path, file in held.items())
+        return set(held)
 
-    return count
+    return paths

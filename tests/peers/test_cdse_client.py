@@ -21,7 +21,8 @@ try:
     refused = str(client.download(products[0]))
 except DownloadError as error:
     refused = str(error)
-print(json.dumps({"names": sorted(names), "same": by_id.name == by_name.name, "refused": refused}))
+with open("result.json", "w") as file:
+    json.dump({"names": sorted(names), "same": by_id.name == by_name.name, "refused": refused}, file)
 """
 
 
