@@ -136,15 +136,13 @@ def deleted(visit: Visit) -> tuple[requests.Response, Facts]:
 
 @PROBES.ask("deleted products, by time of deletion", SUCCESS)
 def deleted_since(visit: Visit) -> requests.Response:
-    since = format_instant(visit.now - timedelta(days=1))
-    text = (
-        f"{COLLECTION} and DeletionDate ge {since} and DeletionDate lt {format_instant(visit.now)}"
-    )
+    since = format_instant(visit.now - timedelta(days=30))
+    text = f"{COLLECTION} and DeletionDate ge {since}"
     options = {"$filter": text, "$orderby": "DeletionDate", "$top": "1"}
     return visit.get(visit.url("catalogue", "DeletedProducts"), params=options)
 
 
-@PROBES.ask("deleted products, unordered field", REFUSED_QUESTION)
+@PROBES.ask("deleted products, by time of publication", REFUSED_QUESTION)
 def deleted_by_publication(visit: Visit) -> requests.Response:
     options = {"$filter": COLLECTION, "$orderby": "PublicationDate", "$top": "1"}
     return visit.get(visit.url("catalogue", "DeletedProducts"), params=options)

@@ -22,7 +22,8 @@ try:
 except DownloadError as error:
     refused = str(error)
 with open("result.json", "w") as file:
-    json.dump({"names": sorted(names), "same": by_id.name == by_name.name, "refused": refused}, file)
+    json.dump({"names": sorted(names), "same": by_id.name == by_name.name,
+               "refused": refused}, file)
 """
 
 
