@@ -59,6 +59,17 @@ live: $(VENV)/.dev-installed  ## checks against the real service; needs COPERNIC
 	@: "$${COPERNICUS_USERNAME:?is not set; make live needs an account}" "$${COPERNICUS_PASSWORD:?is not set; make live needs an account}"
 	@exec "$(PY)" -m pytest -m live tests/live $(ARGS)
 
+.PHONY: peers
+peers: $(patsubst tests/peers/%.txt,.peers/%/.installed,$(wildcard tests/peers/*.txt))  ## other people's clients, for tests/peers
+
+.peers/%/.installed: tests/peers/%.txt
+	@echo "Installing $*"
+	@rm -rf "$(@D)"
+	@"$(PYTHON)" -m venv "$(@D)"
+	@"$(@D)/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --quiet \
+		--only-binary :all: --require-hashes --requirement "$<"
+	@touch "$@"
+
 .PHONY: lint
 lint: $(VENV)/.dev-installed  ## style and types only
 	@"$(PY)" -m ruff format --check .
@@ -74,7 +85,7 @@ env: .env  ## .env for docker compose, with fresh secrets
 	@"$(PYTHON)" scripts/make_env.py
 
 .PHONY: pins
-pins:  ## requirements.txt and requirements-dev.txt anew, versions kept; ARGS=--upgrade takes new ones; needs uv
+pins:  ## all requirement files anew, versions kept; ARGS=--upgrade takes new ones; needs uv
 	@command -v uv >/dev/null || { echo "make pins needs uv: pip install uv"; exit 1; }
 	@"$(PYTHON)" scripts/pin.py $(ARGS)
 
@@ -85,7 +96,7 @@ digests:  ## the digests of the images in Dockerfile and docker-compose.yaml; ne
 
 .PHONY: clean
 clean:  ## removes the virtual environment, the demo and caches; keeps .airflow, .env and data
-	rm -rf "$(VENV)" .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf "$(VENV)" .peers .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -maxdepth 2 -name '*.egg-info' -exec rm -rf {} +
 

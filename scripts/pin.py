@@ -1,5 +1,7 @@
 """`make pins`: turns the two .in files into requirement files with every version and hash fixed.
 
+Each file of tests/peers is made anew from its name, which is that of a package.
+
 Versions that the files have already stay as they are, unless an .in file forbids them; with
 ``--upgrade`` each is the newest that fits. One file serves all the Python versions the project runs
 on: where a package has left one of them, there are two entries with a marker each.
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
+PEERS: Final = "tests/peers"
 OLDEST: Final = "3.11"
 COMPILE: Final = (
     *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"),
@@ -24,7 +27,7 @@ HEADER: Final = "# Made by `make pins` from {source}; do not edit. Python 3.11, 
 
 
 def main() -> None:
-    """Write both files; arguments go to ``uv pip compile``."""
+    """Write all files; arguments go to ``uv pip compile``."""
     run = _compiled("requirements.txt", "requirements.in")
     _write("requirements.txt", [HEADER.format(source="requirements.in"), *run])
     both = _compiled(
@@ -33,12 +36,16 @@ def main() -> None:
     only_dev = [entry for entry in both if entry not in run]
     header = [HEADER.format(source="requirements-dev.in"), "-r requirements.txt"]
     _write("requirements-dev.txt", header + only_dev)
+    for file in sorted((PROJECT / PEERS).glob("*.txt")):
+        target = f"{PEERS}/{file.name}"
+        entries = _compiled(target, "-", given=file.stem)
+        _write(target, [HEADER.format(source="its name"), *entries])
 
 
-def _compiled(target: str, *what: str) -> list[str]:
+def _compiled(target: str, *what: str, given: str | None = None) -> list[str]:
     """Let uv write a file, whose versions it keeps; return its entries, each with its hashes."""
     command = [*COMPILE, *sys.argv[1:], "--output-file", target, *what]
-    subprocess.run(command, cwd=PROJECT, check=True)
+    subprocess.run(command, cwd=PROJECT, check=True, input=given, text=True)
     entries = re.split(r"^(?=[^\s#-])", (PROJECT / target).read_text(), flags=re.M)
     return [entry.rstrip() for each in entries[1:] for entry in _with_and_without_extras(each)]
 

@@ -26,7 +26,7 @@ from dataspace.errors import ConfigurationError  # noqa: E402
 from dataspace_emulator import Emulator  # noqa: E402
 
 _END_TO_END = "tests/e2e/"
-_SERVICE = ("identity_url", "catalogue_url", "download_url", "stac_url")
+_SERVICE = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 
 _connect, _resolve = socket.socket.connect, socket.getaddrinfo
 _open_to: set[str] = set()

@@ -53,6 +53,15 @@ def test_every_picture_and_file_the_readme_names_exists():
     assert not {name for name in names if not (ROOT / name).is_file()}
 
 
+def test_the_page_about_clients_has_the_pinned_versions():
+    page = (ROOT / "docs" / "clients.md").read_text().lower()
+    pinned = {path.stem: path.read_text() for path in ROOT.glob("tests/peers/*.txt")}
+    assert len(pinned) == 5
+    for name, text in pinned.items():
+        version = re.search(rf"^{name}==(\S+)", text, re.MULTILINE)[1]
+        assert re.search(rf"^\| {name}[^|]* \| {re.escape(version)} \|", page, re.MULTILINE), name
+
+
 @pytest.mark.parametrize("folder", ["include/dataspace", "plugins/copernicus"])
 def test_the_map_names_every_module(folder):
     modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from dataspace import transfer
 from dataspace.checksum import Checksum
 from dataspace.errors import CorruptDownloadError, CorruptProductError, UnsafeContentError
-from dataspace.manifest import MAX_MANIFEST_BYTES, SafeFile, parse_manifest
+from dataspace.manifest import MANIFEST, MAX_MANIFEST_BYTES, SafeFile, parse_manifest
 from dataspace.zip_members import ZipMembers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MANIFEST: Final = SafeFile("manifest.safe", None, None)
+_MANIFEST: Final = SafeFile(MANIFEST, None, None)
 
 
 @contextlib.contextmanager

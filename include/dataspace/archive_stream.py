@@ -9,8 +9,10 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from dataspace.archive import open_archive
+from dataspace.bands import is_meant
 from dataspace.errors import CorruptDownloadError, CorruptProductError, UnsafeContentError
-from dataspace.transfer import Digest, Expected, PartialFile, Saved, save
+from dataspace.manifest import MANIFEST, manifest_content, parse_manifest
+from dataspace.transfer import Digest, Expected, PartialFile, Saved, save, verify
 from dataspace.zip_stream import stream_members
 
 if TYPE_CHECKING:
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
     from dataspace.zip_stream import StreamedMember
 
 _SHOWN: Final = 20
+_ANYTHING: Final = Expected(None, None, "nothing yet")
 
 
 def fetch_members(
     shelf: Shelf,
-    files: Mapping[str, SafeFile],
+    files: Mapping[str, SafeFile] | None,
     listing: Listing,
     downloads: Downloads,
     told: Callable[[int], None],
@@ -37,23 +40,26 @@ def fetch_members(
     """Stage files out of the product's zip, each verified; return what was saved, by path.
 
     Where the zip is not to be kept, nothing is read behind the last wanted file. What was saved
-    before the connection broke is not written again.
+    before the connection broke is not written again. A file that is not as listed is compared with
+    the manifest inside the zip.
 
     Args:
         shelf: The product's places.
-        files: Wanted, by path.
-        listing: Asked again about files that are not as expected.
+        files: Wanted, by path. None where no list could be had: the manifest inside serves as one,
+            and all of the zip is read and compared with the catalogue.
+        listing: Told what the manifest inside says, where that serves.
         downloads: Where the zip comes from.
         told: Called with the bytes of each piece of the zip.
 
     Raises:
         CorruptProductError: The zip is what the catalogue says, and files in it are not what the
-            product's list of files says; all of them are named.
+            product's list of files says, all of which are named; or it holds no list.
+        BandError: By the manifest inside, the product holds nothing of a wanted band or pattern.
         CorruptDownloadError: The zip arrived wrong, several times.
         DataSpaceError: It cannot be had.
     """
     taking = _Taking(shelf, files, listing, downloads)
-    if files or taking.keeps_zip:
+    if files is None or files or taking.keeps_zip:
         with taking.room():
             downloads.archive(shelf.product, lambda chunks: taking.read(chunks, told))
     return taking.saved
@@ -65,22 +71,25 @@ class _Taking:
     def __init__(
         self,
         shelf: Shelf,
-        files: Mapping[str, SafeFile],
+        files: Mapping[str, SafeFile] | None,
         listing: Listing,
         downloads: Downloads,
     ) -> None:
         self.saved: dict[str, Saved] = {}
-        zip_path = shelf.run.zip_path(shelf.product)
+        product, zip_path = shelf.product, shelf.run.zip_path(shelf.product)
         self.keeps_zip = shelf.wanted.keep_archive and shelf.store.size(zip_path) is None
         self._zip_path = zip_path
+        self._expected = Expected(product.size_bytes, product.checksum, "the catalogue")
         self._shelf = shelf
-        self._files = dict(files)
+        self._files = dict(files or {})
+        self._is_listed = files is not None
+        self._standing = set() if self._is_listed else shelf.standing()
         self._listing = listing
-        self._what = f"{shelf.product.stem}.zip"
+        self._what = f"{product.stem}.zip"
+        self._manifest = b""
+        self._doubtful: set[str] = set()
         self._lies: dict[str, str] = {}
         self._seemed_unsafe = False
-        product = shelf.product
-        self._expected = Expected(product.size_bytes, product.checksum, "the catalogue")
         self._downloads = downloads
         self._has_asked = False
 
@@ -93,13 +102,13 @@ class _Taking:
 
     def read(self, chunks: Iterable[bytes], told: Callable[[int], None]) -> None:
         """Make one pass."""
-        self._lies = {}
+        self._manifest, self._doubtful, self._lies = b"", set(), {}
         with self._zip() as zipped:
             passing = _tee(chunks, zipped, told)
             try:
                 for member in stream_members(passing, self._what):
                     self._meet(member)
-                    if len(self.saved) == len(self._files) and not self.keeps_zip:
+                    if self._has_all() and not self.keeps_zip:
                         return
             except (CorruptDownloadError, UnsafeContentError) as error:
                 for _ in passing:
@@ -110,9 +119,21 @@ class _Taking:
                 self._check_unknown(zipped.path)
                 zipped.commit(self._listed_by_now)
 
+    def _has_all(self) -> bool:
+        return self._is_listed and len(self.saved) == len(self._files)
+
     def _meet(self, member: StreamedMember) -> None:
-        if member.path in self._files and member.path not in self.saved:
+        if member.path == MANIFEST:
+            self._manifest = manifest_content(member.chunks())
+        elif self._is_wanted(member.path):
             self._take(member.path, member.chunks())
+
+    def _is_wanted(self, path: str) -> bool:
+        if path in self.saved or path in self._standing:
+            return False
+        if self._is_listed:
+            return path in self._files
+        return is_meant(path, self._shelf.wanted.bands, self._shelf.product.product_type)
 
     def _read_standing(
         self, zipped: PartialFile | Digest, error: CorruptDownloadError | UnsafeContentError
@@ -124,7 +145,7 @@ class _Taking:
                 pass.
             UnsafeContentError: It is right, or looks the same a second time.
         """
-        is_right, listed = self._is_listed(zipped.saved()), self._expected.checksum
+        is_right, listed = self._is_right(zipped.saved()), self._expected.checksum
         if isinstance(error, UnsafeContentError):
             raise self._unsafe(error, is_right=is_right) from error
         if not is_right and listed:
@@ -132,10 +153,12 @@ class _Taking:
         self.keeps_zip = True
         if not isinstance(zipped, PartialFile):
             raise error
-        self._lies = {}
+        self._doubtful, self._lies = set(), {}
         try:
             with open_archive(zipped.path) as archive:
-                for path in self._files.keys() - self.saved.keys():
+                self._manifest = manifest_content(archive.chunks(MANIFEST))
+                paths = self._files or [file.path for file in archive.files]
+                for path in filter(self._is_wanted, paths):
                     self._take(path, archive.chunks(path))
         except CorruptProductError as found:
             if listed:
@@ -163,31 +186,77 @@ class _Taking:
             yield partial
 
     def _take(self, path: str, chunks: Iterator[bytes]) -> None:
-        file, what = self._files[path], f"{self._shelf.product.stem} {path}"
+        """Stage a member; one that is not as listed, or of which no list is known, is doubtful."""
+        file, what = self._files.get(path), self._name(path)
+        expected = Expected.of(file, what) if file and file.checksum else _ANYTHING
         try:
-            expected = Expected.of(file, what)
             with self._shelf.incoming(path) as local:
-                self.saved[path] = save(chunks, local, expected, what=what)
+                saved = save(chunks, local, expected, what=what, second_opinion=lambda: _ANYTHING)
         except CorruptDownloadError as error:
             self._lies[path] = str(error)
+            return
+        if file and saved.checksum == file.checksum:
+            self.saved[path] = saved
+        else:
+            self._doubtful.add(path)
 
     def _judge(self, zipped: Saved) -> None:
         """Decide, now that all of the zip has passed, who is wrong where something is."""
+        if not self._is_listed and not self._is_right(zipped):
+            verify(zipped, self._expected, self._what)
+        if self._doubtful or not self._is_listed:
+            self._settle(zipped)
         absent = [path for path in self._files if path not in {*self.saved, *self._lies}]
         lines = (*self._lies.values(), *(f"{path}: missing from the zip" for path in absent))
-        if not lines:
-            return
-        if self._learns_better():
-            message = f"{self._what}: the list of its files was wrong; it is read again."
-            raise CorruptDownloadError(message)
-        about = f"{len(lines)} of {len(self._files)} files are wrong: {'; '.join(lines)}"
-        if self._is_listed(zipped):
-            message = f"{self._what} is what the catalogue says, yet {about}"
-            raise CorruptProductError(message, lines)
-        message = f"{self._what}: {about}; try again."
-        raise CorruptDownloadError(message)
+        if lines:
+            about = f"{len(lines)} of {len(self._files)} files are wrong: {'; '.join(lines)}"
+            raise self._refused(zipped, about, lines)
 
-    def _is_listed(self, zipped: Saved) -> bool:
+    def _settle(self, zipped: Saved) -> None:
+        """Compare what is doubtful with the manifest inside."""
+        inside = self._inside(zipped)
+        if not self._is_listed:
+            self._listing.learn(inside)
+            selection = self._listing.select(self._shelf.wanted.bands)
+            self._files, self._is_listed = self._shelf.missing(selection), True
+        opinions = {file.path: file for file in inside if file.checksum}
+        for path in sorted(self._doubtful & self._files.keys()):
+            self._compare(opinions.get(path, self._files[path]))
+        for path in self._doubtful - self.saved.keys():
+            self._shelf.unstage(path)
+
+    def _compare(self, file: SafeFile) -> None:
+        what = self._name(file.path)
+        try:
+            expected, saved = Expected.of(file, what), self._shelf.staged(file)
+            if saved:
+                verify(saved, expected, what)
+                self.saved[file.path] = saved
+        except CorruptDownloadError as error:
+            self._lies[file.path] = str(error)
+
+    def _inside(self, zipped: Saved) -> tuple[SafeFile, ...]:
+        """Return what the manifest inside lists; nothing where it is unusable and not needed."""
+        try:
+            return parse_manifest(self._manifest)
+        except CorruptDownloadError as error:
+            if self._is_listed:
+                return ()
+            line = f"{MANIFEST}: {error}"
+            raise self._refused(
+                zipped, f"it holds no usable list of files: {line}", (line,)
+            ) from error
+        except UnsafeContentError as error:
+            message = f"{self._what}: {error}"
+            raise UnsafeContentError(message) from error
+
+    def _refused(self, zipped: Saved, about: str, lines: tuple[str, ...]) -> Exception:
+        if self._is_right(zipped):
+            message = f"{self._what} is what the catalogue says, yet {about}"
+            return CorruptProductError(message, lines)
+        return CorruptDownloadError(f"{self._what}: {about}; try again.")
+
+    def _is_right(self, zipped: Saved) -> bool:
         """Tell whether a zip is what the catalogue says, or says by now."""
         if self._expected.checksum and zipped.checksum != self._expected.checksum:
             self._listed_by_now()
@@ -202,16 +271,8 @@ class _Taking:
                 self._expected = Expected(found.size_bytes, found.checksum, "the catalogue")
         return self._expected
 
-    def _learns_better(self) -> bool:
-        """Ask again what the files that are not as expected should be; tell if that differs."""
-        opinions = {path: self._listing.second_opinion(path) for path in self._lies}
-        better = {
-            path: opinion
-            for path, opinion in opinions.items()
-            if opinion and opinion.checksum != self._files[path].checksum
-        }
-        self._files |= better
-        return bool(better)
+    def _name(self, path: str) -> str:
+        return f"{self._shelf.product.stem} {path}"
 
     def _check_unknown(self, path: Path) -> None:
         """Check a zip of which the catalogue tells no checksum against the manifest inside."""

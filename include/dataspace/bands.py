@@ -13,12 +13,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import BandError, ConfigurationError
-from dataspace.manifest import check_distinct, folded, folders
+from dataspace.manifest import SafeFile, check_distinct, folded, folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from dataspace.manifest import SafeFile
 
 _L2A: Final = {
     "B01": (60, 20),
@@ -105,6 +103,12 @@ def select_files(
         )
         raise BandError(message)
     return chosen
+
+
+def is_meant(path: str, bands: Sequence[str], product_type: str) -> bool:
+    """Tell whether any entry means a file of that path, as of `select_files`."""
+    file = SafeFile(path, None, None)
+    return any(_matches([file], entry, product_type) for entry in bands)
 
 
 def stac_assets(bands: Sequence[str], product_type: str) -> tuple[str, ...]:

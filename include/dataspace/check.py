@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dataspace.downloads import MANIFEST
 from dataspace.errors import DataSpaceError, ProductUnavailableError, RateLimitedError
+from dataspace.manifest import MANIFEST
 from dataspace.query import Query
 from dataspace.window import Window
 

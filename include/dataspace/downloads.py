@@ -26,7 +26,7 @@ from dataspace.errors import (
     ServiceUnavailableError,
     UnsafeContentError,
 )
-from dataspace.manifest import MAX_MANIFEST_BYTES, parse_manifest
+from dataspace.manifest import MANIFEST, manifest_content, parse_manifest
 from dataspace.pace import FEW_TRIES, TRIES
 from dataspace.retries import LONGEST_WAIT_S
 from dataspace.transfer import Expected, Saved, save
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MANIFEST: Final = "manifest.safe"
 
 _OF_THIS_FILE: Final = (ProductUnavailableError, CorruptDownloadError)
 """Errors of one transport that say nothing about its other files."""
@@ -120,13 +118,8 @@ class Downloads:
         what = f"{product.stem} {MANIFEST}"
 
         def read(chunks: Iterator[bytes]) -> tuple[SafeFile, ...]:
-            content = bytearray()
-            for chunk in chunks:
-                content += chunk
-                if len(content) > MAX_MANIFEST_BYTES:
-                    break  # which the parser refuses
             try:
-                return parse_manifest(bytes(content))
+                return parse_manifest(manifest_content(chunks))
             except (CorruptDownloadError, UnsafeContentError) as error:
                 raise type(error)(f"{what}: {error}") from error
 

@@ -1,4 +1,7 @@
-"""Knows the files of a product: by STAC while nothing is doubtful, else by its own manifest."""
+"""Knows the files of a product: by STAC while nothing is doubtful, else by its own manifest.
+
+The manifest is asked for by itself, or was found in the product's zip.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,10 @@ class Listing:
         if not self._files:
             self._files = self._downloads.manifest(self._product)
         return select_files(self._files, bands, kind)
+
+    def learn(self, files: tuple[SafeFile, ...]) -> None:
+        """Believe the manifest that came inside the product's zip."""
+        self._is_by_stac, self._files = False, files
 
     def turn_to_manifest(self) -> bool:
         """Believe the manifest instead of STAC; tell whether STAC was believed, and said otherwise.

@@ -17,9 +17,11 @@ from dataspace.checksum import Checksum
 from dataspace.errors import CorruptDownloadError, UnsafeContentError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from xml.etree.ElementTree import Element
 
+MANIFEST: Final = "manifest.safe"
+"""Its path inside the product."""
 MAX_MANIFEST_BYTES: Final = 4 * 2**20
 """Genuine ones hold 50 to 100 kB; a hostile one shall not fill the memory."""
 _LONGEST_NAME_BYTES: Final = 200
@@ -48,6 +50,16 @@ class SafeFile:
     def name(self) -> str:
         """The last part of the path."""
         return posixpath.basename(self.path)
+
+
+def manifest_content(chunks: Iterable[bytes]) -> bytes:
+    """Return what arrives of a manifest; once it is longer than any, no more is taken."""
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_MANIFEST_BYTES:
+            break
+    return bytes(content)
 
 
 def parse_manifest(content: bytes) -> tuple[SafeFile, ...]:

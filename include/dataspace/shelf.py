@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -12,18 +13,23 @@ from dataspace.item import DeliveredFile, selection_of, text_of
 from dataspace.layout import archive_path, bands_dir
 from dataspace.manifest import check_distinct
 from dataspace.stac_item import ITEM_NAME, delivery_of
+from dataspace.transfer import saved_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from dataspace.item import Delivery
     from dataspace.layout import RunLayout
+    from dataspace.manifest import SafeFile
     from dataspace.product import Product
     from dataspace.store import Store
+    from dataspace.transfer import Saved
 
 TRANSFERS: Final = ("files", "archive")
+
+Selection = Mapping[str, tuple["SafeFile", ...]]
+"""For each band or pattern the files it means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,12 @@ class Shelf:
         files = delivery.files.values()
         return {file.path for file in files if sizes.get(file.name) == file.size_bytes}
 
+    def missing(self, selection: Selection) -> dict[str, SafeFile]:
+        """Return the selected files that do not stand, by path."""
+        standing = self.standing()
+        chosen = {file.path: file for group in selection.values() for file in group}
+        return {path: file for path, file in chosen.items() if path not in standing}
+
     def is_present(self) -> bool:
         """Tell whether all that is wanted stands, by the item and the sizes of its files."""
         delivery = self.delivery()
@@ -156,8 +168,25 @@ class Shelf:
 
     def incoming(self, path: str, size_bytes: int | None = None) -> AbstractContextManager[Path]:
         """Give a local path for a file of the product to be staged; as of `Store.incoming`."""
-        place = f"{self.run.safe_dir(self.product)}/{path}"
-        return self.store.incoming(place, self.room_bytes(size_bytes))
+        return self.store.incoming(self._staged_path(path), self.room_bytes(size_bytes))
+
+    def staged(self, file: SafeFile) -> Saved | None:
+        """Return what of a listed file is staged, read again; its digest is of the listed kind.
+
+        None where nothing is staged, or the list gives no checksum.
+        """
+        path = self._staged_path(file.path)
+        if file.checksum is None or self.store.size(path) is None:
+            return None
+        with self.store.open(path) as stream:
+            return saved_of(stream, file.checksum)
+
+    def unstage(self, path: str) -> None:
+        """Remove a file of the product that was staged."""
+        self.store.delete(self._staged_path(path))
+
+    def _staged_path(self, path: str) -> str:
+        return f"{self.run.safe_dir(self.product)}/{path}"
 
     def room_bytes(self, size_bytes: int | None) -> int:
         """Return the room a listed file needs: never more than the zip, as some sizes are bogus."""

@@ -10,7 +10,7 @@ import functools
 import logging
 import posixpath
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataspace.archive import open_archive
 from dataspace.archive_stream import fetch_members
@@ -18,16 +18,20 @@ from dataspace.bands import select_files
 from dataspace.claims import Claims
 from dataspace.delivery import is_held
 from dataspace.errors import (
+    AccessDeniedError,
     CorruptDownloadError,
     CorruptProductError,
     ProductUnavailableError,
+    QueryError,
+    RefusedRequestError,
+    ServiceUnavailableError,
     UnsafeContentError,
 )
 from dataspace.item import DeliveredFile
 from dataspace.listing import list_products
 from dataspace.shelf import Receipt
 from dataspace.threads import each, threads
-from dataspace.transfer import Expected, Saved, saved_of
+from dataspace.transfer import Expected, Saved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,15 +42,22 @@ if TYPE_CHECKING:
     from dataspace.listing import Listing
     from dataspace.manifest import SafeFile
     from dataspace.product import Product
-    from dataspace.shelf import Shelf
+    from dataspace.shelf import Selection, Shelf
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int | None], Callable[[int], None]]
 """Given a name and the bytes to come (None: unknown), returns what is told of each piece."""
 
-Selection = Mapping[str, tuple["SafeFile", ...]]
-"""For each band or pattern the files it means."""
+_OF_THE_MANIFEST: Final = (
+    AccessDeniedError,
+    CorruptDownloadError,
+    ProductUnavailableError,
+    QueryError,
+    RefusedRequestError,
+    ServiceUnavailableError,
+)
+"""Errors of a manifest asked for by itself that the zip, which holds it too, may not have."""
 
 
 def stage(
@@ -132,7 +143,7 @@ def _took_from_kept_zip(downloads: Downloads, shelf: Shelf) -> bool:
     try:
         with store.open(kept) as stream, open_archive(stream) as zipped:
             selection = select_files(zipped.files, shelf.wanted.bands, product.product_type)
-            for path, file in _missing(shelf, selection).items():
+            for path, file in shelf.missing(selection).items():
                 Expected.of(file, path)
                 with shelf.incoming(path, file.size_bytes) as local:
                     saved[path] = zipped.save(file, local)
@@ -152,6 +163,9 @@ def _fetch(
 ) -> None:
     """Stage one product; a file that is not where STAC says is looked for in the manifest."""
     shelf.store.sweep(shelf.run.product_dir(shelf.product))
+    if shelf.wanted.transfer == "archive":
+        _fetch_archive(downloads, shelf, listing, progress)
+        return
     try:
         _fetch_listed(downloads, shelf, listing, pool, progress)
     except ProductUnavailableError:
@@ -168,34 +182,41 @@ def _fetch_listed(
     progress: Progress,
 ) -> None:
     selection = listing.select(shelf.wanted.bands)
-    missing = _missing(shelf, selection)
-    saved = {path: one for path, file in missing.items() if (one := _staged(shelf, file, listing))}
-    to_fetch = {path: file for path, file in missing.items() if path not in saved}
-    if shelf.wanted.transfer == "archive":
-        if to_fetch or shelf.wanted.keep_archive:
-            told = progress(shelf.product.stem, shelf.product.size_bytes)
-            saved |= fetch_members(shelf, to_fetch, listing, downloads, told)
-    else:
-        told = progress(shelf.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
-        saved |= _fetch_files(downloads, shelf, to_fetch, listing, pool, told)
+    saved, to_fetch = _staged(shelf, selection, listing)
+    told = progress(shelf.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
+    saved |= _fetch_files(downloads, shelf, to_fetch, listing, pool, told)
     _write_receipt(downloads, shelf, selection, saved)
 
 
-def _missing(shelf: Shelf, selection: Selection) -> dict[str, SafeFile]:
-    """Return the wanted files that do not stand, by path."""
-    standing = shelf.standing()
-    chosen = {file.path: file for group in selection.values() for file in group}
-    return {path: file for path, file in chosen.items() if path not in standing}
+def _fetch_archive(
+    downloads: Downloads, shelf: Shelf, listing: Listing, progress: Progress
+) -> None:
+    """Stage one product out of its zip; a list of files only spares the reading of all of it."""
+    saved: dict[str, Saved] = {}
+    to_fetch: dict[str, SafeFile] | None = None
+    try:
+        saved, to_fetch = _staged(shelf, listing.select(shelf.wanted.bands), listing)
+    except _OF_THE_MANIFEST as error:
+        logger.warning("%s The manifest inside the zip is used instead.", error)
+    if to_fetch != {} or shelf.wanted.keep_archive:
+        told = progress(shelf.product.stem, shelf.product.size_bytes)
+        saved |= fetch_members(shelf, to_fetch, listing, downloads, told)
+    _write_receipt(downloads, shelf, listing.select(shelf.wanted.bands), saved)
 
 
-def _staged(shelf: Shelf, file: SafeFile, listing: Listing) -> Saved | None:
+def _staged(
+    shelf: Shelf, selection: Selection, listing: Listing
+) -> tuple[dict[str, Saved], dict[str, SafeFile]]:
+    """Return what earlier tries have left of the missing files, and what is to be fetched."""
+    missing = shelf.missing(selection)
+    saved = {path: one for path, file in missing.items() if (one := _left(shelf, file, listing))}
+    return saved, {path: file for path, file in missing.items() if path not in saved}
+
+
+def _left(shelf: Shelf, file: SafeFile, listing: Listing) -> Saved | None:
     """Return what an earlier try has left of a file, verified again; None where it is not right."""
-    path = f"{shelf.run.safe_dir(shelf.product)}/{file.path}"
-    if file.checksum is None or shelf.store.size(path) is None:
-        return None
-    with shelf.store.open(path) as stream:
-        saved = saved_of(stream, file.checksum)
-    if saved.checksum == file.checksum:
+    saved = shelf.staged(file)
+    if saved is None or saved.checksum == file.checksum:
         return saved
     opinion = listing.second_opinion(file.path)
     return saved if opinion and opinion.checksum == saved.checksum else None

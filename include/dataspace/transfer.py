@@ -139,7 +139,7 @@ class PartialFile:
         if fault:
             message = f"{self._what}: {fault}; the partial file was removed, try again."
             raise CorruptDownloadError(message)
-        self._tell_of_wrong_size(saved, opinion or self._expected)
+        _tell_of_wrong_size(saved, opinion or self._expected, self._what)
         self.path.replace(self._target)
         return saved
 
@@ -152,12 +152,23 @@ class PartialFile:
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
-    def _tell_of_wrong_size(self, saved: Saved, expected: Expected) -> None:
-        if expected.size_bytes not in (None, saved.size_bytes):
-            logger.warning(
-                "%s has %d bytes, %s says %d; its checksum is right, so the size given is wrong.",
-                *(self._what, saved.size_bytes, expected.source, expected.size_bytes),
-            )
+
+def verify(saved: Saved, expected: Expected, what: str) -> None:
+    """Compare what was written, or read to the end, with what it should be.
+
+    Args:
+        saved: In the algorithm that is expected.
+        expected: What it must be.
+        what: Name of the thing for messages.
+
+    Raises:
+        CorruptDownloadError: Size or checksum differ.
+    """
+    fault = _fault(saved, expected)
+    if fault:
+        message = f"{what}: {fault}; try again."
+        raise CorruptDownloadError(message)
+    _tell_of_wrong_size(saved, expected, what)
 
 
 def saved_of(stream: BinaryIO, like: Checksum) -> Saved:
@@ -181,6 +192,14 @@ def _fault(saved: Saved, expected: Expected) -> str | None:
     if expected.size_bytes in (None, saved.size_bytes) or is_proven:
         return None
     return f"received {saved.size_bytes} bytes, {expected.source} says {expected.size_bytes}"
+
+
+def _tell_of_wrong_size(saved: Saved, expected: Expected, what: str) -> None:
+    if expected.size_bytes not in (None, saved.size_bytes):
+        logger.warning(
+            "%s has %d bytes, %s says %d; its checksum is right, so the size given is wrong.",
+            *(what, saved.size_bytes, expected.source, expected.size_bytes),
+        )
 
 
 class Digest:

@@ -1,7 +1,7 @@
 """The ``$filter`` language: a recursive descent parser that yields a test of rows.
 
-Takes what the service is known to take and nothing else. Positions in complaints count
-characters of the decoded text from zero.
+Takes what the service is known to take, what clients in wide use send it, and nothing else.
+Positions in complaints count characters of the decoded text from zero.
 """
 
 import operator
@@ -155,7 +155,10 @@ class _Parser:
             raise RefusedError(400, "Invalid value") from error
 
     def _attribute(self, kind: str, index: int) -> Clause:
-        """``any(att:att/Name eq 'n' and att/OData.CSC.<kind>Attribute/Value op v)``."""
+        """``any(att:att/Name eq 'n' and att/OData.CSC.<kind>Attribute/Value op v)``.
+
+        Of whole numbers the second kind may be String, as eodag writes it, with or without quotes.
+        """
         self.take("mark", "(")
         variable = self.take("word").text
         self.take("mark", ":")
@@ -163,10 +166,13 @@ class _Parser:
         self.take("word", "eq")
         name = unquoted(self.take("string").text)
         self.take("word", "and")
-        self.take("word", f"{variable}/OData.CSC.{kind}Attribute/Value")
-        ranges = ("eq", "ne") if kind == "String" else tuple(_COMPARE)
-        compare = _COMPARE[self.take("word", *ranges).text]
-        value = self._literal(kind, index)
+        kinds = (kind, "String") if kind == "Integer" else (kind,)
+        written = self.take(
+            "word", *(f"{variable}/OData.CSC.{one}Attribute/Value" for one in kinds)
+        )
+        is_text = written.text.endswith("StringAttribute/Value")
+        compare = _COMPARE[self.take("word", *(("eq", "ne") if is_text else _COMPARE)).text]
+        value = self._literal(kind, index, is_text=is_text)
         self.take("mark", ")")
         if ATTRIBUTES.get(name, kind) != kind:
             raise RefusedError(400, "Invalid value")
@@ -177,14 +183,15 @@ class _Parser:
 
         return Clause(test)
 
-    def _literal(self, kind: str, index: int) -> str | float | datetime:
+    def _literal(self, kind: str, index: int, *, is_text: bool) -> str | float | datetime:
         if kind == "DateTimeOffset":
             return self._date()
         if kind not in _LITERALS:
             raise unparsable(index)
+        if is_text and self._tokens[self._place].kind == "string":
+            text = unquoted(self.take("string").text)
+            return text if kind == "String" else _whole(text)
         token = self.take(_LITERALS[kind])
-        if kind == "String":
-            return unquoted(token.text)
         if kind == "Integer" and "." in token.text:
             raise unparsable(token.index + token.text.index("."))
         return float(token.text)
@@ -194,6 +201,12 @@ def _is_online(row: Row, compare: Callable[[Any, Any], bool], online: object) ->
     """Compare the field; a row that lacks it is found neither way, as a database has it."""
     found = row.product.facts.online
     return found is not None and compare(found, online)
+
+
+def _whole(text: str) -> float:
+    if not text.isdecimal():
+        raise RefusedError(400, "Invalid value")
+    return float(text)
 
 
 def _dated(field: str, compare_by: str, moment: datetime) -> Clause:

@@ -1,4 +1,7 @@
-"""Words of the ``$filter`` language and where they stand."""
+"""Words of the ``$filter`` language and where they stand.
+
+A date without a time is its midnight; CDSETool writes such.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ from dataspace_emulator.area import unparsable
 
 _TOKEN: Final = re.compile(
     r"""(?P<geography>geography'(?:[^']|'')*')
-    |(?P<date>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?)
+    |(?P<date>\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?)?)
     |(?P<uuid>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})
     |(?P<number>-?\d+(?:\.\d+)?)
     |(?P<string>'(?:[^']|'')*')

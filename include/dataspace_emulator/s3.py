@@ -1,8 +1,7 @@
 """The S3 service: reading the bucket ``eodata``, path style, with signed requests.
 
 A transfer takes one of the account's connections. Not recorded, and therefore guessed: that
-503 SlowDown is the answer when none is free or when there were too many requests in a minute,
-and that another region than ``default`` is refused.
+503 SlowDown is the answer when none is free or when there were too many requests in a minute.
 """
 
 import uuid
@@ -18,10 +17,11 @@ from dataspace_emulator.ranges import UnsatisfiableError, partial
 from dataspace_emulator.rate import Rate
 from dataspace_emulator.s3_bucket import NAME, Bucket, Object
 from dataspace_emulator.s3_listing import BadListingError, listing
-from dataspace_emulator.s3_signature import REGION, Keys, SignatureError
+from dataspace_emulator.s3_signature import Keys, SignatureError
 from dataspace_emulator.wire import Request, Response
 
 _XML: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_REGION: Final = "default"
 _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _ERRORS: Final = {
     400: ("InvalidRequest", "Invalid Request"),
@@ -62,7 +62,7 @@ class S3:
         except BadListingError as error:
             response = _error(400, "InvalidArgument", str(error))
         if bucket == NAME and not key:
-            response.headers["x-amz-bucket-region"] = REGION
+            response.headers["x-amz-bucket-region"] = _REGION
         return response
 
     def refusal(self, status: int) -> Response:
@@ -83,9 +83,9 @@ class S3:
             return Response(200)
         options = dict(request.options)
         if "location" in options:
-            where = f'<LocationConstraint xmlns="{_NAMESPACE}">{REGION}</LocationConstraint>'
+            where = f'<LocationConstraint xmlns="{_NAMESPACE}">{_REGION}</LocationConstraint>'
             return _xml(200, where)
-        if options.get("list-type") != "2":
+        if options.get("list-type", "2") != "2":
             return self.refusal(501)
         found = listing(self.bucket, options)
         return _xml(200, f'<ListBucketResult xmlns="{_NAMESPACE}">{found}</ListBucketResult>')

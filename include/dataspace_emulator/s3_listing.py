@@ -1,4 +1,4 @@
-"""A page of a bucket's listing, version 2, as XML."""
+"""A page of a bucket's listing as XML, in version 2, or in version 1, which eodag asks for."""
 
 import base64
 import binascii
@@ -18,36 +18,60 @@ class BadListingError(Exception):
 
 
 def listing(bucket: Bucket, options: Mapping[str, str]) -> str:
-    """The elements of one page.
+    """The elements of one page, in version 2 if ``list-type`` says so, else in version 1.
 
     Raises:
         BadListingError: An option has a wrong value.
     """
     prefix, delimiter = options.get("prefix", ""), options.get("delimiter", "")
-    token = options.get("continuation-token")
-    after = options.get("start-after", "") if token is None else _key_of(token)
+    is_new = "list-type" in options
     most = _number(options.get("max-keys", str(_MOST)))
     encoded = options.get("encoding-type") == "url"
+    after = _after(options, is_new=is_new)
     entries = (one for one in bucket.below(prefix, delimiter) if _key(one) > after)
     found = list(itertools.islice(entries, most + 1)) if most else []
-    page = found[:most]
+    page, is_cut = found[:most], len(found) > most
     facts = {
         "Name": NAME,
         "Prefix": _text(prefix, encoded=encoded),
-        "KeyCount": str(len(page)),
         "MaxKeys": str(most),
-        "IsTruncated": str(len(found) > most).lower(),
+        "IsTruncated": str(is_cut).lower(),
     }
     if delimiter:
         facts["Delimiter"] = _text(delimiter, encoded=encoded)
     if encoded:
         facts["EncodingType"] = "url"
-    if token is not None:
-        facts["ContinuationToken"] = escape(token)
-    if len(found) > most:
-        facts["NextContinuationToken"] = base64.urlsafe_b64encode(_key(page[-1]).encode()).decode()
+    last = _key(page[-1]) if is_cut else ""
+    facts |= _place(options, last, len(page)) if is_new else _old_place(options, last)
     texts = [f"<{name}>{value}</{name}>" for name, value in facts.items()]
     return "".join([*texts, *(_entry(one, encoded=encoded) for one in page)])
+
+
+def _after(options: Mapping[str, str], *, is_new: bool) -> str:
+    """The key behind which a page begins."""
+    if not is_new:
+        return options.get("marker", "")
+    token = options.get("continuation-token")
+    return options.get("start-after", "") if token is None else _key_of(token)
+
+
+def _place(options: Mapping[str, str], last: str, count: int) -> dict[str, str]:
+    """Where a page of version 2 stands, and where the next one begins if there is one."""
+    facts = {"KeyCount": str(count)}
+    if "continuation-token" in options:
+        facts["ContinuationToken"] = escape(options["continuation-token"])
+    if last:
+        facts["NextContinuationToken"] = base64.urlsafe_b64encode(last.encode()).decode()
+    return facts
+
+
+def _old_place(options: Mapping[str, str], last: str) -> dict[str, str]:
+    """The same in version 1, which names the next place only where there is a delimiter."""
+    encoded = options.get("encoding-type") == "url"
+    facts = {"Marker": _text(options.get("marker", ""), encoded=encoded)}
+    if last and options.get("delimiter"):
+        facts["NextMarker"] = _text(last, encoded=encoded)
+    return facts
 
 
 def _key(entry: Object | str) -> str:

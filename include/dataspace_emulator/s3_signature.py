@@ -1,6 +1,7 @@
 """Signatures of S3 requests: version 4, in the header, as CDSE's object store takes them.
 
-The clock is the real one, because clients sign with theirs. Presigned addresses are refused.
+The clock is the real one, because clients sign with theirs. Presigned addresses are refused. The
+region is whatever was signed: eodag's is ``us-east-1``, phidown's ``eu-central-1``.
 """
 
 import hashlib
@@ -14,7 +15,6 @@ from urllib.parse import quote, unquote
 
 from dataspace_emulator.wire import Request
 
-REGION: Final = "default"
 _SCHEME: Final = "AWS4-HMAC-SHA256"
 _AUTHORIZATION: Final = re.compile(
     rf"{_SCHEME} Credential=([^/,]+)/(\d{{8}})/([^/,]+)/([^/,]+)/aws4_request,\s*"
@@ -33,7 +33,7 @@ _MESSAGES: Final = {
         "The difference between the request time and the current time is too large."
     ),
     "InvalidRequest": "The authorization mechanism you have provided is not supported.",
-    "AuthorizationHeaderMalformed": f"The region or service is wrong; expecting '{REGION}', 's3'.",
+    "AuthorizationHeaderMalformed": "The service is wrong; expecting 's3'.",
     "XAmzContentSHA256Mismatch": (
         "The provided 'x-amz-content-sha256' header does not match what was computed."
     ),
@@ -76,7 +76,7 @@ class Keys:
         access, day, region, service, names, signature = match.groups()
         if access != self.access:
             raise SignatureError("InvalidAccessKeyId")
-        if (region, service) != (REGION, "s3"):
+        if service != "s3":
             raise SignatureError("AuthorizationHeaderMalformed")
         moment = _signed_at(request, day)
         content = _content_hash(request)

@@ -99,12 +99,20 @@ ARCHIVE = Target(
     "the whole zip, which is kept",
     params={"transfer": "archive", "keep_archive": True},
 )
+ZIP_LIST = Target(
+    "zip's manifest",
+    "download",
+    "manifest.safe",
+    "the same list where the whole zip is wanted, which holds it too",
+    recipe={"stac": "absent"},
+    params={"transfer": "archive"},
+)
 S3 = Target("S3", "s3", "SCL_20m", "a single file from the object store", transport="auto")
 S3_ONLY = Target(
     "S3 only", "s3", "SCL_20m", "the same where the connection allows nothing else", transport="s3"
 )
-TARGETS = (TOKEN, CATALOGUE, STAC, MANIFEST, FILE, ARCHIVE, S3, S3_ONLY)
-_BYTES = (MANIFEST, FILE, ARCHIVE, S3, S3_ONLY)
+TARGETS = (TOKEN, CATALOGUE, STAC, MANIFEST, FILE, ARCHIVE, ZIP_LIST, S3, S3_ONLY)
+_BYTES = (MANIFEST, FILE, ARCHIVE, ZIP_LIST, S3, S3_ONLY)
 
 Pair = tuple[Outcome, Outcome]
 Row = dict[Target, Pair]
@@ -114,7 +122,7 @@ def both(outcome: Outcome) -> Pair:
     return outcome, outcome
 
 
-BY_MANIFEST, BY_HTTPS = falls_back("manifest"), falls_back("HTTPS")
+BY_MANIFEST, BY_HTTPS, BY_ZIP = map(falls_back, ("manifest", "HTTPS", "zip"))
 SILENTLY = falls_back("manifest", is_told=False)
 _NO_TOKEN = both(cannot_occur("asked without a token"))
 _NO_PAGES = both(cannot_occur("its answers are not lists with pages"))
@@ -122,8 +130,13 @@ _NO_PARTS = both(cannot_occur("never asked for a part"))
 
 
 def passing(error: type[TransientError]) -> Row:
-    """Every place heals; where it does not pass, STAC and S3 have another way."""
+    """Every place heals; where it does not pass, some have another way.
+
+    None to the bytes leads past the limits of the account.
+    """
     row = {target: (HEALS, red_after_retries(error)) for target in TARGETS}
+    if error is not RateLimitedError:
+        row[ZIP_LIST] = (HEALS, BY_ZIP)
     return row | {STAC: (HEALS, BY_MANIFEST), S3: (HEALS, BY_HTTPS)}
 
 
@@ -135,6 +148,8 @@ def wrong(where: tuple[Target, ...] = _BYTES) -> Row:
 
 def permanent(error: type[PermanentError]) -> Row:
     row = {target: both(red_at_once(error)) for target in TARGETS}
+    if error is not CredentialsError:
+        row[ZIP_LIST] = both(BY_ZIP)
     return row | {STAC: both(BY_MANIFEST), S3: both(BY_HTTPS)}
 
 
@@ -199,6 +214,7 @@ ROWS = (
             MANIFEST: (HEALS, red_at_once(CredentialsError, asked=2)),
             FILE: (HEALS, red_at_once(CredentialsError, asked=2)),
             ARCHIVE: (HEALS, red_at_once(CredentialsError, asked=2)),
+            ZIP_LIST: (HEALS, red_at_once(CredentialsError, asked=2)),
             S3: both(BY_HTTPS),
             S3_ONLY: both(red_at_once(CredentialsError)),
         },
@@ -228,7 +244,7 @@ ROWS = (
         {"status": 404},
         {TOKEN: both(red_at_once(ConfigurationError)), CATALOGUE: _UNAVAILABLE[CATALOGUE]}
         | _GONE
-        | {STAC: both(BY_MANIFEST), S3: both(BY_HTTPS)},
+        | {STAC: both(BY_MANIFEST), ZIP_LIST: both(BY_ZIP), S3: both(BY_HTTPS)},
     ),
     FaultRow("500", {"status": 500}, _UNAVAILABLE),
     FaultRow("502", {"status": 502}, _UNAVAILABLE),
@@ -255,11 +271,13 @@ ROWS = (
                 )
             ),
             STAC: both(SILENTLY),
+            ZIP_LIST: both(falls_back("zip", is_told=False)),
         },
         in_place={
             TOKEN: {"at": 0.2},
             STAC: {"at": "digest"},
             MANIFEST: {"at": "digest"},
+            ZIP_LIST: {"at": "digest"},
         },
     ),
     FaultRow("all zeros", {"kind": "zeros"}, wrong()),

@@ -29,7 +29,7 @@ An error is named without its last word, *Error*; README.md says what each means
 | cell | means |
 |---|---|
 | heals | green, after some seconds at most |
-| → manifest, → HTTPS | green; the product's own manifest, or the download service, serves instead |
+| → manifest, → HTTPS, → zip | green; the manifest, the download service or the zip serves instead |
 | retried: *error* | red after the task's own tries; Airflow tries the task again later |
 | later: *error* | red at once, for seconds change nothing; Airflow tries the task again later |
 | **red**: *error* | red at once and for good; a person must change something |

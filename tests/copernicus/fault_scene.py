@@ -165,7 +165,7 @@ def faults(cell, emulator, products, foreign_url, wait_s=None):
 
 def _list_of_files(target, emulator, products):
     """Return the body of which a bit is to flip."""
-    if target is matrix.MANIFEST:
+    if target in (matrix.MANIFEST, matrix.ZIP_LIST):
         return products[0].read("manifest.safe")
     question = {
         "ids": [product.name.removesuffix(".SAFE") for product in products],

@@ -27,7 +27,7 @@ TOTP_SECRET = "JBSWY3DPEHPK3PXP"
 WITHIN_S = 30.0
 """What a passing fault may cost, beside the wait the service asks for."""
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
-OTHER_WAYS = {"manifest": "manifest.safe", "HTTPS": "SCL_20m"}
+OTHER_WAYS = {"manifest": "manifest.safe", "HTTPS": "SCL_20m", "zip": r"Products\([^)]*\)/\$value"}
 
 
 @pytest.fixture

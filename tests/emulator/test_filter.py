@@ -13,6 +13,14 @@ def attribute(kind, name, operator, value):
     )
 
 
+def mixed(name, comparison):
+    """An attribute as eodag asks for it: of whole numbers, whose value is a text."""
+    return (
+        f"Attributes/OData.CSC.IntegerAttribute/any(att:att/Name eq '{name}'"
+        f" and att/OData.CSC.StringAttribute/Value {comparison})"
+    )
+
+
 def area(wkt, srid="SRID=4326;"):
     return f"OData.CSC.Intersects(area=geography'{srid}{wkt}')"
 
@@ -37,6 +45,10 @@ def products(emulator):
         ("ContentDate/Start ge 2024-08-02T00:00:00.000Z", "3"),
         ("ContentDate/Start gt 2024-08-02T00:00:00.000Z", ""),
         ("ContentDate/Start lt 2024-08-02T00:00:00.000Z", "012"),
+        ("ContentDate/Start ge 2024-08-02", "3"),
+        ("ContentDate/Start eq 2024-08-02", "3"),
+        ("ContentDate/Start lt 2024-08-02 and ContentDate/End ge 2024-08-01", "012"),
+        ("PublicationDate gt 2024-08-02", "3"),
         ("ContentDate/End le 2024-08-02T00:00:00Z", "0123"),
         ("ContentDate/Start ge 2024-08-02T02:00:00+02:00", "3"),
         ("ContentDate/Start eq 2024-08-02T00:00:00", "3"),
@@ -58,6 +70,11 @@ def products(emulator):
         ("not " + attribute("Double", "cloudCover", "ge", "0"), "2"),
         (attribute("Integer", "orbitNumber", "gt", "0"), "0123"),
         (attribute("DateTimeOffset", "beginningDateTime", "ge", "2024-08-02T00:00:00Z"), "3"),
+        (attribute("DateTimeOffset", "beginningDateTime", "ge", "2024-08-02"), "3"),
+        (mixed("relativeOrbitNumber", "eq 107"), "01"),
+        (mixed("relativeOrbitNumber", "eq 63"), ""),
+        (mixed("relativeOrbitNumber", "ne '63'"), "0123"),
+        (mixed("spatialResolution", "eq '20'"), ""),
         (attribute("String", "noSuchThing", "eq", "'x'"), ""),
         (area(SQUARE), "013"),
         (area("POINT(34.5 40.63)"), "013"),
@@ -94,7 +111,10 @@ PARSING = "Error during parsing at index "
             PARSING + "65",
         ),
         (f"{COLLECTION} and ContentDate/Start gt '2024-01-01T00:00:00.000Z'", PARSING + "57"),
-        ("ContentDate/Start gt 2024-01-01", PARSING + "21"),
+        ("ContentDate/Start gt '2024-01-01'", PARSING + "21"),
+        ("ContentDate/Start gt 2024-01", PARSING + "21"),
+        ("ContentDate/Start gt 2024-01-01T", PARSING + "31"),
+        ("ContentDate/Start gt 2024-02-30", "Invalid value"),
         ("ContentDate/Start gt 2024-01-01T00:00:00.000 02:00", PARSING + "45"),
         ("ContentDate/Start gt 2024-13-01T00:00:00Z", "Invalid value"),
         (COLLECTION + " and", PARSING + "35"),
@@ -123,6 +143,8 @@ PARSING = "Error during parsing at index "
         (f"OData.CSDL.Intersects(area=geography'SRID=4326;{SQUARE}')", PARSING + "21"),
         (attribute("String", "cloudCover", "eq", "'20'"), "Invalid value"),
         (attribute("Double", "orbitNumber", "eq", "20"), "Invalid value"),
+        (mixed("relativeOrbitNumber", "eq 'x'"), "Invalid value"),
+        (mixed("cloudCover", "eq 20"), "Invalid value"),
     ],
 )
 def test_the_service_refuses(search, products, text, message):
@@ -136,6 +158,8 @@ def test_the_service_refuses(search, products, text, message):
         (attribute("String", "productType", "ge", "'a'"), "ge 'a'"),
         (attribute("Double", "cloudCover", "le", "'20'"), "'20'"),
         (attribute("Integer", "orbitNumber", "le", "2.5"), ".5"),
+        (mixed("orbitNumber", "le 45"), "le 45"),
+        (mixed("orbitNumber", "eq 45").replace("IntegerA", "DoubleA"), "att/OD"),
         (
             attribute("Integer", "orbitNumber", "eq", "45").replace("IntegerA", "StringA", 1),
             "att/OD",

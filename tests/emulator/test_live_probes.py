@@ -9,24 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from dataspace.endpoints import Endpoints
 from dataspace_emulator import Emulator, Fault
+from dataspace_emulator.tokens import User
 from tests.live.ledger import Ledger
 from tests.live.probes import PROBES
-from tests.live.visit import Visit, fill
+from tests.live.stand_in import fill, visit_to
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LOGIN, PASSWORD = "user@example.org", "correct horse"
+TOTP_SECRET = "JBSWY3DPEHPK3PXP"
 PROJECT = Path(__file__).parents[2]
 
 
-def visit_of(emulator):
-    facts = emulator.connection()
-    return Visit(Endpoints.resolve(**facts["extra"]), facts["login"], facts["password"], NOW)
+def stand_in(now="2026-11-20T12:00:00Z", **facts):
+    """A Data Space whose account has a second factor."""
+    return Emulator(now=now, users={LOGIN: User(PASSWORD, TOTP_SECRET)}, **facts)
 
 
 @pytest.fixture
 def other():
-    with Emulator(now="2026-11-20T12:00:00Z") as running:
+    with stand_in(stac_requests_per_s=None) as running:
+        fill(running, NOW)
+        yield running
+
+
+@pytest.fixture
+def emulator():
+    with Emulator(now="2026-11-20T12:00:00Z", stac_requests_per_s=None) as running:
         fill(running, NOW)
         yield running
 
@@ -34,10 +43,9 @@ def other():
 @pytest.fixture
 def compared(emulator, other):
     """Ask both sides everything; return the ledger and the visit to the other side."""
-    fill(emulator, NOW)
 
     def compare():
-        ledger, ours, theirs = Ledger(), visit_of(emulator), visit_of(other)
+        ledger, ours, theirs = Ledger(), visit_to(emulator, NOW), visit_to(other, NOW)
         for probe in PROBES:
             ledger.emulator[probe.name] = probe.observe(ours)
             ledger.service[probe.name] = probe.observe(theirs)
@@ -53,7 +61,31 @@ def test_equals_do_not_differ(compared, other):
     for probe in PROBES:
         seen = ledger.service[probe.name]["the client sees"]
         assert not probe.accepted or seen in probe.accepted, probe.name
-    assert visit.sent == len(other.requests) <= 25
+    assert visit.sent == len(other.requests) <= len(PROBES) + 3
+
+
+def test_every_probe_has_a_name_of_its_own():
+    assert len({probe.name for probe in PROBES}) == len(PROBES)
+
+
+@pytest.fixture(scope="module")
+def one():
+    with stand_in(stac_requests_per_s=None) as running:
+        fill(running, NOW)
+        yield running
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_each_probe_tells_what_the_service_answers_otherwise(probe, one):
+    """Its own request, the last it sends, is answered in a way no service answers."""
+    one.requests.clear()
+    ledger = Ledger({probe.name: probe.observe(visit_to(one, NOW))})
+    *before, last = [request.service for request in one.requests]
+    one.faults.add(Fault(last, status=418, times=None, skip=before.count(last)))
+    ledger.service[probe.name] = probe.observe(visit_to(one, NOW))
+    one.faults.clear()
+    (status,) = (one for one in ledger.differences() if one.fact == "status")
+    assert (status.request, status.service) == (probe.name, "418")
 
 
 def test_every_kind_of_difference_is_in_the_table(compared, other):
@@ -100,30 +132,44 @@ def test_other_tests_cannot_leave_this_machine():
         socket.create_connection(("192.0.2.1", 443), timeout=1)
 
 
-def live(emulator, report, *arguments, **changes):
-    facts = emulator.connection()
+def live(emulator, report, *arguments, with_keys=True, **changes):
+    keys = emulator.s3_keys if with_keys else {}
+    facts = emulator.connection(totp_secret=TOTP_SECRET, **keys)
     account = {"COPERNICUS_USERNAME": facts["login"], "COPERNICUS_PASSWORD": facts["password"]}
     urls = {f"COPERNICUS_{name.upper()}": url for name, url in facts["extra"].items()}
+    known = {name: value for name, value in os.environ.items() if name != "REQUIRE_ALL"}
     command = ["-m", "pytest", "-m", "live", "-p", "no:cacheprovider", "tests/live", *arguments]
     return subprocess.run(
         [sys.executable, *command],
         cwd=PROJECT,
-        env={**os.environ, **account, **urls, "COPERNICUS_LIVE_REPORT": str(report), **changes},
+        env={**known, **account, **urls, "COPERNICUS_LIVE_REPORT": str(report), **changes},
         capture_output=True,
         text=True,
         timeout=120,
     )
 
 
-def test_the_command_passes_against_the_emulator_itself(other, tmp_path):
-    other.now = None
-    fill(other, datetime.now(UTC))
-    done = live(other, tmp_path / "report.md")
+def test_the_command_passes_against_the_emulator_itself(tmp_path):
+    """With a second factor, S3 keys, and no faster than STAC lets anybody be."""
+    with stand_in(now=None) as other:
+        fill(other, datetime.now(UTC))
+        done = live(other, tmp_path / "report.md")
+        requests, logins = len(other.requests), other.grants["password"]
     assert done.returncode == 0, done.stdout
-    assert "No differences" in done.stdout
+    assert "skipped" not in done.stdout
+    assert f"No differences in the answers to {len(PROBES)} requests." in done.stdout
     assert "No differences" in (tmp_path / "report.md").read_text()
-    assert len(other.requests) <= 31
-    assert other.grants["password"] == 2
+    assert requests <= len(PROBES) + 10
+    assert logins == 2
+
+
+def test_without_keys_the_object_store_is_left_out(tmp_path):
+    with stand_in(now=None) as other:
+        fill(other, datetime.now(UTC))
+        done = live(other, tmp_path / "report.md", "-k", "object or bucket", with_keys=False)
+        assert not [one for one in other.requests if one.service == "s3"]
+    assert done.returncode == 0, done.stdout
+    assert "not set: COPERNICUS_S3_ACCESS_KEY and COPERNICUS_S3_SECRET_KEY" in done.stdout
 
 
 def test_a_refused_account_is_tried_once_and_nothing_secret_is_shown(other, tmp_path):
@@ -132,7 +178,10 @@ def test_a_refused_account_is_tried_once_and_nothing_secret_is_shown(other, tmp_
     assert done.returncode == 1, done.stdout
     assert "Invalid user credentials" in shown
     assert sum(one.path.endswith("/token") for one in other.requests) == 2
-    secrets = ("hush hush", "hush+hush", "hush%20hush", "user@example.org", "user%40example.org")
+    secrets = (
+        *("hush hush", "hush+hush", "hush%20hush", "user@example.org", "user%40example.org"),
+        *(TOTP_SECRET, other.s3_access_key, other.s3_secret_key),
+    )
     assert not [secret for secret in secrets if secret in shown]
 
 

@@ -108,12 +108,12 @@ def test_ranges_are_honoured(product, get):
     assert [get(Range="bytes=0-0")["Body"].read() for _ in range(6)] == [true[:1]] * 6
 
 
-def signed(emulator, product, when=None, **headers):
+def signed(emulator, product, when=None, service="s3", **headers):
     """GET the manifest with a signature of our own making."""
     url = f"{emulator.s3_endpoint_url}/eodata/{key_of(product)}"
     request = AWSRequest("GET", url, headers=headers)
     keys = Credentials(emulator.s3_access_key, emulator.s3_secret_key)
-    S3SigV4Auth(keys, "s3", "default").add_auth(request)
+    S3SigV4Auth(keys, service, "default").add_auth(request)
     if when is not None:
         request.headers.replace_header("X-Amz-Date", when.strftime("%Y%m%dT%H%M%SZ"))
     return requests.get(url, headers=dict(request.headers.items()), timeout=10)
@@ -132,14 +132,26 @@ def test_a_signature_is_needed_and_verified(emulator, product, client):
     assert refused(other, **ask) == (403, "InvalidAccessKeyId")
     other = client(aws_secret_access_key="wrong").get_object
     assert refused(other, **ask) == (403, "SignatureDoesNotMatch")
-    other = client(region_name="us-east-1").get_object
-    assert refused(other, **ask) == (400, "AuthorizationHeaderMalformed")
     url = client().generate_presigned_url("get_object", Params=ask)
     answer = requests.get(url, timeout=10)
     assert (answer.status_code, "<Code>InvalidAccessKeyId</Code>" in answer.text) == (403, True)
     answer = requests.get(url.partition("?")[0], timeout=10)
     assert (answer.status_code, "<Code>AccessDenied</Code>" in answer.text) == (403, True)
     assert answer.headers["Content-Type"] == "application/xml"
+
+
+@pytest.mark.parametrize("region", ["default", "us-east-1", "eu-central-1"])
+def test_any_region_is_signed_for(product, client, region):
+    """eodag signs for the second, phidown for the third; both work at the service."""
+    s3, ask = client(region_name=region), {"Bucket": "eodata", "Key": key_of(product)}
+    assert s3.get_object(**ask)["Body"].read() == product.read("manifest.safe")
+    wrong = client(region_name=region, aws_secret_access_key="wrong").get_object
+    assert refused(wrong, **ask) == (403, "SignatureDoesNotMatch")
+
+
+def test_another_service_is_not_signed_for(emulator, product):
+    answer = signed(emulator, product, service="sts")
+    assert (answer.status_code, "AuthorizationHeaderMalformed" in answer.text) == (400, True)
 
 
 def test_a_changed_request_is_not_the_signed_one(emulator, product):
@@ -180,9 +192,13 @@ def test_what_is_not_there_is_not_found(emulator, product, client):
     assert code() == (404, "NoSuchKey")
 
 
-def test_the_bucket_is_listed_in_pages(emulator, client):
+VERSIONS = pytest.mark.parametrize("version", ["list_objects", "list_objects_v2"])
+
+
+@VERSIONS
+def test_the_bucket_is_listed_in_pages(emulator, client, version):
     products = [emulator.add(make_product(scale=SMALL, level=level)) for level in ("L2A", "L1C")]
-    pages = client().get_paginator("list_objects_v2")
+    pages = client().get_paginator(version)
     every = [
         one["Key"]
         for page in pages.paginate(Bucket="eodata", PaginationConfig={"PageSize": 30})
@@ -212,6 +228,37 @@ def test_folders_are_common_prefixes_and_make_nothing(emulator, product, client)
     names, page = folders(key_of(product, ""))
     assert key_of(product, "GRANULE/") in names
     assert key_of(product) in [one["Key"] for one in page["Contents"]]
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_both_versions_list_the_same(emulator, product, client, version, size):
+    emulator.add(make_product(scale=SMALL, tile="36TXK"))
+    s3, folder = client(), key_of(product, "")
+
+    def keys(**options):
+        """Keys and folders, page by page."""
+        paging = {"PaginationConfig": {"PageSize": size}, **options}
+        for page in s3.get_paginator(version).paginate(Bucket="eodata", **paging):
+            found = page.get("Contents", []) + page.get("CommonPrefixes", [])
+            assert len(found) <= size
+            yield from (one.get("Key") or one["Prefix"] for one in found)
+
+    below = {path.partition("/") for path in product.content.members}
+    assert set(keys(Prefix=folder, Delimiter="/")) == {
+        f"{folder}{name}{slash}" for name, slash, _ in below
+    }
+    granule = [path for path in product.content.members if path.startswith("GRANULE/")]
+    assert list(keys(Prefix=f"{folder}GRANULE/")) == [folder + path for path in sorted(granule)]
+    assert list(keys(Prefix="nothing/")) == []
+
+
+def test_a_listing_may_begin_behind_a_key(product, client):
+    listed = sorted(key_of(product, path) for path in product.content.members)
+    s3 = client()
+    for call, begin in ((s3.list_objects, "Marker"), (s3.list_objects_v2, "StartAfter")):
+        found = call(Bucket="eodata", **{begin: listed[10]})["Contents"]
+        assert [one["Key"] for one in found] == listed[11:]
 
 
 def test_connections_are_shared_with_the_download(client, grant):

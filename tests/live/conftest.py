@@ -10,22 +10,24 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dataspace.endpoints import Endpoints
 from dataspace_emulator import Emulator
 from tests.live.facts import cleaned
 from tests.live.ledger import Ledger
-from tests.live.visit import SERVICES, Visit, fill
+from tests.live.stand_in import fill, visit_to
+from tests.live.visit import ADDRESSES, SERVICES, Visit
 
 _LEDGER = pytest.StashKey[Ledger]()
 _REPORT = pytest.StashKey[Path]()
 _ACCOUNT = ("COPERNICUS_USERNAME", "COPERNICUS_PASSWORD")
+_MORE = ("COPERNICUS_TOTP_SECRET", "COPERNICUS_S3_ACCESS_KEY", "COPERNICUS_S3_SECRET_KEY")
+"""What an account may have beside."""
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Take secrets out of what a failure shows: arguments of calls, captured output."""
     report = (yield).get_result()
-    secrets = {os.environ.get(name, ""): f"<{name}>" for name in _ACCOUNT}
+    secrets = {os.environ.get(name, ""): f"<{name}>" for name in (*_ACCOUNT, *_MORE)}
     if report.failed:
         report.longrepr = cleaned(str(report.longrepr), secrets)
     report.sections = [(title, cleaned(text, secrets)) for title, text in report.sections]
@@ -49,7 +51,9 @@ def visit(service_endpoints):
     for service in SERVICES:
         service_endpoints.require(service)
     username, password = (os.environ[name] for name in _ACCOUNT)
-    return Visit(service_endpoints, username, password, datetime.now(UTC))
+    totp_secret, *keys = (os.environ.get(name, "") for name in _MORE)
+    now = datetime.now(UTC)
+    return Visit(service_endpoints, username, password, now, totp_secret, tuple(keys))
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +62,7 @@ def emulator_visit():
     now = datetime.now(UTC)
     with Emulator(now=None) as emulator:
         fill(emulator, now)
-        facts = emulator.connection()
-        endpoints = Endpoints.resolve(**facts["extra"])
-        yield Visit(endpoints, facts["login"], facts["password"], now)
+        yield visit_to(emulator, now)
 
 
 @pytest.fixture(scope="session")
@@ -71,8 +73,8 @@ def ledger(request, visit):
     path = Path(os.environ.get("COPERNICUS_LIVE_REPORT") or default)
     request.config.stash[_REPORT] = path
     yield kept
-    urls = (visit.endpoints.require(service) for service in SERVICES)
-    hosts = ", ".join(urlsplit(url).netloc for url in urls)
+    urls = (getattr(visit.endpoints, name) for name in ADDRESSES)
+    hosts = ", ".join(urlsplit(url).netloc for url in urls if url)
     about = f"Asked: {hosts}, on {visit.now:%Y-%m-%d %H:%M} UTC, by {visit.sent} requests."
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(kept.report(about), encoding="utf-8")

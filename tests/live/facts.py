@@ -7,6 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 import requests
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
 
 Facts = dict[str, str | frozenset[str]]
 """One line of the comparison a key; a set is compared member by member."""
@@ -24,6 +26,7 @@ _HEADERS: Final = (
     "Retry-After",
     "Transfer-Encoding",
     "WWW-Authenticate",
+    "X-Amz-Bucket-Region",
 )
 _GIVEN_OR_NOT: Final = ("Content-Length", "ETag", "Last-Modified")
 """Their values are the product's own."""
@@ -82,7 +85,21 @@ def _body(response: requests.Response, clean: Clean) -> Facts:
     beginning = response.content[:200].lstrip().lower()
     if beginning.startswith((b"<!doctype html", b"<html")):
         return {"body": "HTML page"}
+    if "xml" in response.headers.get("Content-Type", ""):
+        return _xml(response, clean)
     return {"body": "other" if beginning else "empty"}
+
+
+def _xml(response: requests.Response, clean: Clean) -> Facts:
+    """Return the names in an answer of the object store, and what its error says."""
+    try:
+        root = ElementTree.fromstring(response.content)
+    except (ElementTree.ParseError, DefusedXmlException):
+        return {"body": "XML that cannot be read"}
+    tags = {one.tag.rpartition("}")[2]: (one.text or "").strip() for one in root.iter()}
+    facts: Facts = {"body": "XML", "keys": frozenset(tags)}
+    words = {"code": tags.get("Code"), "message": tags.get("Message")}
+    return facts | {name: clean(text) for name, text in words.items() if text}
 
 
 def _keys(value: Any, path: str = "") -> Iterator[str]:

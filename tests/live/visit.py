@@ -11,23 +11,30 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import pyotp
 import requests
 
 from dataspace.endpoints import Endpoints
 from dataspace.product import Product
 from dataspace.rows import read_row
 from dataspace.window import format_instant
-from dataspace_emulator import Emulator, make_product
 from tests.live.facts import cleaned, document
 
 SERVICES: Final = ("identity_url", "catalogue_url", "download_url")
+"""Those that cannot be done without."""
+ADDRESSES: Final = (*SERVICES, "stac_url", "s3_endpoint_url")
 COLLECTION: Final = "Collection/Name eq 'SENTINEL-2'"
-_LEVEL: Final = (
+UNKNOWN_ID: Final = "00000000-0000-0000-0000-000000000000"
+LEVEL: Final = (
     "Attributes/OData.CSC.StringAttribute/any(att:att/Name eq 'productType'"
     " and att/OData.CSC.StringAttribute/Value eq 'S2MSI2A')"
 )
 _ROWS: Final = 5
 _SPACING_S: Final = 0.5
+_STAC_SPACING_S: Final = 0.25
+"""The service allows 5 requests a second there, and so does its stand-in on this machine."""
+_CODE_S: Final = 30
+"""So long a one-time code lasts, with which one may log in once."""
 _TIMEOUT_S: Final = (10.0, 120.0)
 _RECENT: Final = (timedelta(days=4), timedelta(days=1))
 """Sensed that long ago, products are published for sure, and not moved to any archive."""
@@ -44,6 +51,8 @@ class Visit:
     """A Data Space, an account there, and a small file to ask for, found when first needed.
 
     Attributes:
+        totp_secret: Base32 secret of the account's second factor, if it has one.
+        s3_keys: Access key and secret key; empty where there are none.
         now: The visitor's present; the product is looked for shortly before it.
         sent: Requests sent so far.
         refresh_token: The newest one.
@@ -53,6 +62,8 @@ class Visit:
     username: str = field(repr=False)
     password: str = field(repr=False)
     now: datetime
+    totp_secret: str = field(default="", repr=False)
+    s3_keys: tuple[str, str] = field(default=("", ""), repr=False)
     sent: int = 0
     refresh_token: str = field(default="", repr=False)
     _next_start: float = field(default=0.0, repr=False)
@@ -60,13 +71,28 @@ class Visit:
     _kept: dict[str, requests.Response | str] = field(default_factory=dict, repr=False)
 
     @property
+    def is_at_home(self) -> bool:
+        """Whether the Data Space is on this machine, and so a stand-in."""
+        host = urlsplit(self.endpoints.require("catalogue_url")).hostname or ""
+        return host == "localhost" or host.startswith("127.")
+
+    @property
     def spacing_s(self) -> float:
         """Least seconds between two requests; none on this machine."""
-        host = urlsplit(self.endpoints.require("catalogue_url")).hostname or ""
-        return 0.0 if host == "localhost" or host.startswith("127.") else _SPACING_S
+        return 0.0 if self.is_at_home else _SPACING_S
+
+    def lacks(self, service: str) -> str:
+        """Return what is not set of what one service needs; empty where nothing is."""
+        if service == "stac" and self.endpoints.stac_url is None:
+            return "COPERNICUS_STAC_URL"
+        if service == "s3" and self.endpoints.s3_endpoint_url is None:
+            return "COPERNICUS_S3_ENDPOINT_URL"
+        if service == "s3" and not all(self.s3_keys):
+            return "COPERNICUS_S3_ACCESS_KEY and COPERNICUS_S3_SECRET_KEY"
+        return ""
 
     def url(self, service: str, path: str) -> str:
-        """Return an address of one of the three services."""
+        """Return an address of one of the services."""
         return f"{self.endpoints.require(f'{service}_url')}/{path}"
 
     def get(self, url: str, *, token: str = "", **options: Any) -> requests.Response:
@@ -84,7 +110,9 @@ class Visit:
             NoAnswerError: None arrived.
         """
         time.sleep(max(0.0, self._next_start - time.monotonic()))
-        self._next_start = time.monotonic() + self.spacing_s
+        is_stac = url.startswith(self.endpoints.stac_url or "-")
+        spacing_s = max(self.spacing_s, _STAC_SPACING_S) if is_stac else self.spacing_s
+        self._next_start = time.monotonic() + spacing_s
         self.sent += 1
         headers = {"User-Agent": "airflow-provider-copernicus", **options.pop("headers", {})}
         if token:
@@ -102,7 +130,7 @@ class Visit:
         url = self.url("identity", "protocol/openid-connect/token")
         return self.send("POST", url, data={"client_id": "cdse-public", **form})
 
-    def _once(self, name: str, ask: Callable[[], requests.Response]) -> requests.Response:
+    def once(self, name: str, ask: Callable[[], requests.Response]) -> requests.Response:
         """Return the answer to what is asked once only, also if it was never answered."""
         if name not in self._kept:
             try:
@@ -118,11 +146,19 @@ class Visit:
     def login(self) -> requests.Response:
         """The answer to the one password grant of this visit, whatever it is."""
         form = {"grant_type": "password", "username": self.username, "password": self.password}
-        answer = self._once("login", lambda: self.grant(**form))
+        answer = self.once("login", lambda: self.grant(**form, **self._second_factor()))
         body = document(answer)
         if not self.refresh_token and isinstance(body, dict):
             self.refresh_token = str(body.get("refresh_token", ""))
         return answer
+
+    def _second_factor(self) -> dict[str, str]:
+        return {"totp": pyotp.TOTP(self.totp_secret).now()} if self.totp_secret else {}
+
+    def wait_for_another_code(self) -> None:
+        """Let the one-time code of the login grow old; a stand-in takes it twice."""
+        if self.totp_secret and not self.is_at_home:
+            time.sleep(_CODE_S - time.time() % _CODE_S)
 
     @property
     def access_token(self) -> str:
@@ -147,12 +183,12 @@ class Visit:
         """The answer to the end of this visit's session."""
         url = self.url("identity", "protocol/openid-connect/logout")
         form = {"client_id": "cdse-public", "refresh_token": self.known_refresh_token}
-        return self._once("logout", lambda: self.send("POST", url, data=form))
+        return self.once("logout", lambda: self.send("POST", url, data=form))
 
     @property
     def search(self) -> requests.Response:
         """One page of the newest products; of whatever days where recent ones are missing."""
-        return self._once("search", self._newest)
+        return self.once("search", self._newest)
 
     def _newest(self) -> requests.Response:
         oldest, newest = _RECENT
@@ -168,7 +204,7 @@ class Visit:
             f" and ContentDate/Start lt {format_instant(end)}"
         )
         options = {
-            "$filter": f"{COLLECTION} and {_LEVEL} and Online eq true and {sensed}",
+            "$filter": f"{COLLECTION} and {LEVEL} and Online eq true and {sensed}",
             "$orderby": "ContentDate/Start desc",
             "$top": str(_ROWS),
             "$count": "True",
@@ -190,10 +226,15 @@ class Visit:
         return min(sized, key=lambda product: product.size_bytes or 0)
 
     @property
+    def listing_url(self) -> str:
+        """Address of the list of nodes at the product's root."""
+        nodes = f"Products({self.product.id})/Nodes({self.product.name})/Nodes"
+        return self.url("download", nodes)
+
+    @property
     def listing(self) -> requests.Response:
         """The nodes at the product's root, asked for without a token."""
-        nodes = f"Products({self.product.id})/Nodes({self.product.name})/Nodes"
-        return self._once("listing", lambda: self.get(self.url("download", nodes)))
+        return self.once("listing", lambda: self.get(self.listing_url))
 
     @cached_property
     def file_name(self) -> str:
@@ -219,21 +260,16 @@ class Visit:
     @property
     def file(self) -> requests.Response:
         """The small file."""
-        return self._once("file", lambda: self.get(self.file_url, token=self.access_token))
+        return self.once("file", lambda: self.get(self.file_url, token=self.access_token))
 
     def clean(self, text: str) -> str:
         """Return a text without secrets and without what is this product's or this host's own."""
         known = {self.username: "<login>", self.password: "<password>"}
-        known |= {self.endpoints.require(name): f"{{{name}}}" for name in SERVICES}
+        known |= dict(zip(self.s3_keys, ("<S3 access key>", "<S3 secret key>"), strict=True))
+        urls = {name: getattr(self.endpoints, name) for name in ADDRESSES}
+        known |= {url: f"{{{name}}}" for name, url in urls.items() if url}
         if "product" in vars(self):
-            known |= {self.product.id: "<id>", self.product.name: "<name>.SAFE"}
+            known |= {self.product.id: "<id>", self.product.stem: "<name>"}
         if "file_name" in vars(self):
             known[self.file_name] = "<file>"
         return cleaned(text, known)
-
-
-def fill(emulator: Emulator, now: datetime) -> None:
-    """Offer what a visit looks for: a page and one more of recent products, one with bytes."""
-    for number in range(_ROWS + 1):
-        sensed = format_instant(now - timedelta(days=2, minutes=number))
-        emulator.add(make_product(sensed=sensed, seed=number, content=number == 0))
