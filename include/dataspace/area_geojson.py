@@ -125,7 +125,7 @@ def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
         with np.errstate(invalid="ignore"):
             return _BUILDERS[kind](coordinates)
     except (TypeError, ValueError, ArithmeticError, LookupError, shapely.errors.ShapelyError) as e:
-        message = f"{where}.coordinates are not those of a {kind}: {e}"
+        message = f"{where}.coordinates are not those of a {kind}; expected {_EXPECTED[kind]}."
         raise AreaError(message) from e
 
 
@@ -144,6 +144,16 @@ def _polygon(rings: list[Any]) -> BaseGeometry:
     return shapely.Polygon(shell, holes)
 
 
+_POSITION: Final = "[longitude, latitude]"
+_RINGS: Final = f"rings of at least four positions {_POSITION}, the last like the first"
+_EXPECTED: Final = {
+    "Point": f"one position {_POSITION}",
+    "MultiPoint": f"a list of positions {_POSITION}",
+    "LineString": f"at least two positions {_POSITION}",
+    "MultiLineString": f"lists of at least two positions {_POSITION}",
+    "Polygon": f"a list of {_RINGS}",
+    "MultiPolygon": f"a list of polygons, each a list of {_RINGS}",
+}
 _BUILDERS: Final[Mapping[str, Callable[[Any], BaseGeometry]]] = {
     "Point": lambda position: shapely.Point(_positions([position])),
     "MultiPoint": lambda positions: shapely.MultiPoint(_positions(positions)),

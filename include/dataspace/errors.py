@@ -31,6 +31,7 @@ No message holds a token, a password, or the query string of a URL.
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
 
@@ -148,3 +149,13 @@ UNREADABLE: Final = (
     UnsafeContentError,
 )
 """What reading a record raises that is damaged, or that somebody else wrote."""
+
+_LASTING: Final = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENXIO, errno.EBADF),
+}
+
+
+def may_pass(error: OSError) -> bool:
+    """Tell whether a fault of a disk or share may be over soon, such as EIO or a stale handle."""
+    return error.errno not in _LASTING and not isinstance(error, ValueError)

@@ -85,7 +85,7 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
         if cut:
             geometry = _without_long_edges(geometry)
     except shapely.errors.GEOSException as error:
-        message = f"its outline cannot be repaired: {error}. Draw it anew."
+        message = "its outline cannot be repaired. Draw it anew."
         raise AreaError(message) from error
     return Placed(
         geometry=geometry,

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import QueryError
 from dataspace.product import PRODUCT_TYPES, Product, normalise_tile
-from dataspace.window import Window, format_instant
+from dataspace.window import Window, format_instant, parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
 
     from dataspace.area import Area
 
@@ -25,8 +26,10 @@ COLLECTION: Final = "SENTINEL-2"
 ORDER_BY: Final = "ContentDate/Start asc"
 """Without an order the catalogue's pages overlap and leave rows out."""
 
-MISSION: Final = Window(datetime(2015, 6, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-"""All of Sentinel-2, for questions that name products instead of days."""
+MISSION: Final = Window(datetime(2015, 6, 23, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+"""All of Sentinel-2, from the launch of Sentinel-2A: nothing can have been sensed before.
+https://sentiwiki.copernicus.eu/web/s2-mission
+"""
 
 _TILES_PER_REQUEST: Final = 8
 _NAMES_PER_REQUEST: Final = 10
@@ -131,6 +134,36 @@ class Query:
             yield f"Online eq {str(self.online).lower()}"
         if self.published:
             yield from _between("PublicationDate", self.published)
+
+
+def of_mission(sensed: Window) -> Window:
+    """Return a window of sensing days as it is, where Sentinel-2 may have sensed anything on each.
+
+    Raises:
+        QueryError: It begins before the mission, as with a mistyped year, or ends long after today.
+    """
+    first, last = sensed.start.date(), (sensed.end - timedelta(microseconds=1)).date()
+    if sensed.start < MISSION.start:
+        message = (
+            f"the day {first} lies before the mission: Sentinel-2A was launched on "
+            f"{MISSION.start:%Y-%m-%d}. Choose days from then on."
+        )
+        raise QueryError(message)
+    if sensed.end > MISSION.end:
+        message = f"the day {last} has not ended, and will not for long; choose earlier days."
+        raise QueryError(message)
+    return sensed
+
+
+def sensing_day(text: str) -> date:
+    """Return the day ``YYYY-MM-DD`` names, on which something can have been sensed.
+
+    Raises:
+        QueryError: It is no day, or none of the mission.
+    """
+    day = parse_day(text)
+    of_mission(Window.of_days(day, day))
+    return day
 
 
 def is_id(text: str) -> bool:

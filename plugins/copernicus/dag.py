@@ -23,7 +23,7 @@ from copernicus.params import dag_params
 from copernicus.priority import TODAY_FIRST
 from copernicus.reports import SEARCH
 from copernicus.timetables import SensingDayTimetable
-from dataspace.errors import ConfigurationError
+from dataspace.errors import DataSpaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def dag_of(path: Path, **dag_arguments: Any) -> DAG:
     """
     try:
         return build_dag(Ingest.read(path), **dag_arguments)
-    except (ConfigurationError, AirflowException, ValueError) as error:
+    except (DataSpaceError, AirflowException, ValueError) as error:
         return _broken_dag(path, str(error), dag_arguments)
 
 

@@ -22,7 +22,7 @@ from copernicus.ingests import Ingest
 from copernicus.project import INGESTS
 from copernicus.runs import open_store
 from dataspace import report_page, report_words
-from dataspace.errors import ConfigurationError, ReportError
+from dataspace.errors import DataSpaceError, ReportError
 from dataspace.layout import reports_dir
 from dataspace.report_reader import MOST_BYTES, read_json, read_report
 
@@ -69,7 +69,7 @@ def list_reports(user: GetUserDep) -> Response:
     seen = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     try:
         names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in seen]
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     return _html(report_page.overview(_row(name) for name in names))
 
@@ -156,14 +156,14 @@ def _content(store: Store, path: str) -> bytes | None:
 def _ingest(dag_id: str) -> Ingest:
     try:
         found = find(INGESTS, dag_id)
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     if found is None:
         message = f"There is no ingest {dag_id!r}; an ingest is a file of include/ingests."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     try:
         return Ingest.read(found.path)
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         message = f"The file of {dag_id} cannot be used: {error}"
         raise HTTPException(status.HTTP_404_NOT_FOUND, message) from error
 
@@ -171,6 +171,6 @@ def _ingest(dag_id: str) -> Ingest:
 def _open(ingest: Ingest) -> Store:
     try:
         return open_store(ingest.defaults["output_uri"])
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         message = f"The output of {ingest.dag_id} cannot be read: {error}"
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error

@@ -11,10 +11,12 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from copernicus.hooks import days_window
 from copernicus.outputs import refuse_outside
 from copernicus.params import PARAMS
+from copernicus.settings import reading
 from dataspace.errors import ConfigurationError, QueryError
 from dataspace.layout import RunLayout
+from dataspace.query import of_mission, sensing_day
 from dataspace.store import Store
-from dataspace.window import Window, parse_day, utc_now
+from dataspace.window import Window, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -54,15 +56,16 @@ def open_store(output_uri: str) -> Store:
         ConfigurationError: The URI is malformed, relative or not allowed, its connection does not
             exist, or its kind of storage is not installed.
     """
-    refuse_outside(output_uri)
-    try:
-        path = ObjectStoragePath(output_uri)
-        if path.conn_id:
-            BaseHook.get_connection(path.conn_id)
-        return Store(path.fs, path.path)
-    except (ValueError, ImportError, AirflowNotFoundException) as error:
-        message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
-        raise ConfigurationError(message) from error
+    with reading(output_uri=output_uri):
+        refuse_outside(output_uri)
+        try:
+            path = ObjectStoragePath(output_uri)
+            if path.conn_id:
+                BaseHook.get_connection(path.conn_id)
+            return Store(path.fs, path.path)
+        except (ValueError, ImportError, AirflowNotFoundException) as error:
+            message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
+            raise ConfigurationError(message) from error
 
 
 def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:
@@ -98,16 +101,13 @@ def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
     """Return what the days lack that the run is to mend, see `REPAIR_KEY`; None for no repair.
 
     Raises:
-        QueryError: The configuration holds something else under that key.
+        PermanentError: The configuration holds something else under that key.
     """
     given = (context["dag_run"].conf or {}).get(REPAIR_KEY)
     if given is None:
         return None
-    try:
-        return {parse_day(day).isoformat(): [str(one) for one in ids] for day, ids in given.items()}
-    except (AttributeError, TypeError) as error:
-        message = f"the run's configuration has {REPAIR_KEY} {given!r}; write days and their ids."
-        raise QueryError(message) from error
+    with reading(**{REPAIR_KEY: given}):
+        return {f"{sensing_day(day)}": [str(one) for one in ids] for day, ids in given.items()}
 
 
 def refuse_unended(window: Window, *, is_chosen: bool) -> None:
@@ -156,12 +156,17 @@ def sensing_window(
        the data interval: the command line derives that of a run by hand from the present.
 
     Raises:
-        QueryError: The days are malformed or reversed.
+        QueryError: The days are malformed, reversed, or none of the mission.
     """
     asked = days_window(first_day, last_day)
     if asked is not None:
         return asked
     dag_run = context["dag_run"]
+    with reading(logical_date=dag_run.logical_date):
+        return of_mission(_own_days(dag_run))
+
+
+def _own_days(dag_run: Any) -> Window:
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     if dag_run.run_type in _INTERVAL_RUNS and start is not None and end is not None and start < end:
         shift = (dag_run.logical_date or start) - start

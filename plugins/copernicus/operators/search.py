@@ -25,9 +25,10 @@ from copernicus.runs import (
     search_id,
     sensing_window,
 )
+from copernicus.settings import reading
 from dataspace.bands import check_bands
 from dataspace.dedupe import ALL, LATEST, check_versions, choose
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, may_pass
 from dataspace.records import RunRecords
 from dataspace.stac_tree import refuse_foreign
 from dataspace.summary import left_out_in_words
@@ -130,11 +131,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         records = RunRecords(store, run, search)
         refuse_unknown(context)
         refuse_foreign(store)
-        try:
-            records.clear()
-        except OSError as error:
-            message = f"output_uri: {records.address} cannot be written ({error}); choose another."
-            raise ConfigurationError(message) from error
+        _clear(records)
         query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
@@ -193,18 +190,20 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         return found, left_out, [row.to_json() for row in listed.unusable]
 
     def _query(self, context: Context) -> Query:
-        check_versions(self.versions)
-        product_ids = lines(self.product_ids)
+        with reading(versions=self.versions):
+            check_versions(self.versions)
+        with reading(product_ids=self.product_ids):
+            product_ids = lines(self.product_ids)
         window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
         refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
-        if not product_ids:
-            check_bands(lines(self.bands), self.product_type)
         if window is not None:
             refuse_unended(window, is_chosen=bool(self.first_day or self.last_day))
+            with reading(bands=self.bands, product_type=self.product_type):
+                check_bands(lines(self.bands), self.product_type)
         return build_query(
             window=window,
             area=self.area,
-            tiles=lines(self.tiles),
+            tiles=self.tiles,
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
             product_ids=product_ids,
@@ -228,6 +227,17 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             self.log.info("Nothing to do: the catalogue lists no matching product that is online.")
         if offline:
             self.log.warning("Offline, left out: %s", ", ".join(offline))
+
+
+def _clear(records: RunRecords) -> None:
+    """Remove what an earlier search has recorded, and find out whether the output can be written."""
+    try:
+        records.clear()
+    except OSError as error:
+        if may_pass(error):
+            raise
+        message = f"output_uri: {records.address} cannot be written ({error}); choose another."
+        raise ConfigurationError(message) from error
 
 
 def _tries(traffic: Traffic) -> dict[str, int]:
