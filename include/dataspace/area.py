@@ -16,7 +16,7 @@ from dataspace.footprint import polygons
 from dataspace.globe import on_globe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
@@ -29,6 +29,11 @@ MAX_SEARCH_CHARS: Final = 2500
 """URL-encoded length of all pieces; with the rest of a search the URL stays below 4 kB."""
 
 _NAME_CHARS: Final = 60
+_PIXEL_DEG: Final = 1e-4
+"""Some ten metres, the finest pixel."""
+_NORTHERNMOST, _SOUTHERNMOST = 85, -81
+"""Tiles of MGRS reach from 80 south to 84 north, and by their own size beyond."""
+_WORLD: Final = 360 * 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Area:
 
         The forms are: a name in the folder (``lake``, ``lake.gpkg``, ``lake:layer``), GeoJSON, WKT,
         and ``west,south,east,north`` in degrees, where west > east crosses 180. A program may give
-        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair.
+        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair, and where
+        it is hardly what was meant.
 
         Args:
             text: What the person wrote; GeoJSON may be parsed already.
@@ -71,8 +77,8 @@ class Area:
         except AreaError as error:
             message = f"Area {name!r} cannot be used: {error}"
             raise AreaError(message) from error
-        for repair in _repairs(placed):
-            logger.warning("Area %r: %s", name, repair)
+        for words in (*_repairs(placed), *_doubts(placed.geometry)):
+            logger.warning("Area %r: %s", name, words)
         return cls(placed.geometry, name)
 
     def search_wkts(self, *, max_chars: int = MAX_SEARCH_CHARS) -> tuple[str, ...]:
@@ -115,3 +121,14 @@ def _repairs(placed: Placed) -> list[str]:
         ),
     )
     return [f"{count} {what}" for count, what in told if count]
+
+
+def _doubts(ground: BaseGeometry) -> Iterator[str]:
+    """Give what makes an area that can be used hardly the one that was meant."""
+    west, south, east, north = ground.bounds
+    if 0 < max(east - west, north - south) < _PIXEL_DEG:
+        yield "it is less than 10 m across; are its coordinates in degrees?"
+    if south > _NORTHERNMOST or north < _SOUTHERNMOST:
+        yield "no tile of Sentinel-2 lies so near to a pole; are latitude and longitude swapped?"
+    if ground.area > _WORLD / 2:
+        yield f"it covers {ground.area / _WORLD:.0%} of the map of the Earth; is all of that meant?"

@@ -40,6 +40,7 @@ _AREA_CHARS: Final = 2400
 _AREA_CHARS_BESIDE_TILES: Final = 1000
 """URL-encoded length an area may take, alone and beside the tiles of one request."""
 
+_ENDING: Final = re.compile(r"(\.SAFE)?(\.zip)?/?\Z", re.IGNORECASE)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -210,14 +211,19 @@ def _any(terms: Iterable[str]) -> str:
 
 
 def _identifier(text: str) -> str:
-    """Return an id in lower case, or a name as the catalogue lists it."""
+    """Return an id in lower case, or a name as the catalogue lists it.
+
+    A name may be that of the product's folder or zip.
+    """
     text = text.strip()
     if is_id(text.lower()):
         return text.lower()
-    if not text.startswith("S2"):
+    name = _ENDING.sub("", text)
+    name = name.upper() if name.startswith("s2") else name
+    if not name.startswith("S2"):
         message = f"product_ids: {text!r} is neither a product's id (UUID) nor a Sentinel-2 name."
         raise QueryError(message)
-    return text if text.endswith(".SAFE") else f"{text}.SAFE"
+    return f"{name}.SAFE"
 
 
 def _chunks(values: tuple[str, ...], size: int) -> Iterable[tuple[str, ...]]:
