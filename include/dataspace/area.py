@@ -59,8 +59,8 @@ class Area:
 
         The forms are: a name in the folder (``lake``, ``lake.gpkg``, ``lake:layer``), GeoJSON, WKT,
         and ``west,south,east,north`` in degrees, where west > east crosses 180. A program may give
-        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair, and where
-        it is hardly what was meant.
+        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair, and
+        where the area is hardly the one that was meant.
 
         Args:
             text: What the person wrote; GeoJSON may be parsed already.
@@ -68,6 +68,7 @@ class Area:
 
         Raises:
             AreaError: It is empty, unknown, broken or has no area; the message says what to do.
+            TransientError: Its file cannot be read now, for a fault that may pass.
         """
         if isinstance(text, Area):
             return text

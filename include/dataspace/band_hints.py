@@ -10,10 +10,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
-    **{"CLD": "CLDPRB", "CLOUD": "CLDPRB", "SNW": "SNWPRB", "SNOW": "SNWPRB"},
-    **{"COASTAL": "B01", "BLUE": "B02", "GREEN": "B03", "RED": "B04", "NIR": "B08"},
-    **{"REDEDGE1": "B05", "REDEDGE2": "B06", "REDEDGE3": "B07", "NIR08": "B8A", "NIR09": "B09"},
-    **{"CIRRUS": "B10", "SWIR16": "B11", "SWIR22": "B12", "VISUAL": "TCI", "RGB": "TCI"},
+    "CLD": "CLDPRB",
+    "CLOUD": "CLDPRB",
+    "SNW": "SNWPRB",
+    "SNOW": "SNWPRB",
+    "COASTAL": "B01",
+    "BLUE": "B02",
+    "GREEN": "B03",
+    "RED": "B04",
+    "NIR": "B08",
+    "REDEDGE1": "B05",
+    "REDEDGE2": "B06",
+    "REDEDGE3": "B07",
+    "NIR08": "B8A",
+    "NIR09": "B09",
+    "CIRRUS": "B10",
+    "SWIR16": "B11",
+    "SWIR22": "B12",
+    "VISUAL": "TCI",
+    "RGB": "TCI",
 }
 """Names in the service's STAC, in other catalogues, and of colours."""
 _NUMBERED: Final = re.compile(r"B0*(?P<number>\d{1,2})(?P<letter>A?)")

@@ -230,7 +230,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
 
 
 def _clear(records: RunRecords) -> None:
-    """Remove what an earlier search has recorded, and find out whether the output can be written."""
+    """Remove what an earlier search has recorded; it tells whether the output can be written."""
     try:
         records.clear()
     except OSError as error:
