@@ -21,6 +21,7 @@ from copernicus.ingest_files import files_in, find
 from copernicus.ingests import Ingest
 from copernicus.project import INGESTS
 from copernicus.runs import open_store
+from copernicus.switches import alarms, notes, switched_on
 from dataspace import report_page, report_words
 from dataspace.errors import DataSpaceError, ReportError
 from dataspace.layout import reports_dir
@@ -71,7 +72,9 @@ def list_reports(user: GetUserDep) -> Response:
         names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in seen]
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    return _html(report_page.overview(_row(name) for name in names))
+    on = switched_on()
+    rows = (_row(name) for name in names)
+    return _html(report_page.overview(rows, alarms=alarms(on), notes=notes(on)))
 
 
 @app.get("/reports/{dag_id}", dependencies=_MAY_SEE)
@@ -91,7 +94,7 @@ def show_report(dag_id: DagId, name: str) -> Response:
     try:
         content = _read(dag_id, f"{stem}.json")
         if asked["kind"] != ".json":
-            return _html(report_page.html(read_report(content)))
+            return _html(report_page.html(read_report(content), alarms=alarms(switched_on())))
         read_json(content)
     except ReportError as error:
         message = f"{stem}.json of {dag_id} cannot be shown: {error}"
