@@ -13,15 +13,14 @@ from dataspace.area_cover import cover
 from dataspace.area_reader import read_shapes
 from dataspace.errors import AreaError
 from dataspace.footprint import polygons
-from dataspace.globe import on_globe
+from dataspace.globe import VAST, Placed, as_drawn, on_globe
+from dataspace.winding import encloses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
-
-    from dataspace.globe import Placed
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +37,10 @@ _WORLD: Final = 360 * 180
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Polygons and points in degrees (EPSG:4326), longitude first, valid, none across 180.
+    """Polygons and points in degrees (EPSG:4326), longitude first, none across 180.
 
     Attributes:
-        geometry: The true area, as exact as it was given.
+        geometry: The true area, as exact as it was given; valid where it has no very many corners.
         name: What a person wrote, shortened, for messages and logs.
     """
 
@@ -96,7 +95,11 @@ class Area:
     def touches(self, footprint: BaseGeometry | Mapping[str, Any] | None) -> bool:
         """Tell whether a footprint and the true area share a point; True if it is unusable."""
         ground = polygons(footprint)
-        return ground is None or bool(shapely.intersects(self.geometry, ground))
+        if ground is None or shapely.intersects(self.geometry, ground):
+            return True
+        # What edges that cross themselves wind round twice is not inside, for shapely.
+        is_drawn = shapely.get_num_coordinates(self.geometry) > VAST
+        return is_drawn and encloses(self.geometry, ground)
 
 
 def _shorten(text: str) -> str:
@@ -105,7 +108,8 @@ def _shorten(text: str) -> str:
 
 
 def _placed(shapes: Sequence[BaseGeometry]) -> Placed:
-    placed = on_globe(shapes)
+    drawn = as_drawn(shapes)
+    placed = on_globe(shapes) if drawn is None else Placed(drawn)
     if placed.geometry.is_empty:
         message = "its corners lie on one line and enclose nothing; draw a polygon."
         raise AreaError(message)

@@ -30,9 +30,10 @@ class SensingDayTimetable(CronDataIntervalTimetable):
     =================== ===========================================================
     scheduled           at interval end + delay; run id and logical date name the
                         interval's start
-    `catchup=False`     the newest interval whose delay is over; those that came
-                        due while the DAG or the scheduler was down are left out:
-                        `sentinel2_reconcile` fetches them where it is switched on
+    `catchup=False`     begins with the newest interval whose delay is over, and
+                        leaves none out while DAG and scheduler are up; those that
+                        come due while either is down are left to
+                        `sentinel2_reconcile`, where that is switched on
     manual, logical     the last interval that ended by then: the UTC day before
     date given          (by REST and UI; the CLI takes the trigger's own time)
     manual, none given  no interval
