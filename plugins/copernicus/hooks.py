@@ -75,16 +75,8 @@ class CopernicusHook(BaseHook):
         return self._client(connections=connections, state_dir=state_dir())
 
     def _client(self, connections: int = 1, **others: Any) -> DataSpaceClient:
-        try:
-            connection = self.get_connection(self.copernicus_conn_id)
-        except AirflowNotFoundException as error:
-            message = (
-                f"connection {self.copernicus_conn_id!r} does not exist; add it under Admin > "
-                f"Connections with the type {self.hook_name}, or, outside of a task, as JSON in "
-                f"AIRFLOW_CONN_{self.copernicus_conn_id.upper()}."
-            )
-            raise ConfigurationError(message) from error
-        with reading(connection=self.copernicus_conn_id):
+        with reading(copernicus_conn_id=self.copernicus_conn_id):
+            connection = self._connection()
             extra = connection.extra_dejson
             _refuse_misspelt(extra)
             refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
@@ -93,6 +85,17 @@ class CopernicusHook(BaseHook):
             account = _account(connection, self.copernicus_conn_id)
             manners = _manners(extra, connections, **others)
         return DataSpaceClient(endpoints, account, manners=manners, on_new_token=mask_secret)
+
+    def _connection(self) -> Connection:
+        try:
+            return self.get_connection(self.copernicus_conn_id)
+        except AirflowNotFoundException as error:
+            message = (
+                f"connection {self.copernicus_conn_id!r} does not exist; add it under Admin > "
+                f"Connections with the type {self.hook_name}, or, outside of a task, as JSON in "
+                f"AIRFLOW_CONN_{self.copernicus_conn_id.upper()}."
+            )
+            raise ConfigurationError(message) from error
 
     def search(self, query: Query) -> list[Product]:
         """Return the products a query asks for, one of each name, of all processing baselines.

@@ -187,7 +187,7 @@ OFF = "sentinel2_reconcile is switched off"
 BOTH = "Switch on sentinel2_reconcile and sentinel2_approve_removals."
 
 
-@pytest.mark.parametrize("path", ["/reports", "/reports/lake/latest", f"/reports/lake/{NAME}.html"])
+@pytest.mark.parametrize("path", ["/reports", "/reports/lake/latest", "/reports/lake/latest.html"])
 @pytest.mark.parametrize(
     ("paused", "words"),
     [
@@ -215,6 +215,11 @@ def test_they_are_not_once_both_are_on(visit, reported, database, path):
     text = visit("lake").get(path).text
     assert "alert" not in text
     assert "switched o" not in text
+
+
+def test_an_earlier_report_is_shown_as_it_was(visit, reported, database):
+    database()
+    assert visit("lake").get(f"/reports/lake/{NAME}").text == report_page.html(year(ingest="lake"))
 
 
 def test_questions_that_nobody_is_asked_are_told_of(visit, reported, database):

@@ -93,7 +93,7 @@ def break_file(monkeypatch, number, name):
     "name",
     [
         *("area", "tiles", "product_type", "max_cloud_cover", "first_day", "last_day"),
-        *("product_ids", "versions", "bands", "output_uri"),
+        *("product_ids", "versions", "bands", "output_uri", "copernicus_conn_id"),
     ],
 )
 def test_no_value_of_a_setting_is_tried_again(connected, search, name, value):
