@@ -150,12 +150,16 @@ UNREADABLE: Final = (
 )
 """What reading a record raises that is damaged, or that somebody else wrote."""
 
+_LASTING_KINDS: Final = (
+    *(FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError),
+    ValueError,  # what a file object cannot do is an OSError, too
+)
 _LASTING: Final = {
-    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENXIO, errno.EBADF),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EROFS, errno.ENXIO, errno.EBADF),
+    errno.ENOTSUP,
 }
 
 
 def may_pass(error: OSError) -> bool:
     """Tell whether a fault of a disk or share may be over soon, such as EIO or a stale handle."""
-    return error.errno not in _LASTING and not isinstance(error, ValueError)
+    return not isinstance(error, _LASTING_KINDS) and error.errno not in _LASTING

@@ -101,13 +101,16 @@ def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
     """Return what the days lack that the run is to mend, see `REPAIR_KEY`; None for no repair.
 
     Raises:
-        PermanentError: The configuration holds something else under that key.
+        QueryError: The configuration holds something else under that key.
     """
     given = (context["dag_run"].conf or {}).get(REPAIR_KEY)
     if given is None:
         return None
-    with reading(**{REPAIR_KEY: given}):
+    try:
         return {f"{sensing_day(day)}": [str(one) for one in ids] for day, ids in given.items()}
+    except (AttributeError, TypeError) as error:
+        message = f"the run's configuration has {REPAIR_KEY} {given!r}; write days and their ids."
+        raise QueryError(message) from error
 
 
 def refuse_unended(window: Window, *, is_chosen: bool) -> None:
