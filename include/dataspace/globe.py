@@ -112,8 +112,9 @@ def as_drawn(shapes: Iterable[BaseGeometry]) -> BaseGeometry | None:
     if not is_vast or (shapely.get_type_id(parts) != _POLYGON).any():
         return None
     _check_degrees(shapely.get_coordinates(parts))
-    west, south, east, north = shapely.bounds(parts).T
-    if _leaves_map(parts).any() or min((east - west).min(), (north - south).min()) <= _NO_WIDTH:
+    hulls = shapely.convex_hull(parts)
+    is_line = shapely.area(hulls) <= _NO_WIDTH * shapely.length(hulls)
+    if is_line.any() or _leaves_map(parts).any():
         return None
     return cast("BaseGeometry", parts[0] if len(parts) == 1 else shapely.multipolygons(parts))
 

@@ -188,8 +188,8 @@ latest version unless the form says otherwise, verified against ESA's own checks
 * **Triggered**: the days of the form; left empty, the UTC day before the logical date, or
   yesterday where there is none.
 * **Backfill**: each day of its range once. Leave the form's days empty.
-* **Missed**, as this DAG was off or the scheduler down: `sentinel2_reconcile` fetches them, where it
-  is switched on.
+* **Missed**, as this DAG was off or the scheduler down: `sentinel2_reconcile` fetches them, where
+  that is switched on.
 
 A day that has not ended is refused. One is announced as complete to DAGs downstream only where
 that is true for the settings of the ingest's file; the summary says why not.

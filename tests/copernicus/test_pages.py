@@ -163,7 +163,9 @@ def test_overview_names_the_ingests_one_may_see(visit, reported, project, output
 @pytest.fixture
 def database(monkeypatch):
     """Return what keeps in a database which DAGs there are, and whether they are paused."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
     DagModel.__table__.create(engine)
     monkeypatch.setattr(switches, "create_session", lambda: Session(engine))
 
@@ -198,6 +200,7 @@ BOTH = "Switch on sentinel2_reconcile and sentinel2_approve_removals."
             "Switch on sentinel2_reconcile.",
         ),
     ],
+    ids=["both off", "none there", "one off"],
 )
 def test_pages_are_red_while_nobody_looks_after_the_archive(
     visit, reported, database, path, paused, words
