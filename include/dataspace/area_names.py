@@ -200,5 +200,7 @@ def _near(text: str, names: list[str]) -> str | None:
     by_fold = {name.casefold(): name for name in names}
     name = (text.rpartition(":")[0] or text).casefold()
     suffix = next((one for one in SUFFIXES if name.endswith(one)), "")
-    near = difflib.get_close_matches(name.removesuffix(suffix), by_fold, n=1)
-    return by_fold[near[0]] if near else None
+    for like in (name.removesuffix(suffix), name.partition("(")[0].rstrip()):
+        if near := difflib.get_close_matches(like, by_fold, n=1):
+            return by_fold[near[0]]
+    return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -138,32 +138,30 @@ class Query:
 
 
 def of_mission(sensed: Window) -> Window:
-    """Return a window of sensing days as it is, where Sentinel-2 may have sensed anything on each.
+    """Return a window of sensing days as it is, where it does not begin before the mission.
 
     Raises:
-        QueryError: It begins before the mission, as with a mistyped year, or ends long after today.
+        QueryError: It does, as with a mistyped year.
     """
-    first, last = sensed.start.date(), (sensed.end - timedelta(microseconds=1)).date()
     if sensed.start < MISSION.start:
         message = (
-            f"the day {first} lies before the mission: Sentinel-2A was launched on "
+            f"the day {sensed.start.date()} lies before the mission: Sentinel-2A was launched on "
             f"{MISSION.start:%Y-%m-%d}. Choose days from then on."
         )
-        raise QueryError(message)
-    if sensed.end > MISSION.end:
-        message = f"the day {last} has not ended, and will not for long; choose earlier days."
         raise QueryError(message)
     return sensed
 
 
 def sensing_day(text: str) -> date:
-    """Return the day ``YYYY-MM-DD`` names, on which something can have been sensed.
+    """Return the day ``YYYY-MM-DD`` that a record names, on which something may be sensed.
 
     Raises:
         QueryError: It is no day, or none of the mission.
     """
     day = parse_day(text)
-    of_mission(Window.of_days(day, day))
+    if of_mission(Window.of_days(day, day)).end > MISSION.end:
+        message = f"the day {day} lies long after today."
+        raise QueryError(message)
     return day
 
 

@@ -103,7 +103,7 @@ MEANT = [
     ("bands: ['', ' ']", "bands: no band is named"),
     ("bands: [4]", "bands: [4] cannot be used"),
     ("bands: [SCL_30m]", "bands: 'SCL_30m': SCL exists at 20m and 60m"),
-    ("bands: [SLC_20m]", "'SLC_20m' is no band. S2MSI2A has B01_20m|60m"),
+    ("bands: [SLC_20m]", "'SLC_20m' is no band, did you mean SCL_20m? S2MSI2A has B01_20m|60m"),
     ("bands: [B10]", "S2MSI2A has no B10"),
     ("product_type: S2MSI1C\nbands: [SCL_20m]", "bands: 'SCL_20m': S2MSI1C has no SCL"),
     ("product_type: S2MSI1C", "bands: 'SCL_20m': S2MSI1C has no SCL"),
