@@ -97,9 +97,10 @@ class Area:
         ground = polygons(footprint)
         if ground is None or shapely.intersects(self.geometry, ground):
             return True
+        if shapely.get_num_coordinates(self.geometry) <= VAST:
+            return False
         # What edges that cross themselves wind round twice is not inside, for shapely.
-        is_drawn = shapely.get_num_coordinates(self.geometry) > VAST
-        return is_drawn and encloses(self.geometry, ground)
+        return encloses(self.geometry, ground)
 
 
 def _shorten(text: str) -> str:
