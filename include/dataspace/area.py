@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import shapely
@@ -14,7 +14,7 @@ from dataspace.area_reader import read_shapes
 from dataspace.errors import AreaError
 from dataspace.footprint import polygons
 from dataspace.globe import VAST, Placed, as_drawn, on_globe
-from dataspace.winding import encloses
+from dataspace.winding import Rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,9 +46,12 @@ class Area:
 
     geometry: BaseGeometry
     name: str
+    _rings: Rings | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         shapely.prepare(self.geometry)
+        is_vast = shapely.get_num_coordinates(self.geometry) > VAST
+        object.__setattr__(self, "_rings", Rings(self.geometry) if is_vast else None)
 
     @classmethod
     def parse(
@@ -97,10 +100,8 @@ class Area:
         ground = polygons(footprint)
         if ground is None or shapely.intersects(self.geometry, ground):
             return True
-        if shapely.get_num_coordinates(self.geometry) <= VAST:
-            return False
         # What edges that cross themselves wind round twice is not inside, for shapely.
-        return encloses(self.geometry, ground)
+        return self._rings is not None and self._rings.enclose(ground)
 
 
 def _shorten(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import shapely
@@ -11,31 +11,49 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
+_BANDS: Final = 512
 
-def encloses(area: BaseGeometry, ground: BaseGeometry) -> bool:
-    """Tell whether a part of some ground, which no edge of an area meets, lies inside of the area.
 
-    Args:
-        area: Polygons, valid or not; what a shell winds round and no hole does is inside.
-        ground: Polygons.
+class Rings:
+    """The rings of polygons, valid or not; what a shell winds round and no hole does is inside.
+
+    Edges are looked up by bands of latitude, so that a place costs no look at all of them.
     """
-    places = [shapely.get_coordinates(part)[0] for part in shapely.get_parts(ground)]
-    return any(_is_inside(one, place) for one in shapely.get_parts(area) for place in places)
 
+    def __init__(self, area: BaseGeometry) -> None:
+        rings, self._owner = shapely.get_rings(shapely.get_parts(area), return_index=True)
+        self._is_shell = np.diff(self._owner, prepend=-1) > 0
+        positions, ring = shapely.get_coordinates(rings, return_index=True)
+        is_edge = np.diff(ring) == 0
+        self._ring = ring[1:][is_edge]
+        self._edges = np.hstack([positions[:-1], positions[1:]])[is_edge]
+        self._south, self._north = positions[:, 1].min(), positions[:, 1].max()
+        bands = np.sort(self._bands(self._edges[:, 1::2]), axis=1)
+        number = bands[:, 1] - bands[:, 0] + 1
+        before = np.cumsum(number) - number
+        band = np.arange(number.sum()) + np.repeat(bands[:, 0] - before, number)
+        order = np.argsort(band, kind="stable")
+        self._by_band = np.repeat(np.arange(len(number)), number)[order]
+        self._begin = np.searchsorted(band[order], np.arange(_BANDS + 1))
 
-def _is_inside(polygon: BaseGeometry, place: NDArray[np.float64]) -> bool:
-    west, south, east, north = polygon.bounds
-    if not (west <= place[0] <= east and south <= place[1] <= north):
-        return False
-    shell, *holes = map(shapely.get_coordinates, shapely.get_rings(polygon))
-    return bool(_turns(shell, place)) and not any(_turns(hole, place) for hole in holes)
+    def enclose(self, ground: BaseGeometry) -> bool:
+        """Tell whether a part of some ground, which no edge of the rings meets, lies inside."""
+        parts = shapely.get_parts(ground)
+        return any(self._is_inside(shapely.get_coordinates(part)[0]) for part in parts)
 
+    def _bands(self, lat: Any) -> NDArray[np.int64]:
+        share = (lat - self._south) / (self._north - self._south)
+        bands: NDArray[np.int64] = np.minimum(share * _BANDS, _BANDS - 1).astype(np.int64)
+        return bands
 
-def _turns(ring: NDArray[np.float64], place: NDArray[np.float64]) -> int:
-    """Return how often a ring winds round a place that is not on it."""
-    lon, lat = (ring - place).T
-    is_north = lat >= 0
-    crossing = np.flatnonzero(is_north[1:] != is_north[:-1])
-    x0, x1, y0, y1 = lon[crossing], lon[crossing + 1], lat[crossing], lat[crossing + 1]
-    is_east = (x0 * y1 - x1 * y0) * np.where(y1 > y0, 1, -1) > 0
-    return int(np.where(y1 > y0, 1, -1)[is_east].sum())
+    def _is_inside(self, place: NDArray[np.float64]) -> bool:
+        if not self._south <= place[1] <= self._north:
+            return False
+        band = int(self._bands(place[1]))
+        near = self._by_band[self._begin[band] : self._begin[band + 1]]
+        lon0, lat0, lon1, lat1 = (self._edges[near] - [*place, *place]).T
+        rises = (lat1 >= 0).astype(int) - (lat0 >= 0)
+        is_east = (lon0 * lat1 - lon1 * lat0) * rises > 0
+        turns = np.bincount(self._ring[near][is_east], rises[is_east], len(self._owner)) != 0
+        shells, holes = (self._owner[turns & one] for one in (self._is_shell, ~self._is_shell))
+        return bool({*shells} - {*holes})
