@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import archive, cluster, fleet, searching, single, strangers, volume
+from benchmarks import archive, areas, cluster, fleet, searching, single, strangers, volume
 from benchmarks.table import row
 
 if TYPE_CHECKING:
@@ -36,9 +36,14 @@ def _parsing(_service: Service, _scratch: Path) -> None:
     single.measure_parsing()
 
 
+def _areas(_service: Service, scratch: Path) -> None:
+    areas.measure(scratch)
+
+
 _FULL: Final[Parts] = {
     "one": single.measure_single,
     "parsing": _parsing,
+    "areas": _areas,
     "zip": volume.measure_zip,
     "bands": volume.measure_bands,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import shapely
@@ -13,15 +13,14 @@ from dataspace.area_cover import cover
 from dataspace.area_reader import read_shapes
 from dataspace.errors import AreaError
 from dataspace.footprint import polygons
-from dataspace.globe import on_globe
+from dataspace.globe import VAST, Placed, as_drawn, on_globe
+from dataspace.winding import Rings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
-
-    from dataspace.globe import Placed
 
 logger = logging.getLogger(__name__)
 
@@ -29,22 +28,30 @@ MAX_SEARCH_CHARS: Final = 2500
 """URL-encoded length of all pieces; with the rest of a search the URL stays below 4 kB."""
 
 _NAME_CHARS: Final = 60
+_PIXEL_DEG: Final = 1e-4
+"""Some ten metres, the finest pixel."""
+_NORTHERNMOST, _SOUTHERNMOST = 85, -81
+"""Tiles of MGRS reach from 80 south to 84 north, and by their own size beyond."""
+_WORLD: Final = 360 * 180
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Polygons and points in degrees (EPSG:4326), longitude first, valid, none across 180.
+    """Polygons and points in degrees (EPSG:4326), longitude first, none across 180.
 
     Attributes:
-        geometry: The true area, as exact as it was given.
+        geometry: The true area, as exact as it was given; valid where it has no very many corners.
         name: What a person wrote, shortened, for messages and logs.
     """
 
     geometry: BaseGeometry
     name: str
+    _rings: Rings | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         shapely.prepare(self.geometry)
+        is_vast = shapely.get_num_coordinates(self.geometry) > VAST
+        object.__setattr__(self, "_rings", Rings(self.geometry) if is_vast else None)
 
     @classmethod
     def parse(
@@ -54,7 +61,8 @@ class Area:
 
         The forms are: a name in the folder (``lake``, ``lake.gpkg``, ``lake:layer``), GeoJSON, WKT,
         and ``west,south,east,north`` in degrees, where west > east crosses 180. A program may give
-        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair.
+        a `pathlib.Path`, too; no text is taken for a path. A warning is logged for each repair, and
+        where the area is hardly the one that was meant.
 
         Args:
             text: What the person wrote; GeoJSON may be parsed already.
@@ -62,6 +70,7 @@ class Area:
 
         Raises:
             AreaError: It is empty, unknown, broken or has no area; the message says what to do.
+            TransientError: Its file cannot be read now, for a fault that may pass.
         """
         if isinstance(text, Area):
             return text
@@ -71,8 +80,8 @@ class Area:
         except AreaError as error:
             message = f"Area {name!r} cannot be used: {error}"
             raise AreaError(message) from error
-        for repair in _repairs(placed):
-            logger.warning("Area %r: %s", name, repair)
+        for words in (*_repairs(placed), *_doubts(placed.geometry)):
+            logger.warning("Area %r: %s", name, words)
         return cls(placed.geometry, name)
 
     def search_wkts(self, *, max_chars: int = MAX_SEARCH_CHARS) -> tuple[str, ...]:
@@ -89,7 +98,10 @@ class Area:
     def touches(self, footprint: BaseGeometry | Mapping[str, Any] | None) -> bool:
         """Tell whether a footprint and the true area share a point; True if it is unusable."""
         ground = polygons(footprint)
-        return ground is None or bool(shapely.intersects(self.geometry, ground))
+        if ground is None or shapely.intersects(self.geometry, ground):
+            return True
+        # What edges that cross themselves wind round twice is not inside, for shapely.
+        return self._rings is not None and self._rings.enclose(ground)
 
 
 def _shorten(text: str) -> str:
@@ -98,7 +110,8 @@ def _shorten(text: str) -> str:
 
 
 def _placed(shapes: Sequence[BaseGeometry]) -> Placed:
-    placed = on_globe(shapes)
+    drawn = as_drawn(shapes)
+    placed = on_globe(shapes) if drawn is None else Placed(drawn)
     if placed.geometry.is_empty:
         message = "its corners lie on one line and enclose nothing; draw a polygon."
         raise AreaError(message)
@@ -115,3 +128,14 @@ def _repairs(placed: Placed) -> list[str]:
         ),
     )
     return [f"{count} {what}" for count, what in told if count]
+
+
+def _doubts(ground: BaseGeometry) -> Iterator[str]:
+    """Give what makes an area that can be used hardly the one that was meant."""
+    west, south, east, north = ground.bounds
+    if 0 < max(east - west, north - south) < _PIXEL_DEG:
+        yield "it is less than 10 m across; are its coordinates in degrees?"
+    if south > _NORTHERNMOST or north < _SOUTHERNMOST:
+        yield "no tile of Sentinel-2 lies so near to a pole; are latitude and longitude swapped?"
+    if ground.area > _WORLD / 2:
+        yield f"it covers {ground.area / _WORLD:.0%} of the map of the Earth; is all of that meant?"

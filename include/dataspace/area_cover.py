@@ -28,6 +28,11 @@ _FINEST_DEG: Final = 1e-4
 _ROUGH_VERTICES: Final = 3_000
 """More are thinned out first, for speed; of these some hundred at most remain in the end."""
 
+_MANY_VERTICES: Final = 20_000
+"""Of more than these not even the thinning out takes all one by one."""
+_STRETCHES: Final = 1_000
+"""Into which so many are put together; each is as near to the area as its own convex hull."""
+
 _WORLD: Final = shapely.box(-180, -90, 180, 90)
 
 
@@ -40,12 +45,14 @@ def cover(area: BaseGeometry, max_chars: int) -> tuple[str, ...]:
     together are put into one convex piece, whichever takes in less. Holes are filled.
 
     Args:
-        area: Valid polygons and points between -180 and 180 degrees.
+        area: Polygons and points between -180 and 180 degrees; valid, but for very many corners.
         max_chars: URL-encoded length of all pieces, with the call round each of them.
 
     Raises:
         ValueError: Not even one rough outline fits.
     """
+    if shapely.get_num_coordinates(area) > _MANY_VERTICES:
+        area = _hulled(area)
     if shapely.get_num_coordinates(area) < max_chars and (
         exact := _first_fit(_exact(area), area, max_chars)
     ):
@@ -89,6 +96,44 @@ def _roughened(area: BaseGeometry) -> BaseGeometry:
         area = _filled(_widened(_thinned(area, tolerance), tolerance))
         tolerance *= 4
     return area
+
+
+def _hulled(area: BaseGeometry) -> BaseGeometry:
+    """Return an outline round an area of very many corners, at a cost in proportion to these.
+
+    Each ring is cut into stretches of consecutive edges. The convex hulls of these cover the ring,
+    and so, with all that they enclose, what is inside of it, though it cross itself.
+    """
+    parts = shapely.get_parts(area)
+    is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    rings = shapely.get_exterior_ring(parts[is_polygon])
+    if not len(rings):
+        return area
+    hulls = shapely.convex_hull(_stretches(*shapely.get_coordinates(rings, return_index=True)))
+    # Neighbours share no more than a corner, and one may be as thin as a line.
+    few = shapely.simplify(hulls, _FINEST_DEG / 8)
+    wide = shapely.buffer(few, _FINEST_DEG / 4, cap_style="square", join_style="mitre")
+    walls = shapely.intersection(shapely.disjoint_subset_union_all(wide), _WORLD)
+    return _filled(shapely.geometrycollections([*shapely.get_parts(walls), *parts[~is_polygon]]))
+
+
+def _stretches(positions: NDArray[np.float64], ring: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Return rings as lines of some edges each, none of very many nor, but for one edge, very long.
+
+    Args:
+        positions: Of all rings, one after the other.
+        ring: The number of the ring of each.
+    """
+    is_edge = np.diff(ring) == 0
+    edges = np.hstack([positions[:-1], positions[1:]])[is_edge]
+    length = np.hypot(edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1])
+    share = np.cumsum(1 / len(length) + length / length.sum()) / 2
+    number = np.column_stack([ring[1:][is_edge], np.floor(share * _STRETCHES)])
+    stretch = np.cumsum(np.any(np.diff(number, axis=0, prepend=number[:1]), axis=1))
+    lines: NDArray[np.object_] = shapely.linestrings(
+        edges.reshape(-1, 2), indices=np.repeat(stretch, 2)
+    )
+    return lines
 
 
 def _traced(area: BaseGeometry) -> Iterator[BaseGeometry]:

@@ -15,7 +15,7 @@ import shapely
 from dataspace.errors import AreaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
@@ -29,6 +29,7 @@ _EDGE_M: Final = 10_000
 _MAX_ADDED_VERTICES: Final = 100_000
 
 _NO_POSITION: Final = "a position is not two numbers"
+_MOST_DEGREES: Final = 360
 _MAX_COORDINATE: Final = 1e9
 """Beyond the Earth in metres and in feet."""
 
@@ -73,13 +74,33 @@ def to_degrees(shapes: list[BaseGeometry], crs_text: str) -> list[BaseGeometry]:
     if not (np.abs(shapely.get_coordinates(flat)) < _MAX_COORDINATE).all():
         raise AreaError(misfit)
     if crs.is_projected:
-        edge = _EDGE_M / crs.axis_info[0].unit_conversion_factor
+        metres = crs.axis_info[0].unit_conversion_factor
+        _refuse_degrees(flat, metres, crs_text)
+        edge = _EDGE_M / metres
         length = float(shapely.length(flat).sum())
         flat = shapely.segmentize(flat, max(edge, length / _MAX_ADDED_VERTICES))
     moved = list(shapely.transform(flat, lambda xy: np.column_stack(degrees.transform(*xy.T))))
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise AreaError(misfit)
     return moved
+
+
+def _refuse_degrees(shapes: Sequence[BaseGeometry], metres: float, crs_text: str) -> None:
+    """Refuse what would lie within some hundred metres of a projection's origin: it is in degrees.
+
+    Args:
+        shapes: As they were drawn.
+        metres: Length of the projection's unit.
+        crs_text: What the projection is called by.
+    """
+    x, y = np.abs(shapely.get_coordinates(shapes)).T * metres
+    if x.size and x.max() <= _MOST_DEGREES and y.max() <= _MOST_DEGREES:
+        named = f" {crs_text}" if _CODE.fullmatch(crs_text) else ""
+        message = (
+            f"its coordinates look like degrees, but its CRS{named} counts in metres. Declare "
+            "EPSG:4326, or no CRS, or write it in metres."
+        )
+        raise AreaError(message)
 
 
 def _walk(node: object, where: str, crs: str) -> Iterator[tuple[str, BaseGeometry]]:
@@ -125,7 +146,7 @@ def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
         with np.errstate(invalid="ignore"):
             return _BUILDERS[kind](coordinates)
     except (TypeError, ValueError, ArithmeticError, LookupError, shapely.errors.ShapelyError) as e:
-        message = f"{where}.coordinates are not those of a {kind}: {e}"
+        message = f"{where}.coordinates are not those of a {kind}; expected {_EXPECTED[kind]}."
         raise AreaError(message) from e
 
 
@@ -144,6 +165,16 @@ def _polygon(rings: list[Any]) -> BaseGeometry:
     return shapely.Polygon(shell, holes)
 
 
+_POSITION: Final = "[longitude, latitude]"
+_RINGS: Final = f"rings of at least four positions {_POSITION}, the last like the first"
+_EXPECTED: Final = {
+    "Point": f"one position {_POSITION}",
+    "MultiPoint": f"a list of positions {_POSITION}",
+    "LineString": f"at least two positions {_POSITION}",
+    "MultiLineString": f"lists of at least two positions {_POSITION}",
+    "Polygon": f"a list of {_RINGS}",
+    "MultiPolygon": f"a list of polygons, each a list of {_RINGS}",
+}
 _BUILDERS: Final[Mapping[str, Callable[[Any], BaseGeometry]]] = {
     "Point": lambda position: shapely.Point(_positions([position])),
     "MultiPoint": lambda positions: shapely.MultiPoint(_positions(positions)),

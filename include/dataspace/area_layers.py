@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_layers(path: Path, wanted: str | None) -> dict[str, Any] | None:
 
     Args:
         path: A file whose suffix is one of those of `area_names.SUFFIXES` that are no GeoJSON.
-        wanted: Name of a layer; None for all that have shapes.
+        wanted: Name of a layer, in composed letters; None for all that have shapes.
 
     Returns:
         ``names`` of all layers with shapes, and ``layers``: for each wanted one ``crs`` as WKT and
@@ -65,7 +66,7 @@ def _main(path: str, wanted: str | None = None) -> None:
     # A table without a geometry column has None for the type.
     named = [(i, name) for i, (name, kind) in enumerate(pyogrio.list_layers(path)) if kind]
     layers = []
-    for i in (i for i, name in named if wanted in (None, name)):
+    for i in (i for i, name in named if wanted in (None, unicodedata.normalize("NFC", name))):
         frame = pyogrio.read_dataframe(path, layer=i, columns=[], force_2d=True, on_invalid="fix")
         shapes = [shapely.to_wkb(one, hex=True) for one in frame.geometry if one is not None]
         layers.append({"crs": frame.crs.to_wkt() if frame.crs else "", "shapes": shapes})

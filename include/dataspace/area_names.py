@@ -9,9 +9,11 @@ import difflib
 import json
 import math
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.errors import AreaError
+from dataspace.errors import AreaError, TransientError
+from dataspace.storage_errors import may_pass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +29,11 @@ WKT: Final = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _WKT_TYPE: Final = re.compile(
-    r"[A-Z]*(?:POINT|STRING|RING|POLYGON|COLLECTION|CURVE|SURFACE|TRIANGLE|TIN)(?:\s*[ZM]+)?\b",
+    r"(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|LINEARRING|GEOMETRYCOLLECTION)(?:\s*[ZM]+)?\b",
     re.IGNORECASE,
 )
+_POSITIONS: Final = re.compile(r"\(\s*(?:\(|[-+.\d]+\s+[-+.\d])")
+"""Brackets in brackets, or a pair of numbers, which no name of a file has."""
 _CORNERS: Final = "write four numbers: west,south,east,north in degrees"
 _SEPARATORS: Final = re.compile(r"[/\\\0\n]|^[.~]")
 _LONGEST_NAME: Final = 200
@@ -50,7 +54,7 @@ def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None
     Raises:
         AreaError: It is empty, or has no known form and names no file.
     """
-    text = text.strip()
+    text = composed(text.strip())
     if not text:
         message = f"it is empty; give {FORMS}."
         raise AreaError(message)
@@ -62,7 +66,7 @@ def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None
         return path, None
     if name and (path := _of_name(name, files)):
         return path, layer
-    if is_corners(text) or (WKT.fullmatch(text) and not text.lower().endswith(SUFFIXES)):
+    if is_corners(text) or _is_wkt(text):
         return None
     raise AreaError(_refusal(text, files))
 
@@ -71,6 +75,14 @@ def is_corners(text: str) -> bool:
     """Tell whether a text is meant as corner numbers: several parts, at least one a number."""
     parts = text.split(",")
     return len(parts) > 1 and any(map(_is_number, parts))
+
+
+def _is_wkt(text: str) -> bool:
+    """Tell whether a text is meant as WKT; ``lake (1)`` is a name."""
+    match = WKT.fullmatch(text)
+    if match is None or text.lower().endswith(SUFFIXES):
+        return False
+    return bool(_WKT_TYPE.match(match["wkt"]) or _POSITIONS.search(match["wkt"]))
 
 
 def corners(text: str) -> tuple[float, float, float, float]:
@@ -100,7 +112,7 @@ def check_wkt(text: str) -> None:
     match = WKT.fullmatch(text.strip())
     if match and not _WKT_TYPE.match(match["wkt"]):
         word = re.split(r"[\s(]", match["wkt"], maxsplit=1)[0]
-        message = f"{word} is neither a name nor a type of WKT; give {FORMS}."
+        message = f"{word} is neither a name nor a type of WKT that is read; give {FORMS}."
         raise AreaError(message)
 
 
@@ -119,6 +131,18 @@ def parsed(text: str) -> Any:
     except RecursionError as error:
         message = "the JSON is nested too deeply to be an area."
         raise AreaError(message) from error
+
+
+def composed(name: str) -> str:
+    """Return a name with each letter as one character, however a keyboard or file system has it."""
+    return unicodedata.normalize("NFC", name)
+
+
+def unread(what: str, error: OSError) -> AreaError | TransientError:
+    """Return what to raise where a file or folder cannot be read; trying again may help, or not."""
+    if may_pass(error):
+        return TransientError(f"{what} cannot be read now: {error.strerror}.")
+    return AreaError(f"{what} cannot be read: {error.strerror}.")
 
 
 def _number(text: str) -> float:
@@ -141,9 +165,11 @@ def _files(folder: Path | None) -> dict[str, Path]:
     """Return the area files of a folder by their names."""
     try:
         files = sorted(folder.iterdir()) if folder else []
-        return {file.name: file for file in files if _is_area(file)}
+        return {composed(file.name): file for file in files if _is_area(file)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise unread("the folder of areas", error) from error
 
 
 def _is_area(file: Path) -> bool:
@@ -154,12 +180,12 @@ def _is_area(file: Path) -> bool:
 def _of_name(name: str, files: dict[str, Path]) -> Path | None:
     if name in files:
         return files[name]
-    named = (file for file in files.values() if file.stem == name)
+    named = (file for file in files.values() if composed(file.stem) == name)
     return min(named, key=lambda file: SUFFIXES.index(file.suffix.lower()), default=None)
 
 
 def _refusal(text: str, files: dict[str, Path]) -> str:
-    names = sorted({file.stem for file in files.values()})
+    names = sorted({composed(file.stem) for file in files.values()})
     shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     fault = "no such name"
     if _SEPARATORS.search(text):
@@ -175,5 +201,7 @@ def _near(text: str, names: list[str]) -> str | None:
     by_fold = {name.casefold(): name for name in names}
     name = (text.rpartition(":")[0] or text).casefold()
     suffix = next((one for one in SUFFIXES if name.endswith(one)), "")
-    near = difflib.get_close_matches(name.removesuffix(suffix), by_fold, n=1)
-    return by_fold[near[0]] if near else None
+    for like in (name.removesuffix(suffix), name.partition("(")[0].rstrip()):
+        if near := difflib.get_close_matches(like, by_fold, n=1):
+            return by_fold[near[0]]
+    return None

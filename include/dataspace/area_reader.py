@@ -22,6 +22,7 @@ from dataspace.area_names import (
     is_corners,
     named_file,
     parsed,
+    unread,
 )
 from dataspace.errors import AreaError
 from dataspace.globe import MAX_LON
@@ -79,14 +80,16 @@ def _from_corners(west: float, south: float, east: float, north: float) -> BaseG
 
 
 def _from_wkt(wkt: str, srid: str | None) -> list[BaseGeometry]:
-    with np.errstate(invalid="ignore"):
-        shape = shapely.from_wkt(wkt, on_invalid="fix")
-    if shape is None:
-        try:
-            shapely.from_wkt(wkt)
-        except shapely.errors.ShapelyError as error:
-            message = f"the WKT cannot be read: {error}. Write POLYGON((lon lat, lon lat, ...))."
-            raise AreaError(message) from error
+    try:
+        with np.errstate(invalid="ignore"):
+            shape = shapely.from_wkt(wkt, on_invalid="fix") or shapely.from_wkt(wkt)
+    except NotImplementedError as error:
+        message = "the WKT cannot be read: it has curves. Write POLYGON((lon lat, lon lat, ...))."
+        raise AreaError(message) from error
+    except shapely.errors.ShapelyError as error:
+        why = str(error).removeprefix("ParseException: ")
+        message = f"the WKT cannot be read: {why}. Write POLYGON((lon lat, lon lat, ...))."
+        raise AreaError(message) from error
     return to_degrees([shape], f"EPSG:{srid}" if srid else "")
 
 
@@ -100,9 +103,13 @@ def _from_file(path: Path, layer: str | None) -> list[BaseGeometry]:
     except AreaError as error:
         message = f"{path.name}: {error}"
         raise AreaError(message) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        message = f"{path.name} cannot be read: {reason}."
+    except OSError as error:
+        raise unread(path.name, error) from None
+    except UnicodeDecodeError:
+        message = f"{path.name} cannot be read: it is no UTF-8 text."
+        raise AreaError(message) from None
+    except (ValueError, ArithmeticError, NotImplementedError) as error:
+        message = f"{path.name} cannot be used: its shapes end in {type(error).__name__}."
         raise AreaError(message) from None
 
 
@@ -111,7 +118,10 @@ def _check_file(path: Path) -> None:
         message = f"it is no file of a kind that can be read ({', '.join(SUFFIXES)})."
         raise AreaError(message)
     size_bytes = path.stat().st_size
-    if not 0 < size_bytes <= MAX_FILE_BYTES:
+    if not size_bytes:
+        message = "it has 0 bytes: it is empty. Save the area into it again."
+        raise AreaError(message)
+    if size_bytes > MAX_FILE_BYTES:
         message = f"it has {size_bytes} bytes; 1 to {MAX_FILE_BYTES} are read. Simplify it."
         raise AreaError(message)
 
@@ -119,6 +129,7 @@ def _check_file(path: Path) -> None:
 def _from_layers(path: Path, wanted: str | None) -> Iterator[BaseGeometry]:
     found = read_layers(path, wanted)
     if found is None:
+        path.read_bytes()  # says whether it is the disk's fault
         message = f"it cannot be read as what its suffix {path.suffix} says; write it anew."
         raise AreaError(message)
     if not found["layers"]:

@@ -207,7 +207,7 @@ def lacking(
     """
     bands = dict.fromkeys((*terms.bands, *entry.selection, *more_bands))
     lacks = [*entry.lacking(bands), *_lacking_zip(product, holdings, terms)]
-    if is_listed_anew(product, entry):
+    if entry.has_other_content(product):
         lacks.append(Lack(DAMAGED, f"it is listed anew, as {product.id} with other content"))
     if product.stem in holdings.damaged:
         lacks.append(Lack(DAMAGED, holdings.damaged[product.stem]))
@@ -223,12 +223,6 @@ def _lacking_zip(product: Product, holdings: Holdings, terms: Terms) -> list[Lac
     if product.size_bytes not in (None, found):
         return [Lack(DAMAGED, f"its zip has {found} bytes, not {product.size_bytes}")]
     return []
-
-
-def is_listed_anew(product: Product, entry: Entry) -> bool:
-    """Tell whether what stands is of another product of the same name, with other content."""
-    checksums = {product.checksum, entry.product.checksum}
-    return entry.product.id != product.id and None not in checksums and len(checksums) > 1
 
 
 def _expected(

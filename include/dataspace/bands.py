@@ -5,13 +5,13 @@ Reads nothing: lists of files go in, choices and names come out.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import posixpath
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from dataspace.band_hints import meant
 from dataspace.errors import BandError, ConfigurationError
 from dataspace.manifest import SafeFile, check_distinct, folded, folders
 
@@ -243,18 +243,20 @@ def _place(entry: str, product_type: str) -> re.Pattern[str] | None:
 
 
 def _complaint(entry: str, product_type: str) -> str:
-    band = entry.partition("_")[0]
-    own, other = (_L1C, _L2A) if product_type == "S2MSI1C" else (_L2A, _L1C)
-    if band in own and own is _L1C:
+    band, l1c = entry.partition("_")[0], dict.fromkeys(_L1C, ())
+    own, other = (l1c, _L2A) if product_type == "S2MSI1C" else (_L2A, l1c)
+    if band in own and own is l1c:
         return f"{entry!r}: names of {product_type} carry no resolution, write {band!r}."
     if band in own:
         return f"{entry!r}: {band} exists at {_resolutions(band, ' and ')}."
-    if band in other:
-        return f"{entry!r}: {product_type} has no {band}."
+    if band.upper() in {*other} - {*own}:
+        return f"{entry!r}: {product_type} has no {band.upper()}."
     if "." in entry:
         return f"{entry!r} is no band; a file is named by a glob, such as {'*' + entry!r}."
-    close = difflib.get_close_matches(band.upper(), own, 1, 0.75)
-    return f"{entry!r} is no band{f', did you mean {close[0]}?' if close else '.'}"
+    if near := meant(entry, own):
+        return f"{entry!r} is no band, did you mean {' or '.join(near)}?"
+    absent = meant(entry, other)
+    return f"{entry!r}: {product_type} has no {absent[0]}." if absent else f"{entry!r} is no band."
 
 
 def _shortened(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from dataspace.audit import OFFLINE
 from dataspace.errors import UNREADABLE
 from dataspace.query import MISSION
 from dataspace.window import Window, parse_instant
@@ -147,10 +148,19 @@ class Chronicle:
         looked_at: Iterable[date],
         days: Mapping[str, Mapping[str, Mapping[str, Any]]],
         delays_h: Mapping[str, Sequence[float]],
+        *,
+        until: date | None = None,
     ) -> Chronicle:
-        """Return this one with some days found anew, and those older than a year forgotten."""
+        """Return this one with some days found anew, and those older than a year forgotten.
+
+        Args:
+            looked_at: The days that were found anew.
+            days: What was found of them.
+            delays_h: Likewise.
+            until: The day at which that year ends; None for the newest known one.
+        """
         anew = {day.isoformat() for day in looked_at}
-        newest = max([*anew, *self.days], default="")
+        newest = f"{until}" if until else max([*anew, *self.days], default="")
         oldest = f"{date.fromisoformat(newest) - _REMEMBERED}" if newest else ""
 
         def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,15 +170,27 @@ class Chronicle:
         return replace(self, days=joined(self.days, days), delays_h=joined(self.delays_h, delays_h))
 
     def completeness(self, last_day: date, number: int) -> float | None:
-        """Return which percentage of the expected products of the last days is present."""
-        cells = [
-            cell for day in _last(last_day, number) for cell in self.days.get(day, {}).values()
-        ]
-        expected: int = sum(cell["expected"] for cell in cells)
+        """Return which percentage of the expected products of the last days is present.
+
+        Those that are offline count no more than if they were not listed.
+        """
+        cells = self._cells(last_day, number)
+        expected: int = sum(cell["expected"] - _offline(cell) for cell in cells)
         present: int = sum(cell["present"] for cell in cells)
         if not expected:
             return None
         return 10_000 * present // expected / 100  # rounded up, 100 might not mean all
+
+    def offline(self, last_day: date, number: int) -> int:
+        """Return how many products of the last days are offline, and not held."""
+        return sum(map(_offline, self._cells(last_day, number)))
+
+    def known_days(self, last_day: date, number: int) -> int:
+        """Return of how many of the last days it is known what should be held."""
+        return sum(day in self.days for day in _last(last_day, number))
+
+    def _cells(self, last_day: date, number: int) -> list[Mapping[str, Any]]:
+        return [cell for day in _last(last_day, number) for cell in self.days.get(day, {}).values()]
 
     def freshness(self, last_day: date, number: int) -> dict[str, float] | None:
         """Return median and 95th percentile of the hours from sensing to delivery."""
@@ -179,6 +201,10 @@ class Chronicle:
             return None
         late = delays_h[math.ceil(_LATE_PERCENTILE * len(delays_h)) - 1]
         return {"median_h": round(median(delays_h), 1), "p95_h": round(late, 1)}
+
+
+def _offline(cell: Mapping[str, Any]) -> int:
+    return min(max(0, cell["why"].get(OFFLINE, 0)), cell["expected"] - cell["present"])
 
 
 def _last(last_day: date, number: int) -> Iterator[str]:

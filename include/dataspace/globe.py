@@ -28,6 +28,9 @@ _HALF_TURN: Final = 180.0
 MAX_LON: Final = 3600.0
 """Ten turns; what lies beyond are coordinates of a map projection."""
 
+VAST: Final = 100_000
+"""Corners of an area that is taken as it was drawn, see `as_drawn`."""
+
 _NO_WIDTH: Final = 1e-9
 """In degrees, a tenth of a millimetre: less is left where rounded longitudes are cut."""
 
@@ -85,7 +88,7 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
         if cut:
             geometry = _without_long_edges(geometry)
     except shapely.errors.GEOSException as error:
-        message = f"its outline cannot be repaired: {error}. Draw it anew."
+        message = "its outline cannot be repaired. Draw it anew."
         raise AreaError(message) from error
     return Placed(
         geometry=geometry,
@@ -93,6 +96,27 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
         broken=broken + sum(one.broken for one in cut),
         crossing=sum(one.crossing for one in cut),
     )
+
+
+def as_drawn(shapes: Iterable[BaseGeometry]) -> BaseGeometry | None:
+    """Return polygons of very many corners as they are, whether or not they cross themselves.
+
+    To find that out takes seconds, and to repair it minutes. None where corners are fewer, or there
+    is more to be done: lines, points, a way across the antimeridian, no width.
+
+    Raises:
+        AreaError: A coordinate is no degree.
+    """
+    parts = _parts(shapes)
+    is_vast = shapely.get_num_coordinates(parts).sum() > VAST
+    if not is_vast or (shapely.get_type_id(parts) != _POLYGON).any():
+        return None
+    _check_degrees(shapely.get_coordinates(parts))
+    hulls = shapely.convex_hull(parts)
+    is_line = shapely.area(hulls) <= _NO_WIDTH * shapely.length(hulls)
+    if is_line.any() or _leaves_map(parts).any():
+        return None
+    return cast("BaseGeometry", parts[0] if len(parts) == 1 else shapely.multipolygons(parts))
 
 
 def _is_usual(shape: BaseGeometry) -> bool:

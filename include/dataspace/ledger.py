@@ -146,6 +146,11 @@ class Entry:
             "scheduled": list(self.scheduled),
         }
 
+    def has_other_content(self, listed: Product) -> bool:
+        """Tell whether what stands is of another product than the listed one of the same name."""
+        checksums = {listed.checksum, self.product.checksum}
+        return self.product.id != listed.id and None not in checksums and len(checksums) > 1
+
     def lacking(self, bands: Iterable[str]) -> tuple[Lack, ...]:
         """Return what of the bands does not stand as the item says."""
         lacks = [

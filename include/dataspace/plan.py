@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from dataspace.audit import EXPECTED, PRESENT, Finding
 from dataspace.chronicle import Survey, cells_of, delays_of
 from dataspace.item import number_of, texts_of
+from dataspace.query import sensing_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
 
     from dataspace.stocktake import Scope, Stock
 
@@ -97,9 +98,9 @@ class Plan:
         return cls(
             **{
                 **record,
-                "first": date.fromisoformat(record["first"]),
-                "last": date.fromisoformat(record["last"]),
-                "days": tuple(map(date.fromisoformat, record["days"])),
+                "first": sensing_day(record["first"]),
+                "last": sensing_day(record["last"]),
+                "days": tuple(map(sensing_day, record["days"])),
                 **{name: number_of(record[name]) for name in _NUMBERS},
                 "notes": texts_of(record["notes"]),
                 "counts": {state: number_of(n) for state, n in record["counts"].items()},

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from dataspace.errors import QueryError
 from dataspace.product import PRODUCT_TYPES, Product, normalise_tile
-from dataspace.window import Window, format_instant
+from dataspace.window import Window, format_instant, parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
 
     from dataspace.area import Area
 
@@ -25,8 +26,10 @@ COLLECTION: Final = "SENTINEL-2"
 ORDER_BY: Final = "ContentDate/Start asc"
 """Without an order the catalogue's pages overlap and leave rows out."""
 
-MISSION: Final = Window(datetime(2015, 6, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-"""All of Sentinel-2, for questions that name products instead of days."""
+MISSION: Final = Window(datetime(2015, 6, 23, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+"""All of Sentinel-2, from the launch of Sentinel-2A: nothing can have been sensed before.
+https://sentiwiki.copernicus.eu/web/s2-mission
+"""
 
 _TILES_PER_REQUEST: Final = 8
 _NAMES_PER_REQUEST: Final = 10
@@ -37,6 +40,7 @@ _AREA_CHARS: Final = 2400
 _AREA_CHARS_BESIDE_TILES: Final = 1000
 """URL-encoded length an area may take, alone and beside the tiles of one request."""
 
+_ENDING: Final = re.compile(r"(\.SAFE)?(\.zip)?/?\Z", re.IGNORECASE)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -133,6 +137,34 @@ class Query:
             yield from _between("PublicationDate", self.published)
 
 
+def of_mission(sensed: Window) -> Window:
+    """Return a window of sensing days as it is, where it does not begin before the mission.
+
+    Raises:
+        QueryError: It does, as with a mistyped year.
+    """
+    if sensed.start < MISSION.start:
+        message = (
+            f"the day {sensed.start.date()} lies before the mission: Sentinel-2A was launched on "
+            f"{MISSION.start:%Y-%m-%d}. Choose days from then on."
+        )
+        raise QueryError(message)
+    return sensed
+
+
+def sensing_day(text: str) -> date:
+    """Return the day ``YYYY-MM-DD`` that a record names, on which something may be sensed.
+
+    Raises:
+        QueryError: It is no day, or none of the mission.
+    """
+    day = parse_day(text)
+    if of_mission(Window.of_days(day, day)).end > MISSION.end:
+        message = f"the day {day} lies long after today."
+        raise QueryError(message)
+    return day
+
+
 def is_id(text: str) -> bool:
     """Tell whether a text is a product's id as the catalogue writes it."""
     return bool(_UUID.fullmatch(text))
@@ -177,14 +209,19 @@ def _any(terms: Iterable[str]) -> str:
 
 
 def _identifier(text: str) -> str:
-    """Return an id in lower case, or a name as the catalogue lists it."""
+    """Return an id in lower case, or a name as the catalogue lists it.
+
+    A name may be that of the product's folder or zip.
+    """
     text = text.strip()
     if is_id(text.lower()):
         return text.lower()
-    if not text.startswith("S2"):
+    name = _ENDING.sub("", text)
+    name = name.upper() if name.startswith("s2") else name
+    if not name.startswith("S2"):
         message = f"product_ids: {text!r} is neither a product's id (UUID) nor a Sentinel-2 name."
         raise QueryError(message)
-    return text if text.endswith(".SAFE") else f"{text}.SAFE"
+    return f"{name}.SAFE"
 
 
 def _chunks(values: tuple[str, ...], size: int) -> Iterable[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace.audit import FETCHED
+from dataspace.audit import FETCHED, OFFLINE
 from dataspace.mending import NOW_GONE, NOW_MISSING, NOW_PRESENT
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ def build(
         "scrubbed_bytes": plan.scrubbed_bytes,
         "counts": dict(plan.counts),
         "repaired": sum(one.now == NOW_PRESENT for one in outcomes),
-        "still_missing": sum(one.now == NOW_MISSING for one in outcomes),
+        "still_missing": len(still_missing(outcomes)),
+        "offline": sum(one.finding.state == OFFLINE for one in outcomes),
         "completeness": {str(n): chronicle.completeness(last, n) for n in PERIODS_DAYS},
+        "known_days": {str(n): chronicle.known_days(last, n) for n in PERIODS_DAYS},
+        "not_counted": {str(n): chronicle.offline(last, n) for n in PERIODS_DAYS},
         "freshness": {str(n): chronicle.freshness(last, n) for n in PERIODS_DAYS},
         "days": {
             day: {tile: _cell(cell) for tile, cell in sorted(tiles.items())}

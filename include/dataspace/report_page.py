@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from dataspace import report_calendar, report_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _MOST_ROWS: Final = 1000
 """Of each table; a browser shows so many at once, and the JSON holds all."""
@@ -30,16 +30,18 @@ _STATES: Final = {
 """How a product was found."""
 
 
-def html(report: Mapping[str, Any]) -> str:
+def html(report: Mapping[str, Any], *, alarms: Sequence[str] = ()) -> str:
     """Return a report as a page.
 
     Args:
         report: As of `report.build`.
+        alarms: What is wrong now, whatever the report says, in sentences.
     """
     lacking, exceptions = report_words.lacking(report), report_words.exceptions(report)
     return _drawn(
         "report.html.j2",
         report=report,
+        alarms=alarms,
         periods=report_words.PERIODS,
         parts=report_calendar.parts(report["days"], report["last_day"]),
         legend=report_calendar.STATES,
@@ -52,13 +54,19 @@ def html(report: Mapping[str, Any]) -> str:
     )
 
 
-def overview(rows: Iterable[Mapping[str, Any]]) -> str:
+def overview(
+    rows: Iterable[Mapping[str, Any]], *, alarms: Sequence[str] = (), notes: Sequence[str] = ()
+) -> str:
     """Return a page with one line for each ingest.
 
     Args:
         rows: Of each ``ingest`` the `report_words.headline`, or ``why`` there is none.
+        alarms: What is wrong with all of them, in sentences.
+        notes: What else should be known.
     """
-    return _drawn("reports.html.j2", rows=list(rows), words=report_words)
+    return _drawn(
+        "reports.html.j2", rows=list(rows), alarms=alarms, notes=notes, words=report_words
+    )
 
 
 def _drawn(template: str, **values: Any) -> str:

@@ -31,6 +31,9 @@ _OPTIONAL: Final[Mapping[str, Any]] = {
     "by": "sensing",
     "notes": [],
     "approval": None,
+    "offline": 0,
+    "known_days": {},
+    "not_counted": {},
 }
 """Fields that not all reports have."""
 
@@ -166,10 +169,13 @@ _FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "last_day": _is_day,
     "by": _is_text,
     **dict.fromkeys(
-        ("requests", "listed", "looked_at", "scrubbed_bytes", "repaired", "still_missing"),
+        (
+            *("requests", "listed", "looked_at", "scrubbed_bytes", "repaired", "still_missing"),
+            "offline",
+        ),
         _is_count,
     ),
-    "counts": functools.partial(_each, _is_count),
+    **dict.fromkeys(("counts", "known_days", "not_counted"), functools.partial(_each, _is_count)),
     "completeness": functools.partial(_each, _is_share),
     "freshness": functools.partial(_each, _are_hours),
     "days": functools.partial(_each, _are_cells),

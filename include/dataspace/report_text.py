@@ -11,9 +11,11 @@ from dataspace.report_words import (
     exceptions,
     held_back,
     in_words,
+    known_days,
     lacking,
     made,
     mode,
+    not_counted,
     percent,
     period,
     table,
@@ -34,7 +36,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         report: As of `report.build`.
     """
     why_not = f"  {mode(report)}" if mode(report) else ""
-    shares = (f"{percent(report['completeness'].get(days))} of {days} days" for days in PERIODS)
+    shares = (_share(report, days) for days in PERIODS)
     lines = [
         f"{report['ingest']}  {report['area']}  {report['product_type']}  {period(report)}"
         + why_not,
@@ -49,6 +51,14 @@ def as_text(report: Mapping[str, Any]) -> str:
         *_listed("Exceptions", [_of_exception(row) for row in exceptions(report)]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _share(report: Mapping[str, Any], days: str) -> str:
+    known = known_days(report, days)
+    of_days = f"of the {known} known of {days} days" if known else f"of {days} days"
+    left_out = not_counted(report, days)
+    said = f"{percent(report['completeness'].get(days))} {of_days}"
+    return f"{said} ({left_out})" if left_out else said
 
 
 def _freshness(freshness: Mapping[str, Any]) -> Iterator[str]:

@@ -50,18 +50,42 @@ def percent(value: float | None) -> str:
     return f"{int(tenths) if tenths == int(tenths) else tenths} %"
 
 
+def share(report: Mapping[str, Any], days: str) -> str:
+    """Return how complete the last so many days are, and of how many where not all are known."""
+    said, known = percent(report["completeness"].get(days)), known_days(report, days)
+    return f"{said} of {known} known" if known else said
+
+
+def known_days(report: Mapping[str, Any], days: str) -> int | None:
+    """Return how many of the last so many days are known; None where that is all, or is not told.
+
+    Nor where nothing was expected of those that are.
+    """
+    known = report.get("known_days", {}).get(days)
+    is_part = known is not None and known < int(days)
+    return known if is_part and report["completeness"].get(days) is not None else None
+
+
+def not_counted(report: Mapping[str, Any], days: str) -> str:
+    """Return which products the share of the last so many days leaves out; empty for none."""
+    number = report.get("not_counted", {}).get(days)
+    return f"not counted: {products(number)} offline" if number else ""
+
+
 def verdict(report: Mapping[str, Any]) -> str:
     """Return in a sentence what a reader asks first."""
     missing, repaired = report["still_missing"], report["repaired"]
     if report["dry_run"]:
         wanted = sum(one["action"] == WOULD_BE_FETCHED for one in report["exceptions"])
         return f"Nothing was changed; {products(wanted)} would be fetched."
-    of_days = f"of the {_days_looked_at(report)} looked at"
+    of_days, offline = f"of the {_days_looked_at(report)} looked at", report.get("offline")
     said = (
         f"{products(missing)} {of_days} {'is' if missing == 1 else 'are'} still missing"
         if missing
-        else f"Nothing {of_days} is missing"
+        else f"Nothing {of_days} {'that can be had ' if offline else ''}is missing"
     )
+    if offline:
+        said += f", and {products(offline)} {'is' if offline == 1 else 'are'} offline"
     return f"{said}; {products(repaired)} repaired." if repaired else f"{said}."
 
 
@@ -107,7 +131,7 @@ def headline(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a list of reports says of one: last day, shares, verdict, what waits, made."""
     return {
         "last_day": report["last_day"],
-        "shares": [percent(report["completeness"].get(days)) for days in PERIODS],
+        "shares": [share(report, days) for days in PERIODS],
         "verdict": verdict(report),
         "approval": approval(report),
         "approval_path": approval_path(report),

@@ -8,14 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from dataspace import scrub
-from dataspace.audit import (
-    ORPHANED,
-    PRESENT,
-    Finding,
-    Holdings,
-    audit,
-    is_listed_anew,
-)
+from dataspace.audit import ORPHANED, PRESENT, Finding, Holdings, audit
 from dataspace.chronicle import Survey
 from dataspace.ledger import DAMAGED, Ledger
 from dataspace.query import MISSION
@@ -212,7 +205,7 @@ def _listed_anew(findings: Iterable[Finding], entries: Iterable[Entry]) -> dict[
     return {
         product.stem: list(entry.files)
         for product, entry in pairs
-        if entry and is_listed_anew(product, entry)
+        if entry and entry.has_other_content(product)
     }
 
 

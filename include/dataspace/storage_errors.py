@@ -125,6 +125,18 @@ _SHOWN_CHARS: Final = 300
 _DEEPEST: Final = 8
 
 
+_LASTING_KINDS: Final = (
+    *(FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError),
+    ValueError,  # what a file object cannot do is an OSError, too
+)
+_LASTING: Final = (errno.ENXIO, errno.EBADF, *_ADVICE_BY_ERRNO)
+
+
+def may_pass(error: OSError) -> bool:
+    """Tell whether a fault of a disk or share may be over soon, such as EIO or a stale handle."""
+    return not isinstance(error, _LASTING_KINDS) and error.errno not in _LASTING
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """What a failure and those behind it tell.

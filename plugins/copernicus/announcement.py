@@ -26,6 +26,8 @@ DECIDING: Final = (
 )
 """Settings that decide which files of a day are wanted, and where."""
 
+_MOST_ANNOUNCED: Final = 1000
+"""Days of one run: each is an event, and a run of every DAG downstream."""
 _MOST_COUNTED: Final = 400
 """Days whose numbers of products an event tells; each event of a run repeats those of all."""
 _MOST_NAMED: Final = 20
@@ -62,14 +64,15 @@ def announce(
     other = _other(summary, own)
     if other:
         return Announcement([], {}, [f"No day is announced as complete: {other}."])
-    looked_at = summary["days"] if repair is None else repair
+    looked_at = {*(summary["days"] if repair is None else repair)}
     there = [day for day in summary["complete_days"] if day in looked_at]
-    days = [day for day in there if _stands(store, summary, day, own)]
+    whole = [day for day in there if _stands(store, summary, day, own)]
+    days, beyond = whole[:_MOST_ANNOUNCED], whole[_MOST_ANNOUNCED:]
     delivered = Counter(row["day"] for row in summary["table"])
     return Announcement(
         days=days,
         products={day: delivered[day] for day in days} if len(days) <= _MOST_COUNTED else {},
-        reasons=_reasons(summary, {*summary["days"], *looked_at} - {*days}),
+        reasons=[*_reasons(summary, {*summary["days"], *looked_at} - {*whole}), *_too_many(beyond)],
     )
 
 
@@ -122,6 +125,16 @@ def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str
         if not entry.lacking(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
     ]
     return names <= {product.stem for product in whole} and ids <= {one.id for one in whole}
+
+
+def _too_many(beyond: list[str]) -> list[str]:
+    if not beyond:
+        return []
+    return [
+        f"Not announced, as one run announces {_MOST_ANNOUNCED:,} days at most: {len(beyond):,} "
+        f"complete days from {beyond[0]} to {beyond[-1]}. Ask for these in runs of their own, or "
+        "by a backfill."
+    ]
 
 
 def _reasons(summary: Mapping[str, Any], lacking: set[str]) -> list[str]:

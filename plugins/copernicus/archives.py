@@ -16,6 +16,7 @@ from copernicus.ingest_files import file_of, files_in
 from copernicus.ingests import Ingest
 from copernicus.params import lines
 from copernicus.runs import open_store, run_layout
+from copernicus.settings import reading
 from dataspace.audit import Terms
 from dataspace.claims import Claims
 from dataspace.errors import UNREADABLE, ConfigurationError, NotStagedError
@@ -70,7 +71,8 @@ class Archive:
             ConfigurationError: An ingest is chosen that is none, or whose file cannot be used.
             AirflowSkipException: Other ingests are chosen; or all are, and the file cannot be used.
         """
-        file, wanted = file_of(Path(ingest_file)), lines(ingests)
+        with reading(ingests=ingests):
+            file, wanted = file_of(Path(ingest_file)), lines(ingests)
         known = {one.dag_id for one in files_in(file.path.parent)}
         if set(wanted) - known:
             message = f"ingests: there is no {', '.join(sorted(set(wanted) - known))}; there are "
@@ -100,7 +102,7 @@ class Archive:
             ConfigurationError: There is no such ingest, or its file cannot be used.
         """
         files = {file.dag_id: file.path for file in files_in(Path(folder))}
-        if ingest not in files:
+        if not isinstance(ingest, str) or ingest not in files:
             message = f"ingest: there is no {ingest!r}; there are {', '.join(sorted(files))}."
             raise ConfigurationError(message)
         return cls.chosen(str(files[ingest]), [ingest], context)
@@ -183,7 +185,7 @@ class Archive:
         return build_query(
             window=window,
             area=asked["area"],
-            tiles=lines(asked["tiles"]),
+            tiles=asked["tiles"],
             product_type=asked["product_type"],
             max_cloud_cover=asked["max_cloud_cover"],
             product_ids=(),

@@ -23,7 +23,7 @@ from copernicus.params import dag_params
 from copernicus.priority import TODAY_FIRST
 from copernicus.reports import SEARCH
 from copernicus.timetables import SensingDayTimetable
-from dataspace.errors import ConfigurationError
+from dataspace.errors import DataSpaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def dag_of(path: Path, **dag_arguments: Any) -> DAG:
     """
     try:
         return build_dag(Ingest.read(path), **dag_arguments)
-    except (ConfigurationError, AirflowException, ValueError) as error:
+    except (DataSpaceError, AirflowException, ValueError) as error:
         return _broken_dag(path, str(error), dag_arguments)
 
 
@@ -189,6 +189,8 @@ latest version unless the form says otherwise, verified against ESA's own checks
 * **Triggered**: the days of the form; left empty, the UTC day before the logical date, or
   yesterday where there is none.
 * **Backfill**: each day of its range once. Leave the form's days empty.
+* **Missed**, as this DAG was off or the scheduler down: `sentinel2_reconcile` fetches them, where
+  that is switched on.
 
 A day that has not ended is refused. One is announced as complete to DAGs downstream only where
 that is true for the settings of the ingest's file; the summary says why not.

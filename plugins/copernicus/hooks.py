@@ -14,13 +14,14 @@ from copernicus.limits import most_connections, number, refuse_more
 from copernicus.params import lines
 from copernicus.project import AREAS, TRUSTED_HOSTS, state_dir, trusted_hosts
 from copernicus.provider import CONNECTION_TYPE, EXTRA_FIELDS
+from copernicus.settings import reading
 from dataspace.auth import Account
 from dataspace.check import check
 from dataspace.client import DataSpaceClient, Manners
 from dataspace.dedupe import ALL, choose
 from dataspace.endpoints import Endpoints
 from dataspace.errors import ConfigurationError, DataSpaceError, QueryError
-from dataspace.query import MISSION, Query
+from dataspace.query import MISSION, Query, of_mission
 from dataspace.s3 import S3Keys
 from dataspace.window import Window, parse_day
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from airflow.sdk import Connection
 
+    from dataspace.area import Area
     from dataspace.product import Product
 
 _QUOTA_GB: Final = 12_000.0
@@ -74,18 +76,19 @@ class CopernicusHook(BaseHook):
 
     def _client(self, connections: int = 1, **others: Any) -> DataSpaceClient:
         connection = read_connection(self.get_connection, self.copernicus_conn_id)
-        extra = extra_of(connection)
-        refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
-        try:
-            return DataSpaceClient(
-                _endpoints(extra),
-                _account(connection, extra),
-                manners=_manners(extra, connections, **others),
-                on_new_token=mask_secret,
-            )
-        except ConfigurationError as error:
-            message = f"connection {self.copernicus_conn_id!r}: {error}"
-            raise ConfigurationError(message) from error
+        with reading(copernicus_conn_id=self.copernicus_conn_id):
+            extra = extra_of(connection)
+            refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
+            try:
+                return DataSpaceClient(
+                    _endpoints(extra),
+                    _account(connection, extra),
+                    manners=_manners(extra, connections, **others),
+                    on_new_token=mask_secret,
+                )
+            except ConfigurationError as error:
+                message = f"connection {self.copernicus_conn_id!r}: {error}"
+                raise ConfigurationError(message) from error
 
     def search(self, query: Query) -> list[Product]:
         """Return the products a query asks for, one of each name, of all processing baselines.
@@ -133,10 +136,10 @@ class CopernicusHook(BaseHook):
         query = build_query(
             window=days_window(first_day, last_day),
             area=area,
-            tiles=lines(tiles),
+            tiles=tiles,
             product_type=product_type,
             max_cloud_cover=max_cloud_cover,
-            product_ids=lines(product_ids),
+            product_ids=product_ids,
         )
         return to_frame(self.search(query), geometry=geometry)
 
@@ -164,47 +167,60 @@ def build_query(
     *,
     window: Window | None,
     area: Any,
-    tiles: Sequence[str],
+    tiles: Sequence[str] | None,
     product_type: str | None,
     max_cloud_cover: float | None,
-    product_ids: Sequence[str],
+    product_ids: Sequence[str] | None,
 ) -> Query:
     """Return the query the arguments of a search stand for.
 
     Raises:
         QueryError: Neither area, tiles nor products are given, or the days are missing.
         AreaError: The area cannot be used.
+        ConfigurationError: Another argument cannot be used.
+        TransientError: The area's file cannot be read now.
     """
-    from dataspace.area import Area  # noqa: PLC0415 - shapely takes long to import
-
-    if product_ids:
-        return Query(sensed=MISSION, product_ids=tuple(product_ids))
+    with reading(product_ids=product_ids):
+        if chosen := lines(product_ids):
+            return Query(sensed=MISSION, product_ids=chosen)
     if window is None:
         message = "neither first_day nor last_day nor product_ids are given; give one of them."
         raise QueryError(message)
-    area = area.strip() if isinstance(area, str) else area
-    if not area and not tiles:
-        message = "neither area nor tiles are given: that would be the whole world; give one."
-        raise QueryError(message)
-    return Query(
-        sensed=window,
-        product_type=product_type,
-        area=Area.parse(area, folder=AREAS) if area else None,
-        tiles=tuple(tiles),
-        max_cloud_cover=max_cloud_cover,
-    )
+    with reading(area=area):
+        place = _area(area)
+    with reading(tiles=tiles, product_type=product_type, max_cloud_cover=max_cloud_cover):
+        named = lines(tiles)
+        if place is None and not named:
+            message = "neither area nor tiles are given: that would be the whole world; give one."
+            raise QueryError(message)
+        return Query(
+            sensed=window,
+            product_type=product_type,
+            area=place,
+            tiles=named,
+            max_cloud_cover=max_cloud_cover,
+        )
+
+
+def _area(given: Any) -> Area | None:
+    """Return an area as a person wrote it; None where it is left empty."""
+    from dataspace.area import Area  # noqa: PLC0415 - shapely takes long to import
+
+    given = given.strip() if isinstance(given, str) else given
+    return Area.parse(given, folder=AREAS) if given else None
 
 
 def days_window(first_day: str | None, last_day: str | None) -> Window | None:
     """Return the window of the days given, both included; one alone means that one day.
 
     Raises:
-        QueryError: A day is malformed, or they are reversed.
+        QueryError: A day is malformed, or none of the mission, or they are reversed.
     """
     if not first_day and not last_day:
         return None
-    first, last = parse_day(str(first_day or last_day)), parse_day(str(last_day or first_day))
-    return Window.of_days(first, last)
+    with reading(first_day=first_day, last_day=last_day):
+        first, last = parse_day(str(first_day or last_day)), parse_day(str(last_day or first_day))
+        return of_mission(Window.of_days(first, last))
 
 
 def _endpoints(extra: Mapping[str, Any]) -> Endpoints:

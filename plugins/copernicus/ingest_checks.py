@@ -6,6 +6,7 @@ the area's geometry, the connection or the output is left to whoever uses them.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import re
@@ -21,13 +22,21 @@ from copernicus import places
 from copernicus.params import OF_A_RUN, PARAMS, lines
 from copernicus.places import Place
 from copernicus.project import AREAS
+from copernicus.settings import reading
 from copernicus.timetables import SensingDayTimetable
 from dataspace.area_names import check_wkt, corners, is_corners, named_file, parsed
 from dataspace.bands import check_bands
-from dataspace.errors import AreaError, BandError, ConfigurationError, QueryError
+from dataspace.errors import (
+    AreaError,
+    BandError,
+    ConfigurationError,
+    QueryError,
+    TransientError,
+)
 from dataspace.product import normalise_tile
 from dataspace.query import MISSION
 from dataspace.shelf import Wanted
+from dataspace.window import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +61,8 @@ _GEOJSON: Final = (
 )
 DURATION: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) *(?P<unit>minute|hour|day)s?")
 _LONGEST_DELAY: Final = timedelta(days=365)
+_LONGEST_AHEAD: Final = timedelta(days=366)
+"""A day to begin on that lies further ahead is a mistyped one."""
 _SHOWN: Final = 60
 _MOST: Final = 20
 _LONGEST: Final = 600
@@ -146,10 +157,13 @@ def _how(schema: Mapping[str, Any]) -> str:
 
 
 def _complaint(name: str, check: Callable[[Any], None], value: Any) -> str:
-    try:
-        check(value)
-    except (ConfigurationError, BandError, OSError) as error:
-        return f"{name}: {error}"
+    """Return what is wrong with a setting; nothing where that cannot be looked up just now."""
+    with contextlib.suppress(TransientError):
+        try:
+            with reading(**{name: value}):
+                check(value)
+        except (ConfigurationError, BandError) as error:
+            return f"{name}: {error}"
     return ""
 
 
@@ -197,9 +211,12 @@ def _is_tile(text: str) -> bool:
 
 
 def _check_start_day(text: str) -> None:
-    first, end = MISSION.start.date(), MISSION.end.date()
-    if not first <= date.fromisoformat(text) < end:
-        message = f"{text} lies outside of the mission; write a day from {first} on, before {end}."
+    first, last = MISSION.start.date(), utc_now().date() + _LONGEST_AHEAD
+    if not first <= date.fromisoformat(text) <= last:
+        message = (
+            f"{text} lies outside of the mission; write a day from {first} on, up to {last}, which "
+            "is a year ahead."
+        )
         raise ConfigurationError(message)
 
 

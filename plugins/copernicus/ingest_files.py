@@ -7,7 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, DataSpaceError, TransientError
+from dataspace.storage_errors import may_pass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ def files_in(folder: Path) -> list[IngestFile]:
 
     Raises:
         ConfigurationError: The folder cannot be read.
+        TransientError: Nor can it now, for a fault that may pass.
     """
     paths = _paths(folder)
     used = {_folded(dag_id) for dag_id in TAKEN}
@@ -56,7 +58,7 @@ def file_of(path: Path) -> IngestFile:
     """Return an ingest file with the DAG id it has among those of its folder."""
     try:
         found = next((one for one in files_in(path.parent) if one.path == path), None)
-    except ConfigurationError:
+    except DataSpaceError:
         found = None
     return found or IngestFile(path, _free(path, set()))
 
@@ -66,6 +68,7 @@ def find(folder: Path, dag_id: str) -> IngestFile | None:
 
     Raises:
         ConfigurationError: The folder cannot be read.
+        TransientError: Nor can it now, for a fault that may pass.
     """
     return next((one for one in files_in(folder) if one.dag_id == dag_id), None)
 
@@ -108,7 +111,7 @@ def _paths(folder: Path) -> list[Path]:
             found = [entry.name for entry in entries if _is_ingest(entry)]
     except OSError as error:
         message = f"The folder of ingest files {folder} cannot be read: {error.strerror}."
-        raise ConfigurationError(message) from error
+        raise (TransientError if may_pass(error) else ConfigurationError)(message) from error
     return sorted(folder / name for name in found)
 
 

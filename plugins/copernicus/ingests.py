@@ -13,7 +13,7 @@ from copernicus.ingest_yaml import read_settings
 from copernicus.params import PARAMS
 from copernicus.timetables import SensingDayTimetable
 from dataspace.custody import POLICIES, QUARANTINE, REMOVE
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, TransientError
 from dataspace.removal_record import MAX_REMOVALS
 
 if TYPE_CHECKING:
@@ -122,13 +122,13 @@ class Ingest:
 
 
 def read_all(folder: Path) -> Iterator[Ingest]:
-    """Give every ingest of a folder whose file can be used.
+    """Give every ingest of a folder whose file can be read and used.
 
     Raises:
-        ConfigurationError: The folder cannot be read.
+        ConfigurationError, TransientError: The folder cannot be read.
     """
     for file in files_in(folder):
-        with contextlib.suppress(ConfigurationError):
+        with contextlib.suppress(ConfigurationError, TransientError):
             yield Ingest.read(file.path)
 
 

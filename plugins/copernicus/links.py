@@ -22,6 +22,7 @@ _DATASETS: Final = {"S2MSI2A": "S2_L2A_CDAS", "S2MSI1C": "S2_L1C_CDAS"}
 REPORTS_PATH: Final = "/copernicus/reports"
 """Where Airflow's own server shows the reports."""
 
+RECONCILE_DAG_ID: Final = "sentinel2_reconcile"
 APPROVAL_DAG_ID: Final = "sentinel2_approve_removals"
 APPROVAL_TASK_ID: Final = "approve"
 

@@ -67,6 +67,7 @@ def of_report(report: Mapping[str, Any]) -> None:
     tags, share = {"dag_id": report["ingest"]}, report["completeness"]["30"]
     with _harmless():
         stats.gauge(f"{PREFIX}archive_missing", report["still_missing"], tags=tags)
+        stats.gauge(f"{PREFIX}archive_offline", report["offline"], tags=tags)
         if share is not None:
             stats.gauge(f"{PREFIX}archive_complete_percent", share, tags=tags)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from copernicus.ingests import read_all
+from copernicus.ingest_files import files_in
+from copernicus.ingests import Ingest, read_all
 from copernicus.places import Place
 from copernicus.project import INGESTS, OUTPUT_ROOTS, default_output_uri, output_roots
 from dataspace.errors import ConfigurationError
@@ -25,6 +26,7 @@ def refuse_outside(output_uri: str) -> None:
 
     Raises:
         ConfigurationError: Names the settings that decide, or what is wrong with the URI.
+        TransientError: An ingest file that may allow it cannot be read now.
     """
     try:
         place = Place.of(output_uri)
@@ -74,8 +76,12 @@ def _roots() -> Iterator[Place]:
     yield from _usable("SENTINEL2_OUTPUT_URI", default_output_uri())
     for uri in output_roots():
         yield from _usable(OUTPUT_ROOTS, uri)
-    for ingest in read_all(INGESTS):
-        yield from _usable(ingest.path.name, ingest.defaults["output_uri"])
+    for file in files_in(INGESTS):
+        try:
+            ingest = Ingest.read(file.path)
+        except ConfigurationError:
+            continue
+        yield from _usable(file.path.name, ingest.defaults["output_uri"])
 
 
 def _usable(source: str, uri: str) -> Iterator[Place]:

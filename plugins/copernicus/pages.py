@@ -21,8 +21,9 @@ from copernicus.ingest_files import files_in, find
 from copernicus.ingests import Ingest
 from copernicus.project import INGESTS
 from copernicus.runs import open_store
+from copernicus.switches import alarms, notes, switched_on
 from dataspace import report_page, report_words
-from dataspace.errors import ConfigurationError, ReportError
+from dataspace.errors import DataSpaceError, ReportError
 from dataspace.layout import reports_dir
 from dataspace.report_reader import MOST_BYTES, read_json, read_report
 
@@ -69,9 +70,11 @@ def list_reports(user: GetUserDep) -> Response:
     seen = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     try:
         names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in seen]
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    return _html(report_page.overview(_row(name) for name in names))
+    on = switched_on()
+    rows = (_row(name) for name in names)
+    return _html(report_page.overview(rows, alarms=alarms(on), notes=notes(on)))
 
 
 @app.get("/reports/{dag_id}", dependencies=_MAY_SEE)
@@ -91,7 +94,8 @@ def show_report(dag_id: DagId, name: str) -> Response:
     try:
         content = _read(dag_id, f"{stem}.json")
         if asked["kind"] != ".json":
-            return _html(report_page.html(read_report(content)))
+            now = alarms(switched_on()) if stem == _LATEST else ()  # others are of their time
+            return _html(report_page.html(read_report(content), alarms=now))
         read_json(content)
     except ReportError as error:
         message = f"{stem}.json of {dag_id} cannot be shown: {error}"
@@ -156,14 +160,14 @@ def _content(store: Store, path: str) -> bytes | None:
 def _ingest(dag_id: str) -> Ingest:
     try:
         found = find(INGESTS, dag_id)
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     if found is None:
         message = f"There is no ingest {dag_id!r}; an ingest is a file of include/ingests."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     try:
         return Ingest.read(found.path)
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         message = f"The file of {dag_id} cannot be used: {error}"
         raise HTTPException(status.HTTP_404_NOT_FOUND, message) from error
 
@@ -171,6 +175,6 @@ def _ingest(dag_id: str) -> Ingest:
 def _open(ingest: Ingest) -> Store:
     try:
         return open_store(ingest.defaults["output_uri"])
-    except ConfigurationError as error:
+    except DataSpaceError as error:
         message = f"The output of {ingest.dag_id} cannot be read: {error}"
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error

@@ -13,7 +13,7 @@ from copernicus.archives import read_changes
 from copernicus.dag import DEFAULT_ARGS, TAGS, day_asset
 from copernicus.ingest_files import IngestFile, files_in
 from copernicus.ingests import read_all
-from copernicus.links import APPROVAL_DAG_ID
+from copernicus.links import APPROVAL_DAG_ID, RECONCILE_DAG_ID
 from copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
 from copernicus.params import reconcile_params
 from copernicus.retry import RETRY_POLICY
@@ -21,8 +21,6 @@ from copernicus.timetables import SensingDayTimetable
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DAG_ID: Final = "sentinel2_reconcile"
 
 _AFTER_THE_DAY: Final = timedelta(hours=3)
 """From the start of the day's own runs, which should have ended by then."""
@@ -44,7 +42,7 @@ def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
     delays = [ingest.timetable.publication_delay for ingest in read_all(folder)]
     delay = max(delays, default=timedelta(days=1)) + _AFTER_THE_DAY
     with DAG(
-        DAG_ID,
+        RECONCILE_DAG_ID,
         description="What the archives lack, have damaged, or should no longer hold; and mends it.",
         doc_md=_DOC,
         schedule=SensingDayTimetable(publication_delay=delay),

@@ -17,7 +17,7 @@ from copernicus.ingest_files import find
 from copernicus.ingests import Ingest
 from copernicus.params import PARAMS, lines
 from copernicus.project import INGESTS, default_output_uri
-from copernicus.runs import open_store, sensing_window
+from copernicus.runs import open_store, refuse_unended, sensing_window
 from dataspace.layout import RunLayout
 from dataspace.records import RunRecords
 from dataspace.run_folders import placed
@@ -85,7 +85,9 @@ def _settings(run: Any) -> dict[str, Any]:
 def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:
     if lines(settings["product_ids"]) or not hasattr(run, "run_type"):
         return []
-    window = sensing_window(settings["first_day"], settings["last_day"], {"dag_run": run})
+    chosen = settings["first_day"], settings["last_day"]
+    window = sensing_window(*chosen, {"dag_run": run})
+    refuse_unended(window, is_chosen=any(chosen))
     return [day.isoformat() for day in window.days]
 
 

@@ -11,11 +11,13 @@ from copernicus.connections import read_connection
 from copernicus.hooks import days_window
 from copernicus.outputs import refuse_outside
 from copernicus.params import PARAMS
+from copernicus.settings import reading
 from dataspace.errors import ConfigurationError, QueryError
 from dataspace.layout import RunLayout
+from dataspace.query import of_mission, sensing_day
 from dataspace.storage_errors import named
 from dataspace.store import Store
-from dataspace.window import Window, parse_day, utc_now
+from dataspace.window import Window, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -57,16 +59,17 @@ def open_store(output_uri: str) -> Store:
         StorageRefusedError: Its keys cannot be used.
         StorageUnavailableError: Its keys cannot be had now.
     """
-    refuse_outside(output_uri)
-    try:
-        path = ObjectStoragePath(output_uri)
-        if path.conn_id:
-            read_connection(BaseHook.get_connection, path.conn_id)
-        with named(lambda: output_uri, "opened"):
-            return Store(path.fs, path.path)
-    except (ValueError, ImportError) as error:
-        message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
-        raise ConfigurationError(message) from error
+    with reading(output_uri=output_uri):
+        refuse_outside(output_uri)
+        try:
+            path = ObjectStoragePath(output_uri)
+            if path.conn_id:
+                read_connection(BaseHook.get_connection, path.conn_id)
+            with named(lambda: output_uri, "opened"):
+                return Store(path.fs, path.path)
+        except (ValueError, ImportError) as error:
+            message = f"output_uri {output_uri!r} cannot be used ({error}); choose another."
+            raise ConfigurationError(message) from error
 
 
 def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:
@@ -108,7 +111,7 @@ def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
     if given is None:
         return None
     try:
-        return {parse_day(day).isoformat(): [str(one) for one in ids] for day, ids in given.items()}
+        return {f"{sensing_day(day)}": [str(one) for one in ids] for day, ids in given.items()}
     except (AttributeError, TypeError) as error:
         message = f"the run's configuration has {REPAIR_KEY} {given!r}; write days and their ids."
         raise QueryError(message) from error
@@ -160,12 +163,17 @@ def sensing_window(
        the data interval: the command line derives that of a run by hand from the present.
 
     Raises:
-        QueryError: The days are malformed or reversed.
+        QueryError: The days are malformed, reversed, or none of the mission.
     """
     asked = days_window(first_day, last_day)
     if asked is not None:
         return asked
     dag_run = context["dag_run"]
+    with reading(logical_date=dag_run.logical_date):
+        return of_mission(_own_days(dag_run))
+
+
+def _own_days(dag_run: Any) -> Window:
     start, end = dag_run.data_interval_start, dag_run.data_interval_end
     if dag_run.run_type in _INTERVAL_RUNS and start is not None and end is not None and start < end:
         shift = (dag_run.logical_date or start) - start

@@ -14,6 +14,8 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
 
+from dataspace.query import MISSION
+
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from airflow.utils.types import DagRunType
@@ -29,14 +31,17 @@ class SensingDayTimetable(CronDataIntervalTimetable):
     scheduled           at interval end + delay; run id and logical date name the
                         interval's start
     `catchup=False`     begins with the newest interval whose delay is over, and
-                        then leaves none out
+                        leaves none out while DAG and scheduler are up; those that
+                        come due while either is down are left to
+                        `sentinel2_reconcile`, where that is switched on
     manual, logical     the last interval that ended by then: the UTC day before
     date given          (by REST and UI; the CLI takes the trigger's own time)
     manual, none given  no interval
     backfill of A..B    each interval that starts in A..B and has ended, at once:
                         who asks by hand does not want to wait. A day still inside
                         its delay is run too, with what is published so far, and
-                        its scheduled run is then not made a second time
+                        its scheduled run is then not made a second time;
+                        none before the launch of Sentinel-2A
     =================== ===========================================================
 
     Airflow asks for a backfill in the very words in which it asks for a DAG that has both
@@ -95,7 +100,9 @@ class SensingDayTimetable(CronDataIntervalTimetable):
     ) -> DagRunInfo | None:
         """The next interval, and when its run may be made."""
         for_backfill = restriction.catchup and restriction.latest is not None
-        if not restriction.catchup:
+        if restriction.catchup:
+            restriction = _since_launch(restriction)
+        else:
             restriction = self._from_newest_due(restriction)
         info = super().next_dagrun_info(
             last_automated_data_interval=last_automated_data_interval, restriction=restriction
@@ -165,3 +172,12 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         """The timetable that `serialize` described."""
         delay = timedelta(seconds=data["publication_delay_s"])
         return cls(cron=data["cron"], publication_delay=delay)
+
+
+def _since_launch(restriction: TimeRestriction) -> TimeRestriction:
+    """The restriction without the years before the mission, which a mistyped backfill may ask for.
+
+    Airflow makes a run of every interval that a timetable names.
+    """
+    launch = pendulum.instance(MISSION.start)
+    return restriction._replace(earliest=max(launch, restriction.earliest or launch))

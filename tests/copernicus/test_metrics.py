@@ -22,7 +22,7 @@ from tests.copernicus.conftest import lake_product
 
 DOCS = Path(__file__).parents[2] / "docs" / "observability.md"
 BYTES = 1_000_000
-REPORT = {"ingest": "lake", "still_missing": 2, "completeness": {"30": 99.5}}
+REPORT = {"ingest": "lake", "still_missing": 2, "offline": 3, "completeness": {"30": 99.5}}
 
 
 def sends_to(monkeypatch, make):
@@ -120,8 +120,9 @@ def test_how_complete_an_archive_is_is_a_gauge(statsd):
     metrics.of_report(REPORT)
     metrics.of_report({**REPORT, "completeness": {"30": None}})
     missing = "airflow.copernicus.archive_missing,dag_id=lake:2|g"
+    offline = "airflow.copernicus.archive_offline,dag_id=lake:3|g"
     share = "airflow.copernicus.archive_complete_percent,dag_id=lake:99.5|g"
-    assert statsd.lines() == [missing, share, missing]
+    assert statsd.lines() == [missing, offline, share, missing, offline]
 
 
 def test_tags_are_few(connected, ingest, statsd):

@@ -4,9 +4,13 @@ import json
 
 import pytest
 from airflow.api_fastapi.core_api import security
+from airflow.models.dag import DagModel
 from fastapi.testclient import TestClient
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
 
-from copernicus import links, pages, ui
+from copernicus import links, pages, switches, ui
 from dataspace import report_page
 from tests.sample_report import year
 
@@ -154,6 +158,84 @@ def test_overview_names_the_ingests_one_may_see(visit, reported, project, output
     assert "is no setting" in answer.text
     assert "hills" not in answer.text
     assert "other" not in answer.text
+
+
+@pytest.fixture
+def database(monkeypatch):
+    """Return what keeps in a database which DAGs there are, and whether they are paused."""
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    DagModel.__table__.create(engine)
+    monkeypatch.setattr(switches, "create_session", lambda: Session(engine))
+
+    def keep(**paused):
+        table = DagModel.__table__
+        with Session(engine) as session:
+            for dag_id, is_paused in paused.items():
+                facts = {"dag_id": dag_id, "is_paused": is_paused, "is_stale": False}
+                lacking = {
+                    column.name: 0
+                    for column in table.columns
+                    if not (column.nullable or column.default or column.server_default)
+                }
+                session.execute(table.insert().values({**lacking, **facts}))
+            session.commit()
+
+    return keep
+
+
+OFF = "sentinel2_reconcile is switched off"
+BOTH = "Switch on sentinel2_reconcile and sentinel2_approve_removals."
+
+
+@pytest.mark.parametrize("path", ["/reports", "/reports/lake/latest", "/reports/lake/latest.html"])
+@pytest.mark.parametrize(
+    ("paused", "words"),
+    [
+        ({"sentinel2_reconcile": True, "sentinel2_approve_removals": True}, BOTH),
+        ({}, BOTH),
+        (
+            {"sentinel2_reconcile": True, "sentinel2_approve_removals": False},
+            "Switch on sentinel2_reconcile.",
+        ),
+    ],
+    ids=["both off", "none there", "one off"],
+)
+def test_pages_are_red_while_nobody_looks_after_the_archive(
+    visit, reported, database, path, paused, words
+):
+    database(**paused)
+    text = visit("lake").get(path).text
+    assert 'role="alert"' in text
+    assert OFF in text
+    assert words in text
+
+
+@pytest.mark.parametrize("path", ["/reports", "/reports/lake/latest"])
+def test_they_are_not_once_both_are_on(visit, reported, database, path):
+    database(sentinel2_reconcile=False, sentinel2_approve_removals=False)
+    text = visit("lake").get(path).text
+    assert "alert" not in text
+    assert "switched o" not in text
+
+
+def test_an_earlier_report_is_shown_as_it_was(visit, reported, database):
+    database()
+    assert visit("lake").get(f"/reports/lake/{NAME}").text == report_page.html(year(ingest="lake"))
+
+
+def test_questions_that_nobody_is_asked_are_told_of(visit, reported, database):
+    database(sentinel2_reconcile=False, sentinel2_approve_removals=True)
+    text = visit("lake").get("/reports").text
+    assert "alert" not in text
+    assert "sentinel2_approve_removals is switched off" in text
+
+
+def test_a_database_that_cannot_be_read_hides_no_report(visit, reported):
+    browser = visit("lake")
+    assert "It is not known just now whether sentinel2_reconcile" in browser.get("/reports").text
+    assert "<h1>lake" in browser.get("/reports/lake/latest").text
 
 
 @pytest.mark.parametrize("uri", ["s3://nobody@bucket/x", "ftp://x/y"])

@@ -378,3 +378,47 @@ def test_the_report_stands_beside_the_archive(connected, ingest, ingests):
     page = (folder / "latest.html").read_text()
     assert "2024-08-01" in page
     assert json.loads((folder / "latest.json").read_text()) == settled["report"]
+
+
+def test_ten_days_of_archive_are_not_a_year(connected, ingests):
+    connected.add(lake_product())
+    ingests.write(start_day=f"{DAY - timedelta(days=9)}")
+    report = ingests.reconcile()["report"]
+    assert report["completeness"]["365"] == 100.0
+    assert report["known_days"] == {"7": 7, "30": 10, "365": 10}
+    text = (ingests.output / "reports" / INGEST / "latest.html").read_text()
+    assert "of the 10 days that are known" in text
+
+
+def test_days_older_than_a_year_are_reported_on_like_others(connected, ingests):
+    old = DAY - timedelta(days=800)
+    there = connected.add(lake_product(sensed=f"{old}T08:36:01.024Z"))
+    away = connected.add(lake_product(sensed=f"{old}T10:36:01.024Z"))
+    connected.faults.add(Fault(service="download", status=403, times=None, match=away.id))
+    ingests.reconcile()
+    remembered = (ingests.output / "reports" / INGEST / "chronicle.json").read_bytes()
+    settled = ingests.reconcile(first_day=f"{old}", last_day=f"{old}")
+    assert states(settled) == {
+        stem(there): ("missing", "present"),
+        stem(away): ("missing", "missing"),
+    }
+    report = settled["report"]
+    assert (report["still_missing"], report["last_day"]) == (1, f"{old}")
+    assert report["completeness"] == {"7": 50.0, "30": 50.0, "365": 50.0}
+    assert report["known_days"] == {"7": 1, "30": 1, "365": 1}
+    assert [day for day in report["days"] if day <= f"{old}"] == [f"{old}"]
+    days = json.loads(remembered)["days"]
+    kept = json.loads((ingests.output / "reports" / INGEST / "chronicle.json").read_text())["days"]
+    assert kept == days
+
+
+def test_what_is_offline_is_counted_apart(connected, ingest, ingests):
+    connected.add(lake_product())
+    ingest()
+    away = connected.add(lake_product(sensed="2024-07-20T08:36:01.024Z", online=False))
+    settled = ingests.reconcile()
+    report = settled["report"]
+    assert states(settled) == {stem(away): ("offline", "missing")}
+    assert (settled["missing"], report["still_missing"], report["offline"]) == ([], 0, 1)
+    assert report["completeness"] == {"7": 100.0, "30": 100.0, "365": 100.0}
+    assert report["not_counted"] == {"7": 0, "30": 1, "365": 1}

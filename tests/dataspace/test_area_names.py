@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,26 @@ def test_what_is_neither_is_refused_with_the_names_there_are(text, folder):
 def test_a_misspelt_name_is_answered_with_the_near_one(text, folder):
     with pytest.raises(AreaError, match=r"Did you mean lake\?"):
         named_file(text, folder)
+
+
+@pytest.mark.parametrize(
+    "text", ["lake (1)", "lake(1)", "lac (nord 2)", "Martin (old)", "lake (a, b)", "Pointe ()"]
+)
+def test_a_name_with_brackets_is_no_wkt(text, folder):
+    with pytest.raises(AreaError, match="no such name; there are: Fucino 1"):
+        named_file(text, folder)
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("text", ["Zürichsee", "Zürichsee.json", "Zürichsee:Süd"])
+def test_a_name_is_the_same_however_its_letters_are_composed(text, written, stored, tmp_path):
+    file = tmp_path / unicodedata.normalize(stored, "Zürichsee.json")
+    file.write_text("{}")
+    layer = "Süd" if ":" in text else None
+    assert named_file(unicodedata.normalize(written, text), tmp_path) == (file, layer)
+    with pytest.raises(AreaError, match=r"there are: Zürichsee\. Did you mean Zürichsee\?"):
+        named_file(unicodedata.normalize(written, "Zürichse"), tmp_path)
 
 
 def test_without_a_folder_there_are_no_names(folder):

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import logging
 import zipfile
 
 import geopandas
@@ -7,7 +8,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapely.geometry import mapping
+from shapely.geometry import mapping, shape
 
 from dataspace import area_reader
 from dataspace.area import Area
@@ -200,6 +201,77 @@ def test_what_cannot_be_an_area_is_refused_in_words(text, words, folder):
         Area.parse(text, folder=folder)
     assert str(refused.value).startswith("Area ")
     assert len(str(refused.value)) < 500
+
+
+DEGREES = {"type": "Polygon", "coordinates": [[[34, 44], [36, 44], [36, 46], [34, 44]]]}
+
+
+@pytest.mark.parametrize("code", ["EPSG:3857", "EPSG:32636", "EPSG:3035", "EPSG:2154", "EPSG:2263"])
+def test_degrees_that_are_declared_as_metres_are_refused(code, folder):
+    crs = {"type": "name", "properties": {"name": code}}
+    layer(shape(DEGREES), crs=code).to_file(folder / "said.gpkg")
+    wkt = f"SRID={code[5:]};{shape(DEGREES).wkt}"
+    for text in (wkt, {**DEGREES, "crs": crs}, collection(DEGREES, crs=crs), "said"):
+        with pytest.raises(AreaError, match=r"look like degrees, but its CRS.* counts in m"):
+            Area.parse(text, folder=folder)
+
+
+def test_metres_near_the_middle_of_a_projection_are_metres():
+    area = Area.parse("SRID=3857;POLYGON((0 0,2000 0,2000 2000,0 2000,0 0))")
+    assert area.geometry.bounds == pytest.approx((0, 0, 0.018, 0.018), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("POLYGON((34 44,34.00001 44,34 44.00001,34 44))", "less than 10 m across"),
+        ("POLYGON((10 86,11 86,11 87,10 86))", "so near to a pole"),
+        ("-60,-89,-50,-82", "so near to a pole"),
+        ("-180,-90,180,90", "covers 100% of the map"),
+        ("34,44,36,46", ""),
+        ("POINT(34 44)", ""),
+        ("179.9,10,-179.9,11", ""),
+    ],
+)
+def test_an_area_that_is_hardly_meant_is_warned_of(text, words, caplog):
+    with caplog.at_level(logging.WARNING):
+        Area.parse(text)
+    assert words in caplog.text
+    assert bool(caplog.messages) == bool(words)
+
+
+@pytest.mark.parametrize("suffix", ["geojson", "json", "gpkg", "shp", "kml", "kmz", "fgb", "zip"])
+def test_an_empty_file_is_said_to_be_empty(suffix, folder):
+    (folder / f"nothing.{suffix}").write_bytes(b"")
+    with pytest.raises(AreaError, match="it is empty") as refused:
+        Area.parse("nothing", folder=folder)
+    assert "implify" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("CURVEPOLYGON((0 0,1 1,2 0,0 0))", "MULTISURFACE(((0 0,1 1,2 0,0 0)))", "TIN(((0 0)))"),
+        *("COMPOUNDCURVE((0 0,1 1),CIRCULARSTRING(1 1,2 2,3 3))", "CIRCULARSTRING(0 0,1 1,2 0)"),
+        *("POLYHEDRALSURFACE(((0 0,1 1,2 0,0 0)))", "TRIANGLE((0 0,1 1,2 0,0 0))"),
+    ],
+)
+def test_geometries_that_are_none_of_ours_are_refused(text):
+    with pytest.raises(AreaError, match="WKT cannot be read"):
+        Area.parse(text)
+
+
+@pytest.mark.parametrize("shape_of", ["[[0, 0], [1, 1]]", "[0, 0]", "0", '{"a": 1}', "null", "[]"])
+@pytest.mark.parametrize("kind", ["Polygon", "MultiPolygon", "LineString", "Point"])
+def test_what_is_expected_of_coordinates_is_said_in_our_words(kind, shape_of):
+    text = f'{{"type": "{kind}", "coordinates": {shape_of}}}'
+    with contextlib.suppress(AreaError):
+        Area.parse(text)
+        return
+    with pytest.raises(AreaError) as refused:
+        Area.parse(text)
+    for foreign in ("Exception", "linearring", "array", "iterable", "subscript", "object is"):
+        assert foreign not in str(refused.value)
 
 
 def test_deeply_nested_collections_are_refused():

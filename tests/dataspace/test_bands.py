@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
+import re
 
 import pytest
 from hypothesis import given
@@ -190,6 +192,55 @@ def test_wrong_entries_are_refused_with_what_to_write(
 ) -> None:
     with pytest.raises(BandError, match=match):
         check_bands(entries, product_type)
+
+
+@pytest.mark.parametrize(
+    ("entry", "l2a", "l1c"),
+    [
+        ("B8", "B08 or B8A", "B08 or B8A"),
+        ("B1", "B01", "B01"),
+        ("B2_10m", "B02_10m", "B02"),
+        ("B3_20", "B03_20m", "B03"),
+        ("b04", "B04", "B04"),
+        ("B04-10m", "B04_10m", "B04"),
+        ("B0410m", "B04_10m", "B04"),
+        ("B80", "B08", "B08"),
+        ("B08A", "B8A", "B8A"),
+        ("b8a_20M", "B8A_20m", "B8A"),
+        ("B2_5m", "B02", "B02"),
+        ("red", "B04", "B04"),
+        ("CLD_20m", "CLDPRB_20m", None),
+        ("MSK_CLDPRB_20m", "CLDPRB_20m", None),
+        ("cldprb", "CLDPRB", None),
+        ("SNW", "SNWPRB", None),
+        ("SLC", "SCL", None),
+        ("SLC_20m", "SCL_20m", None),
+        ("scl 20 m", "SCL_20m", None),
+        ("SCL20m", "SCL_20m", None),
+        ("WVP10", "WVP_10m", None),
+        ("AOD", "AOT", None),
+        ("TIC", "TCI", "TCI"),
+        ("b10", None, "B10"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_what_was_meant(entry, l2a, l1c) -> None:
+    for product_type, meant in (("S2MSI2A", l2a), ("S2MSI1C", l1c)):
+        words = f"is no band, did you mean {meant}?" if meant else f"{product_type} has no "
+        with pytest.raises(BandError, match=re.escape(words)):
+            check_bands([entry], product_type)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[BSCLWVPTI0-9aA_ -]{1,12}m?", fullmatch=True))
+def test_what_is_meant_is_always_a_name_that_can_be_written(entry: str) -> None:
+    for product_type in ("S2MSI2A", "S2MSI1C"):
+        with contextlib.suppress(BandError):
+            check_bands([entry], product_type)
+            continue
+        with pytest.raises(BandError) as refused:
+            check_bands([entry], product_type)
+        hint = re.search(r", did you mean (.*)\?", str(refused.value))
+        if hint:
+            check_bands(hint[1].split(" or "), product_type)
 
 
 def test_right_entries_and_all_globs_pass() -> None:

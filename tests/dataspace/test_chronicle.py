@@ -213,3 +213,33 @@ def test_an_old_day_that_is_looked_at_late_pushes_out_none_that_is_newer(day, ag
     found = known.with_days([older], {older.isoformat(): old}, {})
     remembered = {older.isoformat(): old} if age_days < 365 else {}
     assert found.days == {**remembered, day.isoformat(): new}
+
+
+def test_what_is_offline_is_not_counted_but_told():
+    chronicle = of_cells(cell(1, 3, offline=1, missing=1), cell(2, 2), cell(0, 1, offline=1))
+    assert chronicle.completeness(LAST, 1) == 50.0
+    assert chronicle.completeness(LAST, 2) == 75.0
+    assert [chronicle.offline(LAST, n) for n in (1, 2, 3, 365)] == [1, 1, 2, 2]
+    assert of_cells(cell(0, 2, offline=2)).completeness(LAST, 7) is None
+
+
+@pytest.mark.parametrize("said", [9, -1, 10**9])
+def test_no_more_is_offline_than_is_not_present(said):
+    chronicle = of_cells(cell(1, 3, offline=said))
+    assert 0 <= chronicle.offline(LAST, 1) <= 2
+    assert chronicle.completeness(LAST, 1) in (100.0, 33.33)
+
+
+def test_days_on_which_nothing_was_expected_are_known():
+    found = Chronicle().with_days([LAST, LAST - timedelta(days=1)], {day_before(0): {}}, {})
+    assert [found.known_days(LAST, n) for n in (1, 7, 365)] == [1, 1, 1]
+    both = Chronicle().with_days([LAST], {day_before(n): {} for n in (0, 1)}, {})
+    assert [both.known_days(LAST, n) for n in (1, 7, 365)] == [1, 2, 2]
+
+
+def test_a_look_at_old_days_can_tell_of_the_year_that_ends_with_them():
+    old = LAST - timedelta(days=900)
+    found = FULL.with_days([old], {f"{old}": {"T36TXL": cell(1, 2)}}, {f"{old}": [5.0]}, until=old)
+    assert found.completeness(old, 7) == 50.0
+    assert found.known_days(old, 365) == 1
+    assert found.days.keys() == {f"{old}", *FULL.days}

@@ -82,6 +82,13 @@ def test_products_are_asked_for_by_id_and_by_name():
     assert text.count(f"Name eq '{product().name}'") == 2
 
 
+@pytest.mark.parametrize("ending", ["", ".SAFE", ".SAFE/", ".SAFE.zip", ".zip", ".ZIP", ".safe"])
+@pytest.mark.parametrize("written", [str, str.lower, " {} ".format])
+def test_a_product_is_named_as_its_folder_or_its_zip_is(ending, written):
+    query = Query(sensed=DAY, product_ids=(written(f"{product().stem}{ending}"),))
+    assert query.product_ids == (product().name,)
+
+
 def test_many_products_stay_within_the_url():
     names = tuple(product().name.replace("T36TXL", f"T{n:02}TXL") for n in range(1, 60))
     texts = Query(sensed=DAY, product_ids=names).filters(DAY)

@@ -279,3 +279,62 @@ def test_an_older_report_says_nothing_of_approval():
     assert "approval" not in html(report) + as_text(report) + overview(
         [{"ingest": "a", **headline(report)}]
     )
+
+
+PARTLY = {
+    "completeness": {"7": 100.0, "30": 100.0, "365": 99.5},
+    "known_days": {"7": 7, "30": 10, "365": 10},
+    "not_counted": {"7": 0, "30": 2, "365": 2},
+    "offline": 2,
+    "still_missing": 0,
+}
+
+
+def test_a_share_says_of_how_many_known_days_it_is():
+    report = year(**PARTLY)
+    (line,) = [one for one in as_text(report).splitlines() if one.startswith("Complete to")]
+    assert line == (
+        "Complete to 2026-11-21: 100 % of 7 days, "
+        "100 % of the 10 known of 30 days (not counted: 2 products offline), "
+        "99.5 % of the 10 known of 365 days (not counted: 2 products offline)."
+    )
+    assert headline(report)["shares"] == ["100 %", "100 % of 10 known", "99.5 % of 10 known"]
+    drawn = html(report)
+    assert drawn.count("of the 10 days that are known") == 2
+    assert drawn.count("not counted: 2 products offline") == 2
+    assert "100 % of 10 known" in overview([{"ingest": "a", **headline(report)}])
+
+
+def test_a_share_of_nothing_known_says_no_number_of_days():
+    report = year(**{**PARTLY, "completeness": dict.fromkeys(("7", "30", "365"))})
+    assert headline(report)["shares"] == ["not known"] * 3
+    assert "days that are known" not in html(report)
+
+
+@pytest.mark.parametrize(
+    ("missing", "offline", "said"),
+    [
+        (0, 0, "Nothing of the 30 days looked at is missing;"),
+        (0, 2, "Nothing of the 30 days looked at that can be had is missing, and 2 products are"),
+        (1, 1, "1 product of the 30 days looked at is still missing, and 1 product is offline;"),
+        (3, 0, "3 products of the 30 days looked at are still missing; 7 products repaired."),
+    ],
+)
+def test_what_is_offline_is_told_apart_from_what_is_missing(missing, offline, said):
+    report = year(still_missing=missing, offline=offline)
+    assert headline(report)["verdict"].startswith(said)
+    assert said in html(report)
+    assert said in as_text(report)
+
+
+def test_alarms_come_first_on_each_page():
+    listed = [{"ingest": "a", "why": "no report"}]
+    for drawn in (html(year(), alarms=[HOSTILE]), overview(listed, alarms=[HOSTILE])):
+        page = Page(drawn)
+        assert [one for one in page.all("p") if one.get("role") == "alert"] == [
+            {"class": "alarm", "role": "alert"}
+        ]
+        assert not page.all("img")
+        assert drawn.index('role="alert"') < drawn.index("<h1")
+    assert "alert" not in html(year()) + overview(listed)
+    assert "worth knowing" in overview(listed, notes=["worth knowing"])

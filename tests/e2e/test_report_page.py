@@ -86,6 +86,7 @@ def test_a_report_is_found_through_the_menu(airflow, tmp_path):
         page.get_by_role("button", name="Browse").click()
         page.get_by_role("menuitem", name="Sentinel-2 archive").click()
         frame = page.frame_locator("iframe")
+        expect(frame.get_by_role("alert")).to_contain_text("sentinel2_reconcile is switched off")
         row = frame.get_by_role("row", name=DAG)
         expect(row).to_contain_text(
             "1 product of the 30 days looked at is still missing; 7 products repaired."
@@ -124,6 +125,14 @@ def test_a_task_leads_to_the_report_it_made(airflow):
     assert link == f"{reports}/{DAG}/{report_name(REPORT)}"
     assert requests.get(link, headers=_login(airflow), timeout=30).text == html(REPORT)
     assert link_of(airflow, f"{tasks}/makes_none", "Report") == reports
+
+
+def test_the_list_is_red_until_the_archive_is_looked_after(airflow):
+    page, headers = f"{airflow.url}/copernicus/reports", _login(airflow)
+    assert 'role="alert"' in requests.get(page, headers=headers, timeout=30).text
+    for dag_id in ("sentinel2_reconcile", "sentinel2_approve_removals"):
+        airflow.unpause(dag_id)
+    assert 'role="alert"' not in requests.get(page, headers=headers, timeout=30).text
 
 
 def _login(airflow):

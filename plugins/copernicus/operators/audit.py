@@ -134,7 +134,7 @@ class CopernicusAuditOperator(BaseOperator):
         self, context: Context, ingest: Ingest, chronicle: Chronicle, *, is_dry: bool
     ) -> Scope:
         asked, today = sensing_window(self.first_day, self.last_day, context), utc_now().date()
-        first, last = asked.days[0], min(asked.days[-1], today)
+        first, last = asked.start.date(), min((asked.end - _ONE_DAY).date(), today)
         if first > today:
             message = f"first_day {first} lies in the future; choose a day up to {today}."
             raise QueryError(message)

@@ -17,6 +17,7 @@ from copernicus.progress import progress_of
 from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
+from copernicus.settings import reading
 from dataspace.delivery import deliver
 from dataspace.errors import ConfigurationError
 from dataspace.layout import bands_dir
@@ -245,14 +246,13 @@ def _open(
     records = RunRecords(store, run, batch["search"])
     products = records.products(batch["batch"])
     search, there = records.search() or {}, records.handed_over(batch["batch"])
-    wanted = Wanted(
-        bands=lines(operator.bands),
-        transfer=operator.transfer,
-        keep_archive=operator.keep_archive,
-        overwrite=operator.overwrite,
-        is_standing=search.get("standing", True),
-        is_scheduled=search.get("scheduled", False),
-    )
+    asked = {name: getattr(operator, name) for name in WANTED_FIELDS if name != "output_uri"}
+    with reading(**asked):
+        wanted = Wanted(
+            **{**asked, "bands": lines(operator.bands)},
+            is_standing=search.get("standing", True),
+            is_scheduled=search.get("scheduled", False),
+        )
     rest = replace(wanted, overwrite=False)
     shelves = [Shelf(store, run, one, rest if one.stem in there else wanted) for one in products]
     return records, search, shelves

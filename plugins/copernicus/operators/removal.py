@@ -18,12 +18,13 @@ from dataspace.enquiry import Enquiry
 from dataspace.errors import UNREADABLE, NotStagedError
 from dataspace.mending import NOW_GONE
 from dataspace.plan import Plan
+from dataspace.query import sensing_day
 from dataspace.removal_words import plan_table, subject
 from dataspace.removals import Answer
 from dataspace.retention import agreed
 from dataspace.stac_tree import refresh
 from dataspace.stocktake import Scope, take_stock
-from dataspace.window import parse_day, spans, utc_now
+from dataspace.window import spans, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -239,7 +240,7 @@ def _plans(archive: Archive, asked: Sequence[Removal], context: Context) -> list
         CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
         metrics.of_traffic(context, client.traffic),
     ):
-        for window in spans(sorted({parse_day(one.day) for one in asked}), gap=_SHORT_GAP_DAYS):
+        for window in spans(sorted({sensing_day(one.day) for one in asked}), gap=_SHORT_GAP_DAYS):
             first, last = window.days[0], window.days[-1]
             scope = Scope(first, last, is_whole=False, is_routine=False, scrub_days=0)
             enquiry = Enquiry(client.catalogue, archive.query(window))

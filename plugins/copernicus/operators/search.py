@@ -26,6 +26,7 @@ from copernicus.runs import (
     search_id,
     sensing_window,
 )
+from copernicus.settings import reading
 from dataspace.bands import check_bands
 from dataspace.dedupe import ALL, LATEST, check_versions, choose
 from dataspace.errors import ConfigurationError, StorageRefusedError
@@ -214,18 +215,20 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         return found, left_out, [row.to_json() for row in listed.unusable]
 
     def _query(self, context: Context) -> Query:
-        check_versions(self.versions)
-        product_ids = lines(self.product_ids)
+        with reading(versions=self.versions):
+            check_versions(self.versions)
+        with reading(product_ids=self.product_ids):
+            product_ids = lines(self.product_ids)
         window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
         refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
-        if not product_ids:
-            check_bands(lines(self.bands), self.product_type)
         if window is not None:
             refuse_unended(window, is_chosen=bool(self.first_day or self.last_day))
+            with reading(bands=self.bands, product_type=self.product_type):
+                check_bands(lines(self.bands), self.product_type)
         return build_query(
             window=window,
             area=self.area,
-            tiles=lines(self.tiles),
+            tiles=self.tiles,
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
             product_ids=product_ids,

@@ -91,9 +91,7 @@ class CopernicusSettleOperator(BaseOperator):
     def _report(self, archive: Archive, plan: Plan, retired: Retired) -> tuple[str, str]:
         files, made, outcomes = archive.files, datetime.now(UTC), retired.outcomes
         delays = {**plan.delays_h, **_delays_of_repaired(archive, outcomes)}
-        chronicle = files.chronicle(utc_now()).with_days(
-            plan.days, cells_now(plan, outcomes), delays
-        )
+        known, found = files.chronicle(utc_now()), (plan.days, cells_now(plan, outcomes), delays)
         facts = {
             "ingest": archive.ingest.dag_id,
             "area": archive.area,
@@ -103,13 +101,13 @@ class CopernicusSettleOperator(BaseOperator):
             "switched_off": archive.is_switched_off,
             "approval": approval_facts(archive, retired.removals),
         }
-        report = build(plan, outcomes, chronicle, facts)
+        report = build(plan, outcomes, known.with_days(*found, until=plan.last), facts)
         name = report_name(report)
         self.log.info("\n%s", as_text(report))
         address = files.write(name, report)
         self.log.info("The report: %s", address)
         if not plan.is_dry:
-            files.remember(_remembered(chronicle, plan))
+            files.remember(_remembered(known.with_days(*found), plan))
         if plan.is_routine or archive.is_switched_off:
             metrics.of_report(report)
             files.write_latest(report)
