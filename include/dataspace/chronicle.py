@@ -204,7 +204,7 @@ class Chronicle:
 
 
 def _offline(cell: Mapping[str, Any]) -> int:
-    return min(max(0, cell["why"].get(OFFLINE, 0)), cell["expected"] - cell["present"])
+    return int(min(max(0, cell["why"].get(OFFLINE, 0)), cell["expected"] - cell["present"]))
 
 
 def _last(last_day: date, number: int) -> Iterator[str]:
