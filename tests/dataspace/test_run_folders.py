@@ -133,6 +133,7 @@ def test_staging_of_runs_that_died_a_week_ago_goes(store, tmp_path):
         (b"", 2, True),
         (b"{", 0, False),
     ],
+    ids=["ended", "just ended", "held", "ahead", "ahead and new", "empty", "damaged and new"],
 )
 def test_dead_claims_go_and_no_others(store, tmp_path, content, days, goes):
     aged(store, tmp_path, ".staging/.claims/p.json", days)

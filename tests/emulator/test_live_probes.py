@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dataspace_emulator import Emulator, Fault
-from dataspace_emulator.tokens import User
+from dataspace_emulator.accounts import User
 from tests.live.ledger import Ledger
 from tests.live.probes import PROBES
 from tests.live.stand_in import fill, visit_to
