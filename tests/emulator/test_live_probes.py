@@ -70,7 +70,7 @@ def test_every_probe_has_a_name_of_its_own():
 
 @pytest.fixture(scope="module")
 def one():
-    with stand_in(stac_requests_per_s=None) as running:
+    with stand_in(stac_requests_per_s=None, single_use_codes=False) as running:
         fill(running, NOW)
         yield running
 

@@ -156,8 +156,8 @@ class Visit:
         return {"totp": pyotp.TOTP(self.totp_secret).now()} if self.totp_secret else {}
 
     def wait_for_another_code(self) -> None:
-        """Let the one-time code of the login grow old; a stand-in takes it twice."""
-        if self.totp_secret and not self.is_at_home:
+        """Let the one-time code of the login grow old."""
+        if self.totp_secret:
             time.sleep(_CODE_S - time.time() % _CODE_S)
 
     @property
