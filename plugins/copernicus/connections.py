@@ -43,8 +43,8 @@ def read_connection(get: Callable[[str], Connection], conn_id: str) -> Connectio
         return get(conn_id)
     except AirflowNotFoundException as error:
         raise _missing(conn_id) from error
-    except Exception as error:
-        raise _failed(conn_id, "where it is kept", error) from error
+    except Exception as error:  # noqa: BLE001 - of whatever kind
+        raise _failed(conn_id, "its keeper", error) from None  # its text may hold a secret
 
 
 def extra_of(connection: Connection) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _ask_api_server(conn_id: str) -> None:
 
 
 def _failed(conn_id: str, keeper: str, error: Exception) -> DataSpaceError:
-    """Return what an error means for a connection; its text may hold a secret and is not told."""
+    """Return what an error means for a connection."""
     why = type(error).__name__
     if isinstance(error, AirflowRuntimeError):
         why = error.error.error.value

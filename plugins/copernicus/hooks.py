@@ -69,8 +69,9 @@ class CopernicusHook(BaseHook):
             connections: Transfers at once; at most the connection's `max_connections`.
 
         Raises:
-            ConfigurationError: The connection lacks or contradicts something, or allows fewer
-                connections.
+            ConfigurationError: The connection is not there, lacks or contradicts something, or
+                allows fewer connections.
+            ServiceUnavailableError: What keeps it does not answer.
         """
         return self._client(connections=connections, state_dir=state_dir())
 

@@ -24,6 +24,8 @@ LOGIN = "user:p@ss/of#proxy"
 CYRILLIC_A, CYRILLIC_O = "\N{CYRILLIC SMALL LETTER A}", "\N{CYRILLIC SMALL LETTER O}"
 BUNDLE, CLOCK, ENCODE = "REQUESTS_CA_BUNDLE", "by the clock of this machine", "@ : / ? # % of user"
 
+EDGE = "begins or ends with a blank"
+
 
 @dataclass(frozen=True, slots=True)
 class Between:
@@ -201,7 +203,12 @@ NETWORK = (
         ServiceUnavailableError,
         "instead of leading to",
     ),
-    ("proxy is away", proxied("http://127.0.0.1:9"), ServiceUnavailableError, "the proxy 127"),
+    (
+        "proxy is away",
+        proxied("http://127.0.0.1:9"),
+        ServiceUnavailableError,
+        "the proxy 127.0.0.1:9",
+    ),
     (
         "name of the proxy unknown",
         proxied("http://proxy.mispelt.invalid:3128"),
@@ -287,7 +294,7 @@ IDENTITY = (
         "S3 `QuotaExceeded`",
         lambda stage: stage.store_answers(403, "QuotaExceeded"),
         RateLimitedError,
-        "quota",
+        "quota there is used up",
     ),
     (
         "S3 `InternalError` with 400",
@@ -305,19 +312,19 @@ IDENTITY = (
         "password with a line break",
         account(password="word\n"),
         ConfigurationError,
-        "password holds",
+        "password holds a line break",
     ),
     (
         "password with a blank behind it",
         account(password="word "),
         ConfigurationError,
-        "password b",
+        f"password {EDGE}",
     ),
     (
         "e-mail with a blank before it",
         account(login=" a@example.org"),
         ConfigurationError,
-        "login b",
+        f"login {EDGE}",
     ),
     (
         "look-alike letter in an S3 key",

@@ -43,9 +43,10 @@ An error is named without its last word, *Error*; README.md says what each means
 _BETWEEN = """\
 ## Network and identity
 
-What lies between this machine and the service, and what was entered of the account, every time. The
-connection's *Test* says the same. From `tests/copernicus/fault_network.py`, played by
-`test_network.py` against real proxies and TLS servers.
+What lies between this machine and the service, and what was entered of the account, every time.
+Here *later* is: tried again, within the task or by Airflow. The connection's *Test* says the same.
+From `tests/copernicus/fault_network.py`, played by `test_network.py` against real proxies and TLS
+servers.
 """
 
 

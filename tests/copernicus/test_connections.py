@@ -122,6 +122,8 @@ def test_whatever_airflow_raises_is_one_of_ours(monkeypatch, error, kind):
     with pytest.raises(kind, match="connection 'mine'") as caught:
         CopernicusHook("mine").get_conn()
     assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
     assert CopernicusHook("mine").test_connection() == (False, str(caught.value))
 
 

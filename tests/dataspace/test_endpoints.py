@@ -8,6 +8,7 @@ REHEARSAL = Endpoints.resolve(
     catalogue_url="http://127.0.0.1:2/odata/v1",
     download_url="http://127.0.0.1:3/odata/v1",
 )
+REAL = "https://stac.dataspace.copernicus.eu/v1"
 
 
 def test_defaults_are_the_real_service():
@@ -63,3 +64,18 @@ def test_the_real_service_owns_its_domain_by_https(url, owned):
 def test_malformed_addresses_are_refused(url):
     with pytest.raises(ConfigurationError, match="catalogue_url"):
         Endpoints.resolve(catalogue_url=url)
+
+
+@pytest.mark.parametrize(
+    ("entered", "asked", "setting"),
+    [
+        (None, f"{REAL}/x", None),
+        (None, "https://zipper.dataspace.copernicus.eu/x", None),
+        (REAL, f"{REAL}/x", None),
+        (REAL.replace("stac.", "stack."), "https://stack.dataspace.copernicus.eu/x", "stac_url"),
+        ("http://emulator:9446/v1", "http://emulator:9446/v1/search", "stac_url"),
+        ("http://emulator:9446/v1", "http://emulator:9447/v1/search", None),
+    ],
+)
+def test_only_what_was_entered_may_be_misspelt(entered, asked, setting):
+    assert Endpoints.resolve(stac_url=entered).setting_of(asked) == setting

@@ -17,6 +17,8 @@ import requests
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
+import run  # noqa: E402
+from rest import ApiError  # noqa: E402
 from stack import Stack, StackError  # noqa: E402
 
 DAG = """
@@ -103,6 +105,19 @@ def test_what_stays_on_this_machine_needs_no_proxy(tmp_path, monkeypatch, no_pro
         kept = no_proxy.get("no_proxy")
         assert not kept or requests.utils.get_environ_proxies(f"http://{kept}/") == {}
         assert requests.utils.get_environ_proxies("https://dataspace.copernicus.eu/")
+
+
+def test_an_account_that_was_copied_wrongly_makes_no_connection(monkeypatch):
+    class Airflow:
+        env = ()
+
+        def api(self, method, path):
+            raise ApiError(404, f"{method} {path}")
+
+    monkeypatch.setenv("COPERNICUS_USERNAME", "user@example.org")
+    monkeypatch.setenv("COPERNICUS_PASSWORD", "word\n")
+    with pytest.raises(StackError, match="COPERNICUS_PASSWORD: password holds a line break"):
+        run._connection(Airflow())
 
 
 def test_runs_where_a_proxy_is_set(tmp_path, dags, monkeypatch):
