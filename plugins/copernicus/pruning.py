@@ -28,7 +28,7 @@ _ASKED_AT_ONCE: Final = 50
 
 
 def prune(archive: Archive) -> None:
-    """Remove what is older than the ingest's `keep_runs_days`: see README.md, What grows.
+    """Remove what is older than the ingest's `keep_runs_days`: see docs/growth.md.
 
     That is never of a run that has not ended, nor of one that asks for removals. What cannot be
     removed is told to the log, and tried again by the next night.
