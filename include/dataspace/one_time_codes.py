@@ -45,8 +45,8 @@ class Codes:
         """
         now = time.time()
         step = math.floor(now / STEP_S)
-        if step == self.last_step:
-            step += 1
+        if self.last_step in (step, step + 1):  # the wait for a code may end a little early
+            step = self.last_step + 1
             self._wait(step * STEP_S - now)
         self.last_step = step
         return _code(self._secret, step)

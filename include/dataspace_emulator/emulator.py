@@ -208,11 +208,14 @@ class Emulator(Settings):
 
     def add(self, recipe: Recipe) -> Product:
         """Offer a synthetic product; its bytes are made when first needed."""
-        return self._stock.add(from_recipe(recipe, Path(self._folder.name)))
+        return self._offered(from_recipe(recipe, Path(self._folder.name)))
 
     def add_zip(self, path: Path | str) -> Product:
         """Offer a real product zip as it is."""
-        return self._stock.add(from_zip(Path(path)))
+        return self._offered(from_zip(Path(path)))
+
+    def _offered(self, product: Product) -> Product:
+        return self._stock.add(product)
 
     def remove(
         self, product_id: str, cause: str = "Obsolete product", at: str | None = None

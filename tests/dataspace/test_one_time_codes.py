@@ -53,6 +53,12 @@ def test_a_code_that_another_process_has_sent_is_not_sent_again(time):
     assert codes.last_step == 56_666_668
 
 
+def test_a_wait_that_ends_early_does_not_lead_back(time):
+    codes = Codes(SECRET, lambda seconds: time.wait(seconds - 0.001))
+    found = [codes.next() for _ in range(3)]
+    assert found == [pyotp.TOTP(SECRET).at(1_700_000_010 + 30 * step) for step in range(3)]
+
+
 def test_a_step_of_a_clock_that_was_wrong_holds_nobody_up(time):
     codes = Codes(SECRET, time.wait)
     codes.last_step = 99_999_999

@@ -382,7 +382,7 @@ def test_too_many_transfers_may_be_told_when_to_come_back():
 
 @pytest.mark.parametrize("cuts", [True, False])
 def test_a_transfer_may_end_with_its_token(cuts):
-    with Emulator(cuts_at_expiry=cuts, token_lifetime_s=0.4, bytes_per_s=1e6) as emulator:
+    with Emulator(cuts_at_expiry=cuts, token_lifetime_s=1.5, bytes_per_s=4e5) as emulator:
         product = emulator.add(make_product(scale=SMALL))
         assert product.zip_size > 1e6
         broken = pytest.raises(requests.exceptions.RequestException)
