@@ -66,7 +66,7 @@ peers: $(patsubst tests/peers/%.txt,.peers/%/.installed,$(wildcard tests/peers/*
 	@echo "Installing $*"
 	@rm -rf "$(@D)"
 	@"$(PYTHON)" -m venv "$(@D)"
-	@"$(@D)/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --quiet \
+	@"$(@D)/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile --quiet --quiet \
 		--only-binary :all: --require-hashes --requirement "$<"
 	@touch "$@"
 

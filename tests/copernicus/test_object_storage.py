@@ -143,6 +143,15 @@ def test_a_kept_archive_serves_further_bands(connected, bucket, product):
     assert wrong_uploads(bucket, product) == []
 
 
+@pytest.mark.parametrize("way", [ARCHIVE, {"transfer": "archive"}], ids=["kept", "passing"])
+def test_a_zip_is_read_by_its_own_manifest(connected, bucket, product, way):
+    """What is uploaded before the manifest has passed is read again, and compared with it."""
+    connected.faults.add(Fault("download", match="manifest.safe", status=404, times=None))
+    run(bucket.uri, ["*_SCL_20m.jp2", "*/MTD_TL.xml"], **way)
+    assert len(delivered(bucket)) == (4 if way is ARCHIVE else 3)
+    assert wrong_uploads(bucket, product) == []
+
+
 @pytest.mark.parametrize("way", [FILES, ARCHIVE], ids=["files", "archive"])
 def test_what_always_arrives_wrong_is_never_uploaded(connected, bucket, product, way):
     match = "SCL_20m" if way is FILES else r"SAFE.zip|Products\([^/]*\)/\$value"
