@@ -13,7 +13,7 @@ from copernicus.ingest_yaml import read_settings
 from copernicus.params import PARAMS
 from copernicus.timetables import SensingDayTimetable
 from dataspace.custody import POLICIES, QUARANTINE, REMOVE
-from dataspace.errors import ConfigurationError, TransientError
+from dataspace.errors import ConfigurationError, TransientError, may_pass
 from dataspace.removal_record import MAX_REMOVALS
 
 if TYPE_CHECKING:
@@ -108,6 +108,22 @@ class Ingest:
             scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )
+
+
+def read_in_task(path: Path) -> Ingest:
+    """Return an ingest as `Ingest.read` does, but have a task try again where that may help.
+
+    Raises:
+        ConfigurationError: The file cannot be used.
+        TransientError: It cannot be read now, for a fault that may pass.
+    """
+    try:
+        return Ingest.read(path)
+    except ConfigurationError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and may_pass(cause):
+            raise TransientError(str(error)) from error
+        raise
 
 
 def read_all(folder: Path) -> Iterator[Ingest]:
