@@ -204,7 +204,9 @@ class Chronicle:
 
 
 def _offline(cell: Mapping[str, Any]) -> int:
-    return int(min(max(0, cell["why"].get(OFFLINE, 0)), cell["expected"] - cell["present"]))
+    said: int = cell["why"].get(OFFLINE, 0)
+    lacking: int = cell["expected"] - cell["present"]
+    return min(max(0, said), lacking)
 
 
 def _last(last_day: date, number: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from copernicus.hooks import build_query
 from copernicus.ingest_files import file_of, files_in
-from copernicus.ingests import Ingest
+from copernicus.ingests import read_in_task
 from copernicus.params import lines
 from copernicus.runs import open_store, run_layout
 from copernicus.settings import reading
@@ -31,6 +31,7 @@ from dataspace.window import utc_now
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from copernicus.ingests import Ingest
     from dataspace.layout import RunLayout
     from dataspace.mending import Outcome
     from dataspace.query import Query
@@ -81,7 +82,7 @@ class Archive:
             message = f"{file.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
             raise AirflowSkipException(message)
         try:
-            ingest = Ingest.read(file.path)
+            ingest = read_in_task(file.path)
         except ConfigurationError as error:
             if wanted:
                 message = f"ingests: {file.dag_id} is chosen, but is broken: {error}"

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from copernicus.ingest_files import shown_name
-from dataspace.errors import ConfigurationError, TransientError
-from dataspace.storage_errors import may_pass
+from dataspace.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,14 +52,13 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: It cannot be read, or is not YAML that gives each setting once; the
             message names the file, and the place where there is one.
-        TransientError: It cannot be read now, for a fault that may pass.
     """
     name = shown_name(path)
     try:
         text = _text(path)
     except OSError as error:
         message = f"{name} cannot be read: {_reason(path, error)}."
-        raise (TransientError if may_pass(error) else ConfigurationError)(message) from error
+        raise ConfigurationError(message) from error
     except ValueError as error:
         message = f"{name} cannot be used: {error}"
         raise ConfigurationError(message) from error

@@ -15,6 +15,7 @@ from copernicus.timetables import SensingDayTimetable
 from dataspace.custody import POLICIES, QUARANTINE, REMOVE
 from dataspace.errors import ConfigurationError, TransientError
 from dataspace.removal_record import MAX_REMOVALS
+from dataspace.storage_errors import may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,6 +120,22 @@ class Ingest:
             one_run_at_a_time=settings.get("one_run_at_a_time", False),
             defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
         )
+
+
+def read_in_task(path: Path) -> Ingest:
+    """Return an ingest as `Ingest.read` does, but have a task try again where that may help.
+
+    Raises:
+        ConfigurationError: The file cannot be used.
+        TransientError: It cannot be read now, for a fault that may pass.
+    """
+    try:
+        return Ingest.read(path)
+    except ConfigurationError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and may_pass(cause):
+            raise TransientError(str(error)) from error
+        raise
 
 
 def read_all(folder: Path) -> Iterator[Ingest]:

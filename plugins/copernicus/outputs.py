@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from copernicus.ingest_files import files_in
-from copernicus.ingests import Ingest, read_all
+from copernicus.ingests import read_all, read_in_task
 from copernicus.places import Place
 from copernicus.project import INGESTS, OUTPUT_ROOTS, default_output_uri, output_roots
 from dataspace.errors import ConfigurationError
@@ -78,7 +78,7 @@ def _roots() -> Iterator[Place]:
         yield from _usable(OUTPUT_ROOTS, uri)
     for file in files_in(INGESTS):
         try:
-            ingest = Ingest.read(file.path)
+            ingest = read_in_task(file.path)
         except ConfigurationError:
             continue
         yield from _usable(file.path.name, ingest.defaults["output_uri"])
