@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from dataspace.credentials import refuse_flawed
 from dataspace.errors import (
     ConfigurationError,
+    CredentialsError,
     DataSpaceError,
     ProductUnavailableError,
     RateLimitedError,
@@ -26,9 +27,9 @@ from dataspace.errors import (
     ServiceUnavailableError,
 )
 from dataspace.http_answer import StoppedError
-from dataspace.http_errors import LoginLimitedError, TokenRefusedError
+from dataspace.http_errors import LoginLimitedError
 from dataspace.one_time_codes import Codes
-from dataspace.refusals import GRANT, is_refusal, refusal_of
+from dataspace.refusals import is_refusal, may_be_used_code, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -212,8 +213,8 @@ class Realm:
     def _entered(self) -> Token:
         try:
             return self._grant(self._password_form)
-        except TokenRefusedError as error:
-            if self.codes is None or error.code != GRANT:
+        except CredentialsError as error:
+            if self.codes is None or not may_be_used_code(error):
                 raise
             logger.info("The one-time code may have served elsewhere; the next one is tried.")
             return self._grant(self._password_form)

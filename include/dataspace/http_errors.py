@@ -167,8 +167,11 @@ def _verdict(response: requests.Response, said: _Said) -> Verdict:
 def _guarded(response: requests.Response, said: _Said) -> Verdict | None:
     """Return the verdict on an answer that a guard may have given; None where the status tells."""
     status, sent = response.status_code, response.request.headers.get("Authorization", "")
+    is_transfer = sent.startswith("Bearer")
+    if status == requests.codes.unprocessable and is_transfer and said.is_own:
+        return _GONE  # no source tells how offline products are refused
     if status == requests.codes.unauthorized:  # of whatever form: a gateway may look at tokens
-        return _TOKEN if sent.startswith("Bearer") else _KEYS if sent else _STRANGER
+        return _TOKEN if is_transfer else _KEYS if sent else _STRANGER
     is_of_others = status in _GUARDS and not said.is_own
     is_of_nobody = status in _OF_ACCOUNTS and not sent
     return _BLOCKED if is_of_others or is_of_nobody else None

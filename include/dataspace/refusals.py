@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dataspace.auth import Account
 
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
-GRANT: Final = "invalid_grant"
+_GRANT: Final = "invalid_grant"
 """What OAuth calls a wrong password, a used code, a locked account and a dead token."""
 _CLIENT: Final = ("invalid_client", "unauthorized_client")
 _TOO_MANY: Final = re.compile(r"session.*\b(limit|exceed|max)|\b(limit|max|many)\b.*session", re.I)
@@ -37,6 +37,12 @@ def is_refusal(error: DataSpaceError) -> bool:
     if isinstance(error, BlockedError):
         return bool(error.code)
     return isinstance(error, AccessDeniedError | CredentialsError | QueryError)
+
+
+def may_be_used_code(error: DataSpaceError) -> bool:
+    """Tell whether a login may have been refused for a one-time code that served elsewhere."""
+    is_other = _INCOMPLETE.search(error.reason) or _LOCKED.search(error.reason)
+    return error.status == _UNAUTHORIZED and error.code == _GRANT and not is_other
 
 
 def refusal_of(error: DataSpaceError, account: Account) -> DataSpaceError:
@@ -69,7 +75,7 @@ def _reason(error: DataSpaceError, account: Account) -> str:
             "the identity service refuses this account, or this machine, for now; too many logins "
             "lead to a ban."
         )
-    if error.code == GRANT:
+    if error.code == _GRANT:
         return _of_grant(error, account)
     if error.status == _UNAUTHORIZED:
         return _wrong(account)

@@ -220,7 +220,7 @@ def test_the_error_bodies_of_2023_are_understood(connected, ingest):
     assert re.search("403 .*Forbidden", str(error))
 
 
-@pytest.mark.parametrize("settings", [{"offline_status": 404}, {"offline_status": 409}])
+@pytest.mark.parametrize("settings", [{"offline_status": status} for status in (404, 409, 422)])
 @pytest.mark.parametrize("params", [{}, KEPT], ids=["files", "zip"])
 def test_what_goes_offline_after_the_search_is_asked_for_later(connected, tmp_path, params):
     product = connected.add(lake_product(**SMALL))

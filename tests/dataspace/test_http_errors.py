@@ -28,7 +28,7 @@ from dataspace.retries import Retries
 from dataspace.s3 import S3Keys
 
 PASSING = [202, 404, 408, 409, 410, 413, 421, 423, 424, 425, 429, 500, 502, 503, 504, 509, 599]
-FINAL = [400, 403, 405, 406, 411, 414, 415, 416, 417, 422, 426, 428, 431, 451]
+FINAL = [400, 403, 405, 406, 411, 414, 415, 416, 417, 426, 428, 431, 451]
 
 
 class Saying(BaseHTTPRequestHandler):
@@ -102,6 +102,12 @@ def test_what_may_pass_is_no_final_word(http, url, status):
 def test_what_cannot_pass_is_final(http, url, status):
     says(status, '{"detail": "try again"}')
     assert isinstance(met(http, url, token="t"), PermanentError)
+
+
+def test_a_422_is_final_but_for_bytes_which_may_be_offline(http, url):
+    says(422, '{"detail": "try again"}')
+    assert isinstance(met(http, url), QueryError)
+    assert isinstance(met(http, url, token="t"), ProductUnavailableError)
 
 
 WORDS = st.sampled_from(
