@@ -18,6 +18,7 @@ from dataspace.errors import (
     PermanentError,
     QueryError,
     ServiceUnavailableError,
+    StorageRefusedError,
 )
 from dataspace_emulator import Fault
 from dataspace_emulator.content import open_content
@@ -341,7 +342,7 @@ def staged(connected, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("damage", "kind"), [("receipt", NotStagedError), ("folder", FileExistsError)]
+    ("damage", "kind"), [("receipt", NotStagedError), ("folder", StorageRefusedError)]
 )
 def test_one_product_that_cannot_be_delivered_leaves_the_others_delivered(
     staged, tmp_path, caplog, damage, kind
