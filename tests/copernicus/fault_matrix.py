@@ -187,8 +187,9 @@ _GONE = {target: both(red_for_now(ProductUnavailableError)) for target in _BYTES
 _BLOCKED = {target: both(red_for_now(BlockedError)) for target in TARGETS} | {
     STAC: both(BY_MANIFEST),
     S3: both(BY_HTTPS),
+    ZIP_LIST: both(BY_ZIP),
 }
-_NOT_NOW = _UNAVAILABLE | _GONE | {STAC: both(BY_MANIFEST)}
+_NOT_NOW = _UNAVAILABLE | _GONE | {STAC: both(BY_MANIFEST), ZIP_LIST: both(BY_ZIP)}
 _NOT_NOW |= {target: _UNAVAILABLE[target] for target in (S3, S3_ONLY)}
 """The store calls it an internal error, which passes."""
 _GRANTED_WRONG = both(red_at_once(CredentialsError, asked=1))
