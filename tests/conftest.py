@@ -70,7 +70,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the end-to-end tests, which take longest; those of a DAG just switched on first."""
+    """Begin with the end-to-end tests, which take longest, and with a DAG that was never on."""
     items.sort(key=lambda item: (_END_TO_END not in item.nodeid, _DAILY not in item.nodeid))
 
 
