@@ -41,7 +41,7 @@ def fetch_members(
 
     Where the zip is not to be kept, nothing is read behind the last wanted file. What was saved
     before the connection broke is not written again. A file that is not as listed is compared with
-    the manifest inside the zip.
+    the manifest inside the zip, which must be what the catalogue says.
 
     Args:
         shelf: The product's places.
@@ -55,7 +55,7 @@ def fetch_members(
         CorruptProductError: The zip is what the catalogue says, and files in it are not what the
             product's list of files says, all of which are named; or it holds no list.
         BandError: By the manifest inside, the product holds nothing of a wanted band or pattern.
-        CorruptDownloadError: The zip arrived wrong, several times.
+        CorruptDownloadError: The zip arrived wrong several times, or is another than is listed.
         DataSpaceError: It cannot be had.
     """
     taking = _Taking(shelf, files, listing, downloads)
@@ -202,9 +202,9 @@ class _Taking:
 
     def _judge(self, zipped: Saved) -> None:
         """Decide, now that all of the zip has passed, who is wrong where something is."""
-        if not self._is_listed and not self._is_right(zipped):
-            verify(zipped, self._expected, self._what)
         if self._doubtful or not self._is_listed:
+            if not self._is_right(zipped):
+                verify(zipped, self._expected, self._what)
             self._settle(zipped)
         absent = [path for path in self._files if path not in {*self.saved, *self._lies}]
         lines = (*self._lies.values(), *(f"{path}: missing from the zip" for path in absent))

@@ -33,6 +33,8 @@ _PIXEL_DEG: Final = 1e-4
 _NORTHERNMOST, _SOUTHERNMOST = 85, -81
 """Tiles of MGRS reach from 80 south to 84 north, and by their own size beyond."""
 _WORLD: Final = 360 * 180
+_OF_POLYGONS: Final = 2
+"""Dimensions of what has rings, be there points beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Area:
     """Polygons and points in degrees (EPSG:4326), longitude first, none across 180.
 
     Attributes:
-        geometry: The true area, as exact as it was given; valid where it has no very many corners.
+        geometry: The true area, as exact as it was given; valid up to `globe.VAST` corners.
         name: What a person wrote, shortened, for messages and logs.
     """
 
@@ -51,7 +53,8 @@ class Area:
     def __post_init__(self) -> None:
         shapely.prepare(self.geometry)
         is_vast = shapely.get_num_coordinates(self.geometry) > VAST
-        object.__setattr__(self, "_rings", Rings(self.geometry) if is_vast else None)
+        has_rings = shapely.get_dimensions(self.geometry) == _OF_POLYGONS
+        object.__setattr__(self, "_rings", Rings(self.geometry) if is_vast and has_rings else None)
 
     @classmethod
     def parse(

@@ -9,7 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from dataspace.errors import ProductUnavailableError, ServiceUnavailableError
+from dataspace.errors import (
+    ConfigurationError,
+    DataSpaceError,
+    ProductUnavailableError,
+    ServiceUnavailableError,
+)
 from dataspace.query import ORDER_BY
 from dataspace.rows import Row, UnusableRow, read_row, shown, whole_number
 
@@ -35,6 +40,7 @@ _POSITIONS: Final = ("$skip", "$skiptoken")
 _POSITION: Final = re.compile(r"[0-9]{1,9}")
 _COUNT: Final = "@odata.count"
 _WHAT: Final = "catalogue"
+_NOT_HERE: Final = (404, 410)
 
 
 class Line(NamedTuple):
@@ -138,13 +144,21 @@ class Pages:
             try:
                 with self._http.get(f"{self._url}/{of}", what=_WHAT, params=params) as answer:
                     page = answer.json()
-            except ProductUnavailableError as error:  # its 404 passes, unless the URL is wrong
-                message = f"{error} If it stays so, check catalogue_url."
-                raise ServiceUnavailableError(message) from error
+            except ProductUnavailableError as error:
+                raise self._absent(error) from error
             check(page)
             return page
 
         return self._retries.call(attempt)
+
+    def _absent(self, error: ProductUnavailableError) -> DataSpaceError:
+        """Return what is wrong: the catalogue's own 404 passes; another's does at its address."""
+        if not self._http.setting_of(self._url):
+            return ServiceUnavailableError(str(error), error.retry_after_s)
+        if error.status in _NOT_HERE and not error.is_own:
+            return ConfigurationError(f"There is no catalogue at catalogue_url: {error}")
+        message = f"Check catalogue_url, unless this passes: {error}"
+        return ServiceUnavailableError(message, error.retry_after_s)
 
 
 def _params(filter_text: str) -> dict[str, str]:

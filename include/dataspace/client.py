@@ -84,7 +84,7 @@ class Manners:
             message = f"transport {self.transport!r} is unknown; write {', '.join(TRANSPORTS)}."
             raise ConfigurationError(message)
         if self.transport == "s3" and self.s3_keys is None:
-            message = "transport 's3' needs s3_access_key and s3_secret_key in the connection."
+            message = "transport 's3' needs s3_access_key and s3_secret_key."
             raise ConfigurationError(message)
 
 

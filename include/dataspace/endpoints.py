@@ -69,8 +69,8 @@ class Endpoints:
         url: str | None = getattr(self, name)
         if url is None:
             message = (
-                f"{name} is not set although other URLs of the connection are; "
-                f"set it in the connection's extra, or remove the others to use the real service."
+                f"{name} is not set although other URLs are; set it, too, or remove the others to "
+                "use the real service."
             )
             raise ConfigurationError(message)
         return url

@@ -47,11 +47,13 @@ class DataSpaceError(Exception):
         code: What the service calls the error, such as ``invalid_grant`` or ``NoSuchKey``; empty
             where its own words were not found.
         reason: How the answer explains it.
+        is_own: Whether the answer may be the service's; what stands between writes other forms.
     """
 
     status: int | None = None
     code: str = ""
     reason: str = ""
+    is_own: bool = True
 
 
 class PermanentError(DataSpaceError):

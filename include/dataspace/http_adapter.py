@@ -9,9 +9,13 @@ import weakref
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssltransport import SSLTransport
 
 _MOST_CONNECTIONS: Final = 32
 """Kept alive for each host; an account has 4 or 20."""
+
+_Socket = socket.socket | SSLTransport
+"""The second is TLS within the TLS of a proxy."""
 
 
 class StoppableAdapter(HTTPAdapter):
@@ -21,7 +25,7 @@ class StoppableAdapter(HTTPAdapter):
         """Begin with no connection."""
         self._is_shut_down = False
         self._lock = threading.Lock()
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._sockets: weakref.WeakSet[_Socket] = weakref.WeakSet()
         super().__init__(pool_maxsize=_MOST_CONNECTIONS)
 
     def shut_down(self) -> None:
@@ -49,7 +53,7 @@ class StoppableAdapter(HTTPAdapter):
                 scheme: self._remembering(pool) for scheme, pool in classes.items()
             }
 
-    def _remember_socket(self, one: socket.socket) -> None:
+    def _remember_socket(self, one: _Socket) -> None:
         with self._lock:
             self._sockets.add(one)
             if self._is_shut_down:
@@ -66,6 +70,7 @@ class StoppableAdapter(HTTPAdapter):
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection, "is_remembered": True})
 
 
-def _shut_down(one: socket.socket) -> None:
+def _shut_down(one: _Socket) -> None:
+    inner = one.socket if isinstance(one, SSLTransport) else one
     with contextlib.suppress(OSError):  # closed meanwhile
-        socket.socket.shutdown(one, socket.SHUT_RDWR)
+        socket.socket.shutdown(inner, socket.SHUT_RDWR)

@@ -79,9 +79,7 @@ _STRANGER: Final = Verdict(
     CredentialsError,
     "something there, or on the way, wants a login that is not the Data Space's.",
 )
-_KEYS: Final = Verdict(
-    CredentialsError, "correct s3_access_key and s3_secret_key in the connection."
-)
+_KEYS: Final = Verdict(CredentialsError, "correct s3_access_key and s3_secret_key.")
 _BLOCKED: Final = Verdict(
     BlockedError,
     "a firewall or proxy on the way, or the service's guard against too many requests, refuses "
@@ -97,6 +95,7 @@ _BY_CODE: Final[dict[str, Verdict]] = {
     **dict.fromkeys(("QuotaExceeded", "BandwidthLimitExceeded"), _USED_UP),
     **dict.fromkeys(("InternalError", "ServiceUnavailable", "RequestTimeout"), _AGAIN),
     **dict.fromkeys(("OperationAborted", "server_error", "temporarily_unavailable"), _AGAIN),
+    **dict.fromkeys(("DAT-ZIP-104", "DAT-ZIP-111"), _FORM),
     "NoSuchBucket": Verdict(ConfigurationError, "another object store; check s3_endpoint_url."),
     "DAT-ZIP-609": Verdict(
         CredentialsError, "the download service wants the token of an account with password."
@@ -141,6 +140,7 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     way = "" if said.is_own else way_of(response.url)
     error = verdict.kind(f"{' '.join(message.split()).rstrip('.')}; {verdict.advice}{way}")
     error.status, error.code, error.reason = response.status_code, said.code, said.reason
+    error.is_own = said.is_own
     if isinstance(error, TransientError):
         waits_s = [_retry_after_s(response), verdict.wait_s]
         error.retry_after_s = max((one for one in waits_s if one is not None), default=None)
@@ -168,13 +168,14 @@ def _guarded(response: requests.Response, said: _Said) -> Verdict | None:
     """Return the verdict on an answer that a guard may have given; None where the status tells."""
     status, sent = response.status_code, response.request.headers.get("Authorization", "")
     is_transfer = sent.startswith("Bearer")
-    if status == requests.codes.unprocessable and is_transfer and said.is_own:
+    is_silent = is_transfer and not (said.code or said.reason)  # the service itself says why
+    if status in _GUARDS and (is_silent or not said.is_own):
+        return _BLOCKED
+    if status == requests.codes.unprocessable and is_transfer:
         return _GONE  # no source tells how offline products are refused
     if status == requests.codes.unauthorized:  # of whatever form: a gateway may look at tokens
         return _TOKEN if is_transfer else _KEYS if sent else _STRANGER
-    is_of_others = status in _GUARDS and not said.is_own
-    is_of_nobody = status in _OF_ACCOUNTS and not sent
-    return _BLOCKED if is_of_others or is_of_nobody else None
+    return _BLOCKED if status in _OF_ACCOUNTS and not sent else None
 
 
 def _of_class(status: int) -> Verdict:

@@ -34,12 +34,13 @@ _UNKNOWN_NAME: Final = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 _PASSING: Final = (408, 425, 429)
 _PROXY: Final = re.compile(
-    r"([A-Za-z0-9+.-]+://)?([^/?#\s]*@)?(?P<host>(\[[^]/?#@\s]+\]|[^]\[/?#@:\s]+)(:[0-9]+)?)/?"
+    r"([A-Za-z0-9+.-]+://)?([^/?#\\\s]*@)?"
+    r"(?P<host>(\[[^]/?#@\\\s]+\]|[^]\[/?#@:\\\s]+)(:[0-9]+)?)/?"
 )
 """What each reader takes for the same host: others may take a piece of the password for it."""
 _ENCODED: Final = (
-    "write http://user:password@host:port, with @ : / ? # % of user and password as %40 %3A %2F "
-    "%3F %23 %25"
+    "write http://user:password@host:port, with @ : / ? # % \\ of user and password as %40 %3A %2F "
+    "%3F %23 %25 %5C"
 )
 
 Verdict = tuple[type[DataSpaceError], str]

@@ -190,7 +190,7 @@ def _known(state: State, now: float) -> DataSpaceError | None:
     refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
     if refusal:
         minutes = math.ceil((refusal["until"] - now) / 60)
-        message = f"{refusal['why']} It was tried once; the next try is in {minutes} min."
+        message = f"{refusal['why']} The next try is in {minutes} min."
         return CredentialsError(message)
     if rest:
         kind = LoginLimitedError if rest.get("is_limit") else ServiceUnavailableError

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-_BANDS: Final = 512
+_MOST_BANDS: Final = 512
+_MOST_ENTRIES: Final = 8
+"""For each edge, on average, in the bands it crosses."""
 
 
 class Rings:
@@ -28,22 +30,29 @@ class Rings:
         self._ring = ring[1:][is_edge]
         self._edges = np.hstack([positions[:-1], positions[1:]])[is_edge]
         self._south, self._north = positions[:, 1].min(), positions[:, 1].max()
-        bands = np.sort(self._bands(self._edges[:, 1::2]), axis=1)
-        number = bands[:, 1] - bands[:, 0] + 1
+        self._count = _MOST_BANDS
+        while self._crossed()[1].sum() >= _MOST_ENTRIES * len(self._edges):
+            self._count //= 2
+        first, number = self._crossed()
         before = np.cumsum(number) - number
-        band = np.arange(number.sum()) + np.repeat(bands[:, 0] - before, number)
+        band = np.arange(number.sum()) + np.repeat(first - before, number)
         order = np.argsort(band, kind="stable")
         self._by_band = np.repeat(np.arange(len(number)), number)[order]
-        self._begin = np.searchsorted(band[order], np.arange(_BANDS + 1))
+        self._begin = np.searchsorted(band[order], np.arange(self._count + 1))
 
     def enclose(self, ground: BaseGeometry) -> bool:
         """Tell whether a part of some ground, which no edge of the rings meets, lies inside."""
         parts = shapely.get_parts(ground)
         return any(self._is_inside(shapely.get_coordinates(part)[0]) for part in parts)
 
+    def _crossed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the southernmost band of each edge, and how many it crosses."""
+        bands = np.sort(self._bands(self._edges[:, 1::2]), axis=1)
+        return bands[:, 0], bands[:, 1] - bands[:, 0] + 1
+
     def _bands(self, lat: Any) -> NDArray[np.int64]:
         share = (lat - self._south) / (self._north - self._south)
-        bands: NDArray[np.int64] = np.minimum(share * _BANDS, _BANDS - 1).astype(np.int64)
+        bands: NDArray[np.int64] = np.minimum(share * self._count, self._count - 1).astype(np.int64)
         return bands
 
     def _is_inside(self, place: NDArray[np.float64]) -> bool:

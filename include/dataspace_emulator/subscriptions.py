@@ -93,10 +93,7 @@ class Subscriptions:
         body, now = _body(text), self.clock()
         test = parse_filter(body["FilterParam"]).test if body["FilterParam"] else lambda _: True
         with self._lock:
-            own = self._of(owner)
-            running = sum(one.body["Status"] == "running" for one in own)
-            if len(own) >= _MOST or running >= _MOST_RUNNING:
-                raise RefusedError(429, "Maximum number of subscriptions reached")
+            _refuse_more(self._of(owner), body["Status"])
             made = Subscription(str(uuid.uuid4()), owner, body, test, now, now)
             self._all[made.id] = made
         return made.shown(now)
@@ -114,15 +111,17 @@ class Subscriptions:
 
         Raises:
             LookupError: There is none.
-            RefusedError: There is no such state.
+            RefusedError: There is no such state, or another one runs.
         """
-        found = self._find(owner, number)
         state = _json(text).get("Status")
-        if state not in _STATES:
-            raise RefusedError(400, "Invalid value")
-        found.body["Status"] = state
-        if state == "cancelled":
-            self._all.pop(number)
+        with self._lock:
+            found = self._find(owner, number)
+            if state not in _STATES:
+                raise RefusedError(400, "Invalid value")
+            _refuse_more([one for one in self._of(owner) if one is not found], state)
+            found.body["Status"] = state
+            if state == "cancelled":
+                self._all.pop(number)
         return found.shown(self.clock())
 
     def read(self, owner: str, number: str, top: int) -> list[Document]:
@@ -191,6 +190,13 @@ class Subscriptions:
         if now - event.moment > _FULL_FOR:
             del told["value"], told["ProductName"]
         return told
+
+
+def _refuse_more(others: list[Subscription], state: str) -> None:
+    """Refuse one in this state beside the others of its account."""
+    running = sum(one.body["Status"] == "running" for one in others)
+    if len(others) >= _MOST or (state == "running" and running >= _MOST_RUNNING):
+        raise RefusedError(429, "Maximum number of subscriptions reached")
 
 
 def _body(text: bytes) -> Document:

@@ -113,9 +113,9 @@ class Tokens:
         }
 
     def end(self, refresh_token: str) -> bool:
-        """End the session of a refresh token; False if the token is not one of ours."""
+        """End the session of a refresh token; False if the token is none of ours."""
         claims = self._claims(refresh_token)
-        if claims is None:
+        if claims is None or claims.get("typ") != "Refresh":
             return False
         self._sessions.pop(claims["sid"], None)
         return True

@@ -22,7 +22,11 @@ from tests.copernicus.wires import Proxy, Silent
 
 LOGIN = "user:p@ss/of#proxy"
 CYRILLIC_A, CYRILLIC_O = "\N{CYRILLIC SMALL LETTER A}", "\N{CYRILLIC SMALL LETTER O}"
-BUNDLE, CLOCK, ENCODE = "REQUESTS_CA_BUNDLE", "by the clock of this machine", "@ : / ? # % of user"
+BUNDLE, CLOCK, ENCODE = (
+    "REQUESTS_CA_BUNDLE",
+    "by the clock of this machine",
+    "@ : / ? # % \\ of user",
+)
 
 EDGE = "begins or ends with a blank"
 

@@ -203,6 +203,17 @@ def test_a_wrong_digest_of_stac_is_decided_by_the_manifest_inside(gone, offer, i
 
 
 @KEEP
+def test_no_manifest_counts_within_a_zip_that_is_not_the_catalogues(gone, offer, ingest, keep):
+    """An old zip of a product that was issued anew agrees with itself."""
+    offer(stac="wrong", checksum="wrong")
+    ran = ingest(transfer="archive", keep_archive=keep)
+    assert type(ran.errors[0]) is CorruptDownloadError
+    assert "the catalogue says" in str(ran.errors[0])
+    assert ran.files == kept(ran) == []
+    assert len(zips(gone)) == 3
+
+
+@KEEP
 @pytest.mark.parametrize("stac", ["listed", "absent"])
 def test_a_zip_that_is_not_there_is_asked_for_once(gone, offer, ingest, keep, stac):
     """No list can bring it back: none is asked for afterwards, and the error names the zip."""

@@ -1,16 +1,27 @@
 """Faults of the network and of what was entered: each says its cause, and is decided by it."""
 
+import contextlib
 import logging
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from copernicus.hooks import CopernicusHook
-from dataspace.errors import DataSpaceError, PermanentError, TransientError
+from dataspace.endpoints import Endpoints
+from dataspace.errors import (
+    ConfigurationError,
+    DataSpaceError,
+    PermanentError,
+    TransientError,
+)
+from dataspace.http import Http
+from dataspace.http_answer import StoppedError
 from tests.copernicus import fault_network
 from tests.copernicus.between import Stage
 from tests.copernicus.conftest import lake_product, make_context, scl_of
+from tests.copernicus.wires import Mute, Proxy, TlsFront
 
 ENCODED = "user:p%40ss%2Fof%23proxy@"
 
@@ -81,19 +92,44 @@ def test_all_ways_lead_through_a_proxy_that_puts_its_own_certificates_in_place(
     assert CopernicusHook().test_connection()[0]
 
 
-@pytest.mark.parametrize("password", ["p@ss/of#proxy", "p@ss?x", "a/b@c", "p[q@r/", "x\\y@z"])
-def test_nothing_of_a_proxys_password_goes_to_a_name_server(stage, attempt, monkeypatch, password):
+@pytest.mark.parametrize(
+    "login",
+    [
+        *("user:p@ss/of#proxy", "user:p@ss?x", "user:a/b@c", "user:p[q@r/", "user:x\\y@z"),
+        *("CORP\\anna:pw", "CORP\\anna", "\\anna:pw"),
+    ],
+)
+def test_nothing_of_a_proxys_login_goes_to_a_name_server(stage, attempt, monkeypatch, login):
     asked, resolve = [], socket.getaddrinfo
 
     def look_up(host, *args, **kwargs):
         asked.append(host)
+        if host not in ("127.0.0.1", "localhost"):
+            raise socket.gaierror(socket.EAI_NONAME, "Nothing is asked of a real one")
         return resolve(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     stage.real_service()
-    stage.env(HTTPS_PROXY=f"http://user:{password}@127.0.0.1:9")
-    attempt()
+    stage.env(HTTPS_PROXY=f"http://{login}@127.0.0.1:9")
+    (error,) = attempt()
+    assert type(error) is ConfigurationError
+    assert "%5C" in str(error)
     assert set(asked) <= {"127.0.0.1", "localhost"}
+
+
+def test_a_stop_ends_what_waits_behind_a_proxy_that_is_reached_by_tls(stage):
+    file = stage.authority(is_trusted=True).certificate("localhost")
+    mute = stage.start(Mute())
+    target = stage.start(TlsFront(mute.port, file))
+    way = stage.start(TlsFront(stage.start(Proxy()).port, file))
+    stage.env(HTTPS_PROXY=f"https://localhost:{way.port}")
+    url = f"https://localhost:{target.port}"
+    http = Http(Endpoints.resolve(catalogue_url=url))
+    with contextlib.closing(http), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(http.get, url, what="an answer")
+        assert mute.was_asked.wait(20)
+        http.stop()
+        assert type(waiting.exception(20)) is StoppedError
 
 
 @pytest.mark.parametrize(

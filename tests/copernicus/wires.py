@@ -57,6 +57,17 @@ class Silent(Listener):
         line.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
+class Mute(Listener):
+    """Takes what it is asked, and never answers."""
+
+    def __init__(self):
+        self.was_asked = threading.Event()
+
+    def serve(self, line):
+        while line.recv(65536):
+            self.was_asked.set()
+
+
 class TlsFront(Listener):
     """Ends TLS with a certificate, and hands on to a port of this machine."""
 

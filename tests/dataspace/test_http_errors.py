@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataspace.auth import Account, Realm
+from dataspace.catalogue import Catalogue
 from dataspace.endpoints import Endpoints
 from dataspace.errors import (
     AccessDeniedError,
@@ -24,6 +25,7 @@ from dataspace.errors import (
 )
 from dataspace.http import Http
 from dataspace.http_errors import BlockedError, TokenRefusedError
+from dataspace.query import MISSION, Query
 from dataspace.retries import Retries
 from dataspace.s3 import S3Keys
 
@@ -90,6 +92,14 @@ def logged_in(http, url):
     return caught.value
 
 
+def searched(http, url):
+    """Return how a search ends, and after how many tries."""
+    waits = []
+    with pytest.raises(DataSpaceError) as caught:
+        Catalogue(http, url, Retries(waits.append)).search(Query(MISSION))
+    return caught.value, len(waits) + 1
+
+
 @pytest.mark.parametrize("status", PASSING)
 def test_what_may_pass_is_no_final_word(http, url, status):
     says(status, '{"detail": "locked"}')
@@ -108,6 +118,50 @@ def test_a_422_is_final_but_for_bytes_which_may_be_offline(http, url):
     says(422, '{"detail": "try again"}')
     assert isinstance(met(http, url), QueryError)
     assert isinstance(met(http, url, token="t"), ProductUnavailableError)
+
+
+@pytest.mark.parametrize("code", ["DAT-ZIP-104", "DAT-ZIP-111"])
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_a_request_of_a_wrong_form_stays_wrong(http, url, status, code):
+    says(status, f'{{"code": "{code}", "message": "try again"}}')
+    assert type(met(http, url, token="t")) is QueryError
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 405, 406, 418, 422, 451])
+@pytest.mark.parametrize("body", ["", "  ", "{}"])
+def test_the_download_service_never_refuses_without_a_word(http, url, status, body):
+    says(status, body)
+    assert type(met(http, url, token="t")) is BlockedError
+
+
+def test_the_identity_service_may_refuse_without_a_word(http, url):
+    says(400, "")
+    assert isinstance(logged_in(http, url), PermanentError)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize(
+    ("body", "kind", "words", "asked"),
+    [
+        (page("nginx"), ConfigurationError, "There is no catalogue at catalogue_url", 1),
+        ('{"detail": {"message": "x"}}', ServiceUnavailableError, "Check catalogue_url", 5),
+        ("", ServiceUnavailableError, "Check catalogue_url", 5),
+    ],
+)
+def test_another_server_is_no_catalogue(http, url, status, body, kind, words, asked):  # noqa: PLR0913, PLR0917
+    says(status, body)
+    error, tries = searched(http, url)
+    assert type(error) is kind
+    assert str(error).startswith(words)
+    assert tries == asked
+
+
+def test_the_services_own_catalogue_is_never_misspelt(http, url, monkeypatch):
+    says(404, page("nginx"))
+    monkeypatch.setattr(http, "setting_of", lambda _: None)
+    error, tries = searched(http, url)
+    assert (type(error), tries) == (ServiceUnavailableError, 5)
+    assert "catalogue_url" not in str(error)
 
 
 WORDS = st.sampled_from(

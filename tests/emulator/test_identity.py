@@ -129,6 +129,15 @@ def test_logout_ends_the_session(grant, sign_in, emulator):
     assert (again.status_code, again.json()["error_description"]) == (400, "Session not active")
 
 
+def test_only_a_refresh_token_logs_out(grant, sign_in, emulator):
+    log_out, tokens = asking(emulator, "logout"), sign_in().json()
+    of_client = grant(grant_type="client_credentials", client_id="sh-x", client_secret="y").json()
+    for token in (tokens["access_token"], of_client["access_token"], "junk", ""):
+        answer = log_out(refresh_token=token)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert spend(grant, tokens["refresh_token"]).status_code == 200
+
+
 def spend(grant, refresh_token):
     return grant(grant_type="refresh_token", **CLIENT, refresh_token=refresh_token)
 

@@ -107,6 +107,25 @@ def test_an_account_has_one_that_runs_and_may_cancel_it(ask, subscribe):
     assert told["detail"]["message"] == f"Subscription with id {number} not found."
 
 
+def test_one_runs_however_it_came_to_run(ask, subscribe):
+    first = subscribe("created")
+    status, made = ask("POST", json={**WANTED, "Status": "paused"})
+    assert (status, made["Status"]) == (201, "paused")
+    second = f"({made['Id']})"
+    assert ask("PATCH", second, json={"Status": "running"})[0] == 429
+    assert ask("PATCH", first, json={"Status": "running"})[0] == 200
+    assert ask("PATCH", first, json={"Status": "paused"})[0] == 200
+    assert ask("PATCH", second, json={"Status": "running"})[1]["Status"] == "running"
+    assert ask("PATCH", first, json={"Status": "running"})[0] == 429
+
+
+def test_an_account_has_ten(ask):
+    paused = {**WANTED, "Status": "paused"}
+    assert [ask("POST", json=paused)[0] for _ in range(11)] == [201] * 10 + [429]
+    number = ask("GET")[1]["value"][0]["Id"]
+    assert ask("PATCH", f"({number})", json={"Status": "running"})[0] == 200
+
+
 def test_what_is_wrong_is_refused(ask, subscribe):
     path = subscribe("created")
     assert ask("GET", signed=False)[0] == 401
