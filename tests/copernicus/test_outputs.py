@@ -271,14 +271,14 @@ def test_an_ingest_file_that_cannot_be_read_now_may_share_the_output(
     connected, allowed, shared, monkeypatch
 ):
     _, other = shared
-    really = Path.open
+    really = os.open
 
     def fails(path, *args, **kwargs):
         if path == other:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
         return really(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", fails)
+    monkeypatch.setattr(os, "open", fails)
     with pytest.raises(TransientError, match=r"other\.yaml"):
         outputs.refuse_shared(allowed.as_uri(), "sentinel2_daily")
 

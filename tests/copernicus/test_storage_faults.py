@@ -178,6 +178,15 @@ def test_a_bucket_that_no_run_may_list_is_refused(of_bucket, product, connected)
     assert transfers(connected) == []
 
 
+def test_a_bucket_that_no_run_may_read_is_refused(of_bucket, product, connected):
+    run, fails, *_ = of_bucket
+    fails(S3Fault(403, "AccessDenied", ("GET", "HEAD"), match="/probe/"))
+    error, _ = run.failure("search")
+    assert isinstance(error.__cause__, StorageRefusedError)
+    assert "AccessDenied" in str(error)
+    assert transfers(connected) == []
+
+
 def test_a_bucket_that_ignores_ranges_is_refused(of_bucket, product, connected):
     run, fails, *_ = of_bucket
     fails(S3Fault(methods=("GET",), header="Range"))
