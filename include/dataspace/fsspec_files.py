@@ -103,6 +103,11 @@ class FsspecFiles:
         except _NO_FILE as error:
             _refuse_no_bucket(error)
             return None
+        except PermissionError as error:
+            if Cause.of(error).advice is None:  # HEAD came first, and its answer has no words
+                with contextlib.suppress(*_NO_FILE):
+                    self.head(place, 1)
+            raise
         return content
 
     def is_taken(self, place: str) -> bool:  # noqa: ARG002 - of a disk it may be

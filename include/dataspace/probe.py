@@ -41,7 +41,7 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
                 "another output; or set one_run_at_a_time where no other run writes to this one."
             )
             raise NoConditionalWriteError(message) from error
-    store.read(first)  # a denial has words here; a move begins with HEAD, to which it has none
+    store.read(first)  # says why where it may not; a move begins with HEAD, which does not
     store.move(first, second)
     if store.read(second) != _CONTENT:
         message = f"{store.uri(second)} was just written, and reads otherwise; try again."
