@@ -11,12 +11,14 @@ import json
 import logging
 import threading
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from dataspace.errors import ClaimedError, NoConditionalWriteError
 from dataspace.layout import CLAIMS, claim_path
+from dataspace.probe import check_conditional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +38,7 @@ _LONGEST: Final = _STAGED + _WORKING
 _RENEW_EVERY_S: Final = 60.0
 _SETTLE_S: Final = 1.0
 """Longer than between a look at a claim and the write that follows, so that others' are seen."""
-_DEAD_AFTER: Final = timedelta(days=1)
+_DEAD_AFTER: Final = timedelta(days=7)
 """A claim whose lease ended so long ago is of no use to anybody who looks for whose it was."""
 _SOMEBODY: Final = "a run that has just released it"
 
@@ -86,6 +88,7 @@ class Claims:
         self._run = run
         self._clock = clock
         self._held: set[str] = set()
+        self._keeps_apart: bool | None = None
         self._lock = threading.RLock()
 
     def take(self, product: Product) -> str | None:
@@ -105,10 +108,24 @@ class Claims:
         Where the storage cannot do that, it is looked at first, written, and looked at again: two
         that write within the same moment are kept apart, two whose writes take long are not.
         """
-        try:
+        if self._is_conditional():
             return self._store.create(path, self._mine(_WORKING).to_bytes())
-        except NoConditionalWriteError:
-            return self._read(path) is None and self._overwritten(path) is None
+        return self._read(path) is None and self._overwritten(path) is None
+
+    def _is_conditional(self) -> bool:
+        """Tell whether the storage writes only where there is none; tried, as some only say so."""
+        with self._lock:
+            if self._keeps_apart is None:
+                path = f"{CLAIMS}/{uuid.uuid4().hex}"
+                try:
+                    check_conditional(self._store, path)
+                    self._keeps_apart = True
+                except NoConditionalWriteError:
+                    self._keeps_apart = False
+                finally:
+                    with _not_vital(path):
+                        self._store.delete(path)
+            return self._keeps_apart
 
     def need(self, product: Product) -> None:
         """Claim a product.
@@ -217,10 +234,13 @@ def _not_vital(path: str) -> Iterator[None]:
 
 
 def sweep_claims(store: Store, now: datetime) -> None:
-    """Remove the claims whose lease ended a day ago, and those that are none and as old."""
+    """Remove the claims whose lease ended a week ago, and those that are none and as old."""
+    store.heal_dates(CLAIMS)
     for name, found in store.listing(CLAIMS).items():
-        content = store.read(f"{CLAIMS}/{name}")
+        path = f"{CLAIMS}/{name}"
+        content = store.read(path)
         claim = None if content is None else Claim.read(content)
         last = claim.until if claim and claim.until <= now + _LONGEST else found.written
-        if last is not None and last < now - _DEAD_AFTER:
-            store.delete(f"{CLAIMS}/{name}")
+        is_dead = last is not None and last < now - _DEAD_AFTER
+        if is_dead and store.read(path) == content:  # nobody has just taken it over
+            store.delete(path)

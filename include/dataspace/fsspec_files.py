@@ -33,6 +33,8 @@ _WHEN: Final = ("mtime", "LastModified", "last_modified", "updated", "created")
 """Those under which they tell when."""
 _THREADS: Final = 16
 _NO_FILE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_LARGE: Final = 100 << 20
+"""Least bytes of a file that s3fs uploads in parts."""
 _ALL: Final = 5 << 30
 """Most bytes of an object that S3 takes in one part."""
 
@@ -101,6 +103,11 @@ class FsspecFiles:
         except _NO_FILE as error:
             _refuse_no_bucket(error)
             return None
+        except PermissionError as error:
+            if Cause.of(error).advice is None:  # HEAD came first, and its answer has no words
+                with contextlib.suppress(*_NO_FILE):
+                    self.head(place, 1)
+            raise
         return content
 
     def is_taken(self, place: str) -> bool:  # noqa: ARG002 - of a disk it may be
@@ -171,8 +178,8 @@ class FsspecFiles:
                 with contextlib.suppress(OSError):
                     self._fs.rmdir(folder)
 
-    def sweep_old(self, folder: str, older_than_s: float) -> None:
-        """Do nothing: object storage has rules of its own for what is old."""
+    def heal_dates(self, folder: str) -> None:
+        """Do nothing: object storage dates files by its own clock."""
 
     def _below(self, folder: str) -> dict[str, dict[str, Any]]:
         """Return what a listing tells of all files below a folder, by path.
@@ -200,10 +207,11 @@ class FsspecFiles:
 
     def _put(self, local: Path, place: str) -> None:
         """Upload a file: a large one in parts, and in one where S3 does not know parts."""
+        has_parts = "s3" in self._fs.protocol and local.stat().st_size >= _LARGE
         try:
             self._fs.put_file(str(local), place)
         except Exception as error:
-            if not Cause.of(error).lacks_operation or "s3" not in self._fs.protocol:
+            if not has_parts or not Cause.of(error).lacks_operation:
                 raise
             self._fs.put_file(str(local), place, chunksize=_ALL)
 

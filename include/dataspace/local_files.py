@@ -111,13 +111,11 @@ class LocalFiles(FsspecFiles):
             else:
                 path.unlink()
 
-    def sweep_old(self, folder: str, older_than_s: float) -> None:
-        """Remove what lies two levels below a folder and was not written to for so long."""
-        for old in Path(folder).glob("*/*"):
+    def heal_dates(self, folder: str) -> None:
+        """Let files below a folder that are dated far ahead count as written now."""
+        for entry in _files_below(folder):
             with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
-                written = max(map(_written, (old, *old.rglob("*"))))
-                if written < time.time() - older_than_s:
-                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+                _written(Path(entry.path))
 
 
 def create(path: Path, content: bytes) -> bool:
@@ -180,12 +178,12 @@ def _make_folder(folder: Path) -> None:
 def _written(path: Path) -> float:
     """Return when a path was last written to, in seconds.
 
-    What is dated far ahead counts from now on: it would never grow old.
+    What is dated far ahead counts from now on, by the clock of its disk: it would never grow old.
     """
-    now, written = time.time(), path.lstat().st_mtime
-    if written > now + _AHEAD_S:
-        os.utime(path, (now, now), follow_symlinks=False)
-        return now
+    written = path.lstat().st_mtime
+    if written > time.time() + _AHEAD_S:
+        os.utime(path, follow_symlinks=False)
+        return path.lstat().st_mtime
     return written
 
 

@@ -32,7 +32,7 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
     first, second = f"{own}/{uuid.uuid4().hex[:12]}", f"{own}/{uuid.uuid4().hex[:12]}"
     store.delete(own)  # what an earlier try has left
     try:
-        _check_conditional(store, first)
+        check_conditional(store, first)
     except NoConditionalWriteError as error:
         store.write(first, _CONTENT)  # or nothing may be written at all
         if not one_run_at_a_time:
@@ -41,6 +41,7 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
                 "another output; or set one_run_at_a_time where no other run writes to this one."
             )
             raise NoConditionalWriteError(message) from error
+    store.read(first)  # says why where it may not; a move begins with HEAD, which does not
     store.move(first, second)
     if store.read(second) != _CONTENT:
         message = f"{store.uri(second)} was just written, and reads otherwise; try again."
@@ -51,10 +52,21 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
     store.delete(own)
 
 
-def _check_conditional(store: Store, path: str) -> None:
-    if not store.create(path, _CONTENT):
-        message = f"{store.uri(path)} is said to be there, and was never written."
-        raise NoConditionalWriteError(message)
+def check_conditional(store: Store, path: str) -> None:
+    """Write a file where there is none, and try to do so again.
+
+    Args:
+        store: Where.
+        path: A new one, of which nobody else knows; the file is left there.
+
+    Raises:
+        NoConditionalWriteError: The storage cannot do that, or has written it twice.
+        StorageUnavailableError: It may be able to, but not now.
+    """
+    # The client itself repeats a request whose answer was lost, and is told that the file is there.
+    if not store.create(path, _CONTENT) and store.read(path) != _CONTENT:
+        message = f"{store.uri(path)} is said to be there, and is not; try again."
+        raise StorageUnavailableError(message)
     if store.create(path, _CONTENT):
         message = f"{store.uri(path)} was to be written only where there is none, and was twice."
         raise NoConditionalWriteError(message)

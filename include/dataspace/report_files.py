@@ -92,10 +92,13 @@ class ReportFiles:
                 self.write(_LATEST, {**report, "approval": before | facts})
 
     def _old(self, now: datetime) -> list[str]:
-        """Return the files of the oldest reports, and of those from a clock that was ahead."""
+        """Return the files of the oldest reports, and of those from a clock that was far ahead.
+
+        What is less than a year ahead stays, and does not count: this clock may be behind.
+        """
         names = sorted(self._store.sizes(self._dir))
         dated = {name.partition(".")[0] for name in names if name[:1].isdigit()}
-        latest = f"{now + timedelta(days=1):%Y-%m-%d}"
+        latest, far = (f"{now + timedelta(days=days):%Y-%m-%d}" for days in (1, 365))
         known = sorted(name for name in dated if name <= latest)
-        gone = dated - {*known[-_KEPT:]}
+        gone = {*known[:-_KEPT], *(name for name in dated if name > far)}
         return [name for name in names if name.partition(".")[0] in gone]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dataspace.layout import CLAIMS, RUNS, STAGING, folder_name, id_of, run_name
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from dataspace.fsspec_files import Found
     from dataspace.layout import RunLayout
     from dataspace.store import Store
-
-_STAGED_FOR: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +51,39 @@ def old_runs(store: Store, dag_id: str, before: datetime, about: str = "") -> It
     """
     names = {run_name(about), folder_name(about)}
     for dag_name in sorted({run_name(dag_id), folder_name(dag_id)}):
+        store.heal_dates(f"{RUNS}/{dag_name}")
         for run, files in _grouped(store.listing(f"{RUNS}/{dag_name}")).items():
             parts = [part for part in _grouped(files) if not about or part in names]
             noted = [found for path, found in files.items() if path.partition("/")[0] in parts]
-            if parts and is_older(noted, before):
+            if parts and _is_older(noted, before):
                 folder = f"{RUNS}/{dag_name}/{run}"
                 is_all = len(noted) == len(files)
                 yield OldRun(id_of(run), folder if is_all else f"{folder}/{parts[0]}")
 
 
-def sweep_staging(store: Store, now: datetime) -> None:
-    """Remove what runs that died a week ago have fetched and not delivered."""
-    for dag, of_dag in _grouped(store.listing(STAGING)).items():
-        if f"{STAGING}/{dag}" != CLAIMS:
-            for run, files in _grouped(of_dag).items():
-                if is_older(files.values(), now - _STAGED_FOR):
-                    store.delete(f"{STAGING}/{dag}/{run}")
+def old_staging(store: Store, before: datetime, dag_ids: Iterable[str]) -> dict[str, list[OldRun]]:
+    """Return by DAG id what runs have fetched and not delivered, none of it after an instant.
+
+    Args:
+        store: Where they have staged it.
+        before: The instant.
+        dag_ids: Those that are known. Of others what is in a folder whose name is too short to tell
+            the id is left out.
+    """
+    old: dict[str, list[OldRun]] = defaultdict(list)
+    known = {run_name(dag_id): dag_id for dag_id in dag_ids}
+    store.heal_dates(STAGING)
+    for dag_name, of_dag in _grouped(store.listing(STAGING)).items():
+        folder, dag_id = f"{STAGING}/{dag_name}", known.get(dag_name) or id_of(dag_name)
+        if folder == CLAIMS or dag_id is None:
+            continue
+        for run, files in _grouped(of_dag).items():
+            if _is_older(files.values(), before):
+                old[dag_id].append(OldRun(id_of(run), f"{folder}/{run}"))
+    return dict(old)
 
 
-def is_older(files: Iterable[Found], before: datetime) -> bool:
+def _is_older(files: Iterable[Found], before: datetime) -> bool:
     """Tell whether the storage says of all files that they were written before an instant."""
     return all(file.written is not None and file.written < before for file in files)
 

@@ -60,14 +60,12 @@ _ADVICE_BY_ERRNO: Final = {
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
+_UNKNOWN: Final = ("NotImplemented", "MethodNotAllowed")
 _ADVICE_BY_CODE: Final = {
     **dict.fromkeys(_NO_BUCKET, _BUCKET),
     **dict.fromkeys(
         (
-            "AccessDenied",
-            "AllAccessDisabled",
-            "AccountProblem",
-            "InvalidObjectState",
+            *("AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidObjectState"),
             "NotSignedUp",
         ),
         _RIGHTS,
@@ -75,17 +73,16 @@ _ADVICE_BY_CODE: Final = {
     **dict.fromkeys(
         (
             *("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity"),
-            *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"),
-            *("AuthorizationHeaderMalformed", "AuthenticationFailed"),
+            *("PartialCredentialsError", "ProfileNotFound", "AuthorizationHeaderMalformed"),
+            "AuthenticationFailed",
         ),
         _KEYS,
     ),
     **dict.fromkeys(
         (
-            *("NotImplemented", "MethodNotAllowed", "InvalidRequest", "InvalidArgument"),
+            *(*_UNKNOWN, "InvalidRequest", "InvalidArgument", "ParamValidationError"),
             *("MissingContentMD5", "MissingContentLength", "InvalidDigest", "MalformedXML"),
             *("InvalidStorageClass", "EntityTooLarge", "NotImplementedError"),
-            "ParamValidationError",
         ),
         _OPERATION,
     ),
@@ -107,23 +104,23 @@ _PASSING_CODES: Final = (
     *("RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "SlowDown"),
 )
 """Said with statuses that would not pass: keys are renewed, clocks set right, bodies sent again."""
-_ADVICE_BY_STATUS: Final = {
-    301: _NAME,
-    401: _KEYS,
-    403: _RIGHTS,
-    405: _OPERATION,
-    411: _OPERATION,
-    501: _OPERATION,
+_ADVICE_BY_STATUS: Final = {301: _NAME, 401: _KEYS, **dict.fromkeys((405, 411, 501), _OPERATION)}
+_DOUBTS: Final = {
+    "NoCredentialsError": "; else give the connection keys, or the machine or pod a role",
+    "403": f"; else {_RIGHTS}",
 }
+"""What to do should it not pass: a role's keys come from a busy endpoint, and a 403 to HEAD, which
+has no words, may stand for anything that 403 is said with."""
 _BAD_REQUEST: Final = 400
+_FORBIDDEN: Final = 403
 _FULL_STATUS: Final = 507
+_UNKNOWN_STATUS: Final = (405, 501)
 _TAKEN_CODES: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 _TAKEN_STATUS: Final = (409, 412)
 
 _QUERY: Final = re.compile(r"\?[^\s'\"]*")
 _SHOWN_CHARS: Final = 300
 _DEEPEST: Final = 8
-
 
 _LASTING_KINDS: Final = (
     *(FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError),
@@ -172,6 +169,8 @@ class Cause:
             return None
         if self.code in _ADVICE_BY_CODE:
             return _ADVICE_BY_CODE[self.code]
+        if self.status == _FORBIDDEN:
+            return _RIGHTS if self.code else None
         if self.status is not None:
             return _ADVICE_BY_STATUS.get(self.status)
         return None if self.code else _ADVICE_BY_ERRNO.get(self.errno or 0)
@@ -184,7 +183,7 @@ class Cause:
     @property
     def lacks_operation(self) -> bool:
         """Whether the storage does not know what was asked of it."""
-        return self.advice == _OPERATION
+        return self.code in _UNKNOWN or (not self.code and self.status in _UNKNOWN_STATUS)
 
     @property
     def refuses_form(self) -> bool:
@@ -244,7 +243,8 @@ def error_of(error: Exception, address: str, done: str) -> DataSpaceError:
         return StorageRefusedError(f"{what}; {cause.advice}.")
     if isinstance(error, FileNotFoundError):
         return MissingFileError(f"{what}; it may just have been moved or removed, try again.")
-    return StorageUnavailableError(f"{what}; this may pass, try again.")
+    doubt = _DOUBTS.get(cause.code or str(cause.status), "")
+    return StorageUnavailableError(f"{what}; this may pass, try again{doubt}.")
 
 
 def _is_of_storage(error: Exception) -> bool:

@@ -175,13 +175,13 @@ class Store:
             if path.endswith(PARTIAL_SUFFIX):
                 self.delete(f"{folder}/{path}")
 
-    def sweep_old(self, folder: str, older_than_s: float) -> None:
-        """Remove what lies two levels below a folder and was not written to for so long.
+    def heal_dates(self, folder: str) -> None:
+        """Let files below a folder that are dated more than a day ahead count as written now.
 
-        Only on a disk; object storage has rules of its own for that.
+        Only on a disk, where hosts date what they write: such a file would never grow old.
         """
-        with self._named(folder, "swept"):
-            self._files.sweep_old(self._folder(folder), older_than_s)
+        with self._named(folder, "dated"):
+            self._files.heal_dates(self._folder(folder))
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for reading at any place of it; for ``with``.

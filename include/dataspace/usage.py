@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _USAGE: Final = "runs/.usage"
 PERIOD_DAYS: Final = 30
+_FAR_DAYS: Final = 365
+"""No clock is so far behind that a day beyond is one of today."""
 _LOOK_EVERY_S: Final = 60.0
 _NOTE: Final = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})/(?P<bytes>\d{1,18})-[0-9a-f]{12}")
 
@@ -53,9 +55,12 @@ class Usage:
         return sum(size_bytes for day, size_bytes in self._notes() if first <= day <= last)
 
     def sweep(self) -> int:
-        """Remove the notes that no longer count; return the bytes of the others."""
+        """Remove the notes that no longer count; return the bytes of those that do.
+
+        What lies ahead stays for a year: this host's clock may be the one that is wrong.
+        """
         (first, last), notes = _days(), self._notes()
-        for day in {day for day, _ in notes if not first <= day <= last}:
+        for day in {day for day, _ in notes if not first <= day <= _day(_FAR_DAYS)}:
             self._store.delete(f"{self._dir}/{day}")
         return sum(size_bytes for day, size_bytes in notes if first <= day <= last)
 
@@ -134,8 +139,9 @@ def sweep_usage(store: Store) -> None:
 
 def _days() -> tuple[str, str]:
     """Return the first and the last day that count: a clock may be ahead, but by no day."""
-    now = datetime.now(UTC)
-    return (
-        f"{now - timedelta(days=PERIOD_DAYS):%Y-%m-%d}",
-        f"{now + timedelta(days=1):%Y-%m-%d}",
-    )
+    return _day(-PERIOD_DAYS), _day(1)
+
+
+def _day(days: int) -> str:
+    """Return the day that is so many days from now."""
+    return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"

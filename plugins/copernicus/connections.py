@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import (
+    AirflowException,
     AirflowNotFoundException,
     AirflowRuntimeError,
     AirflowSecretsBackendAccessDenied,
@@ -117,7 +118,8 @@ def _failed(conn_id: str, keeper: str, error: Exception) -> DataSpaceError:
         return ConfigurationError(
             f"connection {conn_id!r} may not be read here ({why}); ask whoever keeps this Airflow."
         )
-    if isinstance(error, _MALFORMED) and not isinstance(error, OSError):
+    is_malformed = isinstance(error, _MALFORMED) and not isinstance(error, OSError)
+    if is_malformed or type(error) is AirflowException:  # as Connection.from_uri raises it
         return ConfigurationError(
             f"connection {conn_id!r} is kept by {keeper} in a form that Airflow cannot read "
             f"({why}); write it as JSON or as a URI."

@@ -6,17 +6,20 @@ the installation: by the ingest files and by two environment variables.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 from copernicus.ingest_files import files_in
-from copernicus.ingests import read_all, read_in_task
+from copernicus.ingests import read_in_task
 from copernicus.places import Place
 from copernicus.project import INGESTS, OUTPUT_ROOTS, default_output_uri, output_roots
 from dataspace.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from copernicus.ingests import Ingest
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +51,12 @@ def refuse_shared(output_uri: str, dag_id: str) -> None:
 
     Raises:
         ConfigurationError: Names the others.
+        TransientError: An ingest file that may have it cannot be read now.
     """
     place = Place.of(output_uri)
     others = [
         ingest.dag_id
-        for ingest in read_all(INGESTS)
+        for ingest in _ingests()
         if ingest.dag_id != dag_id and _is_same(place, ingest.defaults["output_uri"])
     ]
     if others:
@@ -76,12 +80,15 @@ def _roots() -> Iterator[Place]:
     yield from _usable("SENTINEL2_OUTPUT_URI", default_output_uri())
     for uri in output_roots():
         yield from _usable(OUTPUT_ROOTS, uri)
+    for ingest in _ingests():
+        yield from _usable(ingest.path.name, ingest.defaults["output_uri"])
+
+
+def _ingests() -> Iterator[Ingest]:
+    """Give the ingests whose files can be used; the others write nowhere."""
     for file in files_in(INGESTS):
-        try:
-            ingest = read_in_task(file.path)
-        except ConfigurationError:
-            continue
-        yield from _usable(file.path.name, ingest.defaults["output_uri"])
+        with contextlib.suppress(ConfigurationError):
+            yield read_in_task(file.path)
 
 
 def _usable(source: str, uri: str) -> Iterator[Place]:

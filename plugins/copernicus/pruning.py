@@ -6,11 +6,13 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+
 from copernicus.links import APPROVAL_DAG_ID
 from dataspace import quarantine
 from dataspace.claims import sweep_claims
 from dataspace.errors import DataSpaceError
-from dataspace.run_folders import old_runs, sweep_staging
+from dataspace.run_folders import old_runs, old_staging
 from dataspace.usage import sweep_usage
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_STAGED_FOR: Final = timedelta(days=7)
+"""What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
 _UNENDED: Final = ["queued", "running"]
 _ASKED_AT_ONCE: Final = 50
 """Runs that Airflow is asked about in one request, whose address names them."""
@@ -36,7 +40,7 @@ def prune(archive: Archive) -> None:
     now = archive.began
     try:
         sweep_claims(archive.store, now)
-        sweep_staging(archive.store, now)
+        _prune_staging(archive, now - _STAGED_FOR)
         sweep_usage(archive.store)
         if archive.ingest.keep_runs_days:
             before = now - timedelta(days=archive.ingest.keep_runs_days)
@@ -45,8 +49,14 @@ def prune(archive: Archive) -> None:
             logger.info(
                 "%d records of old runs and old products of the quarantine removed.", len(gone)
             )
-    except DataSpaceError as error:
+    except (DataSpaceError, AirflowRuntimeError) as error:
         logger.warning("What old runs have left is not all removed: %s", error)
+
+
+def _prune_staging(archive: Archive, before: datetime) -> None:
+    for dag_id, old in old_staging(archive.store, before, archive.known).items():
+        for one in _ended(archive.context["ti"], dag_id, old):
+            archive.store.delete(one.path)
 
 
 def _prune_runs(archive: Archive, before: datetime) -> Iterator[str]:

@@ -127,7 +127,9 @@ def test_whatever_airflow_raises_is_one_of_ours(monkeypatch, error, kind):
     assert CopernicusHook("mine").test_connection() == (False, str(caught.value))
 
 
-@pytest.mark.parametrize("text", ["{'login': 'x'}", '{"login": ', '["x"]', '{"host": ["x"]}'])
+@pytest.mark.parametrize(
+    "text", ["{'login': 'x'}", '{"login": ', '["x"]', '{"host": ["x"]}', "a://b://c:d@e://f"]
+)
 def test_a_connection_of_the_environment_in_a_wrong_form_is_not_taken_for_none(monkeypatch, text):
     monkeypatch.setenv("AIRFLOW_CONN_MINE", text)
     with pytest.raises(ConfigurationError, match="'mine'") as caught:

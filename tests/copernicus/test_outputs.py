@@ -1,5 +1,6 @@
 """Where runs may write is for those to say who keep the installation."""
 
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from copernicus.operators import (
 )
 from copernicus.reconcile import build_reconcile_dag
 from copernicus.runs import open_store
-from dataspace.errors import ConfigurationError
+from dataspace.errors import ConfigurationError, TransientError
 from tests.copernicus.conftest import lake_product, make_context
 
 BATCH = {"search": "search", "stamp": "1", "batch": "0000", "label": "x"}
@@ -241,6 +242,45 @@ def test_a_foreign_catalogue_is_never_replaced(content, ingest, connected, tmp_p
         ingest()
     assert theirs.read_bytes() == before
     assert product
+
+
+@pytest.fixture
+def shared(allowed, tmp_path):
+    """The file of an ingest that wants an output for itself, and another one's that has it, too."""
+    settings = f"tiles: [T36TXL]\noutput_uri: {allowed.as_uri()}\n"
+    other = tmp_path / "ingests/other.yaml"
+    other.write_text(settings)
+    ingest = tmp_path / "ingests/sentinel2_daily.yaml"
+    ingest.write_text(f"{settings}one_run_at_a_time: true\n")
+    return ingest, other
+
+
+@pytest.mark.parametrize("task", ["search", "audit"])
+def test_an_output_for_one_alone_is_refused_where_another_has_it(task, connected, allowed, shared):
+    ingest, other = shared
+    tasks = operators(allowed.as_uri(), ingest)
+    tasks["search"].one_run_at_a_time = True
+    with pytest.raises(ConfigurationError, match="one_run_at_a_time: other writes to"):
+        tasks[task].execute(make_context())
+    assert connected.requests == []
+    other.write_text("]")  # it writes nowhere
+    tasks[task].execute(make_context())
+
+
+def test_an_ingest_file_that_cannot_be_read_now_may_share_the_output(
+    connected, allowed, shared, monkeypatch
+):
+    _, other = shared
+    really = os.open
+
+    def fails(path, *args, **kwargs):
+        if path == other:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return really(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", fails)
+    with pytest.raises(TransientError, match=r"other\.yaml"):
+        outputs.refuse_shared(allowed.as_uri(), "sentinel2_daily")
 
 
 def test_the_rule_costs_a_dag_file_nothing_heavy():

@@ -2,12 +2,14 @@
 
 import errno
 import os
+from datetime import UTC, datetime
 
 import pytest
 from airflow.sdk import RetryAction
 from moto.server import ThreadedMotoServer
 
 from dataspace import claims
+from dataspace.claims import Claims
 from dataspace.errors import (
     NoConditionalWriteError,
     PermanentError,
@@ -16,6 +18,8 @@ from dataspace.errors import (
     StorageUnavailableError,
     TransientError,
 )
+from dataspace.layout import RunLayout
+from dataspace.product import Product
 from tests.copernicus import storage_matrix as matrix
 from tests.copernicus.conftest import lake_product, transfers
 from tests.copernicus.faulty_s3 import FaultyBucket, FaultyS3, S3Fault
@@ -23,6 +27,7 @@ from tests.copernicus.storage_scene import STEPS, Disk, Run, number_of
 
 pytest.importorskip("airflow.providers.amazon", reason="needs the provider of Amazon")
 
+SENSED = datetime(2024, 8, 1, 8, 36, 1, tzinfo=UTC)
 LACKING = [row for row in matrix.ROWS if row.s3.get("header") == "If-None-Match"]
 
 
@@ -173,6 +178,15 @@ def test_a_bucket_that_no_run_may_list_is_refused(of_bucket, product, connected)
     assert transfers(connected) == []
 
 
+def test_a_bucket_that_no_run_may_read_is_refused(of_bucket, product, connected):
+    run, fails, *_ = of_bucket
+    fails(S3Fault(403, "AccessDenied", ("GET", "HEAD"), match="/probe/"))
+    error, _ = run.failure("search")
+    assert isinstance(error.__cause__, StorageRefusedError)
+    assert "AccessDenied" in str(error)
+    assert transfers(connected) == []
+
+
 def test_a_bucket_that_ignores_ranges_is_refused(of_bucket, product, connected):
     run, fails, *_ = of_bucket
     fails(S3Fault(methods=("GET",), header="Range"))
@@ -188,6 +202,36 @@ def test_a_bucket_that_knows_no_parts_takes_large_files_whole(bucket):
     with store.incoming("large") as local, local.open("wb") as file:
         file.truncate(size_bytes)
     assert store.size("large") == size_bytes
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "fault", "tries"),
+    [
+        (10, S3Fault(501, "NotImplemented", ("PUT",)), ["PUT"]),
+        (101 << 20, S3Fault(400, "InvalidArgument", ("POST",), match=r"\?uploads"), ["POST"]),
+    ],
+    ids=["small", "other reason"],
+)
+def test_nothing_else_is_sent_again_as_a_whole(bucket, size_bytes, fault, tries):
+    bucket.s3.faults.append(fault)
+    bucket.s3.requests.clear()
+    with (
+        pytest.raises(StorageRefusedError),
+        bucket.store().incoming("file") as local,
+        local.open("wb") as file,
+    ):
+        file.truncate(size_bytes)
+    assert [method for method, _ in bucket.s3.requests] == tries
+
+
+def test_of_two_runs_a_bucket_that_ignores_the_condition_gives_one_the_product(bucket, product):
+    bucket.s3.faults.append(S3Fault(methods=("PUT",), header="If-None-Match"))
+    wanted = Product(id="x", name=product.name, sensed=SENSED, product_type="S2MSI2A")
+    one, two = (Claims(bucket.store(), RunLayout("daily", run_id)) for run_id in ("one", "two"))
+    assert one.take(wanted) is None
+    assert two.take(wanted) == "daily one"
+    one.release(wanted)
+    assert bucket.paths() == []
 
 
 def test_a_fault_that_passes_within_seconds_is_none(of_bucket, bucket, product):

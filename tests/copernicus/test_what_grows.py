@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from copernicus.links import APPROVAL_DAG_ID
 from dataspace.layout import run_name
@@ -33,6 +35,8 @@ def airflow(monkeypatch):
 
     def count(dag_id, run_ids=None, states=None):
         assert {*states} == {"queued", "running"}
+        if isinstance(unended.get(dag_id), Exception):
+            raise unended[dag_id]
         known = unended.get(dag_id, set())
         return len(known if run_ids is None else known & {*run_ids})
 
@@ -147,8 +151,8 @@ def test_the_question_that_waits_keeps_what_it_asks_for(connected, ingests, outp
 
 
 def test_claims_and_staging_of_dead_runs_and_notes_of_old_accounts_go(connected, ingests, output):
-    until = (datetime.now(UTC) - timedelta(days=3)).isoformat()
-    claim = left(output, ".staging/.claims/P.json", 3)
+    until = (datetime.now(UTC) - timedelta(days=8)).isoformat()
+    claim = left(output, ".staging/.claims/P.json", 8)
     claim.write_text(json.dumps({"dag_id": "d", "run_id": "r", "until": until}))
     gone = [
         claim,
@@ -159,6 +163,42 @@ def test_claims_and_staging_of_dead_runs_and_notes_of_old_accounts_go(connected,
     ingests.reconcile()
     assert [file for file in gone if file.exists()] == []
     assert kept.exists()
+
+
+def test_staged_files_of_a_run_that_has_not_ended_stay(connected, ingests, output, airflow):
+    airflow["daily"] = {"paused"}
+    paused, dead = (left(output, f".staging/daily/{run}/p/x", 8) for run in ("paused", "dead"))
+    ingests.reconcile()
+    assert paused.exists()
+    assert not dead.exists()
+
+
+def test_a_night_that_cannot_ask_airflow_removes_less_and_ends_well(
+    connected, ingests, output, airflow, caplog, capsys
+):
+    error = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500})
+    airflow[INGEST] = AirflowRuntimeError(error)
+    old = left(output, f"runs/{INGEST}/scheduled__2023-01-01/summary.json")
+    settled = ingests.reconcile()
+    assert settled["asks"] == settled["changed"] == []
+    assert list(output.glob("runs/sentinel2_reconcile/**/changes.json"))
+    assert old.exists()
+    assert "is not all removed: API_SERVER_ERROR" in caplog.text + capsys.readouterr().out
+    del airflow[INGEST]
+    ingests.reconcile()
+    assert not old.exists()
+
+
+def test_all_that_a_night_hands_on_is_written_before_anything_is_pruned(
+    connected, ingests, output, monkeypatch
+):
+    def prune(archive):
+        assert archive.store.read(archive.changes_path) is not None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("copernicus.operators.settle.prune", prune)
+    with pytest.raises(KeyboardInterrupt):
+        ingests.reconcile()
 
 
 @pytest.fixture
@@ -175,21 +215,29 @@ def quarantined(connected, ingest, ingests, output):
     return item
 
 
-def noted(output, days):
-    """Let a night have noted the product so many days ago; None: no night has."""
+def noted(output, days, *, by_earlier=False):
+    """Let a night have noted the product so many days ago, or an earlier version; None: no night.
+
+    Return the notes.
+    """
     notes = output / f"reports/{INGEST}/quarantine.json"
     if days is None:
         notes.unlink()
     else:
         since = datetime.now(UTC) - timedelta(days=days)
         record = json.loads(notes.read_text())
-        notes.write_text(json.dumps(dict.fromkeys(record, since.isoformat())))
+        for item, note in record.items():
+            at = since.isoformat()
+            record[item] = at if by_earlier else {**note, "since": at}
+        notes.write_text(json.dumps(record))
+    return notes
 
 
-def test_what_is_long_in_quarantine_goes_with_its_zip(quarantined, ingests, output):
+@pytest.mark.parametrize("by_earlier", [False, True])
+def test_what_is_long_in_quarantine_goes_with_its_zip(quarantined, ingests, output, by_earlier):
     ingests.reconcile()
     assert quarantined.exists()
-    noted(output, 31)
+    noted(output, 31, by_earlier=by_earlier)
     ingests.reconcile()
     assert [path for path in (output / "quarantine").rglob("*") if path.is_file()] == []
     assert json.loads((output / f"reports/{INGEST}/quarantine.json").read_text()) == {}
@@ -204,6 +252,27 @@ def test_what_is_not_long_there_stays_however_old_its_files_are(quarantined, ing
         ingests.reconcile()
         assert quarantined.exists()
     assert list(output.glob("quarantine/archive/**/*.zip"))
+
+
+def test_what_was_moved_there_anew_counts_anew(quarantined, ingests, output):
+    noted(output, 31)
+    quarantined.write_bytes(quarantined.read_bytes() + b" ")
+    for _ in range(2):
+        ingests.reconcile()
+        assert quarantined.exists()
+    noted(output, 31)
+    ingests.reconcile()
+    assert not quarantined.exists()
+
+
+@pytest.mark.parametrize("days", [-40, -400])
+def test_a_date_that_is_ahead_is_believed_for_a_year_at_most(quarantined, ingests, output, days):
+    notes = noted(output, days)
+    before = notes.read_text()
+    ingests.reconcile()
+    (since,) = (note["since"] for note in json.loads(notes.read_text()).values())
+    assert (since in before) is (days == -40)
+    assert quarantined.exists()
 
 
 def test_what_another_ingest_has_wanted_is_its_own_matter(quarantined, ingests, output):

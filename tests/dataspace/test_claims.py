@@ -6,15 +6,25 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from dataspace import claims as module
 from dataspace.claims import Claim, Claims
 from dataspace.errors import ClaimedError
 from dataspace.layout import RunLayout, claim_path
 from dataspace.product import Product
+from dataspace.store import Store
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RIVALS = 8
+
+
+class Heedless(Store):
+    """Storage that takes ``If-None-Match`` and does not look at it."""
+
+    def create(self, path, content):
+        self.write(path, content)
+        return True
 
 
 @pytest.fixture
@@ -67,6 +77,23 @@ def test_of_many_that_take_at_once_one_wins(store, claims_of, product, left):
     assert json.loads(store.read(claim_path(product)))["run_id"] == winner
     for run_id, claims in rivals.items():
         assert claims.take(product) == (None if run_id == winner else f"daily {winner}")
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_storage_that_ignores_the_condition_keeps_runs_apart_by_a_second_look(
+    tmp_path, product, at_once
+):
+    store = Heedless(LocalFileSystem(), str(tmp_path))
+    rivals = {f"run{n}": Claims(store, RunLayout("daily", f"run{n}")) for n in range(RIVALS)}
+    if at_once:
+        (winner,) = taken_at_once(rivals, product)
+    else:
+        assert rivals["run0"].take(product) is None
+        winner = "run0"
+    for run_id, claims in rivals.items():
+        assert claims.take(product) == (None if run_id == winner else f"daily {winner}")
+    rivals[winner].release(product)
+    assert store.sizes(".staging") == {}
 
 
 def test_a_product_is_had_until_it_is_released_or_its_lease_ends(claims_of, product):

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from dataspace.claims import sweep_claims
 from dataspace.client import DataSpaceClient, Manners
 from dataspace.errors import QuotaReachedError
 from dataspace.host_pace import SharedPace, SharedTurns
 from dataspace.host_state import HostState
 from dataspace.removal_record import RemovalRecord
 from dataspace.report_files import ReportFiles
+from dataspace.run_folders import old_runs, old_staging
 from dataspace.store import Store
 from dataspace.traffic import Traffic
 from dataspace.usage import Quota, Usage, sweep_usage
@@ -52,6 +54,13 @@ def test_a_note_of_these_days_counts_though_a_clock_is_a_little_ahead(store, day
     with pytest.raises(QuotaReachedError):
         Quota(Usage(store, "a"), 12e12, Traffic()).check()
     assert Usage(store, "a").sweep() == 13 * 10**12
+
+
+@pytest.mark.parametrize("days", [2, 40, 360])
+def test_a_note_that_is_ahead_of_a_clock_that_may_be_behind_is_not_swept(store, days):
+    note(store, f"{NOW + timedelta(days=days):%Y-%m-%d}")
+    assert Usage(store, "a").sweep() == 0
+    assert len(store.sizes("runs/.usage")) == 1
 
 
 def test_notes_of_accounts_that_are_no_longer_used_are_swept_too(store):
@@ -124,14 +133,39 @@ def test_reports_of_days_to_come_do_not_displace_those_of_today(store):
     assert len(files._old(NOW)) == 400
 
 
-def test_staging_dated_far_ahead_grows_old_from_now_on(store, tmp_path):
-    store.write(".staging/daily/run/p/x", b"x")
-    staged = tmp_path / "out/.staging/daily/run"
-    for path in (staged, *staged.rglob("*")):
-        os.utime(path, (FAR.timestamp(), FAR.timestamp()))
-    store.sweep_old(".staging", 3600)
-    assert store.sizes(".staging") == {"daily/run/p/x": 1}
-    assert max(path.stat().st_mtime for path in staged.rglob("*")) < time.time() + 60
+def test_reports_that_are_ahead_of_a_clock_that_may_be_behind_stay(store):
+    files, name = ReportFiles(store, "daily"), f"{NOW + timedelta(days=40):%Y-%m-%dT%H%M%SZ}.json"
+    for number in range(401):
+        store.write(f"reports/daily/2024-01-01T{number:06}Z.json", b"{}")
+    store.write(f"reports/daily/{name}", b"{}")
+    assert files._old(NOW) == ["2024-01-01T000000Z.json"]
+
+
+@pytest.mark.parametrize(
+    ("path", "remove"),
+    [
+        (".staging/daily/run/p/x", lambda store, now: old_staging(store, now, ())),
+        (".staging/.claims/p.json", sweep_claims),
+        ("runs/daily/run/summary.json", lambda store, now: [*old_runs(store, "daily", now)]),
+    ],
+)
+def test_a_file_dated_far_ahead_grows_old_from_now_on(store, tmp_path, path, remove):
+    store.write(path, b"x")
+    file = tmp_path / "out" / path
+    os.utime(file, (FAR.timestamp(), FAR.timestamp()))
+    remove(store, NOW)
+    assert abs(file.stat().st_mtime - time.time()) < 60
+
+
+def test_dates_of_other_files_stay_as_they_are(store, tmp_path):
+    store.write("runs/daily/run/summary.json", b"x")
+    file = tmp_path / "out/runs/daily/run/summary.json"
+    for days in (-40, 0.9):
+        then = time.time() + 86_400 * days
+        os.utime(file, (then, then))
+        store.heal_dates("runs")
+        assert file.stat().st_mtime == pytest.approx(then, abs=1)
+    store.heal_dates("nowhere")
 
 
 @pytest.mark.parametrize(("ahead_s", "is_taken"), [(0, True), (2 * 86_400, False), (1e9, False)])

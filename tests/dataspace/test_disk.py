@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -400,39 +399,6 @@ def test_death_between_disks_leaves_nothing_partial_in_the_end(staged, disk, mon
         deliver(shelves[0])
     deliver(shelves[0])
     assert partial_files(disk) == []
-
-
-def test_old_staging_of_dead_runs_is_removed(disk, tmp_path):
-    for path in ("dag/old/p/x", "dag/busy/p/x", "dag/new/p/x", "other/old/p/x"):
-        disk.write(f".staging/{path}", b"x")
-    day_ago = time.time() - 86_400
-    staging = tmp_path / "out" / ".staging"
-    for run in ("dag/old", "other/old", "dag/busy"):
-        for path in [*(staging / run).rglob("*"), staging / run]:
-            os.utime(path, (day_ago, day_ago))
-    os.utime(staging / "dag/busy/p/x")
-    disk.write("bands/old/x", b"x")
-    os.utime(tmp_path / "out/bands/old", (day_ago, day_ago))
-    for claim in ("old.json", "new.json"):
-        disk.create(f".staging/.claims/{claim}", b"x")
-    os.utime(staging / ".claims/old.json", (day_ago, day_ago))
-    disk.sweep_old(".staging", 3600)
-    assert set(disk.sizes(".staging")) == {".claims/new.json", "dag/busy/p/x", "dag/new/p/x"}
-    assert disk.read("bands/old/x") == b"x"
-    disk.sweep_old("nowhere", 3600)
-
-
-def test_a_run_that_clears_its_staging_meanwhile_is_no_error(disk, tmp_path, monkeypatch):
-    disk.write(".staging/dag/run/p/x", b"x")
-    monkeypatch.setattr(shutil, "rmtree", lambda path: Path(path, "gone").unlink())
-    disk.sweep_old(".staging", -60)
-
-
-def test_object_storage_sweeps_itself():
-    store = Store(MemoryFileSystem(), f"/{os.urandom(4).hex()}")
-    store.write(".staging/dag/run/x", b"x")
-    store.sweep_old(".staging", -60)
-    assert store.read(".staging/dag/run/x") == b"x"
 
 
 def test_temporary_folders_of_dead_processes_are_swept(tmp_path, monkeypatch):

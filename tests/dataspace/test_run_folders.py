@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dataspace.claims import Claim, sweep_claims
 from dataspace.layout import RunLayout, folder_name, id_of, run_name
 from dataspace.report_files import answer_names
-from dataspace.run_folders import old_runs, placed, sweep_staging
+from dataspace.run_folders import old_runs, old_staging, placed
 from dataspace.store import Store
 
 RUN = RunLayout("daily", "scheduled__2024-06-01T00:00:00+00:00")
@@ -114,23 +114,27 @@ def test_of_a_run_about_many_only_what_it_says_of_one_is_old(store, tmp_path):
     assert found == ["runs/reconcile/r1/lake", "runs/reconcile/r2"]
 
 
-def test_staging_of_runs_that_died_a_week_ago_goes(store, tmp_path):
-    for run, days in (("old", 8), ("new", 6)):
-        aged(store, tmp_path, f".staging/daily/{run}/p/x", days)
+def test_staging_is_old_by_dag_and_run_where_nobody_has_written_to_it(store, tmp_path):
+    known, other = "k" * 150, "o" * 150
+    for dag_id in ("daily", known, other):
+        for run, days in (("old", 8), ("new", 6)):
+            aged(store, tmp_path, f".staging/{run_name(dag_id)}/{run}/p/x", days)
     aged(store, tmp_path, ".staging/.claims/p.json", 8)
-    sweep_staging(store, NOW)
-    assert set(store.sizes(".staging")) == {"daily/new/p/x", ".claims/p.json"}
+    old = old_staging(store, NOW - timedelta(days=7), [known])
+    assert {dag_id: [(one.run_id, one.path) for one in runs] for dag_id, runs in old.items()} == {
+        dag_id: [("old", f".staging/{run_name(dag_id)}/old")] for dag_id in ("daily", known)
+    }
 
 
 @pytest.mark.parametrize(
     ("content", "days", "goes"),
     [
-        (Claim("d", "r", NOW - timedelta(days=2)).to_bytes(), 0, True),
-        (Claim("d", "r", NOW - timedelta(hours=2)).to_bytes(), 9, False),
+        (Claim("d", "r", NOW - timedelta(days=8)).to_bytes(), 0, True),
+        (Claim("d", "r", NOW - timedelta(days=6)).to_bytes(), 9, False),
         (Claim("d", "r", NOW + timedelta(minutes=5)).to_bytes(), 9, False),
-        (Claim("d", "r", NOW + timedelta(days=9999)).to_bytes(), 2, True),
+        (Claim("d", "r", NOW + timedelta(days=9999)).to_bytes(), 8, True),
         (Claim("d", "r", NOW + timedelta(days=9999)).to_bytes(), 0, False),
-        (b"", 2, True),
+        (b"", 8, True),
         (b"{", 0, False),
     ],
     ids=["ended", "just ended", "held", "ahead", "ahead and new", "empty", "damaged and new"],
@@ -142,3 +146,19 @@ def test_dead_claims_go_and_no_others(store, tmp_path, content, days, goes):
     os.utime(tmp_path / ".staging/.claims/p.json", (then, then))
     sweep_claims(store, NOW)
     assert bool(store.sizes(".staging")) is not goes
+
+
+def test_a_claim_that_was_just_taken_over_stays(store, monkeypatch):
+    path = ".staging/.claims/p.json"
+    dead, alive = (Claim("d", "r", NOW + timedelta(days=d)).to_bytes() for d in (-8, 0))
+    store.write(path, dead)
+    read = store.read
+
+    def then_taken_over(path):
+        content = read(path)
+        store.write(path, alive)
+        return content
+
+    monkeypatch.setattr(store, "read", then_taken_over)
+    sweep_claims(store, NOW)
+    assert read(path) == alive

@@ -3,7 +3,12 @@
 import errno
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from s3fs.errors import translate_boto_error
@@ -50,7 +55,8 @@ def kind_of(error):
         ("NeverHeardOf", 400, StorageUnavailableError),
         ("NoSuchKey", 404, MissingFileError),
         ("AccessDenied", 403, StorageRefusedError),
-        ("403", 403, StorageRefusedError),
+        ("403", 403, StorageUnavailableError),
+        ("", 403, StorageUnavailableError),
         ("NeverHeardOf", 403, StorageRefusedError),
         ("InvalidAccessKeyId", 403, StorageRefusedError),
         ("SignatureDoesNotMatch", 403, StorageRefusedError),
@@ -87,7 +93,8 @@ def test_what_a_disk_says(number):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (NoCredentialsError(), StorageRefusedError),
+        (NoCredentialsError(), StorageUnavailableError),
+        (PartialCredentialsError(provider="env", cred_var="x"), StorageRefusedError),
         (PermissionError("no"), StorageRefusedError),
         (NotImplementedError(), StorageRefusedError),
         (TimeoutError(), StorageUnavailableError),
@@ -105,6 +112,34 @@ def test_no_query_of_an_address_is_told():
         raise error
     assert "secret" not in str(caught.value)
     assert "http://s/b" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (NoCredentialsError(), "try again; else give the connection keys, or .* a role"),
+        (of_s3("403", 403), "HTTP 403 .*try again; else let whoever runs this list, read"),
+    ],
+)
+def test_what_may_not_pass_after_all_says_what_to_do_then(error, words):
+    told = pytest.raises(StorageUnavailableError, match=words)
+    with told, named(lambda: "s3://b/x", "read"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "lacks"),
+    [
+        ("NotImplemented", 501, True),
+        ("MethodNotAllowed", 405, True),
+        ("501", 501, True),
+        ("InvalidArgument", 400, False),
+        ("EntityTooLarge", 400, False),
+        ("MissingContentMD5", 400, False),
+    ],
+)
+def test_an_operation_that_is_not_known_is_told_from_one_that_is_wrong(code, status, lacks):
+    assert Cause.of(of_s3(code, status)).lacks_operation is lacks
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), ClaimedError("x")])

@@ -89,7 +89,7 @@ def touch_everything(store):
     store.delete("bands/nothing")
     store.delete("bands")
     refresh(store, "S2MSI2A", [held.sensed.date()])
-    store.sweep_old("quarantine", 0)
+    store.heal_dates("quarantine")
     return held
 
 

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from copernicus import metrics
 from copernicus.archives import Archive
 from copernicus.hooks import CopernicusHook
+from copernicus.outputs import refuse_shared
 from copernicus.params import RECONCILE_PARAMS
 from copernicus.priority import REPAIR
 from copernicus.retry import RETRY_POLICY
@@ -103,11 +104,10 @@ class CopernicusAuditOperator(BaseOperator):
         refuse_unknown(context, RECONCILE_PARAMS)
         refuse_in_backfill(context, self.first_day, self.last_day)
         archive.store.delete(archive.plan_path)
-        check_store(
-            archive.store,
-            archive.folder,
-            one_run_at_a_time=archive.ingest.one_run_at_a_time,
-        )
+        is_alone = archive.ingest.one_run_at_a_time
+        if is_alone:
+            refuse_shared(archive.ingest.defaults["output_uri"], archive.ingest.dag_id)
+        check_store(archive.store, archive.folder, one_run_at_a_time=is_alone)
         chronicle = archive.files.chronicle(utc_now())
         is_dry = self.is_dry_run or archive.is_switched_off
         scope = self._scope(context, archive.ingest, chronicle, is_dry=is_dry)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
@@ -14,7 +13,6 @@ from copernicus.project import default_output_uri
 from copernicus.retry import RETRY_POLICY
 from copernicus.runs import open_store, run_layout
 from dataspace.errors import NotStagedError, PermanentError
-from dataspace.layout import STAGING
 from dataspace.records import RunRecords
 from dataspace.run_folders import placed
 from dataspace.stac_tree import refresh
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from copernicus.announcement import Announcement
     from dataspace.product import Product
     from dataspace.store import Store
-
-_STAGED_FOR: Final = timedelta(days=7)
-"""What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
 
 
 class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
@@ -94,7 +89,6 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         self.lineage = lineage.Lineage(lineage.folders(delivered), (lineage.place(address),))
         if not missing:
             store.delete(run.staging_dir)
-        store.sweep_old(STAGING, _STAGED_FOR.total_seconds())
         if missing and not announced.days:
             message = (
                 f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"

@@ -77,9 +77,7 @@ class CopernicusSettleOperator(BaseOperator):
         if not plan.is_dry:
             refresh(archive.store, ingest.defaults["product_type"], plan.days)
         name, address = self._report(archive, plan, retired)
-        if not plan.is_dry:
-            prune(archive)
-        return {
+        result = {
             "ingest": ingest.dag_id,
             "report_name": name,
             "report": address,
@@ -87,6 +85,9 @@ class CopernicusSettleOperator(BaseOperator):
             "changed": archive.write_changes(retired.outcomes),
             "asks": [trigger_of(ingest.dag_id, run_id) for run_id in retired.asks],
         }
+        if not plan.is_dry:
+            prune(archive)
+        return result
 
     def _report(self, archive: Archive, plan: Plan, retired: Retired) -> tuple[str, str]:
         files, made, outcomes = archive.files, datetime.now(UTC), retired.outcomes
