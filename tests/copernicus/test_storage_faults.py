@@ -161,7 +161,13 @@ def test_a_bucket_that_cannot_keep_runs_apart_is_refused_in_words(
     assert transfers(connected) == []
 
 
-@pytest.mark.parametrize("fault", LACKING, ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(one, id=one.name, marks=pytest.mark.long if number % 3 else ())
+        for number, one in enumerate(LACKING)
+    ],
+)
 def test_for_one_run_at_a_time_such_a_bucket_will_do(bucket, product, tmp_path, fault):
     bucket.s3.faults.append(fault.make())
     run = Run(bucket.uri, tmp_path, one_run_at_a_time=True)
