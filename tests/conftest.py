@@ -18,12 +18,16 @@ os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(Path(__file__).parents[1] / "p
 os.environ["SENTINEL2_OUTPUT_URI"] = (_HOME / "output").as_uri()
 os.environ["SENTINEL2_OUTPUT_ROOTS"] = f"file://{tempfile.gettempdir()}"  # where tmp_path lies
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
 from dataspace.endpoints import Endpoints  # noqa: E402
 from dataspace.errors import ConfigurationError  # noqa: E402
 from dataspace_emulator import Emulator  # noqa: E402
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")  # no test is timed: the machine may be busy
 
 _END_TO_END = "tests/e2e/"
 _DAILY = "tests/e2e/test_daily.py"
