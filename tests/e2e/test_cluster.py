@@ -19,7 +19,7 @@ def test_two_hosts_that_share_object_storage_only(tmp_path, bucket):
         tmp_path, days=3, a_day=3, bucket=bucket, env=env, own_env=hosts, late_release_s=0.5
     ) as cluster:
         runs = cluster.backfill()
-        assert cluster.all_green(runs, timeout_s=150)
+        assert cluster.all_green(runs, timeout_s=400)
         assert cluster.wrong() == []
         assert cluster.emulator.peak_connections <= 4
         assert cluster.taken().keys() == {"worker-1", "worker-2"}
