@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from dataspace.client import DataSpaceClient
     from dataspace.product import Product
-    from dataspace.transports import S3, Https, Transport
+    from dataspace.transports import Transport
 
 _BUSY: Final = (ProductUnavailableError, RateLimitedError)
 """Say nothing against the account."""
+_MAY_DOWNLOAD: Final = ("it may download", "The account may download.")
+_KEYS_OPEN: Final = ("the S3 keys open files", "The S3 keys are accepted.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,10 @@ def check(client: DataSpaceClient, day: date) -> list[Finding]:
     if client.stac:
         findings.append(_tried(client.stac.check))
     if findings[0].is_good and products:
-        findings.append(_tried(lambda: _fetched(client.https, products[0])))
+        findings.append(_tried(lambda: _opened(client.https, products[0], *_MAY_DOWNLOAD)))
     store = client.s3
     if store and products and store.has(products[0]):
-        findings.append(_tried(lambda: _stored(store, products[0])))
+        findings.append(_tried(lambda: _opened(store, products[0], *_KEYS_OPEN)))
     elif store:
         findings.append(_tried(store.check))
     return findings
@@ -72,21 +74,10 @@ def _tried(trial: Callable[[], str]) -> Finding:
         return Finding(is_good=False, words=str(error))
 
 
-def _fetched(transport: Https, product: Product) -> str:
+def _opened(transport: Transport, product: Product, trial: str, words: str) -> str:
+    """Open a file of a product; return the words, or that the trial could not be made."""
     try:
-        _open(transport, product)
+        transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
     except _BUSY as error:
-        return f"Whether it may download could not be tried: {error}"
-    return "The account may download."
-
-
-def _stored(transport: S3, product: Product) -> str:
-    try:
-        _open(transport, product)
-    except _BUSY as error:
-        return f"Whether the S3 keys open files could not be tried: {error}"
-    return "The S3 keys are accepted."
-
-
-def _open(transport: Transport, product: Product) -> None:
-    transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
+        return f"Whether {trial} could not be tried: {error}"
+    return words

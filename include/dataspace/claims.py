@@ -11,14 +11,13 @@ import json
 import logging
 import threading
 import time
-import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from dataspace.errors import ClaimedError, NoConditionalWriteError
+from dataspace.errors import ClaimedError
 from dataspace.layout import CLAIMS, claim_path
-from dataspace.probe import check_conditional
+from dataspace.probe import keeps_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +87,6 @@ class Claims:
         self._run = run
         self._clock = clock
         self._held: set[str] = set()
-        self._keeps_apart: bool | None = None
         self._lock = threading.RLock()
 
     def take(self, product: Product) -> str | None:
@@ -108,24 +106,9 @@ class Claims:
         Where the storage cannot do that, it is looked at first, written, and looked at again: two
         that write within the same moment are kept apart, two whose writes take long are not.
         """
-        if self._is_conditional():
+        if keeps_apart(self._store, CLAIMS):
             return self._store.create(path, self._mine(_WORKING).to_bytes())
         return self._read(path) is None and self._overwritten(path) is None
-
-    def _is_conditional(self) -> bool:
-        """Tell whether the storage writes only where there is none; tried, as some only say so."""
-        with self._lock:
-            if self._keeps_apart is None:
-                path = f"{CLAIMS}/{uuid.uuid4().hex}"
-                try:
-                    check_conditional(self._store, path)
-                    self._keeps_apart = True
-                except NoConditionalWriteError:
-                    self._keeps_apart = False
-                finally:
-                    with _not_vital(path):
-                        self._store.delete(path)
-            return self._keeps_apart
 
     def need(self, product: Product) -> None:
         """Claim a product.
