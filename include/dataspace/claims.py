@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from dataspace.errors import ClaimedError
+from dataspace.errors import ClaimedError, NoConditionalWriteError
 from dataspace.layout import CLAIMS, claim_path
-from dataspace.probe import keeps_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,23 +91,27 @@ class Claims:
     def take(self, product: Product) -> str | None:
         """Claim a product, unless another run has; return None, or words that name that run."""
         path = claim_path(product)
-        if not self._made(path):
-            other = self._other(path)
-            if other is not None:
-                return other
-        with self._lock:
-            self._held.add(path)
-        return None
+        found = self._read(path)
+        other = self._created(path) if found is None else self._other(path, found)
+        if other is None:
+            with self._lock:
+                self._held.add(path)
+        return other
 
-    def _made(self, path: str) -> bool:
-        """Write a claim where there is none; return whether this call has made it.
+    def _created(self, path: str) -> str | None:
+        """Write a claim where there was none just now; return who else has, None for nobody.
 
-        Where the storage cannot do that, it is looked at first, written, and looked at again: two
-        that write within the same moment are kept apart, two whose writes take long are not.
+        It is written twice, as some storages write over what is there though told not to. For
+        these it counts what stands there after a while: two that write within the same moment are
+        kept apart, two whose writes take long are not.
         """
-        if keeps_apart(self._store, CLAIMS):
-            return self._store.create(path, self._mine(_WORKING).to_bytes())
-        return self._read(path) is None and self._overwritten(path) is None
+        claim = self._mine(_WORKING).to_bytes()
+        with contextlib.suppress(NoConditionalWriteError):
+            if not self._store.create(path, claim):
+                return self._other(path, self._read(path))
+            if not self._store.create(path, claim):
+                return None
+        return self._overwritten(path)
 
     def need(self, product: Product) -> None:
         """Claim a product.
@@ -165,9 +168,8 @@ class Claims:
             if self._is_mine(self._read(path)):
                 self._store.delete(path)
 
-    def _other(self, path: str) -> str | None:
-        """Return who else has a product of which there is a claim; None where it is ours now."""
-        claim = self._read(path)
+    def _other(self, path: str, claim: Claim | None) -> str | None:
+        """Return who else has a product of which there was a claim; None where it is ours now."""
         if claim is None:
             return _SOMEBODY
         if self._is_mine(claim):

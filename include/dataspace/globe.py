@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 
 from dataspace.errors import AreaError
+from dataspace.winding import Rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -182,27 +183,39 @@ def _has_long_edge(polygon: BaseGeometry) -> bool:
     return any((np.abs(np.diff(ring[:, 0])) > _HALF_TURN).any() for ring in rings)
 
 
-def _valid(polygons: NDArray[np.object_]) -> tuple[list[BaseGeometry], int]:
+def _valid(polygons: NDArray[np.object_]) -> tuple[NDArray[np.object_], int]:
     """Return the polygons, those repaired that had to be, and how many those were."""
     invalid = ~shapely.is_valid(polygons)
-    if not invalid.any():
-        return list(polygons), 0
-    # "structure" fills what a ring winds round twice, where "linework" makes a hole of it.
-    repaired = shapely.make_valid(polygons[invalid], method="structure", keep_collapsed=False)
-    return [*polygons[~invalid], *repaired], int(invalid.sum())
+    valid = polygons.copy()
+    valid[invalid] = [_repaired(polygon) for polygon in polygons[invalid]]
+    return valid, int(invalid.sum())
+
+
+def _repaired(polygon: BaseGeometry) -> BaseGeometry:
+    """Return all that the rings of a polygon wind round, however often and in either direction.
+
+    The methods of shapely's `make_valid` make a hole of what is wound round twice ("linework"), or
+    lose what is drawn clockwise where more is drawn the other way ("structure").
+    """
+    lines = shapely.union_all(shapely.get_rings(polygon))  # split where they cross
+    faces = shapely.get_parts(shapely.polygonize([lines]))
+    if not len(faces):
+        return shapely.Polygon()
+    rings = Rings(polygon)
+    inside = [rings.enclose(place) for place in shapely.point_on_surface(faces)]
+    return shapely.coverage_union_all(faces[inside])
 
 
 def _cut(polygon: BaseGeometry) -> Placed:
     """Return a polygon whose rings may each be written with turns of their own."""
     rings = [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon)]
     flat = np.array([shapely.Polygon(_unrolled(ring)) for ring in rings], dtype=np.object_)
-    broken = not shapely.is_valid(flat).all()
-    repaired = shapely.make_valid(flat, method="structure", keep_collapsed=False)
-    inside = _united(_wrapped(repaired[0]))
-    if len(repaired) > 1:
-        holes = [part for hole in repaired[1:] for part in _wrapped(hole)]
-        inside = shapely.difference(inside, _united(holes))
-    return Placed(inside, broken=broken, crossing=_has_long_edge(polygon))
+    (shell, *holes), broken = _valid(flat)
+    inside = _united(_wrapped(shell))
+    if holes:
+        cut_out = [part for hole in holes for part in _wrapped(hole)]
+        inside = shapely.difference(inside, _united(cut_out))
+    return Placed(inside, broken=int(broken > 0), crossing=_has_long_edge(polygon))
 
 
 def _unrolled(ring: NDArray[np.float64]) -> NDArray[np.float64]:

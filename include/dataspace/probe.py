@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 from dataspace.errors import (
-    DataSpaceError,
     NoConditionalWriteError,
     StorageRefusedError,
     StorageUnavailableError,
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = "probe"
 _CONTENT: Final = b"tried by a run, and removed again"
-_KEEPS_APART: Final[WeakKeyDictionary[Store, bool]] = WeakKeyDictionary()
 
 
 def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
@@ -40,7 +36,7 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
     first, second = f"{own}/{uuid.uuid4().hex[:12]}", f"{own}/{uuid.uuid4().hex[:12]}"
     store.delete(own)  # what an earlier try has left
     try:
-        check_conditional(store, first)
+        _check_conditional(store, first)
     except NoConditionalWriteError as error:
         store.write(first, _CONTENT)  # or nothing may be written at all
         if not one_run_at_a_time:
@@ -60,7 +56,7 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
     store.delete(own)
 
 
-def check_conditional(store: Store, path: str) -> None:
+def _check_conditional(store: Store, path: str) -> None:
     """Write a file where there is none, and try to do so again.
 
     Args:
@@ -78,26 +74,3 @@ def check_conditional(store: Store, path: str) -> None:
     if store.create(path, _CONTENT):
         message = f"{store.uri(path)} was to be written only where there is none, and was twice."
         raise NoConditionalWriteError(message)
-
-
-def keeps_apart(store: Store, folder: str) -> bool:
-    """Tell whether a storage writes a file only where there is none; each store is tried once.
-
-    Args:
-        store: Where.
-        folder: For the file that is written, and removed again.
-
-    Raises:
-        StorageUnavailableError: That cannot be told now.
-    """
-    if store not in _KEEPS_APART:
-        path = f"{folder}/{uuid.uuid4().hex}"
-        try:
-            check_conditional(store, path)
-            _KEEPS_APART[store] = True
-        except NoConditionalWriteError:
-            _KEEPS_APART[store] = False
-        finally:
-            with contextlib.suppress(DataSpaceError):  # it is swept with dead claims
-                store.delete(path)
-    return _KEEPS_APART[store]

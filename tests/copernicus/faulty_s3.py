@@ -113,13 +113,17 @@ class FaultyS3:
             request.wfile.write(content)
 
 
+CONNECTION_ID = "faulty_storage"
+"""Of no other test: Airflow keeps what it has opened by a connection as long as the process."""
+
+
 class FaultyBucket:
     """A bucket behind it, as a run's output."""
 
     def __init__(self, s3, name):
         self.s3 = s3
         self.name = name
-        self.uri = f"s3://storage@{name}/sentinel2"
+        self.uri = f"s3://{CONNECTION_ID}@{name}/sentinel2"
         self._client = boto3.client("s3", endpoint_url=s3.url, region_name="us-east-1", **KEYS)
         self._client.create_bucket(Bucket=name)
 

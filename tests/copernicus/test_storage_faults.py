@@ -22,7 +22,7 @@ from dataspace.layout import RunLayout
 from dataspace.product import Product
 from tests.copernicus import storage_matrix as matrix
 from tests.copernicus.conftest import lake_product, transfers
-from tests.copernicus.faulty_s3 import FaultyBucket, FaultyS3, S3Fault
+from tests.copernicus.faulty_s3 import CONNECTION_ID, FaultyBucket, FaultyS3, S3Fault
 from tests.copernicus.storage_scene import STEPS, Disk, Run, number_of
 
 pytest.importorskip("airflow.providers.amazon", reason="needs the provider of Amazon")
@@ -56,8 +56,8 @@ def s3(faulty):
 @pytest.fixture
 def bucket(s3, connect, monkeypatch):
     made = FaultyBucket(s3, f"output-{os.urandom(4).hex()}")
-    connect(made.connection, "storage")
-    roots = f"{os.environ['SENTINEL2_OUTPUT_ROOTS']},s3://storage@{made.name}"
+    connect(made.connection, CONNECTION_ID)
+    roots = f"{os.environ['SENTINEL2_OUTPUT_ROOTS']},s3://{CONNECTION_ID}@{made.name}"
     monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", roots)
     monkeypatch.setattr(claims, "_SETTLE_S", 0.1)
     return made
@@ -249,7 +249,7 @@ def test_a_fault_that_passes_within_seconds_is_none(of_bucket, bucket, product):
 
 def test_keys_that_nobody_gave_are_named(bucket, connect, monkeypatch, tmp_path):
     connect({**bucket.connection, "login": "", "password": ""}, "keyless")
-    uri = bucket.uri.replace("storage", "keyless")
+    uri = bucket.uri.replace(CONNECTION_ID, "keyless")
     monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", uri)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

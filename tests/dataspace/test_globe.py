@@ -10,6 +10,7 @@ from shapely.geometry import shape
 
 from dataspace.errors import AreaError
 from dataspace.globe import on_globe
+from tests.dataspace.scribbles import scribbles, wound_round
 from tests.dataspace.seam import FIJI, T01KAB, T01LAC, box, polygon
 
 WORLD = shapely.box(-180, -90, 180, 90)
@@ -297,3 +298,32 @@ def test_any_ring_is_valid_on_the_globe_or_refused(ring):
     except AreaError:
         return
     assert ground.is_empty or ground.area > 0
+
+
+# --- rings that cross themselves -----------------------------------------------------------------
+
+EIGHT = shapely.Polygon([(11, 0), (8, 6), (0, 0), (3, 12), (9, 4), (9, 5)])
+"""With a small loop that is drawn the other way round than the large one."""
+
+
+@given(scribbles())
+@example(EIGHT)
+def test_all_that_a_ring_winds_round_is_kept(drawn):
+    assert_same(placed(drawn), wound_round(drawn))
+
+
+@given(scribbles(st.just(175)))
+@example(shapely.affinity.translate(EIGHT, 175))
+def test_across_180_too(drawn):
+    true = wound_round(drawn)
+    east = shapely.intersection(true, shapely.box(0, -90, 180, 90))
+    west = shapely.intersection(true, shapely.box(180, -90, 360, 90))
+    assert_same(placed(drawn), shapely.union_all([east, shapely.affinity.translate(west, -360)]))
+
+
+def test_a_hole_that_crosses_itself_is_cut_out_whole():
+    shell = shapely.box(-5, -5, 20, 20)
+    drawn = shapely.Polygon(shell.exterior, [EIGHT.exterior])
+    assert_same(placed(drawn), shell.difference(wound_round(EIGHT)))
+    moved = shapely.affinity.translate(drawn, 170)
+    assert placed(moved).area == pytest.approx(placed(drawn).area)
