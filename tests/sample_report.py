@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 TILES = ("T36TWL", "T36TXL", "T36TYL")
 ORBITS = {"T36TWL": (0, 2), "T36TXL": (0, 2, 3), "T36TYL": (3,)}
 """Days of a cycle of five on which a tile is seen."""
+PERIODS = (7, 30, 365)
 
 
 def year(last_day="2026-11-21", known_from="2025-12-20", **changes):
@@ -46,8 +47,11 @@ def year(last_day="2026-11-21", known_from="2025-12-20", **changes):
             "withdrawn": 1,
         },
         "repaired": 7,
-        "still_missing": 1,
-        "completeness": {str(n): _completeness(days, last, n) for n in (7, 30, 365)},
+        "still_missing": 0,
+        "offline": 1,
+        "completeness": {str(n): _completeness(days, last, n) for n in PERIODS},
+        "known_days": {str(n): sum(day >= _first(last, n) for day in days) for n in PERIODS},
+        "not_counted": {str(n): _offline(days, last, n) for n in PERIODS},
         "freshness": {
             "7": {"median_h": 5.1, "p95_h": 11.4},
             "30": {"median_h": 5.4, "p95_h": 30.2},
@@ -60,10 +64,22 @@ def year(last_day="2026-11-21", known_from="2025-12-20", **changes):
     return {**report, **changes}
 
 
+def _first(last, number):
+    return (last - timedelta(days=number - 1)).isoformat()
+
+
+def _cells(days, last, number):
+    return [cell for day in days if day >= _first(last, number) for cell in days[day].values()]
+
+
+def _offline(days, last, number):
+    return sum(cell["why"] == ["offline 1"] for cell in _cells(days, last, number))
+
+
 def _completeness(days, last, number):
-    first = (last - timedelta(days=number - 1)).isoformat()
-    facts = [one for day, tiles in days.items() if day >= first for one in tiles.values()]
-    return 100 * sum(f["present"] for f in facts) / sum(f["expected"] for f in facts)
+    cells = _cells(days, last, number)
+    expected = sum(cell["expected"] for cell in cells) - _offline(days, last, number)
+    return 100 * sum(cell["present"] for cell in cells) / expected
 
 
 def _tiles(day, luck):

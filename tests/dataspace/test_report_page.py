@@ -191,7 +191,10 @@ def test_a_report_is_named_after_the_instant_it_was_made():
 def test_text_tells_what_is_missing_line_by_line():
     lines = as_text(year()).splitlines()
     assert lines[0] == "sentinel2_daily  lake  S2MSI2A  2026-10-23 to 2026-11-21, by day of sensing"
-    assert lines[2] == "1 product of the 30 days looked at is still missing; 7 products repaired."
+    assert lines[2] == (
+        "Nothing of the 30 days looked at that can be had is missing, and 1 product is offline; "
+        "7 products repaired."
+    )
     assert lines[3].startswith("Complete to 2026-11-21: 100 % of 7 days, ")
     assert "median: 5.1 h (95 %: 11.4 h) over 7 days" in lines[4]
     assert "  2026-11-12  T36TXL  0 of 1  offline 1" in lines
@@ -208,7 +211,7 @@ def test_text_of_long_lists_stays_short():
 
 
 def test_text_of_an_archive_in_order_is_a_few_lines():
-    clean = year(days={}, exceptions=[], still_missing=0, repaired=0, counts={"present": 5})
+    clean = year(days={}, exceptions=[], offline=0, repaired=0, counts={"present": 5})
     assert "Nothing of the 30 days looked at is missing." in as_text(clean)
     assert "Exceptions" not in as_text(clean)
 
