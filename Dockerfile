@@ -14,4 +14,4 @@ COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 scripts /opt/airflow/scripts
 RUN pip install --no-cache-dir --no-deps --editable /opt/airflow \
     && AIRFLOW_HOME=$(mktemp -d) python -c \
-       "import airflow.providers.celery.executors.celery_executor, copernicus.hooks, dataspace"
+       "import airflow.providers.celery.executors.celery_executor, airflow_copernicus.hooks, copernicus_dataspace"

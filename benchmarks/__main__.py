@@ -16,14 +16,23 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import archive, areas, cluster, fleet, searching, single, strangers, volume
-from benchmarks.table import row
+from benchmarks.rows import (
+    areas,
+    cluster,
+    fleet,
+    other_clients,
+    reconcile,
+    search,
+    single_product,
+    volume,
+)
+from benchmarks.support.table import row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from benchmarks.service import Service
+    from benchmarks.support.service import Service
 
     Parts = Mapping[str, Callable[[Service, Path], None]]
 
@@ -33,7 +42,7 @@ def _limited(service: Service, scratch: Path) -> None:
 
 
 def _parsing(_service: Service, _scratch: Path) -> None:
-    single.measure_parsing()
+    single_product.measure_parsing()
 
 
 def _areas(_service: Service, scratch: Path) -> None:
@@ -41,7 +50,7 @@ def _areas(_service: Service, scratch: Path) -> None:
 
 
 _FULL: Final[Parts] = {
-    "one": single.measure_single,
+    "one": single_product.measure_single,
     "parsing": _parsing,
     "areas": _areas,
     "zip": volume.measure_zip,
@@ -51,13 +60,13 @@ _SLOW: Final[Parts] = {"slow-bands": _limited}
 _FLEET: Final[Parts] = {
     "fleet": fleet.measure,
     "faults": fleet.measure_faults,
-    "cdsetool": strangers.measure_cdsetool,
-    "s5cmd": strangers.measure_s5cmd,
+    "cdsetool": other_clients.measure_cdsetool,
+    "s5cmd": other_clients.measure_s5cmd,
 }
 _LATE: Final[Parts] = {"late": fleet.measure_late}
-_SEARCH: Final[Parts] = {"search": searching.measure_search}
-_MONTH: Final[Parts] = {"reconcile": archive.measure_month}
-_YEAR: Final[Parts] = {"reconcile-year": archive.measure_year}
+_SEARCH: Final[Parts] = {"search": search.measure_search}
+_MONTH: Final[Parts] = {"reconcile": reconcile.measure_month}
+_YEAR: Final[Parts] = {"reconcile-year": reconcile.measure_year}
 _CLUSTER: Final[Parts] = {"overhead": cluster.measure_overhead}
 _SERVICES: Final[tuple[tuple[Callable[[], AbstractContextManager[Service]], Parts], ...]] = (
     (volume.tile, _FULL),
@@ -67,9 +76,9 @@ _SERVICES: Final[tuple[tuple[Callable[[], AbstractContextManager[Service]], Part
     ),
     (fleet.fleet, _FLEET),
     (lambda: fleet.fleet(fleet.LATE_S), _LATE),
-    (searching.listing, _SEARCH),
-    (archive.month, _MONTH),
-    (archive.year, _YEAR),
+    (search.listing, _SEARCH),
+    (reconcile.month, _MONTH),
+    (reconcile.year, _YEAR),
     (cluster.service, _CLUSTER),
 )
 """What needs which service; each is started once, and none beside another."""

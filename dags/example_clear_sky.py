@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow.sdk import DAG, ObjectStoragePath, PartitionedAssetTimetable, task
 
-from copernicus.dag import day_asset
-from copernicus.project import default_output_uri
-from dataspace.layout import bands_day_dir
+from airflow_copernicus.config.environment import default_output_uri
+from airflow_copernicus.dags.ingest import day_asset
+from copernicus_dataspace.storage.layout import bands_day_dir
 
 CLEAR_CLASSES = (4, 5, 6, 7, 11)
 """Vegetation, bare soil, water, unclassified and snow of the scene classification; 0 is no data."""

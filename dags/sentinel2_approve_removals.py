@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copernicus.approvals import build_approval_dag
-from copernicus.project import INGESTS
+from airflow_copernicus.config.environment import INGESTS
+from airflow_copernicus.dags.approvals import build_approval_dag
 
 dag = build_approval_dag(INGESTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copernicus.dag import build_dags
-from copernicus.project import INGESTS
+from airflow_copernicus.config.environment import INGESTS
+from airflow_copernicus.dags.ingest import build_dags
 
 globals().update(build_dags(INGESTS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copernicus.project import INGESTS
-from copernicus.reconcile import build_reconcile_dag
+from airflow_copernicus.config.environment import INGESTS
+from airflow_copernicus.dags.reconcile import build_reconcile_dag
 
 dag = build_reconcile_dag(INGESTS)

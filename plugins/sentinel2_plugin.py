@@ -6,17 +6,23 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from copernicus import listener, ui
-from copernicus.priority import TodayFirst
-from copernicus.timetables import SensingDayTimetable
+from airflow_copernicus.listeners import scheduler
+from airflow_copernicus.priority import TodayFirst
+from airflow_copernicus.timetables import SensingDayTimetable
+from airflow_copernicus.ui import plugin_views
+from copernicus import priority as earlier_priority
+from copernicus import timetables as earlier_timetables
 
 
 class Sentinel2Plugin(AirflowPlugin):
     """What the scheduler, the DAG processor and the API server must know by name."""
 
     name = "sentinel2"
-    timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared so by Airflow
-    listeners: list[Any] = [listener]  # noqa: RUF012
-    priority_weight_strategies: list[Any] = [TodayFirst]  # noqa: RUF012
-    fastapi_apps: list[Any] = [ui.FASTAPI_APP]  # noqa: RUF012
-    external_views: list[Any] = [ui.reports_view()]  # noqa: RUF012
+    timetables: list[Any] = [  # noqa: RUF012 - declared so by Airflow
+        SensingDayTimetable,
+        earlier_timetables.SensingDayTimetable,
+    ]
+    listeners: list[Any] = [scheduler]  # noqa: RUF012
+    priority_weight_strategies: list[Any] = [TodayFirst, earlier_priority.TodayFirst]  # noqa: RUF012
+    fastapi_apps: list[Any] = [plugin_views.FASTAPI_APP]  # noqa: RUF012
+    external_views: list[Any] = [plugin_views.reports_view()]  # noqa: RUF012

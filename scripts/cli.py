@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from dev_airflow.airflow_stack import Stack
 from run import HOME
-from stack import Stack
 
 
 def main() -> None:

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dataspace_emulator.__main__ import emulator
-from dataspace_emulator.options import parser
-from stack import PROJECT, Stack, StackError
+from copernicus_dataspace_emulator.__main__ import emulator
+from copernicus_dataspace_emulator.command_line import parser
+from dev_airflow.airflow_stack import PROJECT, Stack, StackError
 
 if TYPE_CHECKING:
-    from dataspace_emulator import Emulator
+    from copernicus_dataspace_emulator import Emulator
 
 DAG_ID: Final = "sentinel2_daily"
 DAY: Final = "2024-08-01"

@@ -14,10 +14,10 @@ from typing import Final
 
 import requests
 
-from dataspace.auth import Account
-from dataspace.errors import ConfigurationError
-from rest import ApiError
-from stack import PROJECT, Stack, StackError
+from copernicus_dataspace.auth.identity_service import Account
+from copernicus_dataspace.errors import ConfigurationError
+from dev_airflow.airflow_stack import PROJECT, Stack, StackError
+from dev_airflow.rest_api import ApiError
 
 HOME: Final = PROJECT / ".airflow"
 CONNECTION: Final = "copernicus_default"

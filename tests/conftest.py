@@ -22,9 +22,9 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
-from dataspace.endpoints import Endpoints  # noqa: E402
-from dataspace.errors import ConfigurationError  # noqa: E402
-from dataspace_emulator import Emulator  # noqa: E402
+from copernicus_dataspace.errors import ConfigurationError  # noqa: E402
+from copernicus_dataspace.http.endpoints import Endpoints  # noqa: E402
+from copernicus_dataspace_emulator import Emulator  # noqa: E402
 
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")  # no test is timed: the machine may be busy

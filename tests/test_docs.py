@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from copernicus.ingests import _SETTINGS
-from copernicus.params import PARAMS, RECONCILE_PARAMS
-from copernicus.provider import get_provider_info
-from dataspace import errors
+from airflow_copernicus.config.ingests import _SETTINGS
+from airflow_copernicus.config.params import PARAMS, RECONCILE_PARAMS
+from airflow_copernicus.provider_info import get_provider_info
+from copernicus_dataspace import errors
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -62,10 +62,11 @@ def test_the_page_about_clients_has_the_pinned_versions():
         assert re.search(rf"^\| {name}[^|]* \| {re.escape(version)} \|", page, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("folder", ["include/dataspace", "plugins/copernicus"])
-def test_the_map_names_every_module(folder):
-    modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
-    assert not {module for module in modules if f"`{module}`" not in MAP}
+@pytest.mark.parametrize("folder", ["include/copernicus_dataspace", "plugins/airflow_copernicus"])
+def test_the_map_names_every_package(folder):
+    packages = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    assert packages
+    assert not {package for package in packages if f"`{package}`" not in MAP}
 
 
 def test_no_module_is_called_a_drawer():

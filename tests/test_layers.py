@@ -1,28 +1,63 @@
-"""The arrow between the layers points downward only."""
+"""The arrows between packages point downward only, and no folder is too large to read."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LIBRARY = "include/copernicus_dataspace"
+EMULATOR = "include/copernicus_dataspace_emulator"
+PROVIDER = "plugins/airflow_copernicus"
 FORBIDDEN = {
-    "include/dataspace": {"airflow", "copernicus", "dataspace_emulator"},
-    "include/dataspace_emulator": {"airflow", "copernicus", "dataspace"},
-    "plugins/copernicus": {"dataspace_emulator"},
-    "dags": {"dataspace_emulator"},
+    LIBRARY: {"airflow", "airflow_copernicus", "copernicus_dataspace_emulator"},
+    EMULATOR: {"airflow", "airflow_copernicus", "copernicus_dataspace"},
+    PROVIDER: {"copernicus_dataspace_emulator"},
+    "dags": {"copernicus_dataspace_emulator"},
 }
+PACKAGES = (LIBRARY, EMULATOR, PROVIDER)
+MOST_FLOORS = 7
+MOST_MODULES = 10
+MOST_LINES = 300
 SOCKETS = {"requests", "urllib3", "httpx", "socket", "http.client", "urllib.request"}
 
 
 def imports(path):
+    """Give what a module imports, for types only, too."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules(folder):
+    files = [path for path in (ROOT / folder).rglob("*.py") if path.name != "__init__.py"]
+    assert files
+    return {
+        ".".join(path.relative_to((ROOT / folder).parent).with_suffix("").parts): path
+        for path in files
+    }
+
+
+def package_of(module):
+    """Return the package of a module; a module of the uppermost folder is one of its own."""
+    parts = module.split(".")
+    return module if len(parts) == 2 else ".".join(parts[:-1])
+
+
+def arrows(folder):
+    """Return which packages each package imports from."""
+    known = modules(folder)
+    found = {package_of(module): set() for module in known}
+    for module, path in known.items():
+        targets = {package_of(name) for name in imports(path) if name in known}
+        found[package_of(module)] |= targets - {package_of(module)}
+    return found
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
@@ -33,13 +68,37 @@ def test_no_import_points_upward(folder):
     assert not {one for one in found if one[1].split(".")[0] in FORBIDDEN[folder]}
 
 
-def test_one_module_opens_sockets():
-    files = (ROOT / "include/dataspace").rglob("*.py")
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_packages_lie_on_few_floors_without_a_cycle(folder):
+    below = arrows(folder)
+
+    @cache
+    def floor(package):
+        return 1 + max(map(floor, below[package]), default=0)
+
+    try:
+        floors = {package: floor(package) for package in below}
+    except RecursionError:
+        pytest.fail(f"there is a cycle among {below}")
+    assert max(floors.values()) <= MOST_FLOORS, floors
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_a_folder_and_a_module_can_be_read_at_a_glance(folder):
+    files = modules(folder).values()
+    folders = [path.parent for path in files]
+    assert {one for one in folders if folders.count(one) > MOST_MODULES} == set()
+    assert {path for path in files if path.read_text().count("\n") > MOST_LINES} == set()
+
+
+def test_one_package_opens_sockets():
+    files = (ROOT / LIBRARY).rglob("*.py")
     openers = {path.stem for path in files if SOCKETS & set(imports(path))}
-    assert openers <= {"http", "http_adapter", "http_answer", "http_errors", "http_failures"}
+    readers = {"response", "status_errors", "connection_errors"}
+    assert openers <= {"client", "stoppable_adapter", *readers}
     names = {"Session", "request", "get", "post", "PoolManager", "HTTPConnectionPool"}
-    for reader in ("http_answer", "http_errors", "http_failures"):
-        tree = ast.parse((ROOT / f"include/dataspace/{reader}.py").read_text())
+    for reader in readers:
+        tree = ast.parse((ROOT / LIBRARY / f"http/{reader}.py").read_text())
         used = {
             node.attr
             for node in ast.walk(tree)
@@ -51,9 +110,7 @@ def test_one_module_opens_sockets():
 
 
 def test_the_library_runs_without_airflow():
-    modules = [path.stem for path in (ROOT / "include/dataspace").glob("*.py")]
-    code = "import sys; sys.modules['airflow'] = None; sys.path.insert(0, 'include')\n" + "\n".join(
-        f"import dataspace.{name}" for name in modules if name != "__init__"
-    )
+    code = "import sys; sys.modules['airflow'] = None; sys.path.insert(0, 'include')\n"
+    code += "\n".join(f"import {name}" for name in modules(LIBRARY))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

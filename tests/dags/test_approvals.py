@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from copernicus.approvals import build_approval_dag
-from copernicus.reconcile import build_reconcile_dag
+from airflow_copernicus.dags.approvals import build_approval_dag
+from airflow_copernicus.dags.reconcile import build_reconcile_dag
 
 
 @pytest.fixture

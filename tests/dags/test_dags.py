@@ -8,10 +8,10 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
-from copernicus.dag import build_dag, build_dags
-from copernicus.ingests import Ingest
-from copernicus.limits import POOL
-from copernicus.priority import REPAIR
+from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.dags.ingest import build_dag, build_dags
+from airflow_copernicus.hooks.connection_limits import POOL
+from airflow_copernicus.priority import REPAIR
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("pandas", "numpy", "geopandas", "rasterio", "shapely", "pystac", "boto3", "pyogrio")

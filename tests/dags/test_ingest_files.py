@@ -12,13 +12,13 @@ from airflow.serialization.serialized_objects import DagSerialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copernicus import ingests
-from copernicus.dag import build_dags, dag_of
-from copernicus.ingest_files import TAKEN
-from copernicus.ingests import Ingest, read_all
-from copernicus.project import INGESTS
-from copernicus.reconcile import build_reconcile_dag
-from dataspace.errors import ConfigurationError
+from airflow_copernicus.config import ingests
+from airflow_copernicus.config.environment import INGESTS
+from airflow_copernicus.config.ingest_files import TAKEN
+from airflow_copernicus.config.ingests import Ingest, read_all
+from airflow_copernicus.dags.ingest import build_dags, dag_of
+from airflow_copernicus.dags.reconcile import build_reconcile_dag
+from copernicus_dataspace.errors import ConfigurationError
 
 GOOD = "area: lake\n"
 LAUGHS = "a: &a [x, x]\n" + "".join(
@@ -28,8 +28,8 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
 DAGS = """
 from pathlib import Path
 
-from copernicus.dag import build_dags  # airflow
-from copernicus.reconcile import build_reconcile_dag
+from airflow_copernicus.dags.ingest import build_dags  # airflow
+from airflow_copernicus.dags.reconcile import build_reconcile_dag
 
 INGESTS = Path({folder!r})
 reconcile = build_reconcile_dag(INGESTS)

@@ -6,9 +6,9 @@ import re
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
-from copernicus.dag import dag_of
-from copernicus.ingests import Ingest
-from dataspace.errors import ConfigurationError
+from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.dags.ingest import dag_of
+from copernicus_dataspace.errors import ConfigurationError
 
 GOOD = "area: lake\n"
 

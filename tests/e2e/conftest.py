@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 
-from dataspace_emulator import Emulator, make_product
+from copernicus_dataspace_emulator import Emulator, make_product
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from stack import Stack
-from tests.e2e.bucket import Bucket
+from dev_airflow.airflow_stack import Stack
+from tests.support.airflow.bucket import Bucket
 
 DAG = "sentinel2_daily"
 DUE_DAY = datetime.now(UTC).date() - timedelta(days=2)

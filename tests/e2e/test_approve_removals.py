@@ -10,9 +10,9 @@ from datetime import date
 import pytest
 import requests
 
-from stack import ApiError
+from dev_airflow.airflow_stack import ApiError
 from tests.e2e.conftest import DAG
-from tests.e2e.watch import link_of
+from tests.support.airflow.watch import link_of
 
 RECONCILE = "sentinel2_reconcile"
 APPROVE = "sentinel2_approve_removals"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pystac
 import pytest
 
-from dataspace_emulator import Emulator, Fault
-from tests.e2e.workshop import RECONCILE, workshop
+from copernicus_dataspace_emulator import Emulator, Fault
+from tests.support.airflow.workshop import RECONCILE, workshop
 
 pytestmark = pytest.mark.long
 

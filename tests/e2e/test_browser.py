@@ -14,13 +14,13 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
-import services
-from copernicus.params import PARAMS
-from copernicus.provider import get_provider_info
-from dataspace_emulator import Emulator
-from stack import Stack
-from tests.e2e import browser
+from airflow_copernicus.config.params import PARAMS
+from airflow_copernicus.provider_info import get_provider_info
+from copernicus_dataspace_emulator import Emulator
+from dev_airflow import services
+from dev_airflow.airflow_stack import Stack
 from tests.e2e.conftest import DAG, Rehearsal
+from tests.support.airflow import browser
 
 MISSING = services.missing() + ([] if browser.CHROMIUM else ["chromium"])
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-import services
-from tests.e2e.scene import host_of_its_own, scene
+from dev_airflow import services
+from tests.support.airflow.scene import host_of_its_own, scene
 
 pytestmark = pytest.mark.skipif(
     bool(services.missing()), reason=f"not installed: {', '.join(services.missing())}"

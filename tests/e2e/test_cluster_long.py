@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-import services
-from dataspace_emulator import Fault
-from tests.e2e.scale_page import SCALE
-from tests.e2e.scene import host_of_its_own, scene
-from tests.e2e.watch import Watch
+from copernicus_dataspace_emulator import Fault
+from dev_airflow import services
+from tests.support.airflow.scale_page import SCALE
+from tests.support.airflow.scene import host_of_its_own, scene
+from tests.support.airflow.watch import Watch
 
 pytestmark = [
     pytest.mark.long,

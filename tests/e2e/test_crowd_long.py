@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy
 
-import services
-from dataspace_emulator import Emulator
-from stack import Stack
+from copernicus_dataspace_emulator import Emulator
+from dev_airflow import services
+from dev_airflow.airflow_stack import Stack
 from tests.e2e.conftest import DAG, Rehearsal
-from tests.e2e.scale_page import SCALE
-from tests.e2e.scene import FIRST, NOW, Scene, below, recipes, scl_bytes
-from tests.e2e.watch import Answers
+from tests.support.airflow.scale_page import SCALE
+from tests.support.airflow.scene import FIRST, NOW, Scene, below, recipes, scl_bytes
+from tests.support.airflow.watch import Answers
 
 pytestmark = [
     pytest.mark.long,

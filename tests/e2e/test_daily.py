@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from dataspace_emulator import Fault
+from copernicus_dataspace_emulator import Fault
 from tests.e2e.conftest import DUE_DAY
-from tests.e2e.watch import link_of
+from tests.support.airflow.watch import link_of
 
 SUMMER = date(2024, 8, 1)
 

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from dataspace.errors import ServiceUnavailableError
-from dataspace_emulator import Emulator
-from tests.copernicus.scenario import Scenario
-from tests.copernicus.upstream import Campaign, Plan, end_of
-from tests.copernicus.years import Year, exceptions
+from copernicus_dataspace.errors import ServiceUnavailableError
+from copernicus_dataspace_emulator import Emulator
 from tests.e2e.conftest import DAG
-from tests.e2e.workshop import RECONCILE, workshop
+from tests.support.airflow.workshop import RECONCILE, workshop
+from tests.support.scenario.scenario import Scenario
+from tests.support.scenario.upstream import Campaign, Plan, end_of
+from tests.support.scenario.years import Year, exceptions
 
 pytestmark = pytest.mark.long
 

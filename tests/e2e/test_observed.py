@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from dataspace_emulator import Emulator, Fault
-from stack import Stack
-from tests import webhook
+from copernicus_dataspace_emulator import Emulator, Fault
+from dev_airflow.airflow_stack import Stack
 from tests.e2e.conftest import DAG, Rehearsal
+from tests.support import webhook_server
 
 DOCS = Path(__file__).parents[2] / "docs" / "observability.md"
 DAY = date(2024, 10, 5)
@@ -54,7 +54,7 @@ def statsd():
 
 @pytest.fixture(scope="module")
 def hook():
-    with webhook.listening() as hook:
+    with webhook_server.listening() as hook:
         yield hook
 
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from dataspace_emulator import Fault
+from copernicus_dataspace_emulator import Fault
 from tests.e2e.conftest import DAG
 
 PAST = [date(2023, 6, day) for day in (1, 2, 3)]

@@ -10,9 +10,9 @@ from datetime import date, timedelta
 import pytest
 import requests
 
-from dataspace_emulator import Fault
+from copernicus_dataspace_emulator import Fault
 from tests.e2e.conftest import DAG, DUE_DAY
-from tests.e2e.watch import link_of
+from tests.support.airflow.watch import link_of
 
 RECONCILE = "sentinel2_reconcile"
 DOWNSTREAM = "example_clear_sky"

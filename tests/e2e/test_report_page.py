@@ -12,14 +12,14 @@ import requests
 from moto.server import ThreadedMotoServer
 from playwright.sync_api import expect
 
-from dataspace.report_page import html
-from dataspace.report_words import report_name
-from stack import PROJECT, Stack
-from tests.e2e import browser
-from tests.e2e.bucket import Bucket
+from copernicus_dataspace.reports.html_page import html
+from copernicus_dataspace.reports.wording import report_name
+from dev_airflow.airflow_stack import PROJECT, Stack
 from tests.e2e.conftest import DAG
-from tests.e2e.watch import link_of
-from tests.sample_report import year
+from tests.support.airflow import browser
+from tests.support.airflow.bucket import Bucket
+from tests.support.airflow.watch import link_of
+from tests.support.sample_report import year
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM, reason="not installed: chromium")
 
@@ -33,7 +33,7 @@ FILES = {
 SETTLED = "settled"
 SETTLE = f"""
 from airflow.sdk import DAG, BaseOperator
-from copernicus.links import ArchiveReportLink
+from airflow_copernicus.links import ArchiveReportLink
 
 class Settle(BaseOperator):
     operator_extra_links = (ArchiveReportLink(),)
@@ -89,8 +89,8 @@ def test_a_report_is_found_through_the_menu(airflow, tmp_path):
         expect(frame.get_by_role("alert")).to_contain_text("sentinel2_reconcile is switched off")
         row = frame.get_by_role("row", name=DAG)
         expect(row).to_contain_text(
-            "Nothing of the 30 days looked at that can be had is missing, and 1 product is offline; "
-            "7 products repaired."
+            "Nothing of the 30 days looked at that can be had is missing, and 1 product is "
+            "offline; 7 products repaired."
         )
         row.get_by_role("link", name=DAG).click()
         expect(frame.get_by_role("heading", name=DAG, exact=True)).to_be_visible()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import requests
 from urllib3.util import SKIP_HEADER
 
-from dataspace.window import format_instant
+from copernicus_dataspace.models.time_range import format_instant
 from tests.live.facts import Facts, document
 from tests.live.probe import REFUSED_QUESTION, SUCCESS, Probes
 from tests.live.visit import COLLECTION, LEVEL, UNKNOWN_ID, Visit

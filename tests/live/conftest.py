@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dataspace_emulator import Emulator
+from copernicus_dataspace_emulator import Emulator
 from tests.live.facts import cleaned
 from tests.live.ledger import Ledger
 from tests.live.stand_in import fill, visit_to

@@ -9,7 +9,7 @@ from typing import Final
 import requests
 from urllib3 import HTTPResponse
 
-from dataspace.http_errors import error_of
+from copernicus_dataspace.http.status_errors import error_of
 from tests.live.facts import Facts, answer_facts
 from tests.live.visit import NoAnswerError, Visit
 

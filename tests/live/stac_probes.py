@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 
-from dataspace.window import format_instant
+from copernicus_dataspace.models.time_range import format_instant
 from tests.live.catalogue_probes import NO_AGENT
 from tests.live.facts import Facts, document
 from tests.live.probe import SUCCESS, Probes

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from dataspace.endpoints import Endpoints
-from dataspace.window import format_instant
-from dataspace_emulator import Emulator, make_product
+from copernicus_dataspace.http.endpoints import Endpoints
+from copernicus_dataspace.models.time_range import format_instant
+from copernicus_dataspace_emulator import Emulator, make_product
 from tests.live.visit import ADDRESSES, Visit
 
 _ROWS: Final = 50

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from dataspace.auth import Account
-from dataspace.bands import select_files, stac_assets
-from dataspace.client import DataSpaceClient, Manners
-from dataspace.query import Query
-from dataspace.window import Window
+from copernicus_dataspace.auth.identity_service import Account
+from copernicus_dataspace.catalogue.query import Query
+from copernicus_dataspace.models.bands import select_files, stac_assets
+from copernicus_dataspace.models.time_range import Window
+from copernicus_dataspace.service import DataSpaceClient, Manners
 from tests.live.probes import PROBES
 
 pytestmark = pytest.mark.live

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pyotp
 import requests
 
-from dataspace.endpoints import Endpoints
-from dataspace.product import Product
-from dataspace.rows import read_row
-from dataspace.window import format_instant
+from copernicus_dataspace.catalogue.odata_rows import read_row
+from copernicus_dataspace.http.endpoints import Endpoints
+from copernicus_dataspace.models.product import Product
+from copernicus_dataspace.models.time_range import format_instant
 from tests.live.facts import cleaned, document
 
 SERVICES: Final = ("identity_url", "catalogue_url", "download_url")

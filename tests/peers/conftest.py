@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dataspace_emulator import make_product
+from copernicus_dataspace_emulator import make_product
 
 ENVIRONMENTS = Path(__file__).parents[2] / ".peers"
 _TIME_OUT_S = 120

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-from stack import Stack
+from dev_airflow.airflow_stack import Stack
 
 DAG = """
 from airflow.sdk import DAG, task

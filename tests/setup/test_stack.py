@@ -18,8 +18,8 @@ import requests
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "scripts"))
 import run  # noqa: E402
-from rest import ApiError  # noqa: E402
-from stack import Stack, StackError  # noqa: E402
+from dev_airflow.airflow_stack import Stack, StackError  # noqa: E402
+from dev_airflow.rest_api import ApiError  # noqa: E402
 
 DAG = """
 import os

@@ -1,0 +1,83 @@
+"""Tries, for a person who waits, everything that the settings of an account name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from copernicus_dataspace.catalogue.query import Query
+from copernicus_dataspace.errors import DataSpaceError, ProductUnavailableError, RateLimitedError
+from copernicus_dataspace.models.manifest import MANIFEST
+from copernicus_dataspace.models.time_range import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from copernicus_dataspace.download.transports import Transport
+    from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.service import DataSpaceClient
+
+_BUSY: Final = (ProductUnavailableError, RateLimitedError)
+"""Say nothing against the account."""
+_MAY_DOWNLOAD: Final = ("it may download", "The account may download.")
+_KEYS_OPEN: Final = ("the S3 keys open files", "The S3 keys are accepted.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one trial.
+
+    Attributes:
+        is_good: Whether what was tried works.
+        words: A sentence about it.
+    """
+
+    is_good: bool
+    words: str
+
+
+def check(client: DataSpaceClient, day: date) -> list[Finding]:
+    """Try login, catalogue, STAC, downloads and S3 keys; return what came of each, in this order.
+
+    What the settings leave out is not tried; whether account and keys open files, only where the
+    day has a product.
+    """
+    products: list[Product] = []
+
+    def search() -> str:
+        listed, first = client.catalogue.peek(Query(sensed=Window.of_days(day, day), online=True))
+        products.extend([first] if first else [])
+        return f"The catalogue lists {listed} Sentinel-2 products of {day}."
+
+    def log_in() -> str:
+        client.tokens.token()
+        return "Logged in."
+
+    findings = [_tried(log_in), _tried(search)]
+    if client.stac:
+        findings.append(_tried(client.stac.check))
+    if findings[0].is_good and products:
+        findings.append(_tried(lambda: _opened(client.https, products[0], *_MAY_DOWNLOAD)))
+    store = client.s3
+    if store and products and store.has(products[0]):
+        findings.append(_tried(lambda: _opened(store, products[0], *_KEYS_OPEN)))
+    elif store:
+        findings.append(_tried(store.check))
+    return findings
+
+
+def _tried(trial: Callable[[], str]) -> Finding:
+    try:
+        return Finding(is_good=True, words=trial())
+    except DataSpaceError as error:
+        return Finding(is_good=False, words=str(error))
+
+
+def _opened(transport: Transport, product: Product, trial: str, words: str) -> str:
+    """Open a file of a product; return the words, or that the trial could not be made."""
+    try:
+        transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
+    except _BUSY as error:
+        return f"Whether {trial} could not be tried: {error}"
+    return words

@@ -1,0 +1,1 @@
+"""Authentication: tokens of the identity service, and the session that processes share."""

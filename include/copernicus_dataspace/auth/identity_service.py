@@ -1,0 +1,277 @@
+"""Knows the identity service: logs in, renews, logs out, and what its refusals mean.
+
+Who holds a session, and for how long, is the matter of `session`.
+
+Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import re
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from copernicus_dataspace.auth.credentials import refuse_flawed
+from copernicus_dataspace.auth.login_errors import is_refusal, may_be_used_code, refusal_of
+from copernicus_dataspace.auth.totp import Codes
+from copernicus_dataspace.errors import (
+    ConfigurationError,
+    CredentialsError,
+    DataSpaceError,
+    ProductUnavailableError,
+    RateLimitedError,
+    RefusedRequestError,
+    ServiceUnavailableError,
+)
+from copernicus_dataspace.http.response import StoppedError
+from copernicus_dataspace.http.status_errors import LoginLimitedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from copernicus_dataspace.http.client import Http
+    from copernicus_dataspace.limits.retry import Retries
+
+logger = logging.getLogger(__name__)
+
+_TOKEN_PATH: Final = "/protocol/openid-connect/token"  # noqa: S105
+_LOGOUT_PATH: Final = "/protocol/openid-connect/logout"
+_CLIENT_ID: Final = "cdse-public"
+_WHAT: Final = "identity service"
+
+_ANSWER_S: Final = 30.0
+_LOGOUT_S: Final = 10.0
+_USED_SHARE: Final = 0.8
+"""A token is renewed once this share of its lifetime has passed, so that none expires in use."""
+_SHORT_S: Final = 60.0
+"""Taken for the lifetime of a token that comes without one."""
+LONGEST_LIFE_S: Final = 86_400.0
+"""No token counts as valid for longer: one that does was noted by a clock that was ahead."""
+_NOT_HERE: Final = (404, 410)
+_TOKEN: Final = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who logs in.
+
+    Attributes:
+        username: The account's e-mail address.
+        password: Its password.
+        totp_secret: Base32 secret of the second factor; None where the account has none.
+        client_id: OAuth client; the public one of the Data Space unless an account has its own.
+
+    Raises:
+        ConfigurationError: One of them was copied wrongly, see `credentials`.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    totp_secret: str | None = field(default=None, repr=False)
+    client_id: str = _CLIENT_ID
+
+    def __post_init__(self) -> None:
+        refuse_flawed("login", self.username)
+        refuse_flawed("password", self.password)
+        refuse_flawed("client_id", self.client_id, is_ascii=True)
+        refuse_flawed("totp_secret", (self.totp_secret or "").replace(" ", ""), is_ascii=True)
+
+    def fingerprint(self) -> str:
+        """Return what changes with the password, costly to guess it from; takes some 40 ms."""
+        secret = json.dumps([self.password, self.totp_secret, self.client_id]).encode()
+        salt = self.username.encode()
+        return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One answer of the token endpoint, with times on the caller's clock, in seconds."""
+
+    access: str = field(repr=False)
+    refresh: str | None = field(repr=False)
+    renew_at: float
+    expires_at: float
+    refresh_until: float
+
+    @classmethod
+    def from_answer(cls, answer: Mapping[str, Any], now: float) -> Self:
+        """Return the token of an answer received now.
+
+        Raises:
+            ServiceUnavailableError: The answer holds no token.
+        """
+        try:
+            access = _text(answer["access_token"])
+        except (KeyError, TypeError) as error:
+            message = f"{_WHAT}: the answer to a login lacks {error}; try again."
+            raise ServiceUnavailableError(message) from error
+        refresh = answer.get("refresh_token")
+        lifetime_s = _seconds(answer.get("expires_in"), _SHORT_S)
+        return cls(
+            access=access,
+            refresh=refresh if isinstance(refresh, str) else None,
+            renew_at=now + _USED_SHARE * lifetime_s,
+            expires_at=now + lifetime_s,
+            refresh_until=now + _seconds(answer.get("refresh_expires_in"), 0.0),
+        )
+
+    @classmethod
+    def from_record(cls, record: object) -> Self | None:
+        """Return the token `to_record` was given; None for anything else."""
+        if not isinstance(record, dict):
+            return None
+        try:
+            token = cls(
+                access=_text(record["access"]),
+                refresh=_text(record["refresh"]) if record["refresh"] is not None else None,
+                renew_at=float(record["renew_at"]),
+                expires_at=float(record["expires_at"]),
+                refresh_until=float(record["refresh_until"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        times = token.renew_at + token.expires_at + token.refresh_until
+        return token if math.isfinite(times) else None
+
+    def to_record(self) -> dict[str, Any]:
+        """Return a JSON object for `from_record`; it holds the secrets."""
+        return asdict(self)
+
+
+class Realm:
+    """The identity service, as one account uses it; keeps no token.
+
+    Attributes:
+        account: Who logs in.
+        clock: Returns the present in seconds.
+        codes: Of the account's second factor; None where it has none.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        identity_url: str,
+        account: Account,
+        retries: Retries,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Use the realm at an address.
+
+        Args:
+            http: Sends the requests.
+            identity_url: Base URL of the realm.
+            account: Who logs in.
+            retries: What to do while the service is overloaded.
+            clock: Of the times of its tokens.
+        """
+        self._http = http
+        self._url = identity_url + _TOKEN_PATH
+        self._logout_url = identity_url + _LOGOUT_PATH
+        self._retries = retries
+        self.clock = clock
+        self.account = account
+        self.codes = Codes(account.totp_secret, http.wait) if account.totp_secret else None
+
+    def refreshed(self, old: Token) -> Token | None:
+        """Return a token for a refresh token; None where that has died.
+
+        Raises:
+            TransientError: The service cannot be reached, or is out of order.
+        """
+        if not old.refresh or self.clock() >= old.refresh_until:
+            return None
+        form = {"grant_type": "refresh_token", "refresh_token": old.refresh}
+        try:
+            return self._grant(lambda: form)
+        except DataSpaceError as error:
+            if not is_refusal(error) and not isinstance(error, RefusedRequestError):
+                raise
+            return None
+
+    def logged_in(self) -> Token:
+        """Return the token of a new session; a refused password is tried once.
+
+        With a second factor it is tried again with the next code: another host may have used the
+        first one, which the service refuses in the words of a wrong password.
+
+        Raises:
+            CredentialsError: The account was refused.
+            TransientError: The service cannot be reached, or the account has all its sessions.
+        """
+        try:
+            return self._entered()
+        except DataSpaceError as error:
+            if not is_refusal(error):
+                raise
+            raise refusal_of(error, self.account) from error
+
+    def _entered(self) -> Token:
+        try:
+            return self._grant(self._password_form)
+        except CredentialsError as error:
+            if self.codes is None or not may_be_used_code(error):
+                raise
+            logger.info("The one-time code may have served elsewhere; the next one is tried.")
+            return self._grant(self._password_form)
+
+    def log_out(self, token: Token) -> None:
+        """End a session, of which an account may have a hundred; a failure does not matter."""
+        form = {"client_id": self.account.client_id, "refresh_token": token.refresh or ""}
+        try:
+            self._http.post_form(self._logout_url, form, what=_WHAT, answer_s=_LOGOUT_S).close()
+        except (DataSpaceError, StoppedError) as error:
+            logger.debug("The session could not be ended: %s", error)
+
+    def _password_form(self) -> dict[str, str]:
+        form = {
+            "grant_type": "password",
+            "username": self.account.username,
+            "password": self.account.password,
+        }
+        if self.codes:
+            form["totp"] = self.codes.next()
+        return form
+
+    def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
+        """Return the token of a grant; the form is made anew for each try, as codes grow old."""
+
+        def attempt() -> Token:
+            sent_at = self.clock()
+            form = {"client_id": self.account.client_id, **make_form()}
+            try:
+                answer = self._http.post_form(self._url, form, what=_WHAT, answer_s=_ANSWER_S)
+            except ProductUnavailableError as error:
+                raise self._absent(error) from error
+            with answer:
+                return Token.from_answer(answer.json(), sent_at)
+
+        try:
+            return self._retries.call(attempt)
+        except RateLimitedError as error:
+            raise LoginLimitedError(str(error), error.retry_after_s) from error
+
+    def _absent(self, error: ProductUnavailableError) -> DataSpaceError:
+        if error.status in _NOT_HERE and self._http.setting_of(self._url):
+            return ConfigurationError(f"There is no identity service at identity_url: {error}")
+        return ServiceUnavailableError(str(error), error.retry_after_s)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        message = "a token"
+        raise TypeError(message)
+    return value
+
+
+def _seconds(value: object, default: float) -> float:
+    """Return a lifetime that the service gave, a day at most; the default for none."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return default
+    return min(seconds, LONGEST_LIFE_S) if 0 < seconds < math.inf else default

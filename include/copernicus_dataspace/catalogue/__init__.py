@@ -1,0 +1,1 @@
+"""The catalogue: OData queries and pages, the STAC API, versions of a product."""

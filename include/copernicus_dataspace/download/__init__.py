@@ -1,0 +1,1 @@
+"""Downloads: transports, resuming, and which files a product holds."""

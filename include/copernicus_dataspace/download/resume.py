@@ -1,0 +1,117 @@
+"""Yields one body, continued where it broke off if the server proves that it is the same."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from copernicus_dataspace.errors import (
+    PermanentError,
+    ProductUnavailableError,
+    ServiceUnavailableError,
+)
+from copernicus_dataspace.http.response import TooSlowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from contextlib import AbstractContextManager
+
+    from copernicus_dataspace.http.response import Answer
+    from copernicus_dataspace.limits.transfer_slots import Slot
+
+logger = logging.getLogger(__name__)
+
+_MOST_PARTS: Final = 20
+"""Pieces one body may be continued in; a line worse than that is begun again by the retries."""
+
+_WORTH_BYTES: Final = 1 << 20
+"""A part that stopped moving before is not worth continuing: the rest would be as slow."""
+
+
+def read_body(
+    ask: Callable[[Mapping[str, str]], Answer],
+    slot: Callable[[], AbstractContextManager[Slot]],
+    what: str,
+    on_retry: Callable[[], None] = lambda: None,
+) -> Generator[bytes]:
+    """Yield a body from its first byte to its last.
+
+    Args:
+        ask: Sends the request with further headers.
+        slot: Gives a connection, for one part each.
+        what: Name of the body, for messages.
+        on_retry: Called where the body is continued.
+
+    Raises:
+        ServiceUnavailableError: It broke off and cannot be continued.
+        DataSpaceError: It cannot be had at all.
+    """
+    body = _Body(ask, what)
+    for _ in range(_MOST_PARTS - 1):
+        try:
+            yield from body.part(slot)
+        except ServiceUnavailableError as error:
+            is_stuck = isinstance(error, TooSlowError) and body.part_bytes < _WORTH_BYTES
+            if is_stuck or not body.may_be_continued:
+                raise
+            logger.info("%s Continuing at byte %d.", error, body.done_bytes)
+            on_retry()
+        else:
+            return
+    yield from body.part(slot)
+
+
+class _Body:
+    """What has come of a body.
+
+    Attributes:
+        done_bytes: So many.
+        part_bytes: So many by the last part.
+        may_be_continued: Whether the last part brought any bytes, and the first one proof.
+    """
+
+    def __init__(self, ask: Callable[[Mapping[str, str]], Answer], what: str) -> None:
+        self.done_bytes = self.part_bytes = 0
+        self.may_be_continued = False
+        self._ask = ask
+        self._what = what
+        self._size_bytes: int | None = None
+        self._validator: str | None = None
+
+    def part(self, take: Callable[[], AbstractContextManager[Slot]]) -> Generator[bytes]:
+        """Yield what follows the bytes that have come."""
+        self.may_be_continued, self.part_bytes = False, 0
+        with take() as slot, slot.begin(self._open) as answer:
+            if self.done_bytes == 0:
+                self._size_bytes, self._validator = answer.size_bytes, answer.validator
+            elif not self._continues(answer):
+                raise self._begin_again()
+            for chunk in answer.chunks():
+                self.done_bytes += len(chunk)
+                self.part_bytes += len(chunk)
+                self.may_be_continued = None not in (self._size_bytes, self._validator)
+                yield chunk
+            if self._size_bytes is not None and self.done_bytes < self._size_bytes:
+                message = f"{self._what}: {self.done_bytes} of {self._size_bytes} bytes came."
+                raise ServiceUnavailableError(message)
+
+    def _open(self) -> Answer:
+        if self.done_bytes == 0 or self._validator is None:
+            return self._ask({})
+        try:
+            return self._ask({"Range": f"bytes={self.done_bytes}-", "If-Range": self._validator})
+        except (PermanentError, ProductUnavailableError) as error:
+            raise self._begin_again() from error
+
+    def _continues(self, answer: Answer) -> bool:
+        wanted = f"bytes {self.done_bytes}-{(self._size_bytes or 0) - 1}/{self._size_bytes}"
+        return (
+            answer.is_partial
+            and answer.content_range == wanted
+            and answer.validator == self._validator
+        )
+
+    def _begin_again(self) -> ServiceUnavailableError:
+        return ServiceUnavailableError(
+            f"{self._what}: the connection broke, and the rest alone cannot be had; try again."
+        )

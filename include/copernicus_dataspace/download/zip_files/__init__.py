@@ -1,0 +1,1 @@
+"""Zip archives that may be hostile: read from a file, or while they arrive."""

@@ -1,0 +1,173 @@
+"""Reads files of a product out of its zip, verified against the manifest inside.
+
+Does not know which files are wanted, nor where they belong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from copernicus_dataspace.download.zip_files.members import ZipMembers
+from copernicus_dataspace.errors import (
+    CorruptDownloadError,
+    CorruptProductError,
+    UnsafeContentError,
+)
+from copernicus_dataspace.models.checksum import Checksum
+from copernicus_dataspace.models.manifest import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    SafeFile,
+    parse_manifest,
+)
+from copernicus_dataspace.storage import verified_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MANIFEST: Final = SafeFile(MANIFEST, None, None)
+_SHOWN: Final = 20
+
+
+@contextlib.contextmanager
+def open_archive(file: Path | BinaryIO) -> Iterator[SafeArchive]:
+    """Open a product zip; a file object must be seekable, and stays open.
+
+    Raises:
+        CorruptDownloadError: Not a zip, or truncated.
+        UnsafeContentError: The zip or its manifest holds a path that leaves its folder; the zip
+            holds a link, two members of one name or that share bytes, more than one top folder, or
+            more than any product.
+        CorruptProductError: No usable manifest is inside.
+    """
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(file.open("rb")) if isinstance(file, Path) else file
+        what = file.name if isinstance(file, Path) else "The archive"
+        yield SafeArchive(ZipMembers(stream, what))
+
+
+class SafeArchive:
+    """One product in a zip; members that the manifest does not list are ignored.
+
+    Attributes:
+        root: The single top folder, ``NAME.SAFE``.
+        files: What the manifest inside lists.
+    """
+
+    root: str
+    files: tuple[SafeFile, ...]
+
+    def __init__(self, members: ZipMembers) -> None:
+        self._members = members
+        self.root = members.root
+        self.files = self._manifest()
+
+    def save(self, file: SafeFile, target: Path) -> verified_file.Saved:
+        """Write one member to the target, verified; reads no other member.
+
+        The target's folder must exist. A right checksum outweighs a wrong size in the manifest.
+
+        Raises:
+            CorruptProductError: The member is missing, unreadable, or not what the manifest says;
+                the target is untouched.
+            UnsafeContentError: The member inflates beyond reason.
+        """
+        expected = verified_file.Expected(
+            file.size_bytes, file.checksum, "the manifest", trust_digest=True
+        )
+        try:
+            return verified_file.save(self._chunks(file), target, expected, what=file.path)
+        except CorruptDownloadError as error:
+            raise self._corrupt(self._failure(file) or str(error)) from error
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of one member, unverified.
+
+        Raises:
+            CorruptDownloadError: It is missing or unreadable.
+            UnsafeContentError: It inflates beyond reason.
+        """
+        return self._members.chunks(path)
+
+    def failures(self) -> tuple[str, ...]:
+        """Return one line per file that is missing, unreadable, or not what the manifest says.
+
+        Reads every file of the manifest and writes nothing.
+        """
+        lines = (self._failure(file) for file in self.files)
+        return tuple(line for line in lines if line)
+
+    def _manifest(self) -> tuple[SafeFile, ...]:
+        if (self._members.size_bytes(_MANIFEST.path) or 0) > MAX_MANIFEST_BYTES:
+            line = f"its manifest has more than {MAX_MANIFEST_BYTES} bytes, expected some 60,000"
+            raise self._corrupt(line)
+        try:
+            return parse_manifest(b"".join(self._chunks(_MANIFEST)))
+        except CorruptDownloadError as error:
+            raise self._corrupt(str(error)) from error
+        except UnsafeContentError as error:
+            message = f"{self.root}: {error}"
+            raise UnsafeContentError(message) from error
+
+    def _corrupt(self, line: str) -> CorruptProductError:
+        message = (
+            f"{self.root} is not what its manifest says: {line}. "
+            "If the zip's own checksum is right, the product is broken at its source."
+        )
+        return CorruptProductError(message, (line,))
+
+    def _failure(self, file: SafeFile) -> str | None:
+        hasher = (file.checksum or Checksum("MD5", "")).hasher()
+        size_bytes = 0
+        try:
+            for chunk in self._chunks(file):
+                hasher.update(chunk)
+                size_bytes += len(chunk)
+        except (CorruptDownloadError, UnsafeContentError) as error:
+            return str(error)
+        return _difference(file, size_bytes, hasher.hexdigest())
+
+    def _chunks(self, file: SafeFile) -> Iterator[bytes]:
+        declared_bytes = self._members.size_bytes(file.path)
+        if file.checksum is None and declared_bytes is not None:
+            line = _difference(file, declared_bytes, "")
+            if line:  # no checksum could outweigh the wrong size: inflate nothing
+                raise CorruptDownloadError(line)
+        yield from self._members.chunks(file.path)
+
+
+def _difference(file: SafeFile, size_bytes: int, digest: str) -> str | None:
+    if file.checksum is not None and digest == file.checksum.value:
+        return None
+    differences = []
+    if file.size_bytes not in {None, size_bytes}:
+        differences.append(f"size is {size_bytes} bytes, the manifest says {file.size_bytes}")
+    if file.checksum is not None:
+        algorithm, expected = file.checksum.algorithm, file.checksum.value
+        differences.append(f"{algorithm} is {digest}, the manifest says {expected}")
+    return f"{file.path}: {'; '.join(differences)}" if differences else None
+
+
+def check_members(path: Path, what: str) -> None:
+    """Compare all members of a product zip with the manifest inside.
+
+    Args:
+        path: A zip of which the catalogue tells no checksum.
+        what: Its name in errors.
+
+    Raises:
+        CorruptDownloadError: Members contradict the manifest; names the first of them.
+    """
+    try:
+        with open_archive(path) as archive:
+            failures = archive.failures()
+    except CorruptProductError as error:
+        failures = error.members
+    if failures:
+        message = (
+            f"{what}: the catalogue gives no checksum, and {len(failures)} members "
+            f"contradict the manifest: {'; '.join(failures[:_SHOWN])}; try again."
+        )
+        raise CorruptDownloadError(message)

@@ -1,0 +1,1 @@
+"""Areas of interest and footprints: read, repaired, cut at the antimeridian, compared."""

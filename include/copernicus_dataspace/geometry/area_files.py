@@ -1,0 +1,207 @@
+"""Tells a named area from one that is written out, where the file of a name is, what a text holds.
+
+Imports nothing heavy, so that settings can be checked where they are read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final
+
+from copernicus_dataspace.errors import AreaError, TransientError
+from copernicus_dataspace.os_errors import may_pass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JSON_SUFFIXES: Final = (".geojson", ".json")
+SUFFIXES: Final = (*JSON_SUFFIXES, ".gpkg", ".shp", ".kml", ".kmz", ".fgb", ".zip")
+"""Only files with these are areas."""
+FORMS: Final = "a name in the areas folder, GeoJSON, WKT, or west,south,east,north in degrees"
+
+WKT: Final = re.compile(
+    r"(?:geography')?(?:SRID\s*=\s*(?P<srid>\d+)\s*;)?\s*"
+    r"(?P<wkt>[A-Z]+(?:\s+[ZM]+)?(?:\s*\(|\s+EMPTY).*?)'?",
+    re.DOTALL | re.IGNORECASE,
+)
+_WKT_TYPE: Final = re.compile(
+    r"(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|LINEARRING|GEOMETRYCOLLECTION)(?:\s*[ZM]+)?\b",
+    re.IGNORECASE,
+)
+_POSITIONS: Final = re.compile(r"\(\s*(?:\(|[-+.\d]+\s+[-+.\d])")
+"""Brackets in brackets, or a pair of numbers, which no name of a file has."""
+_CORNERS: Final = "write four numbers: west,south,east,north in degrees"
+_SEPARATORS: Final = re.compile(r"[/\\\0\n]|^[.~]")
+_LONGEST_NAME: Final = 200
+_MOST_NAMES: Final = 30
+
+
+def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None:
+    """Return the file of a named area and the layer asked for; None where it is written out.
+
+    A name is a file of the folder itself, with or without its suffix, ``lake`` or ``lake.gpkg``,
+    and may name one layer, ``lake:north``. It is looked up among the names that the folder lists:
+    no text becomes a path. Links that stand there are followed; hidden files are none.
+
+    Args:
+        text: What a person wrote.
+        folder: Where names are looked up; None if there are no named areas.
+
+    Raises:
+        AreaError: It is empty, or has no known form and names no file.
+    """
+    text = composed(text.strip())
+    if not text:
+        message = f"it is empty; give {FORMS}."
+        raise AreaError(message)
+    if text[0] in "{[":
+        return None
+    files = _files(folder)
+    name, _, layer = text.rpartition(":")
+    if path := _of_name(text, files):
+        return path, None
+    if name and (path := _of_name(name, files)):
+        return path, layer
+    if is_corners(text) or _is_wkt(text):
+        return None
+    raise AreaError(_refusal(text, files))
+
+
+def is_corners(text: str) -> bool:
+    """Tell whether a text is meant as corner numbers: several parts, at least one a number."""
+    parts = text.split(",")
+    return len(parts) > 1 and any(map(_is_number, parts))
+
+
+def _is_wkt(text: str) -> bool:
+    """Tell whether a text is meant as WKT; ``lake (1)`` is a name."""
+    match = WKT.fullmatch(text)
+    if match is None or text.lower().endswith(SUFFIXES):
+        return False
+    return bool(_WKT_TYPE.match(match["wkt"]) or _POSITIONS.search(match["wkt"]))
+
+
+def corners(text: str) -> tuple[float, float, float, float]:
+    """Return west, south, east and north; which longitudes and latitudes there are is not checked.
+
+    Raises:
+        AreaError: These are no four numbers, or enclose nothing.
+    """
+    numbers = [_number(part) for part in text.split(",")]
+    if len(numbers) != 4 or not all(map(math.isfinite, numbers)):  # noqa: PLR2004
+        message = f"{len(numbers)} numbers, {numbers}, are no box; {_CORNERS}."
+        raise AreaError(message)
+    west, south, east, north = numbers
+    if west == east or south >= north:
+        fault = "west equals east" if west == east else "south is not below north"
+        message = f"the box has no inside: {fault}; {_CORNERS}. For a place write POINT(lon lat)."
+        raise AreaError(message)
+    return west, south, east, north
+
+
+def check_wkt(text: str) -> None:
+    """Refuse WKT whose first word is no type of geometry; the rest is left to whoever reads it.
+
+    Raises:
+        AreaError: Names the word.
+    """
+    match = WKT.fullmatch(text.strip())
+    if match and not _WKT_TYPE.match(match["wkt"]):
+        word = re.split(r"[\s(]", match["wkt"], maxsplit=1)[0]
+        message = f"{word} is neither a name nor a type of WKT that is read; give {FORMS}."
+        raise AreaError(message)
+
+
+def parsed(text: str) -> Any:
+    """Return what a text of JSON holds.
+
+    Raises:
+        AreaError: It is no JSON; the message tells the place, and repeats nothing of it.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        message = f"the JSON is broken at {place}: {error.msg}. Correct it there."
+        raise AreaError(message) from error
+    except RecursionError as error:
+        message = "the JSON is nested too deeply to be an area."
+        raise AreaError(message) from error
+
+
+def composed(name: str) -> str:
+    """Return a name with each letter as one character, however a keyboard or file system has it."""
+    return unicodedata.normalize("NFC", name)
+
+
+def unread(what: str, error: OSError) -> AreaError | TransientError:
+    """Return what to raise where a file or folder cannot be read; trying again may help, or not."""
+    if may_pass(error):
+        return TransientError(f"{what} cannot be read now: {error.strerror}.")
+    return AreaError(f"{what} cannot be read: {error.strerror}.")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        message = f"{text.strip()!r} is not a number; {_CORNERS}."
+        raise AreaError(message) from error
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _files(folder: Path | None) -> dict[str, Path]:
+    """Return the area files of a folder by their names."""
+    try:
+        files = sorted(folder.iterdir()) if folder else []
+        return {composed(file.name): file for file in files if _is_area(file)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise unread("the folder of areas", error) from error
+
+
+def _is_area(file: Path) -> bool:
+    is_kind = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    return is_kind and file.is_file()
+
+
+def _of_name(name: str, files: dict[str, Path]) -> Path | None:
+    if name in files:
+        return files[name]
+    named = (file for file in files.values() if composed(file.stem) == name)
+    return min(named, key=lambda file: SUFFIXES.index(file.suffix.lower()), default=None)
+
+
+def _refusal(text: str, files: dict[str, Path]) -> str:
+    names = sorted({composed(file.stem) for file in files.values()})
+    shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    fault = "no such name"
+    if _SEPARATORS.search(text):
+        fault = "this is no name: paths and addresses are not followed"
+    near = _near(text, names)
+    hint = f" Did you mean {near}?" if near else ""
+    return f"{fault}; there are: {shown or 'none'}.{hint} Give {FORMS}."
+
+
+def _near(text: str, names: list[str]) -> str | None:
+    if len(text) > _LONGEST_NAME:
+        return None
+    by_fold = {name.casefold(): name for name in names}
+    name = (text.rpartition(":")[0] or text).casefold()
+    suffix = next((one for one in SUFFIXES if name.endswith(one)), "")
+    for like in (name.removesuffix(suffix), name.partition("(")[0].rstrip()):
+        if near := difflib.get_close_matches(like, by_fold, n=1):
+            return by_fold[near[0]]
+    return None

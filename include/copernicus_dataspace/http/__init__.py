@@ -1,0 +1,1 @@
+"""HTTP: the only sockets of the library, responses, and what an error of the service means."""

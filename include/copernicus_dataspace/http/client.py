@@ -1,0 +1,245 @@
+"""The one module that opens sockets: single requests, their errors, spacing and redirects.
+
+Knows nothing of tokens' lifetimes, of retries, or of what the answers mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.cookiejar
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin
+
+import requests
+import urllib3
+
+from copernicus_dataspace.errors import (
+    RateLimitedError,
+    RefusedRequestError,
+    ServiceUnavailableError,
+)
+from copernicus_dataspace.http.connection_errors import failure_of, refuse_unclear_proxy
+from copernicus_dataspace.http.response import Answer, StoppedError
+from copernicus_dataspace.http.statistics import Traffic
+from copernicus_dataspace.http.status_errors import error_of, shown
+from copernicus_dataspace.http.stoppable_adapter import StoppableAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from copernicus_dataspace.http.endpoints import Endpoints
+
+_USER_AGENT: Final = "airflow-provider-copernicus"
+"""The catalogue answers 403 to requests without one."""
+
+_CONNECT_S: Final = 10.0
+_ANSWER_S: Final = 120.0
+"""Until an answer begins, and between two pieces of it; the catalogue may think for long."""
+
+_MAX_REDIRECTS: Final = 5
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_GOOD: Final = (200, 204)
+_SHOWN_CHARS: Final = 200
+_PART: Final = 206
+_UNSENT: Final = (urllib3.exceptions.HTTPError, OSError, ValueError)
+"""What requests raises where no answer comes; its own errors are of the second kind."""
+
+
+class Http:
+    """Sends single requests to the service's own hosts, over kept-alive connections."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        take_turn: Callable[[], float] = lambda: 0.0,
+        sleep: Callable[[float], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Create the client; nothing is sent.
+
+        Args:
+            endpoints: Whose hosts may be talked to.
+            take_turn: Returns the seconds until the next request may begin.
+            sleep: Waits that many seconds; None for a wait that `stop` ends.
+            clock: Seconds from any fixed point.
+        """
+        self.traffic = Traffic()
+        self._stopped = threading.Event()
+        self._endpoints = endpoints
+        self._take_turn = take_turn
+        self._sleep = sleep or self._stopped.wait
+        self._clock = clock
+        self._session = _Session()
+        self._session.headers.update({"User-Agent": _USER_AGENT})
+        self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        self._adapter = StoppableAdapter()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
+
+    def get(
+        self,
+        url: str,
+        *,
+        what: str,
+        params: Mapping[str, str] | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        answer_s: float = _ANSWER_S,
+    ) -> Answer:
+        """Send a GET and return its answer, following redirects within the service.
+
+        Args:
+            url: Absolute URL.
+            what: Name of the thing asked for, for messages.
+            params: Query of the first request; a redirect's target brings its own.
+            token: Sent as Bearer, to the service's own hosts only.
+            headers: Further headers.
+            answer_s: Longest time in seconds until the answer begins, and between its pieces.
+
+        Raises:
+            DataSpaceError: Any of its kinds, see `http_errors.error_of`.
+            StoppedError: The client was stopped.
+        """
+        sent: dict[str, Any] = {"headers": headers, "token": token, "answer_s": answer_s}
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = self._send("GET", url, what=what, params=params, **sent)
+            if response.status_code not in _REDIRECTS:
+                return self._checked(response, what)
+            response.close()
+            url = self._target(url, response, what)
+            params = None
+        message = f"{what}: more than {_MAX_REDIRECTS} redirects, the last to {shown(url)}."
+        raise ServiceUnavailableError(message)
+
+    def post_form(
+        self, url: str, form: Mapping[str, str], *, what: str, answer_s: float = _ANSWER_S
+    ) -> Answer:
+        """Send a form and return its answer; as of `post_json`."""
+        return self._post(url, what, data=form, answer_s=answer_s)
+
+    def post_json(
+        self, url: str, document: Mapping[str, Any], *, what: str, answer_s: float = _ANSWER_S
+    ) -> Answer:
+        """Send a document and return the answer; a redirect is an error, nothing is sent twice.
+
+        Raises:
+            DataSpaceError: Any of its kinds, see `http_errors.error_of`.
+            StoppedError: The client was stopped.
+        """
+        return self._post(url, what, json=document, answer_s=answer_s)
+
+    def setting_of(self, url: str) -> str | None:
+        """Return what `Endpoints.setting_of` says."""
+        return self._endpoints.setting_of(url)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, and count it as waiting; `stop` ends it."""
+        self._sleep(seconds)
+        self.traffic.waited(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, whatever `sleep` says, for what other processes do; counted as waiting.
+
+        Raises:
+            StoppedError: The client was stopped.
+        """
+        if self._stopped.wait(seconds):
+            raise StoppedError
+        self.traffic.waited(seconds)
+
+    def stop(self) -> None:
+        """Let all that is under way in other threads end with `StoppedError`, soon."""
+        self._stopped.set()
+        self._adapter.shut_down()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def _post(self, url: str, what: str, **content: Any) -> Answer:
+        response = self._send("POST", url, what=what, **content)
+        if response.status_code in _REDIRECTS:
+            response.close()
+            message = f"{what}: {shown(url)} redirects to another place; check the URL."
+            raise RefusedRequestError(message)
+        return self._checked(response, what)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        token: str | None = None,
+        answer_s: float = _ANSWER_S,
+        **content: Any,
+    ) -> requests.Response:
+        if not self._endpoints.owns(url):
+            message = f"{what}: {shown(url)} is not a host of the service; nothing was sent there."
+            raise RefusedRequestError(message)
+        refuse_unclear_proxy(what, url)
+        if wait_s := self._take_turn():
+            self.wait(wait_s)
+        if self._stopped.is_set():
+            raise StoppedError
+        began = self._clock()
+        try:
+            return self._session.request(
+                method,
+                url,
+                auth=_Bearer(token),
+                timeout=(_CONNECT_S, answer_s),
+                stream=True,
+                allow_redirects=False,
+                **content,
+            )
+        except _UNSENT as error:
+            if self._stopped.is_set():
+                raise StoppedError from None
+            raise failure_of(error, what, url, self.setting_of(url)) from None
+        finally:
+            self.traffic.sent(self._clock() - began)
+
+    def _checked(self, response: requests.Response, what: str) -> Answer:
+        is_asked_part = response.status_code == _PART and "Range" in response.request.headers
+        if response.status_code in _GOOD or is_asked_part:
+            return Answer(response, what, self.traffic, self._stopped)
+        with response:
+            error = error_of(response, what)
+        if isinstance(error, RateLimitedError):
+            self.traffic.limited()
+        raise error
+
+    def _target(self, url: str, response: requests.Response, what: str) -> str:
+        location = response.headers.get("Location", "")
+        with contextlib.suppress(ValueError):
+            target = urljoin(url, location)
+            if self._endpoints.owns(target):
+                return target
+        host = location.partition("?")[0].rpartition("@")[2][:_SHOWN_CHARS]
+        message = (
+            f"{what}: redirected to {host!r}, which is not a host of the service; not followed."
+        )
+        raise RefusedRequestError(message)
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone, which requests reads to their end even where it does not follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - as overridden
+        return None
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sets or leaves out the token; given always, so that requests never consults a netrc file."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request

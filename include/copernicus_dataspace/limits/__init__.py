@@ -1,0 +1,1 @@
+"""Limits of the account: retries, concurrent transfers, and what the processes of a host share."""

@@ -1,0 +1,95 @@
+"""Knows what the tasks of a host tell each other of an account's slots, and whose turn it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from copernicus_dataspace.limits.shared_file import HostState
+
+_PAUSE_AGE_S: Final = 600.0
+_END_AGE_S: Final = 10.0
+"""No pause is longer, so an older end tells nothing."""
+
+_MOST_ENDS: Final = 20
+_MOST_NUMBER: Final = 1e12
+_MOST_TURNS: Final = 1000
+"""So many requests never wait at once: a later turn is the mark of a clock that was wrong."""
+
+
+class SharedPace:
+    """What the tasks of a host tell one another about an account's slots.
+
+    Its callers' times are `time.monotonic`; the file's are wall times.
+    """
+
+    def __init__(self, host: HostState) -> None:
+        self._host = host
+        self._offset_s = time.time() - time.monotonic()
+
+    def read(self) -> tuple[float | None, list[float]]:
+        """Return the pause learnt within ten minutes and the last ends of transfers, if any."""
+        record = _record(self._host.exchange(lambda state: state))
+        age_s = time.time() - record["learnt_at"]
+        if not 0 <= age_s <= _PAUSE_AGE_S or not 0 <= record["pause_s"] <= _END_AGE_S:
+            return None, []
+        return record["pause_s"], [end - self._offset_s for end in record["ends"]]
+
+    def write(self, pause_s: float, learnt_at: float | None, ends: Iterable[float]) -> None:
+        """Add ends, and the pause where it was learnt later than the one that is known."""
+
+        def merged(state: dict[str, Any]) -> dict[str, Any]:
+            record = _record(state)
+            record["ends"] = sorted([*record["ends"], *(end + self._offset_s for end in ends)])
+            record["ends"] = record["ends"][-_MOST_ENDS:]
+            if learnt_at is not None and learnt_at + self._offset_s > record["learnt_at"]:
+                record |= {"pause_s": pause_s, "learnt_at": learnt_at + self._offset_s}
+            return {**state, "pace": record}
+
+        self._host.exchange(merged)
+
+
+class SharedTurns:
+    """Gives the requests of a host's tasks their turns, each so long after the one before."""
+
+    def __init__(self, host: HostState, spacing_s: float) -> None:
+        """Keep so many seconds between the starts of two requests."""
+        self._host = host
+        self._spacing_s = spacing_s
+
+    def take(self) -> float:
+        """Take the next turn; return the seconds until it begins."""
+
+        def taken(state: dict[str, Any]) -> dict[str, Any]:
+            now = time.time()
+            turn = max(now, _number(state.get("next_turn")))
+            if turn > now + _MOST_TURNS * self._spacing_s:
+                turn = now
+            return {**state, "next_turn": turn + self._spacing_s}
+
+        following = float(self._host.exchange(taken)["next_turn"])
+        return max(0.0, following - self._spacing_s - time.time())
+
+
+def _record(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the part about the pace, without what is old or of another form."""
+    found = state.get("pace")
+    record = found if isinstance(found, dict) else {}
+    ends = record.get("ends")
+    now, learnt_at = time.time(), _number(record.get("learnt_at"))
+    return {
+        "pause_s": _number(record.get("pause_s")),
+        "learnt_at": min(learnt_at, now) if learnt_at <= now + _END_AGE_S else -1.0,
+        "ends": [
+            end
+            for end in (map(_number, ends) if isinstance(ends, list) else ())
+            if now - _END_AGE_S <= end <= now
+        ],
+    }
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < _MOST_NUMBER else -1.0

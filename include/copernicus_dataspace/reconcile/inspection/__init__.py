@@ -1,0 +1,1 @@
+"""Finds what an archive lacks or holds wrongly; changes nothing."""

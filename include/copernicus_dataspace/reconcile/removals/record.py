@@ -1,0 +1,183 @@
+"""Decides which removals may be done without being asked; takes values and returns values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from copernicus_dataspace.errors import UNREADABLE
+from copernicus_dataspace.models.time_range import parse_instant
+from copernicus_dataspace.reconcile.removals.requests import Removal, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterable, Sequence
+    from datetime import datetime
+
+    from copernicus_dataspace.reconcile.removals.requests import Answer
+
+MAX_REMOVALS: Final = 10
+"""In a night, unless the ingest says otherwise."""
+
+_PERCENT: Final = 5
+_AT_LEAST: Final = 2
+"""So many where five percent of a small archive would be fewer."""
+_NIGHT: Final = timedelta(hours=23)
+"""Scheduled runs begin a day apart but for some minutes; runs within it share one night's limit."""
+_MONTH: Final = timedelta(days=30)
+_NIGHTS_A_MONTH: Final = 5
+_AHEAD: Final = timedelta(days=1)
+"""An instant later than so long from now was noted by a clock that was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRecord:
+    """What was removed of an ingest without being asked, what is asked for, what was rejected.
+
+    Attributes:
+        done: Product name and instant of each removal of the last thirty days.
+        request: What waits for an answer.
+        rejected: What is kept because a person said so, or nobody answered in time.
+        lost_at: When this record was found damaged: it does not tell what was removed before.
+    """
+
+    done: tuple[tuple[str, datetime], ...] = ()
+    request: Request | None = None
+    rejected: tuple[Removal, ...] = ()
+    lost_at: datetime | None = None
+
+    @classmethod
+    def read(cls, content: bytes | None, now: datetime) -> Self:
+        """Return what `to_bytes` wrote; an empty record where there is nothing.
+
+        Where it is damaged, or tells of removals to come, the limits count as used up from now on.
+        """
+        if content is None:
+            return cls()
+        try:
+            record = json.loads(content)
+            request, lost_at = record["request"], record["lost_at"]
+            stored = cls(
+                done=tuple((str(name), parse_instant(at)) for name, at in record["done"]),
+                request=None if request is None else Request.from_json(request),
+                rejected=tuple(map(Removal.from_json, record["rejected"])),
+                lost_at=None if lost_at is None else parse_instant(lost_at),
+            )
+        except UNREADABLE:
+            return cls(lost_at=now)
+        return stored.until(now)
+
+    def until(self, now: datetime) -> Self:
+        """Return this record without what a clock that was ahead has noted: it would never end."""
+        latest, request = now + _AHEAD, self.request
+        past = tuple((name, at) for name, at in self.done if at <= latest)
+        is_known = past == self.done and (self.lost_at is None or self.lost_at <= latest)
+        return replace(
+            self,
+            done=past,
+            request=request and replace(request, since=min(request.since, now)),
+            lost_at=self.lost_at if is_known else now,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return all facts as JSON."""
+        record = {
+            "done": [[name, at.isoformat()] for name, at in self.done],
+            "request": self.request.to_json() if self.request else None,
+            "rejected": [one.to_json() for one in self.rejected],
+            "lost_at": self.lost_at.isoformat() if self.lost_at else None,
+        }
+        return json.dumps(record, indent=1).encode()
+
+    def answered(self, answers: Iterable[Answer | None]) -> RemovalRecord:
+        """Return this record with what was answered no longer asked for; None is no answer."""
+        record = self
+        for answer in filter(None, answers):
+            names = {one.name for one in answer.removals}
+            rejected = [one for one in record.rejected if one.name not in names]
+            if not answer.is_approved:
+                rejected += answer.removals
+            keys = {one.key for one in answer.removals}
+            record = replace(record._without(keys), rejected=tuple(rejected))
+        return record
+
+    def is_lost(self, now: datetime) -> bool:
+        """Tell whether it is not known what was removed in the last thirty days."""
+        return self.lost_at is not None and now - self.lost_at < _MONTH
+
+    def share_out(
+        self, found: Iterable[Removal], limit: int, now: datetime
+    ) -> tuple[list[Removal], list[Removal]]:
+        """Return what may be done at once, and what is to be asked for.
+
+        What waits for an answer, or was rejected, is never done at once. What was rejected is asked
+        for again only where something about it has changed.
+
+        Args:
+            found: All that may go.
+            limit: In a night, see `night_limit`; in thirty days five times that.
+            now: Of this night: a second try gives the same instant, and does the same again.
+        """
+        settled = {one.name for one in self.rejected}
+        settled |= {one.name for one in self.request.removals} if self.request else set()
+        ordered = sorted(found, key=lambda one: one.order)
+        counted = {name for name, at in self.done if at == now}
+        at_once = [one for one in ordered if one.name in counted]
+        free = [one for one in ordered if one.name not in counted | settled]
+        at_once += free[: self._left(limit, now)]
+        no_more = {one.key for one in (*self.rejected, *at_once)}
+        return at_once, [one for one in ordered if one.key not in no_more]
+
+    def _left(self, limit: int, now: datetime) -> int:
+        """Return how many more may be done; instants to come count as of this night."""
+        if self.is_lost(now):
+            return 0
+        night = sum(at > now - _NIGHT for _, at in self.done)
+        month = sum(at > now - _MONTH for _, at in self.done)
+        return max(0, min(limit - night, _NIGHTS_A_MONTH * limit - month))
+
+    def with_done(self, names: Iterable[str], now: datetime) -> RemovalRecord:
+        """Return this record with more removals of this night, and without those of long ago."""
+        recent = {(name, at) for name, at in self.done if at > now - _MONTH}
+        both = recent | {(name, now) for name in names}
+        return replace(self, done=tuple(sorted(both, key=lambda one: (one[1], one[0]))))
+
+    def without_done(self, names: Collection[str], now: datetime) -> RemovalRecord:
+        """Return this record without removals of this night that came to nothing."""
+        kept = tuple((name, at) for name, at in self.done if at != now or name not in names)
+        return replace(self, done=kept)
+
+    def asking(
+        self, asked: Sequence[Removal], looked_at: Collection[str], policies: Collection[Any]
+    ) -> tuple[Removal, ...]:
+        """Return all that is to be asked for: what was asked before of other days, too.
+
+        Args:
+            asked: Of the days looked at.
+            looked_at: These days, ``YYYY-MM-DD``.
+            policies: Pairs of state and policy, as the ingest has them now.
+        """
+        before = self.request.removals if self.request else ()
+        kept = [
+            one
+            for one in before
+            if one.day not in looked_at and (one.state, one.policy) in policies
+        ]
+        return tuple(sorted((*kept, *asked), key=lambda one: one.order))
+
+    def _without(self, keys: Collection[Hashable]) -> RemovalRecord:
+        if self.request is None:
+            return self
+        left = tuple(one for one in self.request.removals if one.key not in keys)
+        return replace(self, request=replace(self.request, removals=left) if left else None)
+
+
+def night_limit(max_removals: int, held: int) -> int:
+    """Return how many products may be removed in a night without being asked.
+
+    The smaller of `max_removals` and five percent of what is held. The latter counts as two at
+    least, so that a small archive is kept up; whoever sets `max_removals` lower is asked earlier,
+    and with 0 always.
+    """
+    return min(max_removals, max(_AT_LEAST, held * _PERCENT // 100))

@@ -1,0 +1,104 @@
+"""Keeps an ingest's reports, and what it remembers, beside the archive."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from copernicus_dataspace.reconcile.inspection.history import Chronicle
+from copernicus_dataspace.reconcile.removals.record import RemovalRecord
+from copernicus_dataspace.reconcile.removals.requests import Answer
+from copernicus_dataspace.reports.html_page import html
+from copernicus_dataspace.storage.layout import folder_name, reports_dir, run_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from copernicus_dataspace.storage.store import Store
+
+_CHRONICLE: Final = "chronicle.json"
+_LATEST: Final = "latest"
+_REMOVALS: Final = "removals.json"
+_ANSWERS: Final = "answers"
+_KEPT: Final = 400
+"""A year of daily reports, and some by hand."""
+
+
+def answer_names(run_id: str) -> tuple[str, str]:
+    """Return the file names of the answer to a run's question: now, and by earlier versions."""
+    return f"{run_name(run_id)}.json", f"{folder_name(run_id)}.json"
+
+
+class ReportFiles:
+    """The reports of one ingest."""
+
+    def __init__(self, store: Store, ingest: str) -> None:
+        """Use the ingest's folder."""
+        self._store = store
+        self._dir = reports_dir(ingest)
+
+    def chronicle(self, now: datetime) -> Chronicle:
+        """Return what is remembered until now."""
+        return Chronicle.read(self._store.read(f"{self._dir}/{_CHRONICLE}")).until(now)
+
+    def write(self, name: str, report: Mapping[str, Any]) -> str:
+        """Write a report as JSON and as a page; return the address of the page."""
+        self._store.write(f"{self._dir}/{name}.json", json.dumps(report, indent=1).encode())
+        self._store.write(f"{self._dir}/{name}.html", html(report).encode())
+        return self._store.uri(f"{self._dir}/{name}.html")
+
+    def write_latest(self, report: Mapping[str, Any]) -> None:
+        """Write a report as the one that people look at; remove the oldest ones."""
+        self.write(_LATEST, report)
+        for old in self._old(datetime.fromisoformat(report["made"])):
+            self._store.delete(f"{self._dir}/{old}")
+
+    def remember(self, chronicle: Chronicle) -> None:
+        """Keep a chronicle for the next audit."""
+        self._store.write(f"{self._dir}/{_CHRONICLE}", chronicle.to_bytes())
+
+    def removals(self, now: datetime) -> RemovalRecord:
+        """Return what was removed of late, asked for and rejected, as of `RemovalRecord.read`."""
+        return RemovalRecord.read(self._store.read(f"{self._dir}/{_REMOVALS}"), now)
+
+    def remember_removals(self, removals: RemovalRecord) -> None:
+        """Keep what was removed of late, asked for and rejected."""
+        self._store.write(f"{self._dir}/{_REMOVALS}", removals.to_bytes())
+
+    def write_answer(self, run_id: str, answer: Answer) -> None:
+        """Keep what was answered to the question of a run, until it is forgotten."""
+        path = f"{self._dir}/{_ANSWERS}/{answer_names(run_id)[0]}"
+        self._store.write(path, answer.to_bytes())
+
+    def answers(self) -> dict[str, Answer | None]:
+        """Return the answers that are kept, by file name; None for a damaged one."""
+        names = sorted(self._store.sizes(f"{self._dir}/{_ANSWERS}"))
+        contents = {name: self._store.read(f"{self._dir}/{_ANSWERS}/{name}") for name in names}
+        return {name: Answer.read(content or b"") for name, content in contents.items()}
+
+    def forget_answers(self, names: Iterable[str]) -> None:
+        """Remove answers that the record of removals holds."""
+        for name in names:
+            self._store.delete(f"{self._dir}/{_ANSWERS}/{name}")
+
+    def note_approval(self, **facts: Any) -> None:
+        """Let the latest report say what waits for approval by now, or what was answered."""
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            report = json.loads(self._store.read(f"{self._dir}/{_LATEST}.json") or b"")
+            before = {"answer": "", **report["approval"]}
+            if before != before | facts:
+                self.write(_LATEST, {**report, "approval": before | facts})
+
+    def _old(self, now: datetime) -> list[str]:
+        """Return the files of the oldest reports, and of those from a clock that was far ahead.
+
+        What is less than a year ahead stays, and does not count: this clock may be behind.
+        """
+        names = sorted(self._store.sizes(self._dir))
+        dated = {name.partition(".")[0] for name in names if name[:1].isdigit()}
+        latest, far = (f"{now + timedelta(days=days):%Y-%m-%d}" for days in (1, 365))
+        known = sorted(name for name in dated if name <= latest)
+        gone = {*known[:-_KEPT], *(name for name in dated if name > far)}
+        return [name for name in names if name.partition(".")[0] in gone]

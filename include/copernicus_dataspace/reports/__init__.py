@@ -1,0 +1,1 @@
+"""Reports about an archive: as text, as HTML, and read back."""

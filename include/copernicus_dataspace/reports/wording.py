@@ -1,0 +1,198 @@
+"""Says the figures of a report in words, alike on the page and in the log."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from copernicus_dataspace.models.byte_sizes import gigabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PERIODS: Final = ("7", "30", "365")
+"""The last so many days, as a report names them."""
+NOT_KNOWN: Final = "not known"
+WOULD_BE_FETCHED: Final = "would be fetched"
+
+_TENTH: Final = Decimal("0.1")
+_ANSWER_PATH: Final = re.compile(
+    r"dags/[\w-]+/runs/(?!\.)([\w.~-]|%(?!2e)[\da-f]{2})+/tasks/[\w-]+/required_actions",
+    re.ASCII | re.IGNORECASE,
+)
+"""Of one task of one run; a stored report may name any other."""
+
+
+def report_name(report: Mapping[str, Any]) -> str:
+    """Return the name of a report's files, without their endings: ``2026-11-23T030000Z``."""
+    return f"{_made(report):%Y-%m-%dT%H%M%SZ}"
+
+
+def made(report: Mapping[str, Any]) -> str:
+    """Return when a report was made, to the minute."""
+    return f"{_made(report):%Y-%m-%d %H:%M} UTC"
+
+
+def period(report: Mapping[str, Any]) -> str:
+    """Return the days a report looked at."""
+    first, last = report["first_day"], report["last_day"]
+    days = first if first == last else f"{first} to {last}"
+    return f"{days}, by day of sensing"
+
+
+def percent(value: float | None) -> str:
+    """Return a share rounded down to a tenth, so that 100 % means all."""
+    if value is None:
+        return NOT_KNOWN
+    tenths = Decimal(str(value)).quantize(_TENTH, ROUND_FLOOR)
+    return f"{int(tenths) if tenths == int(tenths) else tenths} %"
+
+
+def share(report: Mapping[str, Any], days: str) -> str:
+    """Return how complete the last so many days are, and of how many where not all are known."""
+    said, known = percent(report["completeness"].get(days)), known_days(report, days)
+    return f"{said} of {known} known" if known else said
+
+
+def known_days(report: Mapping[str, Any], days: str) -> int | None:
+    """Return how many of the last so many days are known; None where that is all, or is not told.
+
+    Nor where nothing was expected of those that are.
+    """
+    known = report.get("known_days", {}).get(days)
+    is_part = known is not None and known < int(days)
+    return known if is_part and report["completeness"].get(days) is not None else None
+
+
+def not_counted(report: Mapping[str, Any], days: str) -> str:
+    """Return which products the share of the last so many days leaves out; empty for none."""
+    number = report.get("not_counted", {}).get(days)
+    return f"not counted: {products(number)} offline" if number else ""
+
+
+def verdict(report: Mapping[str, Any]) -> str:
+    """Return in a sentence what a reader asks first."""
+    missing, repaired = report["still_missing"], report["repaired"]
+    if report["dry_run"]:
+        wanted = sum(one["action"] == WOULD_BE_FETCHED for one in report["exceptions"])
+        return f"Nothing was changed; {products(wanted)} would be fetched."
+    of_days, offline = f"of the {_days_looked_at(report)} looked at", report.get("offline")
+    said = (
+        f"{products(missing)} {of_days} {'is' if missing == 1 else 'are'} still missing"
+        if missing
+        else f"Nothing {of_days} {'that can be had ' if offline else ''}is missing"
+    )
+    if offline:
+        said += f", and {products(offline)} {'is' if offline == 1 else 'are'} offline"
+    return f"{said}; {products(repaired)} repaired." if repaired else f"{said}."
+
+
+def approval(report: Mapping[str, Any]) -> str:
+    """Return what waits for a person, since when and where; empty where nothing does."""
+    facts = report.get("approval") or {}
+    number = facts.get("waiting")
+    if not number:
+        return ""
+    if facts.get("answer"):
+        return f"The removal of {products(number)} was asked for and {facts['answer']}."
+    since = datetime.fromisoformat(facts["since"]).astimezone(UTC)
+    verb = "waits" if number == 1 else "wait"
+    off = facts["switch_on"]
+    how = f"Switch {off} on, then answer" if off else "Answer"
+    return (
+        f"{products(number)} {verb} for approval to be removed or moved to quarantine, since "
+        f"{since:%Y-%m-%d %H:%M} UTC. {how} in {facts['where']}."
+    )
+
+
+def approval_path(report: Mapping[str, Any]) -> str:
+    """Return the path below the UI's address where to answer; empty where nothing waits."""
+    facts = report.get("approval") or {}
+    path = facts.get("path") or ""
+    return path if _ANSWER_PATH.fullmatch(path) and not facts.get("answer") else ""
+
+
+def held_back(report: Mapping[str, Any]) -> list[str]:
+    """Return why removals are kept or asked for, beyond the limits of a night."""
+    facts, notes = report.get("approval") or {}, []
+    if facts.get("rejected"):
+        kept = "it is kept" if facts["rejected"] == 1 else "they are kept"
+        notes.append(f"The removal of {products(facts['rejected'])} was rejected: {kept}.")
+    if facts.get("is_lost"):
+        notes.append(
+            "The record of earlier removals is damaged: for thirty days every removal is asked for."
+        )
+    return notes
+
+
+def headline(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a list of reports says of one: last day, shares, verdict, what waits, made."""
+    return {
+        "last_day": report["last_day"],
+        "shares": [share(report, days) for days in PERIODS],
+        "verdict": verdict(report),
+        "approval": approval(report),
+        "approval_path": approval_path(report),
+        "made": made(report),
+    }
+
+
+def mode(report: Mapping[str, Any]) -> str:
+    """Return why nothing was changed; empty where it might have been."""
+    if report["switched_off"]:
+        return f"{report['ingest']} is switched off: nothing was changed"
+    return "dry run: nothing was changed" if report["dry_run"] else ""
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return counts by state: ``2,990 present, 3 missing``."""
+    return ", ".join(f"{number:,} {state}" for state, number in counts.items()) or "nothing"
+
+
+def cost(report: Mapping[str, Any]) -> str:
+    """Return what it took to find out."""
+    number = report["requests"]
+    listed = f"The catalogue listed {products(report['listed'])}"
+    requests = f"{number:,} request{'' if number == 1 else 's'}"
+    read = gigabytes(report["scrubbed_bytes"])
+    return f"{listed} in {requests}; {read} of files were read."
+
+
+def products(number: int) -> str:
+    """Return a number of products."""
+    return f"{number:,} product{'' if number == 1 else 's'}"
+
+
+def lacking(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one row for every day and tile that lacks something, the newest first."""
+    return [
+        {"day": day, "tile": tile, **facts, "why": ", ".join(facts["why"])}
+        for day, tiles in sorted(report["days"].items(), reverse=True)
+        for tile, facts in sorted(tiles.items())
+        if facts["missing"]
+    ]
+
+
+def exceptions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what was found amiss: first what is missing still, and the newest of each first."""
+    newest_first = sorted(report["exceptions"], key=lambda row: row["day"], reverse=True)
+    return sorted(newest_first, key=lambda row: row["now"] != "missing")
+
+
+def table(rows: list[list[str]]) -> Iterator[str]:
+    """Give rows as lines of text whose columns stand below each other, the last as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _days_looked_at(report: Mapping[str, Any]) -> str:
+    number = report["looked_at"]
+    return "day" if number == 1 else f"{number} days"
+
+
+def _made(report: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(report["made"]).astimezone(UTC)

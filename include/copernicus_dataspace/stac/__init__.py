@@ -1,0 +1,1 @@
+"""STAC items of delivered products, and the static catalogue around them."""

@@ -1,0 +1,88 @@
+"""Knows how an image lies on the ground, by the header of its JP2; decodes no pixels.
+
+STAC's projection extension and common fields say the same of an asset.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from copernicus_dataspace.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+SUFFIX: Final = ".jp2"
+_DRIVER: Final = "JP2OpenJPEG"
+"""No other of GDAL's formats is tried: some of them follow addresses that a file gives."""
+_HEADER_BYTES: Final = 65_536
+"""All boxes before the pixels, and the head of these; real products need some four thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """An image's grid.
+
+    Attributes:
+        code: Its reference system, such as ``EPSG:32636``.
+        shape: Rows and columns.
+        transform: From column and row to metres, the first two rows of the matrix.
+        data_type: Of a pixel, as numpy calls it.
+    """
+
+    code: str
+    shape: tuple[int, int]
+    transform: tuple[float, ...]
+    data_type: str
+
+    @classmethod
+    def of_header(cls, header: bytes) -> Self | None:
+        """Return what the beginning of a JP2 tells; None where it is damaged or tells no place."""
+        import rasterio  # noqa: PLC0415 - slow to import
+        from rasterio.errors import RasterioError  # noqa: PLC0415
+        from rasterio.io import MemoryFile  # noqa: PLC0415
+
+        try:
+            with MemoryFile(header) as memory, rasterio.open(memory.name, driver=_DRIVER) as image:
+                epsg = image.crs.to_epsg() if image.crs else None
+                transform = tuple(image.transform)[:6]
+                raster = cls(f"EPSG:{epsg}", image.shape, transform, image.dtypes[0])
+        except (RasterioError, ValueError):
+            return None
+        return raster if epsg else None
+
+    @classmethod
+    def of_asset(cls, asset: Mapping[str, Any]) -> Self | None:
+        """Return what `fields` wrote into a STAC asset; None where there is nothing of it."""
+        if "proj:transform" not in asset:
+            return None
+        rows, columns = asset["proj:shape"]
+        transform = tuple(asset["proj:transform"])
+        return cls(asset["proj:code"], (rows, columns), transform, asset["data_type"])
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a STAC asset."""
+        return {
+            "proj:code": self.code,
+            "proj:shape": list(self.shape),
+            "proj:transform": list(self.transform),
+            "data_type": self.data_type,
+        }
+
+
+def raster_at(store: Store, path: str) -> Raster | None:
+    """Return the grid of a file; None where it is no image, or one that cannot be read.
+
+    Raises:
+        StorageUnavailableError: The store cannot be read now.
+    """
+    if not path.endswith(SUFFIX):
+        return None
+    raster = Raster.of_header(store.head(path, _HEADER_BYTES))
+    if raster is None:
+        logger.warning("%s: its header tells no place; its item has no proj:transform.", path)
+    return raster

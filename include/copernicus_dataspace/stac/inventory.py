@@ -1,0 +1,254 @@
+"""Tells what the output holds, day by day, by its STAC items and the files beside them.
+
+The items are the truth. The catalogue of a day, see `stac_tree`, repeats what is asked of them
+often; where the two differ, the item is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from copernicus_dataspace.errors import UNREADABLE, UnsafeContentError
+from copernicus_dataspace.models.manifest import check_path
+from copernicus_dataspace.models.product import Product
+from copernicus_dataspace.models.time_range import parse_instant
+from copernicus_dataspace.stac.delivered_files import selection_of, text_of, texts_of
+from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, product_of
+from copernicus_dataspace.storage.layout import (
+    CATALOGS,
+    archive_day_dir,
+    bands_day_dir,
+    bands_dir,
+    catalog_path,
+    ingest_collection,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from copernicus_dataspace.storage.store import Found, Store
+
+logger = logging.getLogger(__name__)
+
+ENTRY: Final = "dataspace:entry"
+"""Field of a day catalogue's link to an item: what the ledger knows of it."""
+
+MISSING: Final = "missing"
+ABSENT: Final = "absent"
+DAMAGED: Final = "damaged"
+
+_THREADS: Final = 8
+_PLACES: Final = ("year", "month", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """One wanted file that does not stand as it should.
+
+    Attributes:
+        state: `MISSING`, `ABSENT` or `DAMAGED`.
+        why: In words.
+    """
+
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One product that the output holds.
+
+    Attributes:
+        product: As its item describes it.
+        ingests: Ids of the DAGs that want it.
+        run_id: Of the run that delivered last.
+        selection: For each band or pattern the names of the files it stands for.
+        files: Size in bytes that the item gives, by the file's name.
+        created: When it was first delivered; None where the item does not say.
+        version: Of the item's file.
+        scheduled: Ids of the DAGs whose schedule or backfill asked for the product's day.
+        standing: Size in bytes that is found, by name.
+    """
+
+    product: Product
+    ingests: tuple[str, ...]
+    run_id: str
+    selection: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, int]
+    created: datetime | None
+    version: str
+    scheduled: tuple[str, ...] = ()
+    standing: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of_item(cls, content: bytes, version: str) -> Self | None:
+        """Return what an item says; None where it is damaged."""
+        delivery = delivery_of(content)
+        if delivery is None:
+            return None
+        names = {path: file.name for path, file in delivery.files.items()}
+        with contextlib.suppress(*UNREADABLE):
+            return cls(
+                product=product_of(content),
+                ingests=delivery.ingests,
+                run_id=delivery.run_id,
+                selection={
+                    band: tuple(names.get(path, path) for path in paths)
+                    for band, paths in delivery.selection.items()
+                },
+                files={file.name: file.size_bytes for file in delivery.files.values()},
+                created=delivery.created,
+                version=version,
+                scheduled=delivery.scheduled,
+            )
+        return None
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return the entry that `to_json` wrote.
+
+        Raises:
+            `errors.UNREADABLE`: It did not.
+        """
+        created = record["created"]
+        for name in record["files"]:
+            check_path(name, "An entry")
+        return cls(
+            product=Product.from_json(record["product"]),
+            ingests=texts_of(record["ingests"]),
+            run_id=text_of(record["run_id"]),
+            selection=selection_of(record["selection"]),
+            files={name: int(size) for name, size in record["files"].items()},
+            created=parse_instant(created) if created else None,
+            version=text_of(record["version"]),
+            scheduled=texts_of(record.get("scheduled", [])),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but what is found, as JSON values."""
+        return {
+            "product": self.product.to_json(),
+            "ingests": list(self.ingests),
+            "run_id": self.run_id,
+            "selection": {band: list(names) for band, names in self.selection.items()},
+            "files": dict(self.files),
+            "created": self.created.isoformat() if self.created else None,
+            "version": self.version,
+            "scheduled": list(self.scheduled),
+        }
+
+    def has_other_content(self, listed: Product) -> bool:
+        """Tell whether what stands is of another product than the listed one of the same name."""
+        checksums = {listed.checksum, self.product.checksum}
+        return self.product.id != listed.id and None not in checksums and len(checksums) > 1
+
+    def lacking(self, bands: Iterable[str]) -> tuple[Lack, ...]:
+        """Return what of the bands does not stand as the item says."""
+        lacks = [
+            Lack(MISSING, f"{band} was never delivered")
+            for band in bands
+            if band not in self.selection
+        ]
+        names = {name for band in bands for name in self.selection.get(band, ())}
+        return (*lacks, *filter(None, map(self._lack, sorted(names))))
+
+    def _lack(self, name: str) -> Lack | None:
+        promised, found = self.files.get(name), self.standing.get(name)
+        if promised is None:
+            return Lack(DAMAGED, f"{name} is known to be damaged")
+        if found is None:
+            return Lack(ABSENT, f"{name} is not there")
+        if found != promised:
+            return Lack(DAMAGED, f"{name} has {found} bytes, not {promised}")
+        return None
+
+
+class Ledger:
+    """What a store holds."""
+
+    def __init__(self, store: Store) -> None:
+        """Read a store; nothing is kept in memory."""
+        self._store = store
+
+    def days(self, product_type: str) -> list[date]:
+        """Return the days for which there is a folder, in order."""
+        return self._days_below(f"bands/{product_type}")
+
+    def catalogued(self, product_type: str, ingest: str) -> list[date]:
+        """Return the days for which an ingest has a STAC catalogue, though its items be lost."""
+        return self._days_below(f"{CATALOGS}/{ingest_collection(product_type, ingest)}")
+
+    def _days_below(self, top: str) -> list[date]:
+        folders = [top]
+        for _ in _PLACES:
+            folders = [f"{one}/{name}" for one in folders for name in self._store.folders(one)]
+        found = []
+        for folder in folders:
+            with contextlib.suppress(ValueError):
+                year, month, number = folder.split("/")[-len(_PLACES) :]
+                day = date(int(year), int(month), int(number))
+                if f"{top}/{day:%Y/%m/%d}" == folder:
+                    found.append(day)
+        return found
+
+    def entries(self, product_type: str, days: Iterable[date]) -> list[Entry]:
+        """Return what is held of sensing days, by day and then by name."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(functools.partial(self.day, product_type), days)
+            return [entry for entries in found for entry in entries]
+
+    def day(self, product_type: str, day: date) -> list[Entry]:
+        """Return what is held of a sensing day, by name."""
+        folder = bands_day_dir(product_type, day)
+        listed: dict[str, dict[str, Found]] = defaultdict(dict)
+        for path, found in self._listing(folder).items():
+            stem, _, name = path.partition("/")
+            listed[stem][name] = found
+        items = {stem: files[ITEM_NAME] for stem, files in listed.items() if ITEM_NAME in files}
+        known = _known(self._store.read(catalog_path(product_type, day))) if items else {}
+        entries = []
+        for stem, item in sorted(items.items()):
+            entry = known.get(stem)
+            if entry is None or entry.version != item.version:
+                content = self._store.read(f"{folder}/{stem}/{ITEM_NAME}")
+                entry = Entry.of_item(content, item.version) if content else None
+            if entry is not None and bands_dir(entry.product) == f"{folder}/{stem}":
+                sizes = {name: found.size_bytes for name, found in listed[stem].items()}
+                entries.append(replace(entry, standing=sizes))
+        return entries
+
+    def kept_zips(self, product_type: str, day: date) -> dict[str, int]:
+        """Return the size in bytes of each zip kept of a sensing day, by product stem."""
+        return {
+            name.removesuffix(".zip"): found.size_bytes
+            for name, found in self._listing(archive_day_dir(product_type, day)).items()
+            if name.endswith(".zip")
+        }
+
+    def _listing(self, folder: str) -> dict[str, Found]:
+        """Return what is found of a day; nothing where a link leads out of the output."""
+        try:
+            return self._store.listing(folder)
+        except UnsafeContentError as error:
+            logger.warning("It counts as not there: %s", error)
+            return {}
+
+
+def _known(catalog: bytes | None) -> dict[str, Entry]:
+    """Return the entries that a day's catalogue repeats, by stem; damaged ones are left out."""
+    entries = {}
+    with contextlib.suppress(*UNREADABLE):
+        for link in json.loads(catalog or b"")["links"]:
+            with contextlib.suppress(*UNREADABLE):
+                entry = Entry.from_json(link[ENTRY])
+                entries[entry.product.stem] = entry
+    return entries

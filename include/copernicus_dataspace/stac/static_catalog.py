@@ -1,0 +1,282 @@
+"""Writes the static STAC catalogue round the items of a store, each file from what lies below it.
+
+::
+
+    catalog.json                          ─ child ─▶ each product type, ─ related ─▶ each ingest
+    stac/<type>/collection.json           ─ child ─▶ years ▶ months ▶ days ─ item ─▶ items
+    stac/<type>-<ingest>/collection.json  ─ child ─▶ the same, of the items that an ingest wants
+
+So an item is found once below the root, however many ingests share it. Every file is written whole,
+and written again until it says what lies below it: of several runs that write at once the last one
+is right, whoever that is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import posixpath
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from copernicus_dataspace.errors import UNREADABLE, ConfigurationError
+from copernicus_dataspace.geometry.footprint import bounds, span
+from copernicus_dataspace.models.time_range import format_instant, parse_instant
+from copernicus_dataspace.stac.inventory import ENTRY, Ledger
+from copernicus_dataspace.stac.item import ITEM_NAME
+from copernicus_dataspace.storage.layout import CATALOGS, bands_dir, catalog_path, ingest_collection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import date
+
+    from copernicus_dataspace.stac.inventory import Entry
+    from copernicus_dataspace.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+_CATALOG_NAME: Final = "catalog.json"
+_COLLECTION_NAME: Final = "collection.json"
+_VERSION: Final = "1.1.0"
+_JSON: Final = "application/json"
+_GEOJSON: Final = "application/geo+json"
+_THREADS: Final = 8
+_TRIES: Final = 10
+_LICENSE: Final = {
+    "rel": "license",
+    "href": "https://sentinel.esa.int/documents/247904/690755/Sentinel_Data_Legal_Notice",
+}
+_WORLD: Final = [-180.0, -90.0, 180.0, 90.0]
+_OURS: Final = {
+    "type": "Catalog",
+    "id": "sentinel-2",
+    "description": "Sentinel-2 files from the Copernicus Data Space Ecosystem.",
+}
+"""What the root says of itself and always has, by which it is told from anybody else's."""
+_FOREIGN: Final = (
+    "{} is not of this archive, or is damaged; it is never replaced. Choose another output, or a "
+    "folder below it; if it may go, move it away: a new one is written by the next run."
+)
+_SPAN: Final = "dataspace:span"
+"""What a catalogue holds: number of items, box in degrees, first and last instant of sensing."""
+
+
+def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
+    """Let the catalogue say what the items of some sensing days say.
+
+    Raises:
+        StorageRefusedError: The store cannot be written; or one of its like, which may pass.
+    """
+    sensed = sorted(set(days))
+    _refresh_collection(store, product_type, product_type, sensed)
+    ledger = Ledger(store)
+    wanting = {one for entry in ledger.entries(product_type, sensed) for one in entry.ingests}
+    others = {name for name in store.folders(CATALOGS) if name.startswith(f"{product_type}-")}
+    for collection in sorted(
+        others | {ingest_collection(product_type, ingest) for ingest in wanting}
+    ):
+        _refresh_collection(store, collection, product_type, sensed)
+    if is_foreign(store):
+        logger.error("%s", _FOREIGN.format(store.uri(_CATALOG_NAME)))
+        return
+    _settle(store, _CATALOG_NAME, functools.partial(_root, store))
+
+
+def refuse_foreign(store: Store) -> None:
+    """Refuse a store whose root has a ``catalog.json`` that this catalogue did not write.
+
+    Raises:
+        ConfigurationError: Names the file; it is never replaced.
+    """
+    if is_foreign(store):
+        raise ConfigurationError(_FOREIGN.format(store.uri(_CATALOG_NAME)))
+
+
+def is_foreign(store: Store) -> bool:
+    """Tell whether the root has a ``catalog.json`` that is not known to be of this catalogue."""
+    content = store.read(_CATALOG_NAME)
+    if content is None and not store.is_taken(_CATALOG_NAME):
+        return False
+    try:
+        document = json.loads(content or store.read(_CATALOG_NAME) or b"")
+        return any(document[name] != text for name, text in _OURS.items())
+    except UNREADABLE:
+        return True
+
+
+def _refresh_collection(
+    store: Store, collection: str, product_type: str, days: Sequence[date]
+) -> None:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        refresh_day = functools.partial(_refresh_day, store, collection, product_type)
+        list(pool.map(refresh_day, days))
+    top = f"{CATALOGS}/{collection}"
+    for form in ("%Y/%m", "%Y"):
+        for folder in sorted({f"{top}/{day.strftime(form)}" for day in days}):
+            _settle(store, f"{folder}/{_CATALOG_NAME}", functools.partial(_level, store, folder))
+    build = functools.partial(_collection, store, collection)
+    _settle(store, f"{top}/{_COLLECTION_NAME}", build)
+
+
+def _refresh_day(store: Store, collection: str, product_type: str, day: date) -> None:
+    ledger = Ledger(store)
+
+    def build() -> bytes | None:
+        entries = [
+            entry
+            for entry in ledger.day(product_type, day)
+            if collection
+            in (product_type, *(ingest_collection(product_type, one) for one in entry.ingests))
+        ]
+        return _day_catalog(collection, day, entries)
+
+    _settle(store, catalog_path(collection, day), build)
+
+
+def _settle(store: Store, path: str, build: Callable[[], bytes | None]) -> None:
+    """Write a file until it holds what is built; remove it where nothing is."""
+    for _ in range(_TRIES):
+        content = build()
+        if store.read(path) == content:
+            return
+        if content is None:
+            store.delete(path)
+        else:
+            store.write(path, content)
+    logger.warning("%s is being written by others; the next run will see to it.", path)
+
+
+def _day_catalog(collection: str, day: date, entries: Sequence[Entry]) -> bytes | None:
+    """Return a day's catalogue; that of the product type is the ledger's index, too."""
+    if not entries:
+        return None
+    folder = posixpath.dirname(catalog_path(collection, day))
+    links = [
+        {
+            "rel": "item",
+            "href": f"{_up(folder)}{bands_dir(entry.product)}/{ITEM_NAME}",
+            "type": _GEOJSON,
+            **({ENTRY: entry.to_json()} if collection == entry.product.product_type else {}),
+        }
+        for entry in entries
+    ]
+    return _catalog(folder, links, [_span(entry) for entry in entries])
+
+
+def _level(store: Store, folder: str) -> bytes | None:
+    """Return the catalogue of a month or year; None where there is nothing below it."""
+    links, spans = _children(store, folder)
+    return _catalog(folder, links, spans) if spans else None
+
+
+def _collection(store: Store, name: str) -> bytes | None:
+    top = f"{CATALOGS}/{name}"
+    links, spans = _children(store, top)
+    if not spans:
+        return None
+    span = _sum(spans)
+    document = {
+        "type": "Collection",
+        "stac_version": _VERSION,
+        "id": name,
+        "description": f"Verified files of Sentinel-2 products: {name}.",
+        "license": "other",
+        "extent": {
+            "spatial": {"bbox": [span["bbox"]]},
+            "temporal": {"interval": [[span["first"], span["last"]]]},
+        },
+        _SPAN: span,
+        "links": [*_upwards(top), _LICENSE, *links],
+    }
+    return _bytes(document)
+
+
+def _root(store: Store) -> bytes:
+    links = [
+        _link(
+            "related" if "-" in name else "child", f"./{CATALOGS}/{name}/{_COLLECTION_NAME}", name
+        )
+        for name in store.folders(CATALOGS)
+        if store.size(f"{CATALOGS}/{name}/{_COLLECTION_NAME}") is not None
+    ]
+    document = {
+        **_OURS,
+        "stac_version": _VERSION,
+        "links": [_link("root", f"./{_CATALOG_NAME}"), *links],
+    }
+    return _bytes(document)
+
+
+def _children(store: Store, folder: str) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]]:
+    """Return links to the catalogues in the folders of a folder, and what those hold."""
+    links: list[dict[str, str]] = []
+    spans: list[Mapping[str, Any]] = []
+    for name in store.folders(folder):
+        with contextlib.suppress(*UNREADABLE):
+            content = json.loads(store.read(f"{folder}/{name}/{_CATALOG_NAME}") or b"")
+            spans.append(_checked(content[_SPAN]))
+            links.append(_link("child", f"./{name}/{_CATALOG_NAME}", name))
+    return links, spans
+
+
+def _checked(span: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a catalogue holds; raises one of `UNREADABLE` where it says so damaged."""
+    west, south, east, north = map(float, span["bbox"])
+    for name in ("first", "last"):
+        parse_instant(span[name])
+    return {**span, "items": int(span["items"]), "bbox": [west, south, east, north]}
+
+
+def _catalog(
+    folder: str, links: Sequence[Mapping[str, Any]], spans: Sequence[Mapping[str, Any]]
+) -> bytes:
+    name = folder.removeprefix(f"{CATALOGS}/").replace("/", "-")
+    document = {
+        "type": "Catalog",
+        "stac_version": _VERSION,
+        "id": name,
+        "description": f"Sentinel-2 products, {name}.",
+        _SPAN: _sum(spans),
+        "links": [*_upwards(folder), *links],
+    }
+    return _bytes(document)
+
+
+def _span(entry: Entry) -> dict[str, Any]:
+    sensed = format_instant(entry.product.sensed)
+    box = list(bounds(entry.product.footprint) or _WORLD)
+    return {"items": 1, "bbox": box, "first": sensed, "last": sensed}
+
+
+def _sum(spans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    wests, souths, easts, norths = zip(*(one["bbox"] for one in spans), strict=True)
+    sides = list(zip(wests, easts, strict=True))
+    crosses = any(west > east for west, east in sides)
+    west, east = span(sides) if crosses else (min(wests), max(easts))
+    return {
+        "items": sum(one["items"] for one in spans),
+        "bbox": [west, min(souths), east, max(norths)],
+        "first": min(one["first"] for one in spans),
+        "last": max(one["last"] for one in spans),
+    }
+
+
+def _upwards(folder: str) -> list[dict[str, str]]:
+    root, depth = f"{_up(folder)}{_CATALOG_NAME}", folder.count("/")
+    parent = {1: root, 2: f"../{_COLLECTION_NAME}"}.get(depth, f"../{_CATALOG_NAME}")
+    return [_link("root", root), _link("parent", parent)]
+
+
+def _up(folder: str) -> str:
+    """Return the way from a folder to the root."""
+    return "../" * (folder.count("/") + 1)
+
+
+def _link(rel: str, href: str, title: str | None = None) -> dict[str, str]:
+    return {"rel": rel, "href": href, "type": _JSON, **({"title": title} if title else {})}
+
+
+def _bytes(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=1).encode()

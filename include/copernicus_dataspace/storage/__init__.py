@@ -1,0 +1,1 @@
+"""Files on a disk or in object storage: layout, leases, free space, and failures by their cause."""

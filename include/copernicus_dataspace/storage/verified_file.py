@@ -1,0 +1,242 @@
+"""Writes a stream of bytes to its place, verified; knows nothing of where the bytes come from."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
+
+from copernicus_dataspace.errors import CorruptDownloadError
+from copernicus_dataspace.models.checksum import Checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from copernicus_dataspace.models.manifest import SafeFile
+
+logger = logging.getLogger(__name__)
+
+_QUEUED_CHUNKS: Final = 8
+"""Chunks waiting for the hashing thread; bounds memory when hashing is slower than the wire."""
+_CHUNK_BYTES: Final = 1 << 20
+PARTIAL_SUFFIX: Final = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a body must be.
+
+    Attributes:
+        size_bytes: None where the source does not say.
+        checksum: None where the source holds no usable one.
+        source: Who says so, for messages: ``the manifest``.
+        trust_digest: A right digest with another size is accepted with a warning, because some
+            genuine manifests list wrong sizes.
+    """
+
+    size_bytes: int | None
+    checksum: Checksum | None
+    source: str
+    trust_digest: bool = False
+
+    @classmethod
+    def of(cls, file: SafeFile, what: str) -> Self:
+        """Return what a listed file must be.
+
+        Raises:
+            CorruptDownloadError: The list gives no checksum, so the file could not be verified.
+        """
+        if file.checksum is None:
+            message = f"{what}: the product's list of files gives no usable checksum for it."
+            raise CorruptDownloadError(message)
+        return cls(file.size_bytes, file.checksum, "its listing", trust_digest=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was written.
+
+    Attributes:
+        checksum: Of the written bytes, in the expected algorithm, MD5 where none was expected.
+    """
+
+    size_bytes: int
+    checksum: Checksum
+
+
+def save(
+    chunks: Iterable[bytes],
+    target: Path,
+    expected: Expected,
+    *,
+    what: str,
+    progress: Callable[[int], None] | None = None,
+    second_opinion: Callable[[], Expected | None] | None = None,
+) -> Saved:
+    """Write chunks beside the target, verify them, and rename; return what was written.
+
+    The target's folder must exist. Safe to kill: the target is written by a rename only, and
+    every call writes to a partial file of its own.
+
+    Args:
+        chunks: Pieces of the body in order.
+        target: Final path; an existing file is replaced.
+        expected: What the body must be.
+        what: Name of the thing for messages.
+        progress: Called with the length of each chunk in bytes, once it is written.
+        second_opinion: Asked where the body is not as expected; what it returns is expected then.
+
+    Raises:
+        CorruptDownloadError: Size or checksum differ; nothing stays behind.
+    """
+    with PartialFile(target, expected, what) as partial:
+        for chunk in chunks:
+            partial.write(chunk)
+            if progress:
+                progress(len(chunk))
+        return partial.commit(second_opinion)
+
+
+class PartialFile:
+    """A file that gets its name by `commit`, once it is what it should be; for ``with``."""
+
+    def __init__(self, target: Path, expected: Expected, what: str) -> None:
+        """Begin to write beside the target, whose folder must exist; arguments as of `save`."""
+        self.path = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
+        self._target = target
+        self._expected = expected
+        self._what = what
+        self._file = self.path.open("wb", buffering=0)
+        self._digest = Digest(expected.checksum.algorithm if expected.checksum else "MD5")
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes."""
+        written = self._file.write(chunk)
+        while written < len(chunk):  # a full disk takes a part first
+            written += self._file.write(memoryview(chunk)[written:])
+        self._digest.write(chunk)
+
+    def saved(self) -> Saved:
+        """Return what was written; nothing can be written afterwards."""
+        self._file.close()
+        return self._digest.saved()
+
+    def commit(self, second_opinion: Callable[[], Expected | None] | None = None) -> Saved:
+        """Verify and rename; as of `save`."""
+        saved = self.saved()
+        fault = _fault(saved, self._expected)
+        opinion = second_opinion() if fault and second_opinion else None
+        if opinion is not None:
+            if opinion.checksum and opinion.checksum.algorithm != saved.checksum.algorithm:
+                with self.path.open("rb") as file:
+                    saved = saved_of(file, opinion.checksum)
+            fault = _fault(saved, opinion)
+        if fault:
+            message = f"{self._what}: {fault}; the partial file was removed, try again."
+            raise CorruptDownloadError(message)
+        _tell_of_wrong_size(saved, opinion or self._expected, self._what)
+        self.path.replace(self._target)
+        return saved
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._digest.close()
+        self._file.close()
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+
+
+def verify(saved: Saved, expected: Expected, what: str) -> None:
+    """Compare what was written, or read to the end, with what it should be.
+
+    Args:
+        saved: In the algorithm that is expected.
+        expected: What it must be.
+        what: Name of the thing for messages.
+
+    Raises:
+        CorruptDownloadError: Size or checksum differ.
+    """
+    fault = _fault(saved, expected)
+    if fault:
+        message = f"{what}: {fault}; try again."
+        raise CorruptDownloadError(message)
+    _tell_of_wrong_size(saved, expected, what)
+
+
+def saved_of(stream: BinaryIO, like: Checksum) -> Saved:
+    """Return the facts of bytes that were written earlier, in the algorithm of a checksum."""
+    hasher, size_bytes = like.hasher(), 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        hasher.update(chunk)
+        size_bytes += len(chunk)
+    return Saved(size_bytes, Checksum(like.algorithm, hasher.hexdigest()))
+
+
+def _fault(saved: Saved, expected: Expected) -> str | None:
+    """Return what is wrong with written bytes; None where they are right."""
+    wanted = expected.checksum
+    if wanted is not None and saved.checksum != wanted:
+        return (
+            f"{saved.size_bytes} bytes with {saved.checksum}, {expected.source} says "
+            f"{expected.size_bytes} bytes with {wanted}"
+        )
+    is_proven = wanted is not None and expected.trust_digest
+    if expected.size_bytes in (None, saved.size_bytes) or is_proven:
+        return None
+    return f"received {saved.size_bytes} bytes, {expected.source} says {expected.size_bytes}"
+
+
+def _tell_of_wrong_size(saved: Saved, expected: Expected, what: str) -> None:
+    if expected.size_bytes not in (None, saved.size_bytes):
+        logger.warning(
+            "%s has %d bytes, %s says %d; its checksum is right, so the size given is wrong.",
+            *(what, saved.size_bytes, expected.source, expected.size_bytes),
+        )
+
+
+class Digest:
+    """Hashes bytes, with MD5 unless told otherwise, in a thread of its own; for ``with``."""
+
+    def __init__(self, algorithm: str = "MD5") -> None:
+        """Begin with nothing."""
+        self._algorithm = algorithm
+        self._hash = Checksum(algorithm, "").hasher()
+        self._size_bytes = 0
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(_QUEUED_CHUNKS)
+        self._thread: threading.Thread | None = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes; returns before they are hashed."""
+        self._chunks.put(chunk)
+        self._size_bytes += len(chunk)
+
+    def saved(self) -> Saved:
+        """Return what was added; nothing can be added afterwards."""
+        self.close()
+        return Saved(self._size_bytes, Checksum(self._algorithm, self._hash.hexdigest()))
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._chunks.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            self._hash.update(chunk)

@@ -1,0 +1,1 @@
+"""What the emulator holds, and its calendar."""

@@ -1,0 +1,50 @@
+"""The catalogue's calendar: it stands still, is the real one, or runs ahead of it.
+
+What is due at a moment of it is done before anybody is told the time.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from copernicus_dataspace_emulator.products.recipe import instant
+
+
+@dataclass(slots=True)
+class Clock:
+    """Tells the present; ``speed`` is in seconds of the calendar in a real second.
+
+    A calendar that was set starts to run when it is first looked at; one that never was is the
+    real one, whatever its speed.
+    """
+
+    speed: float = 0.0
+    _set_to: str | None = None
+    _started: float = 0.0
+    _due: list[tuple[datetime, Callable[[datetime], None]]] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def at(self, text: str | None, moment: datetime, action: Callable[[datetime], None]) -> None:
+        """Do something, told the moment, as soon as the calendar reaches it."""
+        with self._lock:
+            self._due.append((moment, action))
+        self.read(text)
+
+    def read(self, text: str | None) -> datetime:
+        """The present of a calendar set to an ISO text, or not set."""
+        with self._lock:
+            now = self._present(text)
+            for moment, action in [one for one in self._due if one[0] <= now]:
+                self._due.remove((moment, action))
+                action(moment)
+            return now
+
+    def _present(self, text: str | None) -> datetime:
+        if text is None:
+            return datetime.now(UTC)
+        if text != self._set_to:
+            self._set_to, self._started = text, time.monotonic()
+        ahead_s = self.speed * (time.monotonic() - self._started)
+        return instant(text) + timedelta(seconds=ahead_s)

@@ -1,0 +1,1 @@
+"""HTTP messages and what answers before a service does."""

@@ -1,0 +1,1 @@
+"""Products: synthetic ones, and those of real zip files."""

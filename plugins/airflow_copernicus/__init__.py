@@ -1,0 +1,1 @@
+"""The Airflow face of the Copernicus Data Space: connection, operators, timetable, retries."""

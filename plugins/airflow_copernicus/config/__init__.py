@@ -1,0 +1,1 @@
+"""Configuration: params, ingest files, environment variables and allowed outputs."""

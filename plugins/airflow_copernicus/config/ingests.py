@@ -1,0 +1,160 @@
+"""Reads the files of include/ingests: one per DAG, checked before any DAG is built from it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from airflow_copernicus.config.ingest_checks import DURATION, duration, in_a_line, problems, tidied
+from airflow_copernicus.config.ingest_files import check_name, files_in, shown_name
+from airflow_copernicus.config.ingest_yaml import read_settings
+from airflow_copernicus.config.params import PARAMS
+from airflow_copernicus.timetables import SensingDayTimetable
+from copernicus_dataspace.errors import ConfigurationError, TransientError
+from copernicus_dataspace.os_errors import may_pass
+from copernicus_dataspace.reconcile.removals.record import MAX_REMOVALS
+from copernicus_dataspace.reconcile.removals.retirement import POLICIES, QUARANTINE, REMOVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_FIRST_DAY: Final = "2015-06-27"
+"""The first day of Sentinel-2 data; backfills may begin anywhere after it."""
+_CONNECTIONS: Final = 2
+"""Half of an ordinary account's: while one download task starts or ends, another moves bytes."""
+
+_SCRUB_DAYS: Final = 30
+_KEEP_RUNS_DAYS: Final = 365
+
+_SETTINGS: Final[dict[str, dict[str, Any]]] = {
+    "description": {"type": "string"},
+    "schedule": {"type": "string"},
+    "publication_delay": {"type": "string", "pattern": rf"^{DURATION.pattern}\Z"},
+    "start_day": {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"},
+    "catchup": {"type": "boolean"},
+    "copernicus_conn_id": {"type": "string", "pattern": r"^[\w#!()\-.:/\\]{1,250}\Z"},
+    "connections": {"type": "integer", "minimum": 1, "maximum": 20},
+    "superseded": {"type": "string", "enum": list(POLICIES)},
+    "withdrawn": {"type": "string", "enum": list(POLICIES)},
+    "max_removals": {"type": "integer", "minimum": 0},
+    "scrub_days": {"type": "integer", "minimum": 0, "maximum": 3650},
+    "keep_runs_days": {"type": "integer", "minimum": 0, "maximum": 36_500},
+    "one_run_at_a_time": {"type": "boolean"},
+}
+_SCHEMAS: Final = {**_SETTINGS, **{name: param["schema"] for name, param in PARAMS.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """What one file of include/ingests says.
+
+    Attributes:
+        path: The file.
+        dag_id: The file's name.
+        description: One line for the list of DAGs.
+        timetable: From ``schedule``, a cron expression or preset in UTC whose intervals are whole
+            days, and ``publication_delay``, from the end of a day to its scheduled run.
+        start_day: First day that may be scheduled or backfilled.
+        catchup: Whether days missed while the DAG was paused are scheduled later.
+        copernicus_conn_id: The Airflow Connection.
+        connections: Transfers at once of each download task, which takes as many slots of the pool.
+        superseded: What becomes of a product once its successor stands, see `custody.retire`.
+        withdrawn: What becomes of a product that was deleted upstream.
+        max_removals: How many products may be removed in a night without asking a person, see
+            `removal_record.night_limit`.
+        scrub_days: In so many days the bytes of all that is held are read once; 0 for never.
+        keep_runs_days: So many days what runs have noted, and what was moved to quarantine, is
+            kept; 0 for ever.
+        one_run_at_a_time: Whether the ingest alone writes to its output, one run at a time, so that
+            a storage is good enough that cannot keep two runs apart.
+        defaults: Default of every param, by name.
+    """
+
+    path: Path
+    dag_id: str
+    description: str
+    timetable: SensingDayTimetable
+    start_day: datetime
+    catchup: bool
+    copernicus_conn_id: str
+    connections: int
+    superseded: str
+    withdrawn: str
+    max_removals: int
+    scrub_days: int
+    keep_runs_days: int
+    one_run_at_a_time: bool
+    defaults: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return what a file says.
+
+        Raises:
+            ConfigurationError: It cannot be read, is no YAML, or says what cannot be meant; the
+                message names the file and all that is wrong.
+        """
+        check_name(path)
+        settings = tidied(read_settings(path), _SCHEMAS)
+        found = problems(settings, _SCHEMAS)
+        if found:
+            message = f"{shown_name(path)}: {in_a_line(found)}"
+            raise ConfigurationError(message)
+        return cls(
+            path=path,
+            dag_id=path.stem,
+            description=settings.get("description", "Sentinel-2 files, day by day."),
+            timetable=_timetable(settings),
+            start_day=_midnight(settings.get("start_day", _FIRST_DAY)),
+            catchup=settings.get("catchup", False),
+            copernicus_conn_id=settings.get("copernicus_conn_id", "copernicus_default"),
+            connections=settings.get("connections", _CONNECTIONS),
+            superseded=settings.get("superseded", REMOVE),
+            withdrawn=settings.get("withdrawn", QUARANTINE),
+            max_removals=settings.get("max_removals", MAX_REMOVALS),
+            scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
+            keep_runs_days=settings.get("keep_runs_days", _KEEP_RUNS_DAYS),
+            one_run_at_a_time=settings.get("one_run_at_a_time", False),
+            defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
+        )
+
+
+def read_in_task(path: Path) -> Ingest:
+    """Return an ingest as `Ingest.read` does, but have a task try again where that may help.
+
+    Raises:
+        ConfigurationError: The file cannot be used.
+        TransientError: It cannot be read now, for a fault that may pass.
+    """
+    try:
+        return Ingest.read(path)
+    except ConfigurationError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and may_pass(cause):
+            raise TransientError(str(error)) from error
+        raise
+
+
+def read_all(folder: Path) -> Iterator[Ingest]:
+    """Give every ingest of a folder whose file can be read and used.
+
+    Raises:
+        ConfigurationError, TransientError: The folder cannot be read.
+    """
+    for file in files_in(folder):
+        with contextlib.suppress(ConfigurationError, TransientError):
+            yield Ingest.read(file.path)
+
+
+def _timetable(settings: Mapping[str, Any]) -> SensingDayTimetable:
+    return SensingDayTimetable(
+        cron=settings.get("schedule", "@daily"),
+        publication_delay=duration(settings.get("publication_delay", "24 hours")),
+    )
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)

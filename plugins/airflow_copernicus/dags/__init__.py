@@ -1,0 +1,1 @@
+"""DAG factories: an ingest, the reconcile, and the approval of removals."""

@@ -1,0 +1,201 @@
+"""Builds the DAG of an ingest: search, then download and extract per product, then publish."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import DAG, Asset, task, task_group
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_copernicus.config.ingest_files import file_of, files_in, shown_name
+from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.params import dag_params
+from airflow_copernicus.hooks.connection_limits import POOL
+from airflow_copernicus.notifications.run_report import SEARCH
+from airflow_copernicus.operators import (
+    QUERY_FIELDS,
+    WANTED_FIELDS,
+    CopernicusDownloadOperator,
+    CopernicusExtractOperator,
+    CopernicusPublishOperator,
+    CopernicusSearchOperator,
+)
+from airflow_copernicus.priority import TODAY_FIRST
+from airflow_copernicus.timetables import SensingDayTimetable
+from copernicus_dataspace.errors import DataSpaceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAGS: Final = ["sentinel-2", "copernicus"]
+
+_ACTIVE_RUNS: Final = 4
+"""Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
+
+_DISPLAYED: Final = 100
+"""Characters of a reason that fit into a list of DAGs."""
+
+DEFAULT_ARGS: Final = {
+    "retries": 6,
+    "retry_delay": timedelta(minutes=2),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(hours=1),
+    "weight_rule": TODAY_FIRST,
+}
+"""Two hours and more of trying again: outages of the service last minutes to hours."""
+
+_LONGEST_SEARCH: Final = timedelta(hours=1)
+_LONGEST_TRANSFER: Final = timedelta(hours=6)
+
+
+def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
+    """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`.
+
+    Raises:
+        ConfigurationError: The folder cannot be read.
+    """
+    dags = (dag_of(file.path, **dag_arguments) for file in files_in(folder))
+    return {dag.dag_id: dag for dag in dags}
+
+
+def dag_of(path: Path, **dag_arguments: Any) -> DAG:
+    """Return the DAG of an ingest file; that of a broken one fails every day and says why.
+
+    Args:
+        path: The file, whose name is the DAG id.
+        **dag_arguments: Passed to the DAG, such as ``on_failure_callback`` and ``deadline``.
+    """
+    try:
+        return build_dag(Ingest.read(path), **dag_arguments)
+    except (DataSpaceError, AirflowException, ValueError) as error:
+        return _broken_dag(path, str(error), dag_arguments)
+
+
+def day_asset(dag_id: str) -> Asset:
+    """Return the asset whose events say which sensing days an ingest has completed.
+
+    Its events carry the days as partitions, ``YYYY-MM-DD``.
+    """
+    return Asset(f"sentinel2_day_{dag_id}", uri=f"x-copernicus://{dag_id}/day")
+
+
+def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
+    """Return the DAG of an ingest; further arguments are passed to the DAG."""
+    with DAG(
+        ingest.dag_id,
+        description=ingest.description,
+        doc_md=_DOC,
+        schedule=ingest.timetable,
+        start_date=ingest.start_day,
+        catchup=ingest.catchup,
+        max_active_runs=1 if ingest.one_run_at_a_time else _ACTIVE_RUNS,
+        default_args=DEFAULT_ARGS,
+        params=dag_params(ingest.defaults),
+        tags=TAGS,
+        **dag_arguments,
+    ) as dag:
+        asked: dict[str, Any] = {name: dag.param(name) for name in ingest.defaults}
+        wanted = {name: asked[name] for name in WANTED_FIELDS}
+        search = CopernicusSearchOperator(
+            task_id=SEARCH,
+            bands=asked["bands"],
+            output_uri=asked["output_uri"],
+            copernicus_conn_id=ingest.copernicus_conn_id,
+            connections=ingest.connections,
+            one_run_at_a_time=ingest.one_run_at_a_time,
+            execution_timeout=_LONGEST_SEARCH,
+            **{name: asked[name] for name in QUERY_FIELDS},
+        )
+
+        @task_group(group_id="product")
+        def product(batch: Any) -> None:
+            label = "{{ task.batch['label'] }}"
+            download = CopernicusDownloadOperator(
+                task_id="download",
+                batch=batch,
+                map_index_template=label,
+                copernicus_conn_id=ingest.copernicus_conn_id,
+                pool=POOL,
+                pool_slots=ingest.connections,
+                execution_timeout=_LONGEST_TRANSFER,
+                **wanted,
+            )
+            extract = CopernicusExtractOperator(
+                task_id="extract",
+                batch=batch,
+                map_index_template=label,
+                trigger_rule="all_done",
+                **wanted,
+            )
+            download >> extract
+
+        publish = CopernicusPublishOperator(
+            task_id="publish",
+            search_id=search.task_id,
+            output_uri=asked["output_uri"],
+            trigger_rule="all_done",
+            complete_for=ingest.defaults,
+            outlets=[day_asset(ingest.dag_id)],
+        )
+        search >> product.expand(batch=search.output) >> publish
+        all_delivered(published=publish.output)  # type: ignore[arg-type]  # resolved at run time
+    return dag
+
+
+@task
+def all_delivered(published: dict[str, Any]) -> None:
+    """Make the run fail where products are missing, though complete days were announced."""
+    if published["missing"]:
+        message = f"missing: {', '.join(published['missing'])}; see {published['summary']}"
+        raise AirflowFailException(message)
+
+
+def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
+    dag_id, name = file_of(path).dag_id, shown_name(path)
+    why = reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+    with DAG(
+        dag_id,
+        dag_display_name=f"{dag_id if dag_id == path.stem else name} (broken: {_shortened(why)})",
+        description=f"Broken: {reason}",
+        doc_md=f"This ingest file cannot be used:\n\n    {reason}",
+        schedule=SensingDayTimetable(publication_delay=timedelta(0)),
+        start_date=datetime(2015, 1, 1, tzinfo=UTC),
+        catchup=False,
+        tags=[*TAGS, "broken"],
+        **dag_arguments,
+    ) as dag:
+
+        @task(task_id="broken_ingest_file")
+        def fail() -> None:
+            raise AirflowFailException(reason)
+
+        fail()
+    return dag
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _DISPLAYED else f"{text[:_DISPLAYED]}..."
+
+
+_DOC: Final = """
+### What arrives
+The wanted files of every matching Sentinel-2 product of the run's UTC sensing days, each in its
+latest version unless the form says otherwise, verified against ESA's own checksum, below
+`bands/<product type>/<YYYY>/<MM>/<DD>/<product>/` of the output, with a STAC item beside them.
+
+### Which days
+* **Scheduled**: the day that ended one publication delay ago.
+* **Triggered**: the days of the form; left empty, the UTC day before the logical date, or
+  yesterday where there is none.
+* **Backfill**: each day of its range once. Leave the form's days empty.
+* **Missed**, as this DAG was off or the scheduler down: `sentinel2_reconcile` fetches them, where
+  that is switched on.
+
+A day that has not ended is refused. One is announced as complete to DAGs downstream only where
+that is true for the settings of the ingest's file; the summary says why not.
+
+### When it is red
+`publish` and `all_delivered` name what is missing. Clear the failed `download`: what has already
+been verified is not fetched again.
+"""

@@ -1,0 +1,284 @@
+"""Turns an Airflow Connection into a client, and search arguments into a query."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_copernicus.config.environment import AREAS, TRUSTED_HOSTS, state_dir, trusted_hosts
+from airflow_copernicus.config.params import lines
+from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.hooks.connection import extra_of, read_connection
+from airflow_copernicus.hooks.connection_limits import most_connections, number, refuse_more
+from airflow_copernicus.provider_info import CONNECTION_TYPE, EXTRA_FIELDS
+from copernicus_dataspace.account_check import check
+from copernicus_dataspace.auth.identity_service import Account
+from copernicus_dataspace.catalogue.query import MISSION, Query, of_mission
+from copernicus_dataspace.catalogue.versions import ALL, choose
+from copernicus_dataspace.download.s3_signing import S3Keys
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, QueryError
+from copernicus_dataspace.http.endpoints import Endpoints
+from copernicus_dataspace.models.time_range import Window, parse_day
+from copernicus_dataspace.service import DataSpaceClient, Manners
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from airflow.sdk import Connection
+
+    from copernicus_dataspace.geometry.area import Area
+    from copernicus_dataspace.models.product import Product
+
+_QUOTA_GB: Final = 12_000.0
+"""Of an ordinary account in any thirty days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
+_MOST_GB: Final = 1e9
+_LONGEST_SPACING_S: Final = 3600.0
+"""Both keep "inf" a number."""
+_URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
+
+
+class CopernicusHook(BaseHook):
+    """Reaches the Data Space with the account of an Airflow Connection of type ``copernicus``.
+
+    Login is the account's e-mail address. The connection's extra may hold `identity_url`,
+    `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `s3_access_key`,
+    `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections`,
+    `request_spacing_s` and `quota_gb`; as soon as one URL is given, those not given are off. URLs
+    may lead to the service's own hosts by https, to this machine, and to the hosts that the
+    environment variable ``COPERNICUS_TRUSTED_HOSTS`` names.
+    """
+
+    conn_name_attr = "copernicus_conn_id"
+    default_conn_name = "copernicus_default"
+    conn_type = CONNECTION_TYPE
+    hook_name = "Copernicus Data Space"
+
+    def __init__(self, copernicus_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.copernicus_conn_id = copernicus_conn_id
+
+    def get_conn(self, connections: int = 1) -> DataSpaceClient:
+        """Return a new client, to be closed by the caller; nothing is sent yet.
+
+        Args:
+            connections: Transfers at once; at most the connection's `max_connections`.
+
+        Raises:
+            ConfigurationError: The connection is not there, lacks or contradicts something, or
+                allows fewer connections.
+            ServiceUnavailableError: What keeps it does not answer.
+        """
+        return self._client(connections=connections, state_dir=state_dir())
+
+    def _client(self, connections: int = 1, **others: Any) -> DataSpaceClient:
+        connection = read_connection(self.get_connection, self.copernicus_conn_id)
+        with reading(copernicus_conn_id=self.copernicus_conn_id):
+            extra = extra_of(connection)
+            refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
+            try:
+                return DataSpaceClient(
+                    _endpoints(extra),
+                    _account(connection, extra),
+                    manners=_manners(extra, connections, **others),
+                    on_new_token=mask_secret,
+                )
+            except ConfigurationError as error:
+                message = f"connection {self.copernicus_conn_id!r}: {error}"
+                raise ConfigurationError(message) from error
+
+    def search(self, query: Query) -> list[Product]:
+        """Return the products a query asks for, one of each name, of all processing baselines.
+
+        See `Catalogue.search`, and `catalogue.versions.choose` for the latest of each acquisition.
+
+        Raises:
+            DataSpaceError: The catalogue refused the question or cannot be asked.
+        """
+        with self.get_conn() as client:
+            return choose(client.catalogue.search(query), ALL)[0]
+
+    def search_frame(  # noqa: PLR0913
+        self,
+        *,
+        area: Any = None,
+        tiles: Sequence[str] = (),
+        product_type: str | None = "S2MSI2A",
+        max_cloud_cover: float | None = None,
+        first_day: str | None = None,
+        last_day: str | None = None,
+        product_ids: Sequence[str] = (),
+        geometry: bool = False,
+    ) -> pd.DataFrame:
+        """Return the metadata of matching products, one row each, oldest sensing first.
+
+        Of all versions: an acquisition that was processed anew has a row for each baseline.
+
+        Args:
+            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north``; your own code
+                may give a `pathlib.Path` to a file elsewhere. A text is never taken for a path.
+            tiles: MGRS tiles; with an area, both must hold.
+            product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
+            max_cloud_cover: Percent, inclusive; None for no limit.
+            first_day: First UTC sensing day, ``YYYY-MM-DD``.
+            last_day: Last UTC sensing day, included; one alone means that one day.
+            product_ids: Ids or names: exactly these, whatever the other arguments say.
+            geometry: Whether a GeoDataFrame with the footprints is returned.
+
+        Raises:
+            DataSpaceError: An argument cannot be used, or the catalogue cannot be asked.
+        """
+        from copernicus_dataspace.catalogue.dataframe import to_frame  # noqa: PLC0415 - pandas takes long to import
+
+        query = build_query(
+            window=days_window(first_day, last_day),
+            area=area,
+            tiles=tiles,
+            product_type=product_type,
+            max_cloud_cover=max_cloud_cover,
+            product_ids=product_ids,
+        )
+        return to_frame(self.search(query), geometry=geometry)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try all that the connection names; return whether it works, and sentences about it.
+
+        Logs in anew, so that a changed password shows, and logs out again. Where that goes well,
+        tasks of this host no longer take an earlier refusal for the last word.
+        """
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        try:
+            with self._client(is_hasty=True, state_dir=None) as client:
+                findings = check(client, yesterday)
+            if findings[0].is_good:
+                with self.get_conn() as client:
+                    client.forget_failures()
+        except DataSpaceError as error:
+            return False, str(error)
+        findings.sort(key=lambda finding: finding.is_good)
+        words = " ".join(finding.words for finding in findings)
+        return all(finding.is_good for finding in findings), words
+
+
+def build_query(
+    *,
+    window: Window | None,
+    area: Any,
+    tiles: Sequence[str] | None,
+    product_type: str | None,
+    max_cloud_cover: float | None,
+    product_ids: Sequence[str] | None,
+) -> Query:
+    """Return the query the arguments of a search stand for.
+
+    Raises:
+        QueryError: Neither area, tiles nor products are given, or the days are missing.
+        AreaError: The area cannot be used.
+        ConfigurationError: Another argument cannot be used.
+        TransientError: The area's file cannot be read now.
+    """
+    with reading(product_ids=product_ids):
+        if chosen := lines(product_ids):
+            return Query(sensed=MISSION, product_ids=chosen)
+    if window is None:
+        message = "neither first_day nor last_day nor product_ids are given; give one of them."
+        raise QueryError(message)
+    with reading(area=area):
+        place = _area(area)
+    with reading(tiles=tiles, product_type=product_type, max_cloud_cover=max_cloud_cover):
+        named = lines(tiles)
+        if place is None and not named:
+            message = "neither area nor tiles are given: that would be the whole world; give one."
+            raise QueryError(message)
+        return Query(
+            sensed=window,
+            product_type=product_type,
+            area=place,
+            tiles=named,
+            max_cloud_cover=max_cloud_cover,
+        )
+
+
+def _area(given: Any) -> Area | None:
+    """Return an area as a person wrote it; None where it is left empty."""
+    from copernicus_dataspace.geometry.area import Area  # noqa: PLC0415 - shapely takes long to import
+
+    given = given.strip() if isinstance(given, str) else given
+    return Area.parse(given, folder=AREAS) if given else None
+
+
+def days_window(first_day: str | None, last_day: str | None) -> Window | None:
+    """Return the window of the days given, both included; one alone means that one day.
+
+    Raises:
+        QueryError: A day is malformed, or none of the mission, or they are reversed.
+    """
+    if not first_day and not last_day:
+        return None
+    with reading(first_day=first_day, last_day=last_day):
+        first, last = parse_day(str(first_day or last_day)), parse_day(str(last_day or first_day))
+        return of_mission(Window.of_days(first, last))
+
+
+def _endpoints(extra: Mapping[str, Any]) -> Endpoints:
+    _refuse_misspelt(extra)
+    endpoints = Endpoints.resolve(**{name: extra.get(name) for name in _URLS})
+    _refuse_untrusted(endpoints)
+    return endpoints
+
+
+def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
+    """Refuse a key that is nearly a known one: a misspelt URL would lead to the real service."""
+    for name in set(extra) - EXTRA_FIELDS:
+        near = difflib.get_close_matches(name, EXTRA_FIELDS, n=1, cutoff=0.8)
+        if near:
+            message = f"the connection's extra has {name!r}; did you mean {near[0]!r}?"
+            raise ConfigurationError(message)
+
+
+def _refuse_untrusted(endpoints: Endpoints) -> None:
+    """Refuse addresses that the installation has not named, before anything is sent anywhere."""
+    try:
+        untrusted = endpoints.untrusted(trusted_hosts())
+    except ConfigurationError as error:
+        message = f"the environment variable {TRUSTED_HOSTS}: {error}"
+        raise ConfigurationError(message) from error
+    if untrusted:
+        named = ", ".join(f"{name} leads to {host}" for name, host in untrusted.items())
+        message = (
+            f"{named}. Passwords, tokens and keys go by https to the "
+            "service's own hosts, to this machine, and to hosts that the environment variable "
+            f"{TRUSTED_HOSTS} names, to no other; nothing was sent. Correct the address, or let "
+            "whoever runs this Airflow add the host there, for all components."
+        )
+        raise ConfigurationError(message)
+
+
+def _account(connection: Connection, extra: Mapping[str, Any]) -> Account:
+    if not connection.login or not connection.password:
+        lacking = "login (the account's e-mail address)" if not connection.login else "password"
+        message = f"it has no {lacking}; enter it under Admin > Connections."
+        raise ConfigurationError(message)
+    optional = {name: str(extra[name]) for name in ("totp_secret", "client_id") if extra.get(name)}
+    return Account(connection.login, connection.password, **optional)
+
+
+def _manners(extra: Mapping[str, Any], connections: int, **others: Any) -> Manners:
+    access_key, secret_key = (str(extra.get(f"s3_{n}_key") or "") for n in ("access", "secret"))
+    if bool(access_key) != bool(secret_key):
+        message = "the extra has one of s3_access_key and s3_secret_key; give both, or neither."
+        raise ConfigurationError(message)
+    if secret_key:
+        mask_secret(secret_key)
+    return Manners(
+        connections=connections,
+        spacing_s=min(_LONGEST_SPACING_S, number(extra, "request_spacing_s", 0.0, least=0.0)),
+        transport=str(extra.get("transport") or "auto"),
+        s3_keys=S3Keys(access_key, secret_key) if access_key else None,
+        quota_bytes=1e9 * min(_MOST_GB, number(extra, "quota_gb", _QUOTA_GB, least=0.0)),
+        **others,
+    )

@@ -1,0 +1,1 @@
+"""What happens at the start of a scheduler or a worker."""

@@ -1,0 +1,1 @@
+"""Notifications about failed and late days."""

@@ -1,0 +1,123 @@
+"""Tells what is known of a run that has failed or is late; works with whatever there is.
+
+Takes what Airflow hands to callbacks, which is less than a task knows: the run as an object or as
+JSON, and no params.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from airflow.sdk.configuration import conf
+
+from airflow_copernicus.config.environment import INGESTS, default_output_uri
+from airflow_copernicus.config.ingest_files import find
+from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.params import PARAMS, lines
+from airflow_copernicus.runs.context import open_store, refuse_unended, sensing_window
+from copernicus_dataspace.ingest.run_folders import placed
+from copernicus_dataspace.ingest.run_records import RunRecords
+from copernicus_dataspace.ingest.run_summary import summarise
+from copernicus_dataspace.storage.layout import RunLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SEARCH: Final = "search"
+"""Task id of the search in the DAGs of this project."""
+
+_MOST_NAMED: Final = 20
+"""Missing products a report names; the summary names all."""
+_TIMES: Final = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
+_NOT_FETCHED: Final = "not fetched"
+
+
+def report(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a callback's run, as plain values.
+
+    ``dag_id``, ``run_id``, ``days``, ``period`` (the days in words), ``products`` and ``delivered``
+    (numbers), ``missing`` (names of the first few with their reasons) and ``missing_count``,
+    ``summary`` (its address), ``url`` (of the run in the UI) and ``note`` (what could not be found
+    out).
+    """
+    run = _run(context)
+    known: dict[str, Any] = {
+        "dag_id": run.dag_id,
+        "run_id": run.run_id,
+        "days": [],
+        "products": 0,
+        "delivered": 0,
+        "missing": [],
+        "missing_count": 0,
+        "summary": None,
+        "url": _url(run),
+        "note": "",
+    }
+    try:
+        settings = _settings(run)
+        known["days"] = _days(run, settings)
+        known |= _found(run, settings["output_uri"] or default_output_uri())
+    except Exception as error:  # noqa: BLE001 - an alert that says less beats none
+        known["note"] = f"{type(error).__name__}: {error}"
+    return {**known, "period": _period(known["days"])}
+
+
+def _run(context: Mapping[str, Any]) -> Any:
+    run = context.get("dag_run")
+    if run is None:
+        return SimpleNamespace(dag_id=context["dag"].dag_id, run_id=context["run_id"], conf={})
+    if not isinstance(run, dict):
+        return run
+    times = {name: datetime.fromisoformat(run[name]) if run[name] else None for name in _TIMES}
+    return SimpleNamespace(**{**run, **times, "run_id": run["dag_run_id"]})
+
+
+def _settings(run: Any) -> dict[str, Any]:
+    """Return the run's params: its own, else those of its ingest file, else the defaults."""
+    file = find(INGESTS, run.dag_id)
+    own = {name: param["default"] for name, param in PARAMS.items()}
+    return {**(Ingest.read(file.path).defaults if file else own), **(run.conf or {})}
+
+
+def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:
+    if lines(settings["product_ids"]) or not hasattr(run, "run_type"):
+        return []
+    chosen = settings["first_day"], settings["last_day"]
+    window = sensing_window(*chosen, {"dag_run": run})
+    refuse_unended(window, is_chosen=any(chosen))
+    return [day.isoformat() for day in window.days]
+
+
+def _found(run: Any, output_uri: str) -> dict[str, Any]:
+    store = open_store(output_uri)
+    layout = placed(store, RunLayout(run.dag_id, run.run_id))
+    records = RunRecords(store, layout, SEARCH)
+    search = records.search()
+    if search is None:
+        return {"note": "The search has left no result; look at its log."}
+    summary = summarise(search, records.all_products(), records.attempts(), records.delivered())
+    reasons = {row["name"]: row["error"] or _NOT_FETCHED for row in summary["table"]}
+    reasons |= {row["label"]: row["why"] for row in summary.get("unusable", ())}
+    named = summary["missing"][:_MOST_NAMED]
+    return {
+        "days": summary["days"],
+        "products": summary["products"],
+        "delivered": summary["delivered"],
+        "missing": [{"name": name, "reason": reasons.get(name, "offline")} for name in named],
+        "missing_count": len(summary["missing"]),
+        "summary": store.uri(f"{layout.records_dir}/summary.json"),
+    }
+
+
+def _period(days: list[str]) -> str:
+    if not days:
+        return "days unknown"
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _url(run: Any) -> str:
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/dags/{run.dag_id}/runs/{quote(run.run_id)}"

@@ -1,0 +1,25 @@
+"""The steps of a run: search, download, extract, publish. Each is thin around a library call."""
+
+from airflow_copernicus.operators.audit import CopernicusAuditOperator
+from airflow_copernicus.operators.products import (
+    WANTED_FIELDS,
+    CopernicusDownloadOperator,
+    CopernicusExtractOperator,
+)
+from airflow_copernicus.operators.publish import CopernicusPublishOperator
+from airflow_copernicus.operators.removal import CopernicusAskOperator, CopernicusRemoveOperator
+from airflow_copernicus.operators.search import QUERY_FIELDS, CopernicusSearchOperator
+from airflow_copernicus.operators.settle import CopernicusSettleOperator
+
+__all__ = [
+    "QUERY_FIELDS",
+    "WANTED_FIELDS",
+    "CopernicusAskOperator",
+    "CopernicusAuditOperator",
+    "CopernicusDownloadOperator",
+    "CopernicusExtractOperator",
+    "CopernicusPublishOperator",
+    "CopernicusRemoveOperator",
+    "CopernicusSearchOperator",
+    "CopernicusSettleOperator",
+]

@@ -1,0 +1,66 @@
+"""Knows how a run of one DAG asks a person through a run of another, and whether it waits still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_copernicus.links import APPROVAL_DAG_ID, APPROVAL_TASK_ID, approval_path
+from copernicus_dataspace.reconcile.removal_limits import ASKED, ENDED, UNASKED
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_copernicus.runs.archive import Archive
+    from copernicus_dataspace.reconcile.removals.record import RemovalRecord
+
+_ANSWERED: Final = ["success", "failed", "skipped", "upstream_failed", "removed"]
+
+
+def new_run_id(dag_id: str, began: datetime) -> str:
+    """Return the id of a run that asks for the removals of an ingest."""
+    return f"{dag_id}__{began:%Y-%m-%dT%H%M%SZ}"
+
+
+def trigger_of(dag_id: str, run_id: str) -> dict[str, Any]:
+    """Return how to start a run that asks, or to clear one whose question is to end."""
+    return {"trigger_run_id": run_id, "conf": {"ingest": dag_id}}
+
+
+def state_of(ti: Any, run_id: str) -> str:
+    """Return how far a run that is to ask has come, as `reconcile.removal_limits` names it.
+
+    Args:
+        ti: Of the running task.
+        run_id: The run that asks.
+    """
+    if not hasattr(ti, "get_dr_count"):  # outside Airflow
+        return ASKED
+    if ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=["queued"]):
+        return UNASKED
+    if not ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=["running"]):
+        return ENDED
+    answered = ti.get_ti_count(
+        APPROVAL_DAG_ID, task_ids=[APPROVAL_TASK_ID], run_ids=[run_id], states=_ANSWERED
+    )
+    return ENDED if answered else ASKED
+
+
+def approval_facts(archive: Archive, removals: RemovalRecord) -> dict[str, Any]:
+    """Return what a report says of the removals that wait, and of those that were rejected.
+
+    ``waiting`` and ``rejected`` (numbers of products), ``since`` (an ISO instant), ``path`` (below
+    the UI's address, where to answer), ``where`` (which task of which DAG), ``switch_on`` (the DAG
+    to be switched on, or empty) and ``is_lost`` (whether it is not known what was removed of late).
+    """
+    request = removals.request
+    get_dag = getattr(archive.context["ti"], "get_dag", None)
+    is_off = bool(request and get_dag and get_dag(APPROVAL_DAG_ID).is_paused)
+    return {
+        "waiting": len(request.removals) if request else 0,
+        "since": request.since.isoformat(timespec="seconds") if request else None,
+        "path": approval_path(request.run_id) if request else None,
+        "where": f"task {APPROVAL_TASK_ID} of {APPROVAL_DAG_ID}",
+        "switch_on": APPROVAL_DAG_ID if is_off else "",
+        "rejected": len(removals.rejected),
+        "is_lost": removals.is_lost(archive.began),
+    }

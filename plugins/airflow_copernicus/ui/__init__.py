@@ -1,0 +1,1 @@
+"""Pages and menu entries in Airflow's web UI."""

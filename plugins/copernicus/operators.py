@@ -1,0 +1,15 @@
+"""Earlier name of `airflow_copernicus.operators`."""
+
+from airflow_copernicus.operators import (
+    CopernicusDownloadOperator,
+    CopernicusExtractOperator,
+    CopernicusPublishOperator,
+    CopernicusSearchOperator,
+)
+
+__all__ = [
+    "CopernicusDownloadOperator",
+    "CopernicusExtractOperator",
+    "CopernicusPublishOperator",
+    "CopernicusSearchOperator",
+]

@@ -1,0 +1,125 @@
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import airflow
+import jsonschema
+import pytest
+
+from airflow_copernicus import provider_info
+
+ROOT = Path(__file__).parents[2]
+EXTRAS = {
+    "identity_url",
+    "catalogue_url",
+    "download_url",
+    "stac_url",
+    "s3_endpoint_url",
+    "s3_access_key",
+    "s3_secret_key",
+    "transport",
+    "client_id",
+    "totp_secret",
+    "max_connections",
+    "request_spacing_s",
+    "quota_gb",
+}
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture
+def info(monkeypatch):
+    """As it is where the project is installed, which Airflow needs and these tests do not."""
+    monkeypatch.setattr(provider_info, "version", {PROJECT["name"]: PROJECT["version"]}.__getitem__)
+    return provider_info.get_provider_info()
+
+
+@pytest.fixture
+def connection_type(info):
+    (found,) = info["connection-types"]
+    return found
+
+
+def test_description_is_one_that_airflow_accepts(info):
+    """Its own check at start, and the stricter one for the form's fields."""
+    folder = Path(airflow.__file__).parent
+    jsonschema.validate(info, json.loads((folder / "provider_info.schema.json").read_text()))
+    schema = json.loads((folder / "provider.yaml.schema.json").read_text())
+    jsonschema.validate(info["connection-types"], schema["properties"]["connection-types"])
+
+
+def test_installed_project_announces_itself_to_airflow():
+    found = [
+        entry
+        for entry in entry_points(group="apache_airflow_provider")
+        if entry.dist and entry.dist.name == PROJECT["name"]
+    ]
+    if not found:
+        pytest.skip("the project is not installed, only on the path")
+    assert found[0].load()()["versions"] == [PROJECT["version"]]
+
+
+def test_form_asks_for_every_extra_with_label_and_help(connection_type):
+    fields = connection_type["conn-fields"]
+    assert set(fields) == EXTRAS
+    assert all(field["label"] and field["description"] for field in fields.values())
+
+
+def test_secrets_are_typed_unseen(connection_type):
+    formats = {
+        name: field["schema"].get("format")
+        for name, field in connection_type["conn-fields"].items()
+    }
+    assert {name for name, kind in formats.items() if kind == "password"} == {
+        "s3_secret_key",
+        "totp_secret",
+    }
+
+
+def test_port_is_shown_and_host_is_not(connection_type):
+    """Without a stored port Airflow's own form cannot test a connection."""
+    behaviour = connection_type["ui-field-behaviour"]
+    assert set(behaviour["hidden-fields"]) == {"host", "schema"}
+    assert behaviour["placeholders"]["port"] == "443"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "accepted"),
+    [
+        ("max_connections", 1, True),
+        ("max_connections", 20, True),
+        ("max_connections", None, True),
+        ("max_connections", 0, False),
+        ("max_connections", 21, False),
+        ("max_connections", 2.5, False),
+        ("request_spacing_s", 0, True),
+        ("request_spacing_s", 0.25, True),
+        ("request_spacing_s", -1, False),
+    ],
+)
+def test_numbers_are_bounded(connection_type, field, value, accepted):
+    schema = connection_type["conn-fields"][field]["schema"]
+    assert jsonschema.Draft202012Validator(schema).is_valid(value) is accepted
+
+
+def test_importing_it_imports_nothing_heavy():
+    """Every Airflow process reads it at its start; the hook itself is loaded when used."""
+    code = (
+        "import sys, airflow_copernicus.provider_info; "
+        "print([m for m in sys.modules if m.partition('.')[0] in "
+        "('airflow', 'copernicus_dataspace', 'requests', 'pandas', 'shapely') or m == "
+        "'airflow_copernicus.hooks.copernicus'])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == "[]"
