@@ -25,7 +25,7 @@ from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 
@@ -36,11 +36,11 @@ _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoi
 QUERY = Query(sensed=MISSION, product_type="S2MSI2A")
 
 
-def client(addresses: Mapping[str, str], connections: int = 4) -> DataSpaceClient:
+def client(addresses: Mapping[str, str], connections: int = 4) -> Service:
     """Return a client by HTTPS; nothing is sent yet."""
     endpoints = Endpoints.resolve(**{name: addresses[name] for name in _URLS})
-    manners = Manners(connections=connections, transport="https")
-    return DataSpaceClient(endpoints, Account(USER, PASSWORD), manners=manners)
+    account = Account(USER, PASSWORD)
+    return Service(endpoints, account, connections=connections, transport="https")
 
 
 def search(addresses: Mapping[str, str]) -> list[Product]:
@@ -55,18 +55,17 @@ def shelves(products: Sequence[Product], folder: Path, wanted: Wanted) -> list[S
     return [Shelf(store, run, product, wanted) for product in products]
 
 
-def fetch(using: DataSpaceClient, places: Sequence[Shelf]) -> int:
+def fetch(using: Service, places: Sequence[Shelf]) -> int:
     """Stage products; return of how many anything was fetched.
 
     Raises:
         Exception: The first failure of any of them.
     """
-    done: list[bool | Exception] = []
-    stage(places, using, _silent, lambda _product, outcome: done.append(outcome))
-    for outcome in done:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return sum(map(bool, done))
+    done = [*stage(places, using, _silent)]
+    for staged in done:
+        if staged.error:
+            raise staged.error
+    return sum(staged.is_new for staged in done)
 
 
 def delivered(

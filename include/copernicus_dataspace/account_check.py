@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.download.transports import Transport
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.service import DataSpaceClient
+    from copernicus_dataspace.service import Service
 
 _BUSY: Final = (ProductUnavailableError, RateLimitedError)
 """Say nothing against the account."""
@@ -37,7 +37,7 @@ class Finding:
     words: str
 
 
-def check(client: DataSpaceClient, day: date) -> list[Finding]:
+def check(client: Service, day: date) -> list[Finding]:
     """Try login, catalogue, STAC, downloads and S3 keys; return what came of each, in this order.
 
     What the settings leave out is not tried; whether account and keys open files, only where the

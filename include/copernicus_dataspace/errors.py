@@ -3,6 +3,7 @@
 ::
 
     DataSpaceError
+    ├── DownloadError             some products of a download failed
     ├── PermanentError            trying again cannot help
     │   ├── ConfigurationError        a setting of the connection, or this machine's proxy,
     │   │                             certificates or clock must be mended
@@ -22,6 +23,7 @@
     └── TransientError            a later attempt may succeed
         ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete answer
         ├── RateLimitedError          429 after our own waiting
+        │   └── LoginLimitedError         of the identity service
         ├── ProductUnavailableError   listed, but its bytes cannot be had now
         ├── QuotaReachedError         the account has moved what it may in thirty days
         ├── ClaimedError              another run is just fetching the product
@@ -30,13 +32,20 @@
         │   └── MissingFileError          a file is not there, or not any more
         └── StorageFullError          too little room where the bytes should go
 
+`StoppedError`, which is none of them, ends work that the program itself has stopped.
+
 A message says what failed, which one, what was observed and expected, and what to do.
 No message holds a token, a password, or the query string of a URL.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pystac import Item
 
 
 class DataSpaceError(Exception):
@@ -48,12 +57,39 @@ class DataSpaceError(Exception):
             where its own words were not found.
         reason: How the answer explains it.
         is_own: Whether the answer may be the service's; what stands between writes other forms.
+        url: What was asked for, without account and query; empty where nothing was asked for.
+        product: Name of the product it is about, without ``.SAFE``; empty where it is about none.
     """
 
     status: int | None = None
     code: str = ""
+    url: str = ""
+    product: str = ""
+
+    def of_answer(self, error: DataSpaceError) -> Self:
+        """Take over from another error which answer it stands for; return this one."""
+        self.status, self.code, self.reason = error.status, error.code, error.reason
+        self.is_own, self.url = error.is_own, error.url
+        return self
+
     reason: str = ""
     is_own: bool = True
+
+
+class DownloadError(DataSpaceError):
+    """Some products of a download failed; the others have arrived.
+
+    Attributes:
+        items: STAC items of those that have arrived (`pystac.Item`).
+        errors: Of the others, by product name without ``.SAFE``.
+    """
+
+    def __init__(
+        self, message: str, items: Sequence[Item], errors: Mapping[str, Exception]
+    ) -> None:
+        super().__init__(message)
+        self.items = list(items)
+        self.errors = dict(errors)
 
 
 class PermanentError(DataSpaceError):
@@ -150,6 +186,10 @@ class RateLimitedError(TransientError):
     """The service still answers 429 after our own waiting."""
 
 
+class LoginLimitedError(RateLimitedError):
+    """The identity service answers 429; that says nothing about transfers."""
+
+
 class ProductUnavailableError(TransientError):
     """The catalogue lists the product, but its bytes cannot be had now."""
 
@@ -176,6 +216,10 @@ class MissingFileError(StorageUnavailableError, FileNotFoundError):
 
 class StorageFullError(TransientError):
     """The disk that should take the bytes has too little room for them."""
+
+
+class StoppedError(Exception):
+    """The client was stopped while a request was under way; not the service's doing."""
 
 
 UNREADABLE: Final = (

@@ -50,83 +50,83 @@ class _once(cached_property[T]):  # noqa: N801 - read as a decorator
             return made
 
 
+def _no_op(_secret: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
-class Manners:
-    """How a client behaves towards the service.
+class ClientOptions:
+    """What only an installation of many processes needs to set.
 
     Attributes:
-        connections: Transfers at once, over all transports.
-        spacing_s: Least time in seconds between the starts of two requests, of all clients that
-            share a `state_dir`.
-        transport: ``auto`` takes single files from the object store where there are keys, and from
-            the download service where that fails; ``https`` and ``s3`` allow one of them only.
-            Zips come from the download service in any case.
-        s3_keys: None where the account has none.
-        quota_bytes: What the account may move in thirty days; see `usage.Quota`.
-        is_hasty: Whether little is tried again, for somebody who waits.
+        request_spacing_s: Least time in seconds between the starts of two requests, of all clients
+            that share a `state_dir`.
+        quota_bytes: What the account may move in thirty days; see `ingest.quota`.
         state_dir: Folder in which the clients of one host share the account's session, its turns
-            and what they learn about its slots; None for a client that keeps that to itself.
+            and what they learn about its limits; None for a client that keeps that to itself.
+        on_new_token: Called with every new secret, so that logs can be masked.
+        is_interactive: Whether little is tried again, for somebody who waits.
     """
 
-    connections: int = 1
-    spacing_s: float = 0.0
-    transport: str = "auto"
-    s3_keys: S3Keys | None = None
+    request_spacing_s: float = 0.0
     quota_bytes: float = math.inf
-    is_hasty: bool = False
     state_dir: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.connections < 1:
-            message = f"max_connections is {self.connections}; an account has 1 or more."
-            raise ConfigurationError(message)
-        if self.transport not in TRANSPORTS:
-            message = f"transport {self.transport!r} is unknown; write {', '.join(TRANSPORTS)}."
-            raise ConfigurationError(message)
-        if self.transport == "s3" and self.s3_keys is None:
-            message = "transport 's3' needs s3_access_key and s3_secret_key."
-            raise ConfigurationError(message)
+    on_new_token: Callable[[str], None] = _no_op
+    is_interactive: bool = False
 
 
-class DataSpaceClient:
-    """One account's access to the service; use it with ``with``, or close it.
+class Service:
+    """One account's access to the Data Space, part by part; use it with ``with``, or close it.
 
     Nothing is sent before something is asked for; searching needs no account. Several threads may
-    use one client.
+    use one.
 
     Attributes:
+        connections: Transfers at once.
         before_transfer: Called before each transfer; what it raises ends the transfer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         endpoints: Endpoints,
         account: Account,
         *,
-        manners: Manners | None = None,
-        on_new_token: Callable[[str], None] = lambda _: None,
+        connections: int = 1,
+        transport: str = "auto",
+        s3_keys: S3Keys | None = None,
+        options: ClientOptions | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Create the client.
+        """Open nothing yet.
 
         Args:
             endpoints: Where the service is.
             account: Who downloads.
-            manners: How to behave; None for one transfer at a time.
-            on_new_token: Called with every new secret, so that logs can be masked.
+            connections: Transfers at once, over all transports.
+            transport: ``auto`` takes single files from the object store where there are keys, and
+                from the download service where that fails; ``https`` and ``s3`` allow one of them
+                only. Zips come from the download service in any case.
+            s3_keys: None where the account has none.
+            options: Of the installation; None for a client by itself.
             sleep: Waits that many seconds; None for a wait that `stop` ends.
+
+        Raises:
+            ConfigurationError: Two of these contradict each other.
         """
+        _check(connections, transport, s3_keys)
         self.making = threading.RLock()
+        self.connections = connections
+        self.before_transfer: Callable[[], None] = lambda: None
         self._endpoints = endpoints
         self._account = account
-        self._manners = manners or Manners()
-        self._on_new_token = on_new_token
-        self.before_transfer: Callable[[], None] = lambda: None
-        self._host = HostState(self._manners.state_dir, self._key)
-        spacing_s = self._manners.spacing_s
+        self._transport = transport
+        self._s3_keys = s3_keys
+        self._options = options or ClientOptions()
+        self._host = HostState(self._options.state_dir, self._key)
+        spacing_s = self._options.request_spacing_s
         take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
         self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
-        self._attempts = BRIEF if self._manners.is_hasty else PATIENT
+        self._attempts = BRIEF if self._options.is_interactive else PATIENT
 
     @property
     def traffic(self) -> Traffic:
@@ -139,14 +139,9 @@ class DataSpaceClient:
         return self._endpoints.download_url or self._endpoints.s3_endpoint_url or ""
 
     @property
-    def connections(self) -> int:
-        """Transfers at once."""
-        return self._manners.connections
-
-    @property
     def quota_bytes(self) -> float:
         """What the account may move in thirty days."""
-        return self._manners.quota_bytes
+        return self._options.quota_bytes
 
     @property
     def account_id(self) -> str:
@@ -171,7 +166,7 @@ class DataSpaceClient:
         url = self._endpoints.require("identity_url")
         realm = Realm(self._http, url, self._account, self._retries(BRIEF))
         host = self._session_host(lock_wait_s=LOCK_WAIT_S, pause=self._http.pause)
-        return TokenSource(realm, host, on_new_token=self._on_new_token)
+        return TokenSource(realm, host, on_new_token=self._options.on_new_token)
 
     def forget_failures(self) -> None:
         """Let the next task of this host try at once what the identity service refused earlier."""
@@ -179,7 +174,7 @@ class DataSpaceClient:
 
     def _session_host(self, **waiting: Any) -> HostState:
         key = f"session {self._key} {self._account.fingerprint()}"
-        return HostState(self._manners.state_dir, key, **waiting)
+        return HostState(self._options.state_dir, key, **waiting)
 
     @_once
     def downloads(self) -> Downloads:
@@ -211,13 +206,13 @@ class DataSpaceClient:
     @_once
     def s3(self) -> S3 | None:
         """The object store; None without keys, or where it is switched off."""
-        keys, url = self._manners.s3_keys, self._endpoints.s3_endpoint_url
-        return S3(self._http, url, keys) if keys and url else None
+        url = self._endpoints.s3_endpoint_url
+        return S3(self._http, url, self._s3_keys) if self._s3_keys and url else None
 
     @_once
     def _pace(self) -> Pace:
         return Pace(
-            self._manners.connections,
+            self.connections,
             host=self._host,
             on_wait=self.traffic.waited,
             on_retry=self.traffic.tried_again,
@@ -231,11 +226,10 @@ class DataSpaceClient:
         return f"{self._endpoints.identity_url} {self._account.username}"
 
     def _transports(self) -> list[Transport]:
-        transport = self._manners.transport
-        if transport == "s3":
+        if self._transport == "s3":
             self._endpoints.require("s3_endpoint_url")
-        store: list[Transport] = [self.s3] if self.s3 and transport != "https" else []
-        return store if transport == "s3" else [*store, self.https]
+        store: list[Transport] = [self.s3] if self.s3 and self._transport != "https" else []
+        return store if self._transport == "s3" else [*store, self.https]
 
     def try_account(self) -> None:
         """Log in, so that a refused password is found before many tasks try it.
@@ -267,3 +261,15 @@ class DataSpaceClient:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+def _check(connections: int, transport: str, s3_keys: S3Keys | None) -> None:
+    if connections < 1:
+        message = f"max_connections is {connections}; an account has 1 or more."
+        raise ConfigurationError(message)
+    if transport not in TRANSPORTS:
+        message = f"transport {transport!r} is unknown; write {', '.join(TRANSPORTS)}."
+        raise ConfigurationError(message)
+    if transport == "s3" and s3_keys is None:
+        message = "transport 's3' needs s3_access_key and s3_secret_key."
+        raise ConfigurationError(message)

@@ -3,6 +3,7 @@
 import json
 import pkgutil
 from datetime import datetime
+from importlib.metadata import distribution
 
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization

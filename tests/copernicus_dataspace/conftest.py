@@ -9,7 +9,7 @@ from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.limits.backoff import Timing
 from copernicus_dataspace.limits.transfer_slots import Pace
-from copernicus_dataspace.service import DataSpaceClient
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.store import Store
 
 
@@ -34,9 +34,7 @@ def hurried(monkeypatch):
 
 @pytest.fixture
 def client(emulator, sleeps, hurried):
-    with DataSpaceClient(
-        endpoints_of(emulator), account_of(emulator), sleep=sleeps.append
-    ) as running:
+    with Service(endpoints_of(emulator), account_of(emulator), sleep=sleeps.append) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from copernicus_dataspace.limits.shared_file import HostState
 from copernicus_dataspace.limits.shared_limits import SharedPace, SharedTurns
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.report_files import ReportFiles
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.storage.leases import sweep_claims
 from copernicus_dataspace.storage.store import Store
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
@@ -171,9 +171,9 @@ def test_dates_of_other_files_stay_as_they_are(store, tmp_path):
 @pytest.mark.parametrize(("ahead_s", "is_taken"), [(0, True), (2 * 86_400, False), (1e9, False)])
 def test_a_session_that_lasts_longer_than_any_is_renewed(emulator, tmp_path, ahead_s, is_taken):
     def token():
-        manners = Manners(state_dir=tmp_path / "state")
-        with DataSpaceClient(
-            endpoints_of(emulator), account_of(emulator), manners=manners, sleep=lambda _: None
+        options = ClientOptions(state_dir=tmp_path / "state")
+        with Service(
+            endpoints_of(emulator), account_of(emulator), options=options, sleep=lambda _: None
         ) as client:
             return client.tokens.token()
 

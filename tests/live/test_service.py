@@ -8,7 +8,7 @@ from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.query import Query
 from copernicus_dataspace.models.bands import select_files, stac_assets
 from copernicus_dataspace.models.time_range import Window
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import ClientOptions, Service
 from tests.live.probes import PROBES
 
 pytestmark = pytest.mark.live
@@ -30,8 +30,8 @@ def client(visit, service_endpoints):
     assert visit.access_token.count(".")
     visit.wait_for_another_code()
     account = Account(visit.username, visit.password, visit.totp_secret or None)
-    manners = Manners(spacing_s=visit.spacing_s)
-    with DataSpaceClient(service_endpoints, account, manners=manners) as running:
+    options = ClientOptions(request_spacing_s=visit.spacing_s)
+    with Service(service_endpoints, account, options=options) as running:
         yield running
 
 

@@ -23,13 +23,13 @@ from copernicus_dataspace.errors import (
     ConfigurationError,
     CredentialsError,
     DataSpaceError,
+    LoginLimitedError,
     ProductUnavailableError,
     RateLimitedError,
     RefusedRequestError,
     ServiceUnavailableError,
+    StoppedError,
 )
-from copernicus_dataspace.http.response import StoppedError
-from copernicus_dataspace.http.status_errors import LoginLimitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,9 +13,10 @@ from copernicus_dataspace.errors import (
     AccessDeniedError,
     CredentialsError,
     DataSpaceError,
+    LoginLimitedError,
     QueryError,
 )
-from copernicus_dataspace.http.status_errors import BlockedError, LoginLimitedError
+from copernicus_dataspace.http.status_errors import BlockedError
 
 if TYPE_CHECKING:
     from copernicus_dataspace.auth.identity_service import Account
@@ -65,10 +66,11 @@ def refusal_of(error: DataSpaceError, account: Account) -> DataSpaceError:
             f"{who}: the account has as many sessions as it may have. Each ends by itself within "
             f"an hour; stop what logs in again and again with this account. {said}"
         )
-        return LoginLimitedError(message, _SESSIONS_END_S)
+        return LoginLimitedError(message, _SESSIONS_END_S).of_answer(error)
     if not error.code:
         said += " That is not OAuth's form; a proxy or firewall on the way may have answered."
-    return CredentialsError(f"{who}: {_reason(error, account)} {said}")
+    message = f"{who}: {_reason(error, account)} {said}"
+    return CredentialsError(message).of_answer(error)
 
 
 def _reason(error: DataSpaceError, account: Account) -> str:

@@ -15,14 +15,11 @@ from copernicus_dataspace.auth.identity_service import LONGEST_LIFE_S, Token
 from copernicus_dataspace.errors import (
     CredentialsError,
     DataSpaceError,
+    LoginLimitedError,
     ServiceUnavailableError,
     TransientError,
 )
-from copernicus_dataspace.http.status_errors import (
-    BlockedError,
-    LoginLimitedError,
-    TokenRefusedError,
-)
+from copernicus_dataspace.http.status_errors import BlockedError, TokenRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,8 @@ from copernicus_dataspace.models.product import Product
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import pandas as pd
+
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.http.client import Http
     from copernicus_dataspace.limits.retry import Retries
@@ -62,6 +64,16 @@ class Products(list[Product]):
     def __init__(self, products: Iterable[Product], unusable: Iterable[UnusableRow]) -> None:
         super().__init__(products)
         self.unusable = tuple(unusable)
+
+    def to_dataframe(self, *, geometry: bool = False) -> pd.DataFrame:
+        """Return one row per product.
+
+        Args:
+            geometry: Whether to return a GeoDataFrame with the footprints, in EPSG:4326.
+        """
+        from copernicus_dataspace.catalogue.dataframe import to_frame  # noqa: PLC0415 - pandas
+
+        return to_frame(self, geometry=geometry)
 
 
 class Catalogue:

@@ -19,11 +19,13 @@ from copernicus_dataspace.errors import (
     RateLimitedError,
     RefusedRequestError,
     ServiceUnavailableError,
+    StoppedError,
 )
 from copernicus_dataspace.http.connection_errors import failure_of, refuse_unclear_proxy
-from copernicus_dataspace.http.response import Answer, StoppedError
+from copernicus_dataspace.http.endpoints import public_url
+from copernicus_dataspace.http.response import Answer
 from copernicus_dataspace.http.statistics import Traffic
-from copernicus_dataspace.http.status_errors import error_of, shown
+from copernicus_dataspace.http.status_errors import error_of
 from copernicus_dataspace.http.stoppable_adapter import StoppableAdapter
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ class Http:
             response.close()
             url = self._target(url, response, what)
             params = None
-        message = f"{what}: more than {_MAX_REDIRECTS} redirects, the last to {shown(url)}."
+        message = f"{what}: more than {_MAX_REDIRECTS} redirects, the last to {public_url(url)}."
         raise ServiceUnavailableError(message)
 
     def post_form(
@@ -163,7 +165,7 @@ class Http:
         response = self._send("POST", url, what=what, **content)
         if response.status_code in _REDIRECTS:
             response.close()
-            message = f"{what}: {shown(url)} redirects to another place; check the URL."
+            message = f"{what}: {public_url(url)} redirects to another place; check the URL."
             raise RefusedRequestError(message)
         return self._checked(response, what)
 
@@ -178,7 +180,9 @@ class Http:
         **content: Any,
     ) -> requests.Response:
         if not self._endpoints.owns(url):
-            message = f"{what}: {shown(url)} is not a host of the service; nothing was sent there."
+            message = (
+                f"{what}: {public_url(url)} is no host of the service; nothing was sent there."
+            )
             raise RefusedRequestError(message)
         refuse_unclear_proxy(what, url)
         if wait_s := self._take_turn():

@@ -20,6 +20,7 @@ import requests
 import urllib3
 
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, ServiceUnavailableError
+from copernicus_dataspace.http.endpoints import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,9 @@ def failure_of(error: Exception, what: str, url: str, setting: str | None = None
     is_proxy = any(isinstance(one, urllib3.exceptions.ProxyError) for one in causes)
     peer = _Peer(url, setting, is_proxy)
     kind, words = _verdict(causes, peer)
-    return kind(f"{what}: {words}.")
+    failure = kind(f"{what}: {words}.")
+    failure.url = public_url(url)
+    return failure
 
 
 def refuse_unclear_proxy(what: str, url: str) -> None:

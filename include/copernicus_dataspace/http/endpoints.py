@@ -179,3 +179,9 @@ def _base_url(name: str, url: object) -> str:
         )
         raise ConfigurationError(message)
     return text.rstrip("/")
+
+
+def public_url(url: str) -> str:
+    """Return a URL without account and query, fit for a message."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import requests
 import urllib3
 
-from copernicus_dataspace.errors import ServiceUnavailableError
+from copernicus_dataspace.errors import ServiceUnavailableError, StoppedError
 from copernicus_dataspace.http.connection_errors import failure_of
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ _LEAST_BYTES_PER_S: Final = 10_000
 """An account beyond its monthly quota still gets a hundred times that."""
 _SPEED_OVER_S: Final = 30.0
 """Seconds over which the speed is averaged before a body is given up as too slow."""
-
-
-class StoppedError(Exception):
-    """The client was stopped while a request was under way; not the service's doing."""
 
 
 class TooSlowError(ServiceUnavailableError):

@@ -15,7 +15,6 @@ import re
 import time
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -33,6 +32,7 @@ from copernicus_dataspace.errors import (
     TransientError,
 )
 from copernicus_dataspace.http.connection_errors import login_wanted, way_of
+from copernicus_dataspace.http.endpoints import public_url
 
 _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 """The object store's envelope."""
@@ -48,10 +48,6 @@ _BLOCKED_S: Final = 600.0
 
 class TokenRefusedError(CredentialsError):
     """The token was refused; a newer one may be accepted."""
-
-
-class LoginLimitedError(RateLimitedError):
-    """The identity service answers 429; that says nothing about transfers."""
 
 
 class BlockedError(ServiceUnavailableError):
@@ -140,17 +136,11 @@ def error_of(response: requests.Response, what: str) -> DataSpaceError:
     way = "" if said.is_own else way_of(response.url)
     error = verdict.kind(f"{' '.join(message.split()).rstrip('.')}; {verdict.advice}{way}")
     error.status, error.code, error.reason = response.status_code, said.code, said.reason
-    error.is_own = said.is_own
+    error.is_own, error.url = said.is_own, public_url(response.url)
     if isinstance(error, TransientError):
         waits_s = [_retry_after_s(response), verdict.wait_s]
         error.retry_after_s = max((one for one in waits_s if one is not None), default=None)
     return error
-
-
-def shown(url: str) -> str:
-    """Return a URL without account and query, fit for a message."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 def _verdict(response: requests.Response, said: _Said) -> Verdict:

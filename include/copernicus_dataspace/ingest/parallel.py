@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from copernicus_dataspace.ingest.product_folder import Shelf
-    from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.service import DataSpaceClient
+    from copernicus_dataspace.service import Service
 
 T = TypeVar("T")
 
@@ -20,35 +19,26 @@ _THREADS: Final = 4
 
 
 def each(
-    pool: ThreadPoolExecutor,
-    act: Callable[[Shelf], T],
-    shelves: Sequence[Shelf],
-    told: Callable[[Product, bool | Exception], None],
-) -> Iterator[tuple[Shelf, T]]:
-    """Yield each shelf with what the act returned, as it is done; those that fail are told."""
+    pool: ThreadPoolExecutor, act: Callable[[Shelf], T], shelves: Sequence[Shelf]
+) -> Iterator[tuple[Shelf, T | Exception]]:
+    """Yield each shelf, as it is done, with what the act returned or raised."""
     futures = {pool.submit(act, shelf): shelf for shelf in shelves}
     for future in as_completed(futures):
         error = future.exception()
-        if error is None:
-            yield futures[future], future.result()
-        elif isinstance(error, Exception):
-            told(futures[future].product, error)
-        else:
+        if error is not None and not isinstance(error, Exception):
             raise error
+        yield futures[future], error or future.result()
 
 
 @contextlib.contextmanager
-def threads(
-    client: DataSpaceClient,
-) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
+def threads(service: Service) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
     """Give threads for products and for files; when the caller is interrupted, all end soon."""
-    connections = client.connections
-    products = ThreadPoolExecutor(_THREADS * connections, "product")
-    files = ThreadPoolExecutor(_THREADS * connections, "file")
+    products = ThreadPoolExecutor(_THREADS * service.connections, "product")
+    files = ThreadPoolExecutor(_THREADS * service.connections, "file")
     try:
         yield products, files
     except BaseException:
-        client.stop()
+        service.stop()
         raise
     finally:
         for pool in (products, files):

@@ -10,6 +10,7 @@ import functools
 import logging
 import posixpath
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.download.file_list import list_products
@@ -34,7 +35,7 @@ from copernicus_dataspace.storage.leases import Claims
 from copernicus_dataspace.storage.verified_file import Expected, Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from copernicus_dataspace.download.downloader import Downloads
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.ingest.product_folder import Selection, Shelf
     from copernicus_dataspace.models.manifest import SafeFile
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.service import DataSpaceClient
+    from copernicus_dataspace.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -60,61 +61,63 @@ _OF_THE_MANIFEST: Final = (
 """Errors of a manifest asked for by itself that the zip, which holds it too, may not have."""
 
 
-def stage(
-    shelves: Sequence[Shelf],
-    client: DataSpaceClient,
-    progress: Progress,
-    told: Callable[[Product, bool | Exception], None],
-) -> None:
-    """Fetch what is missing of products, as many files at once as the client has connections.
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What became of one product.
 
-    One product failing leaves the others alone; what was verified of it is kept for the next try.
-    What another run is just fetching is left to it. What was fetched stays claimed, for a while,
-    until it is delivered.
+    Attributes:
+        product: Which.
+        is_new: Whether anything was fetched; if not, all that is wanted is there already.
+        error: Why it failed; None where all is there.
+    """
+
+    product: Product
+    is_new: bool = False
+    error: Exception | None = None
+
+
+def stage(shelves: Sequence[Shelf], service: Service, progress: Progress) -> Generator[Staged]:
+    """Fetch what is missing of products, as many files at once as there are connections.
+
+    Yields each product as it is done. One that fails leaves the others alone; what was verified of
+    it is kept for the next try. What another run is just fetching is left to it. What was fetched
+    stays claimed, for a while, until it is delivered.
 
     Args:
         shelves: The products' places, in one store and for one run; all want the same.
-        client: Where the bytes come from.
+        service: Where the bytes come from.
         progress: Makes the listener of each product's transfer.
-        told: Called in this thread as each product is done: whether anything was fetched, or
-            the error.
     """
     if not shelves:
         return
-    claims, downloads = Claims(shelves[0].store, shelves[0].run), client.downloads
+    claims, downloads = Claims(shelves[0].store, shelves[0].run), service.downloads
     look = functools.partial(_is_settled_or_ours, downloads, claims)
-    done = functools.partial(_done, claims, told)
-    with claims.renewed(), threads(client) as (products, files):
+    with claims.renewed(), threads(service) as (products, files):
         missing: list[Shelf] = []
-        for shelf, is_settled in each(products, look, shelves, done):
-            if is_settled:
-                done(shelf.product, False)
-            else:
+        for shelf, found in each(products, look, shelves):
+            if found is False:
                 missing.append(shelf)
+            else:
+                yield _done(claims, shelf, found, is_new=False)
         if not missing:
             return
         wanted = [shelf.product for shelf in missing]
         bands = missing[0].wanted.bands
-        listings = list_products(wanted, bands, downloads, client.stac)
+        listings = list_products(wanted, bands, downloads, service.stac)
 
         def fetch(shelf: Shelf) -> None:
             _fetch(downloads, shelf, listings[shelf.product.id], files, progress)
 
-        for shelf, _ in each(products, fetch, missing, done):
-            done(shelf.product, True)
+        for shelf, outcome in each(products, fetch, missing):
+            yield _done(claims, shelf, outcome, is_new=True)
 
 
-def _done(
-    claims: Claims,
-    told: Callable[[Product, bool | Exception], None],
-    product: Product,
-    outcome: bool | Exception,
-) -> None:
+def _done(claims: Claims, shelf: Shelf, outcome: object, *, is_new: bool) -> Staged:
     if isinstance(outcome, Exception):
-        claims.release(product)
-    else:
-        claims.keep(product)
-    told(product, outcome)
+        claims.release(shelf.product)
+        return Staged(shelf.product, error=outcome)
+    claims.keep(shelf.product)
+    return Staged(shelf.product, is_new)
 
 
 def _is_settled_or_ours(downloads: Downloads, claims: Claims, shelf: Shelf) -> bool:

@@ -12,9 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from copernicus_dataspace.errors import RateLimitedError
-from copernicus_dataspace.http.response import StoppedError
-from copernicus_dataspace.http.status_errors import LoginLimitedError
+from copernicus_dataspace.errors import LoginLimitedError, RateLimitedError, StoppedError
 from copernicus_dataspace.limits.backoff import Lease, PaceCore, Timing
 from copernicus_dataspace.limits.shared_limits import SharedPace
 

@@ -18,6 +18,7 @@ import functools
 import json
 import logging
 import posixpath
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
 
+    from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.stac.inventory import Entry
     from copernicus_dataspace.storage.store import Store
 
@@ -82,6 +84,15 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
         logger.error("%s", _FOREIGN.format(store.uri(_CATALOG_NAME)))
         return
     _settle(store, _CATALOG_NAME, functools.partial(_root, store))
+
+
+def refresh_all(store: Store, products: Iterable[Product]) -> None:
+    """Let the catalogue say what the items of all days of some products say, see `refresh`."""
+    days = defaultdict(set)
+    for product in products:
+        days[product.product_type].add(product.sensed.date())
+    for product_type, sensed in days.items():
+        refresh(store, product_type, sensed)
 
 
 def refuse_foreign(store: Store) -> None:

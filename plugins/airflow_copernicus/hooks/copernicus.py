@@ -16,14 +16,12 @@ from airflow_copernicus.hooks.connection import extra_of, read_connection
 from airflow_copernicus.hooks.connection_limits import most_connections, number, refuse_more
 from airflow_copernicus.provider_info import CONNECTION_TYPE, EXTRA_FIELDS
 from copernicus_dataspace.account_check import check
-from copernicus_dataspace.auth.identity_service import Account
-from copernicus_dataspace.catalogue.query import MISSION, Query, of_mission
+from copernicus_dataspace.catalogue import arguments
 from copernicus_dataspace.catalogue.versions import ALL, choose
-from copernicus_dataspace.download.s3_signing import S3Keys
-from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, QueryError
+from copernicus_dataspace.client import Client
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
 from copernicus_dataspace.http.endpoints import Endpoints
-from copernicus_dataspace.models.time_range import Window, parse_day
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import ClientOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from airflow.sdk import Connection
 
+    from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.geometry.area import Area
     from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.models.time_range import Window
 
 _QUOTA_GB: Final = 12_000.0
 """Of an ordinary account in any thirty days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
@@ -40,6 +40,7 @@ _MOST_GB: Final = 1e9
 _LONGEST_SPACING_S: Final = 3600.0
 """Both keep "inf" a number."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
+_TEXTS = ("totp_secret", "client_id", "s3_access_key", "s3_secret_key", "transport")
 
 
 class CopernicusHook(BaseHook):
@@ -62,7 +63,7 @@ class CopernicusHook(BaseHook):
         super().__init__()
         self.copernicus_conn_id = copernicus_conn_id
 
-    def get_conn(self, connections: int = 1) -> DataSpaceClient:
+    def get_conn(self, connections: int = 1) -> Client:
         """Return a new client, to be closed by the caller; nothing is sent yet.
 
         Args:
@@ -73,19 +74,22 @@ class CopernicusHook(BaseHook):
                 allows fewer connections.
             ServiceUnavailableError: What keeps it does not answer.
         """
-        return self._client(connections=connections, state_dir=state_dir())
+        return self._client(connections, state_dir=state_dir())
 
-    def _client(self, connections: int = 1, **others: Any) -> DataSpaceClient:
+    def _client(self, connections: int = 1, **options: Any) -> Client:
         connection = read_connection(self.get_connection, self.copernicus_conn_id)
         with reading(copernicus_conn_id=self.copernicus_conn_id):
             extra = extra_of(connection)
             refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
             try:
-                return DataSpaceClient(
-                    _endpoints(extra),
-                    _account(connection, extra),
-                    manners=_manners(extra, connections, **others),
-                    on_new_token=mask_secret,
+                username, password = _login(connection)
+                return Client(
+                    username,
+                    password,
+                    **_addresses(extra),
+                    **_texts(extra),
+                    connections=connections,
+                    options=_options(extra, **options),
                 )
             except ConfigurationError as error:
                 message = f"connection {self.copernicus_conn_id!r}: {error}"
@@ -100,7 +104,7 @@ class CopernicusHook(BaseHook):
             DataSpaceError: The catalogue refused the question or cannot be asked.
         """
         with self.get_conn() as client:
-            return choose(client.catalogue.search(query), ALL)[0]
+            return choose(client.service.catalogue.search(query), ALL)[0]
 
     def search_frame(  # noqa: PLR0913
         self,
@@ -152,11 +156,11 @@ class CopernicusHook(BaseHook):
         """
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         try:
-            with self._client(is_hasty=True, state_dir=None) as client:
-                findings = check(client, yesterday)
+            with self._client(is_interactive=True) as client:
+                findings = check(client.service, yesterday)
             if findings[0].is_good:
                 with self.get_conn() as client:
-                    client.forget_failures()
+                    client.service.forget_failures()
         except DataSpaceError as error:
             return False, str(error)
         findings.sort(key=lambda finding: finding.is_good)
@@ -181,25 +185,21 @@ def build_query(
         ConfigurationError: Another argument cannot be used.
         TransientError: The area's file cannot be read now.
     """
-    with reading(product_ids=product_ids):
-        if chosen := lines(product_ids):
-            return Query(sensed=MISSION, product_ids=chosen)
-    if window is None:
-        message = "neither first_day nor last_day nor product_ids are given; give one of them."
-        raise QueryError(message)
     with reading(area=area):
-        place = _area(area)
-    with reading(tiles=tiles, product_type=product_type, max_cloud_cover=max_cloud_cover):
-        named = lines(tiles)
-        if place is None and not named:
-            message = "neither area nor tiles are given: that would be the whole world; give one."
-            raise QueryError(message)
-        return Query(
-            sensed=window,
-            product_type=product_type,
+        place = None if lines(product_ids) else _area(area)
+    with reading(
+        tiles=tiles,
+        product_type=product_type,
+        max_cloud_cover=max_cloud_cover,
+        product_ids=product_ids,
+    ):
+        return arguments.build_query(
+            window=window,
             area=place,
-            tiles=named,
+            tiles=lines(tiles),
+            product_type=product_type,
             max_cloud_cover=max_cloud_cover,
+            product_ids=lines(product_ids),
         )
 
 
@@ -217,18 +217,15 @@ def days_window(first_day: str | None, last_day: str | None) -> Window | None:
     Raises:
         QueryError: A day is malformed, or none of the mission, or they are reversed.
     """
-    if not first_day and not last_day:
-        return None
     with reading(first_day=first_day, last_day=last_day):
-        first, last = parse_day(str(first_day or last_day)), parse_day(str(last_day or first_day))
-        return of_mission(Window.of_days(first, last))
+        return arguments.days_window(first_day, last_day)
 
 
-def _endpoints(extra: Mapping[str, Any]) -> Endpoints:
+def _addresses(extra: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_misspelt(extra)
-    endpoints = Endpoints.resolve(**{name: extra.get(name) for name in _URLS})
-    _refuse_untrusted(endpoints)
-    return endpoints
+    urls = {name: extra.get(name) for name in _URLS}
+    _refuse_untrusted(Endpoints.resolve(**urls))
+    return urls
 
 
 def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
@@ -258,27 +255,26 @@ def _refuse_untrusted(endpoints: Endpoints) -> None:
         raise ConfigurationError(message)
 
 
-def _account(connection: Connection, extra: Mapping[str, Any]) -> Account:
+def _login(connection: Connection) -> tuple[str, str]:
     if not connection.login or not connection.password:
         lacking = "login (the account's e-mail address)" if not connection.login else "password"
         message = f"it has no {lacking}; enter it under Admin > Connections."
         raise ConfigurationError(message)
-    optional = {name: str(extra[name]) for name in ("totp_secret", "client_id") if extra.get(name)}
-    return Account(connection.login, connection.password, **optional)
+    return connection.login, connection.password
 
 
-def _manners(extra: Mapping[str, Any], connections: int, **others: Any) -> Manners:
-    access_key, secret_key = (str(extra.get(f"s3_{n}_key") or "") for n in ("access", "secret"))
-    if bool(access_key) != bool(secret_key):
-        message = "the extra has one of s3_access_key and s3_secret_key; give both, or neither."
-        raise ConfigurationError(message)
-    if secret_key:
-        mask_secret(secret_key)
-    return Manners(
-        connections=connections,
-        spacing_s=min(_LONGEST_SPACING_S, number(extra, "request_spacing_s", 0.0, least=0.0)),
-        transport=str(extra.get("transport") or "auto"),
-        s3_keys=S3Keys(access_key, secret_key) if access_key else None,
+def _texts(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a client that are texts, as far as they are given."""
+    texts = {name: str(extra[name]) for name in _TEXTS if extra.get(name)}
+    if "s3_secret_key" in texts:
+        mask_secret(texts["s3_secret_key"])
+    return texts
+
+
+def _options(extra: Mapping[str, Any], **others: Any) -> ClientOptions:
+    return ClientOptions(
+        request_spacing_s=min(_LONGEST_SPACING_S, number(extra, "request_spacing_s", 0.0, least=0)),
         quota_bytes=1e9 * min(_MOST_GB, number(extra, "quota_gb", _QUOTA_GB, least=0.0)),
+        on_new_token=mask_secret,
         **others,
     )

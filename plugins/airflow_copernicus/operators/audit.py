@@ -113,12 +113,12 @@ class CopernicusAuditOperator(BaseOperator):
         scope = self._scope(context, archive.ingest, chronicle, is_dry=is_dry)
         with (
             CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
-            metrics.of_traffic(context, client.traffic),
+            metrics.of_traffic(context, client.service.traffic),
         ):
             query = archive.query(Window.of_days(scope.first, scope.last))
-            enquiry = Enquiry(client.catalogue, query)
+            enquiry = Enquiry(client.service.catalogue, query)
             stock = take_stock(archive.store, enquiry, archive.terms, chronicle, scope)
-            requests = client.traffic.requests
+            requests = client.service.traffic.requests
         if archive.is_switched_off:
             self.log.warning("%s is switched off: nothing is changed.", archive.ingest.dag_id)
         left_alone = None if is_dry else archive.mender().prepare(stock)

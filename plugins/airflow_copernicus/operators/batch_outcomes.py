@@ -21,6 +21,7 @@ from copernicus_dataspace.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from copernicus_dataspace.ingest.staging import Staged
     from copernicus_dataspace.models.product import Product
 
 _NAMED: Final = 3
@@ -59,16 +60,15 @@ class Outcomes:
         self._errors: list[Exception] = []
         self._of = of
 
-    def fetched(self, product: Product, outcome: bool | Exception) -> None:
-        """Note whether anything was fetched of a product, or its error."""
-        if isinstance(outcome, QuotaReachedError):
-            self.quota = outcome
-            return
-        if isinstance(outcome, Exception):
-            self.failed(product, outcome)
-            return
-        self.good.append(product)
-        logger.info("%s: %s.", product.stem, _STATES[outcome])
+    def fetched(self, staged: Staged) -> None:
+        """Note what became of the fetch of a product."""
+        if isinstance(staged.error, QuotaReachedError):
+            self.quota = staged.error
+        elif staged.error is not None:
+            self.failed(staged.product, staged.error)
+        else:
+            self.good.append(staged.product)
+            logger.info("%s: %s.", staged.product.stem, _STATES[staged.is_new])
 
     def failed(self, product: Product, error: Exception) -> None:
         """Note the error of a product."""

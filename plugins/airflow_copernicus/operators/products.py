@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -109,15 +110,18 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         began = time.monotonic()
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
-            metrics.of_traffic(context, client.traffic),
+            metrics.of_traffic(context, client.service.traffic),
         ):
-            usage = Usage(shelves[0].store, client.account_id)
-            quota = Quota(usage, client.quota_bytes, client.traffic)
-            client.before_transfer = quota.check
+            service = client.service
+            usage = Usage(shelves[0].store, service.account_id)
+            quota = Quota(usage, service.quota_bytes, service.traffic)
+            service.before_transfer = quota.check
             try:
-                stage(shelves, client, progress_of(context), outcomes.fetched)
+                with closing(stage(shelves, service, progress_of(context))) as done:
+                    for staged in done:
+                        outcomes.fetched(staged)
             finally:
-                attempt = _attempt(client.traffic, time.monotonic() - began, outcomes.errors)
+                attempt = _attempt(service.traffic, time.monotonic() - began, outcomes.errors)
                 quota.note()
                 if attempt.requests or attempt.errors:  # not each look at what others fetch
                     records.add_attempt(self.batch["batch"], attempt)
@@ -125,10 +129,10 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
                     "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
                     "bytes and %.1f s waiting; tried again %d times, too many requests %d times.",
                     *(attempt.bytes_transferred, attempt.requests, attempt.seconds),
-                    *(client.connections, attempt.moving_s, attempt.waiting_s),
+                    *(service.connections, attempt.moving_s, attempt.waiting_s),
                     *(attempt.retries, attempt.rate_limited),
                 )
-                self.lineage = _lineage(client.address, outcomes.good)
+                self.lineage = _lineage(service.address, outcomes.good)
 
 
 class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):

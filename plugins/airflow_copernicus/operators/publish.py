@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -17,16 +16,14 @@ from copernicus_dataspace.ingest.quota import Usage
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.ingest.run_records import RunRecords
 from copernicus_dataspace.ingest.run_summary import as_text, summarise
-from copernicus_dataspace.stac.static_catalog import refresh
+from copernicus_dataspace.stac.static_catalog import refresh_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
     from airflow_copernicus.runs.announcement import Announcement
-    from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.storage.store import Store
 
 
 class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
@@ -78,7 +75,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         summary = summarise(search, products, records.attempts(), delivered)
         summary["bytes_30_days"] = Usage(store, search["account"]).sweep()
         metrics.of_run(context, summary)
-        _refresh(store, products)
+        refresh_all(store, products)
         announced = announce(store, summary, self.complete_for)
         missing = summary["missing"]
         summary |= {"complete_days": announced.days, "not_complete": announced.reasons}
@@ -104,11 +101,3 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
             event = context["outlet_events"][asset]
             event.add_partitions(announced.days)
             event.extra = {"products": {**announced.products}, "summary": address}
-
-
-def _refresh(store: Store, products: Iterable[Product]) -> None:
-    days = defaultdict(set)
-    for product in products:
-        days[product.product_type].add(product.sensed.date())
-    for product_type, sensed in days.items():
-        refresh(store, product_type, sensed)

@@ -238,15 +238,15 @@ def _plans(archive: Archive, asked: Sequence[Removal], context: Context) -> list
     names, plans = {one.name for one in asked}, []
     with (
         CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
-        metrics.of_traffic(context, client.traffic),
+        metrics.of_traffic(context, client.service.traffic),
     ):
         for window in spans(sorted({sensing_day(one.day) for one in asked}), gap=_SHORT_GAP_DAYS):
             first, last = window.days[0], window.days[-1]
             scope = Scope(first, last, is_whole=False, is_routine=False, scrub_days=0)
-            enquiry = Enquiry(client.catalogue, archive.query(window))
+            enquiry = Enquiry(client.service.catalogue, archive.query(window))
             known = archive.files.chronicle(utc_now())
             stock = take_stock(archive.store, enquiry, archive.terms, known, scope)
-            plan = Plan.of(stock, scope, client.traffic.requests, frozenset())
+            plan = Plan.of(stock, scope, client.service.traffic.requests, frozenset())
             found = tuple(one for one in plan.open if one.product.stem in names)
             plans.append(replace(plan, open=found))
     return plans

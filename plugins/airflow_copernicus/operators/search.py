@@ -144,20 +144,20 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
-            metrics.of_traffic(context, client.traffic),
+            metrics.of_traffic(context, client.service.traffic),
         ):
-            is_repair = repair is not None
-            found, left_out, unusable = self._search(client.catalogue, query, is_repair=is_repair)
+            is_repair, service = repair is not None, client.service
+            found, left_out, unusable = self._search(service.catalogue, query, is_repair=is_repair)
             if found:
-                client.try_account()
-            tries, service = _tries(client.traffic), client.address
-            quota = {"account": client.account_id, "quota_bytes": client.quota_bytes}
+                service.try_account()
+            tries = _tries(service.traffic)
+            quota = {"account": service.account_id, "quota_bytes": service.quota_bytes}
         products = [product for product in found if product.online]
         away = [product for product in found if not product.online]
         offline = [product.stem for product in away]
         self._tell(query, products, offline, tries["requests"])
         metrics.of_search(context, len(products), len(offline))
-        self.lineage = lineage.Lineage(lineage.products(service, products))
+        self.lineage = lineage.Lineage(lineage.products(service.address, products))
         chosen = bool(query.product_ids)
         days = {product.sensed.date() for product in products} if chosen else query.sensed.days
         facts = {
@@ -173,7 +173,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             "offline": offline,
             "left_out": left_out,
             "unusable": unusable,
-            "service": service,
+            "service": service.address,
             **tries,
             **quota,
         }

@@ -156,7 +156,7 @@ def test_cell(cell, connected, products, secrets, log, leap, stranger, run, tmp_
         elif cell.right.heals_later:
             connected.faults.clear()
             with CopernicusHook().get_conn() as client:
-                client.forget_failures()  # a minute has passed
+                client.service.forget_failures()  # a minute has passed
             again(ran, params) if ran else run()
         assert watch.is_complete(**params) == (not errors or cell.right.heals_later)
     assert watch.wrong == set()

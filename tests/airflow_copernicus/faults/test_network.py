@@ -13,11 +13,11 @@ from copernicus_dataspace.errors import (
     ConfigurationError,
     DataSpaceError,
     PermanentError,
+    StoppedError,
     TransientError,
 )
 from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.http.endpoints import Endpoints
-from copernicus_dataspace.http.response import StoppedError
 from tests.airflow_copernicus.conftest import lake_product, make_context, scl_of
 from tests.support.faults import fault_network
 from tests.support.faults.between import Stage

@@ -93,11 +93,11 @@ def test_the_test_button_makes_tasks_try_again(connected):
     hook = CopernicusHook()
     for _ in range(2):
         with hook.get_conn() as client, pytest.raises(CredentialsError):
-            client.tokens.token()
+            client.service.tokens.token()
     assert len(connected.requests) == 1
     assert hook.test_connection()[0]
     with hook.get_conn() as client:
-        assert client.tokens.token()
+        assert client.service.tokens.token()
 
 
 def test_the_test_button_explains_a_refused_password(emulator, connect):
@@ -137,13 +137,13 @@ def test_an_incomplete_connection_says_what_it_lacks(emulator, connect, changes,
 def test_a_number_beyond_all_bounds_is_a_number(emulator, connect):
     connect({**emulator.connection(), "extra": {"max_connections": "inf"}})
     with CopernicusHook().get_conn(3) as client:
-        assert client.connections == 3
+        assert client.service.connections == 3
 
 
 @pytest.mark.parametrize("asked", [1, 3, 4])
 def test_a_client_has_as_many_connections_as_asked_for(connected, asked):
     with CopernicusHook().get_conn(asked) as client:
-        assert client.connections == asked
+        assert client.service.connections == asked
 
 
 @pytest.mark.parametrize(("extra", "asked", "most"), [({}, 9, 4), ({"max_connections": 2}, 3, 2)])
@@ -212,8 +212,8 @@ def test_secrets_do_not_show(connected):
     connection = connected.connection()
     hook = CopernicusHook()
     with hook.get_conn() as client:
-        token = client.tokens.token()
-        shown = repr([vars(client), vars(hook), vars(client.tokens)])
+        token = client.service.tokens.token()
+        shown = repr([vars(client), vars(client.service), vars(hook), vars(client.service.tokens)])
     assert connection["password"] not in shown
     assert token not in shown
     assert json.dumps(connection["password"]) not in shown

@@ -15,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from copernicus_dataspace.catalogue.query import MISSION, Query
-from copernicus_dataspace.errors import CredentialsError, RateLimitedError, ServiceUnavailableError
-from copernicus_dataspace.http.response import StoppedError
+from copernicus_dataspace.errors import (
+    CredentialsError,
+    RateLimitedError,
+    ServiceUnavailableError,
+    StoppedError,
+)
 from copernicus_dataspace.limits import shared_file
 from copernicus_dataspace.limits.shared_limits import SharedTurns
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
 from copernicus_dataspace_emulator.identity.tokens import GrantRefusedError, Tokens
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
@@ -30,12 +34,12 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from copernicus_dataspace.auth.identity_service import Account
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.http.endpoints import Endpoints
 folder, identity, user, password, go = sys.argv[2:]
-client = DataSpaceClient(
+client = Service(
     Endpoints.resolve(identity_url=identity), Account(user, password),
-    manners=Manners(state_dir=Path(folder)),
+    options=ClientOptions(state_dir=Path(folder)),
 )
 print("ready", flush=True)
 while not Path(go).exists():
@@ -62,10 +66,10 @@ def task(emulator, folder):
 
     def make(at=None, on_new_token=lambda _: None, **account):
         where = at or emulator
-        client = DataSpaceClient(
+        client = Service(
             endpoints_of(where),
             account_of(where, **account),
-            manners=Manners(state_dir=folder),
+            options=ClientOptions(state_dir=folder),
             on_new_token=on_new_token,
             sleep=lambda _: None,
         )
@@ -402,8 +406,8 @@ def test_requests_of_all_tasks_keep_their_distance(emulator, folder):
     query = Query(sensed=MISSION, product_ids=(product.id,))
 
     def ask():
-        manners = Manners(spacing_s=0.15, state_dir=folder)
-        with DataSpaceClient(endpoints_of(emulator), account_of(emulator), manners=manners) as one:
+        options = ClientOptions(request_spacing_s=0.15, state_dir=folder)
+        with Service(endpoints_of(emulator), account_of(emulator), options=options) as one:
             one.catalogue.search(query)
             one.catalogue.search(query)
 

@@ -24,7 +24,7 @@ from copernicus_dataspace.models.bands import stac_assets
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.manifest import SafeFile, parse_manifest
 from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.service import DataSpaceClient
+from copernicus_dataspace.service import Service
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
 from copernicus_dataspace_emulator.stac.search import Search
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
@@ -191,7 +191,7 @@ def test_the_asked_for_wait_is_kept(client, offer, sleeps):
 def test_a_refusal_for_haste_heals():
     with Emulator(stac_requests_per_s=1) as hasty:
         hasty.add(make_product(scale=0.003))
-        with DataSpaceClient(endpoints_of(hasty), account_of(hasty)) as client:
+        with Service(endpoints_of(hasty), account_of(hasty)) as client:
             found = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
             assert all(client.stac.files(found, ("SCL_20m",)) for _ in range(2))
     assert [request.status for request in searches(hasty)] == [200, 429, 200]

@@ -20,7 +20,7 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
 from copernicus_dataspace.ingest.staging import stage
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
@@ -144,7 +144,7 @@ def test_an_expired_token_is_renewed_once_in_the_middle(emulator, offered, fetch
 def test_a_short_lived_token_is_renewed_while_the_work_goes_on(sleeps, tmp_path):
     with Emulator(token_lifetime_s=1) as emulator:
         emulator.add(make_product(tile="36TXL", sensed=SENSED, scale=0.01))
-        with DataSpaceClient(endpoints_of(emulator), account_of(emulator)) as client:
+        with Service(endpoints_of(emulator), account_of(emulator)) as client:
             (product,) = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
             files = client.downloads.manifest(product)
             for _ in range(4):
@@ -179,7 +179,7 @@ def test_an_archive_is_given_as_it_is(client, product, offered):
 def test_late_slots_are_waited_for(sleeps, tmp_path):
     with Emulator(max_connections=1, late_release_s=0.5) as emulator:
         emulator.add(make_product(tile="36TXL", sensed=SENSED, scale=0.01))
-        with DataSpaceClient(endpoints_of(emulator), account_of(emulator)) as client:
+        with Service(endpoints_of(emulator), account_of(emulator)) as client:
             (product,) = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
             files = client.downloads.manifest(product)
             client.downloads.file(product, files[0], tmp_path / "x", lambda _: None, lambda: None)
@@ -188,8 +188,8 @@ def test_late_slots_are_waited_for(sleeps, tmp_path):
 
 
 def test_spacing_is_kept(emulator, offered):
-    with DataSpaceClient(
-        endpoints_of(emulator), account_of(emulator), manners=Manners(spacing_s=0.2)
+    with Service(
+        endpoints_of(emulator), account_of(emulator), options=ClientOptions(request_spacing_s=0.2)
     ) as client:
         for _ in range(3):
             client.catalogue.search(Query(sensed=MISSION, product_ids=(offered.id,)))
@@ -201,7 +201,7 @@ def test_a_netrc_file_is_never_used(emulator, offered, monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with DataSpaceClient(endpoints_of(emulator), account_of(emulator)) as client:
+    with Service(endpoints_of(emulator), account_of(emulator)) as client:
         client.catalogue.search(Query(sensed=MISSION, product_ids=(offered.id,)))
     assert not any(request.authorization for request in emulator.requests)
 
@@ -214,17 +214,17 @@ def test_an_identity_service_that_is_away_is_asked_by_one_thread_only(
     for day in (1, 2, 3, 4):
         emulator.add(make_product(sensed=f"2024-08-0{day}T08:36:01.024Z", scale=0.003))
     outcomes, store = [], Store(LocalFileSystem(), str(tmp_path))
-    with DataSpaceClient(
+    with Service(
         endpoints_of(emulator),
         account_of(emulator),
-        manners=Manners(connections=4),
+        connections=4,
         sleep=sleeps.append,
     ) as client:
         shelves = [
             Shelf(store, RunLayout("dag", "run"), product, Wanted(("SCL_20m", "B02_60m")))
             for product in client.catalogue.search(Query(sensed=MISSION))
         ]
-        stage(shelves, client, lambda *_: lambda _: None, lambda *about: outcomes.append(about[1]))
+        outcomes = [staged.error for staged in stage(shelves, client, lambda *_: lambda _: None)]
         assert client.traffic.waiting_s == pytest.approx(sum(sleeps), abs=0.5)
     assert [f"identity service: HTTP {status}" in str(one) for one in outcomes] == 4 * [True]
     assert len([one for one in emulator.requests if one.service == "identity"]) == tries

@@ -17,7 +17,7 @@ from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.limits.transfer_slots import Pace
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout, bands_dir
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Fault, make_product
@@ -43,12 +43,9 @@ class Ran:
     def __init__(self, folder):
         self.folder, self.outcomes, self.shelves = folder, {}, {}
 
-    def told(self, product, outcome):
-        self.outcomes[product.id] = outcome
-
     def is_right(self, offered, count=2):
         """All files stand, and the item promises the digests of the true bytes."""
-        assert self.outcomes[offered.id] is True
+        assert self.outcomes[offered.id].is_new
         shelf = self.shelves[offered.id]
         files = deliver(shelf).files
         folder = self.folder / bands_dir(shelf.product)
@@ -65,17 +62,18 @@ def run(emulator, tmp_path):
     def run_all(bands=BANDS, transfer="files", endpoints=None, connections=4):
         ran = Ran(tmp_path)
         store = Store(LocalFileSystem(), str(tmp_path))
-        with DataSpaceClient(
+        with Service(
             endpoints or endpoints_of(emulator),
             account_of(emulator),
-            manners=Manners(connections=connections),
+            connections=connections,
             sleep=lambda _: None,
         ) as client:
             for product in client.catalogue.search(Query(sensed=MISSION)):
                 shelf = Shelf(store, RunLayout("dag", "run"), product, Wanted(bands, transfer))
                 ran.shelves[product.id] = shelf
             shelves = list(ran.shelves.values())
-            stage(shelves, client, lambda *_: lambda _: None, ran.told)
+            for staged in stage(shelves, client, lambda *_: lambda _: None):
+                ran.outcomes[staged.product.id] = staged
         return ran
 
     return run_all

@@ -30,7 +30,7 @@ from copernicus_dataspace.limits.retry import PACED, Retries
 from copernicus_dataspace.limits.transfer_slots import Pace
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.manifest import SafeFile, parse_manifest
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
@@ -40,22 +40,23 @@ MOST_REQUESTS = 5 * 20
 """Attempts, and the pieces one attempt may be continued in."""
 
 
-class Service:
+class Offering:
     """An emulator with one product, and a client of it."""
 
     def __init__(self, folder, transport, ranges):
         self.emulator, self.folder = Emulator(ranges=ranges), folder
         self.offered = self.emulator.add(make_product(scale=0.01))
         keys = S3Keys(self.emulator.s3_access_key, self.emulator.s3_secret_key)
-        self.client = DataSpaceClient(
+        self.client = Service(
             endpoints_of(self.emulator),
             account_of(self.emulator),
-            manners=Manners(transport=transport, s3_keys=keys),
+            transport=transport,
+            s3_keys=keys,
             sleep=lambda _: None,
         )
 
     def breaks(self, **facts):
-        service = "s3" if self.client._manners.transport == "s3" else "download"
+        service = "s3" if self.client._transport == "s3" else "download"
         fault = {"kind": "short_body", "match": "B08_10m", **facts}
         self.emulator.faults.add(Fault(service=service, **fault))
 
@@ -76,7 +77,7 @@ def service(tmp_path):
     with contextlib.ExitStack() as running:
 
         def begin(transport="s3", ranges="ignored"):
-            made = Service(tmp_path, transport, ranges)
+            made = Offering(tmp_path, transport, ranges)
             running.enter_context(made.emulator)
             running.enter_context(made.client)
             return made
@@ -157,9 +158,8 @@ def test_a_zip_through_breaks_writes_no_member_twice(
     (product,) = running.client.catalogue.search(Query(sensed=MISSION))
     wanted = Wanted(("*.jp2",), "archive", keep_archive=keep)
     shelf = Shelf(Store(LocalFileSystem(), str(tmp_path)), RunLayout("dag", "run"), product, wanted)
-    told = []
-    stage([shelf], running.client, lambda *_: lambda _: None, lambda *about: told.append(about[1]))
-    assert told == [True]
+    (staged,) = stage([shelf], running.client, lambda *_: lambda _: None)
+    assert staged.is_new
     delivery = deliver(shelf)
     interrupted = 2 if ranges == "ignored" else 0
     assert len(delivery.files) > 30

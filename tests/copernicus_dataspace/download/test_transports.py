@@ -21,7 +21,7 @@ from copernicus_dataspace.errors import (
     ServiceUnavailableError,
 )
 from copernicus_dataspace.models.manifest import parse_manifest
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 
@@ -57,12 +57,13 @@ def fetching(emulator, offered, sleeps, tmp_path):
     """Give a client with keys; ``keys`` replaces them."""
     clients = []
 
-    def begin(keys=None, **manners):
+    def begin(keys=None, **settings):
         right = S3Keys(emulator.s3_access_key, emulator.s3_secret_key)
-        client = DataSpaceClient(
+        client = Service(
             endpoints_of(emulator),
             account_of(emulator),
-            manners=Manners(s3_keys=keys or right, **manners),
+            s3_keys=keys or right,
+            **settings,
             sleep=sleeps.append,
         )
         clients.append(client)
@@ -140,7 +141,7 @@ def _elsewhere(product):
 
 def test_the_store_wants_keys():
     with pytest.raises(ConfigurationError, match="s3_access_key"):
-        Manners(transport="s3")
+        fetching(transport="s3")
 
 
 @pytest.mark.parametrize("wrong", ["access", "secret"])
@@ -243,10 +244,11 @@ def test_both_ways_together_keep_to_the_connections(tmp_path, connections):
         offered = emulator.add(make_product(scale=0.003))
         emulator.faults.add(Fault(service="s3", match="_B0", status=404, times=None))
         keys = S3Keys(emulator.s3_access_key, emulator.s3_secret_key)
-        with DataSpaceClient(
+        with Service(
             endpoints_of(emulator),
             account_of(emulator),
-            manners=Manners(connections=connections, s3_keys=keys),
+            connections=connections,
+            s3_keys=keys,
         ) as client:
             Fetching(client, offered, tmp_path).all_at_once(8)
         assert {"s3", "download"} == set(services(emulator))

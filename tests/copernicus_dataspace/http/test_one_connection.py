@@ -11,7 +11,7 @@ _PROGRAM = """
 import faulthandler, sys, tempfile
 faulthandler.dump_traceback_later(15, exit=True)
 from fsspec.implementations.local import LocalFileSystem
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
@@ -22,22 +22,17 @@ from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 
 count, kept = int(sys.argv[1]), sys.argv[2] == "kept"
 wanted = Wanted(("SCL_20m",), "archive", keep_archive=kept)
-failed = []
-
-def told(product, outcome):
-    if isinstance(outcome, Exception):
-        failed.append(outcome)
 
 with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
     for day in range(count):
         sensed = f"2024-08-0{day + 1}T08:36:01.024Z"
         emulator.add(make_product(sensed=sensed, scale=0.003, stac="wrong"))
-    manners = Manners(connections=count)
-    with DataSpaceClient(endpoints_of(emulator), account_of(emulator), manners=manners) as client:
+    with Service(endpoints_of(emulator), account_of(emulator), connections=count) as client:
         found = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
         store = Store(LocalFileSystem(), folder)
         shelves = [Shelf(store, RunLayout("dag", "run"), one, wanted) for one in found]
-        stage(shelves, client, lambda *_: lambda _: None, told)
+        staged = stage(shelves, client, lambda *_: lambda _: None)
+        failed = [one.error for one in staged if one.error]
 sys.exit(f"failed: {failed}" if failed else 0)
 """
 

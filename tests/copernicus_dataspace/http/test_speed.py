@@ -15,13 +15,12 @@ from fsspec.implementations.local import LocalFileSystem
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.download import transports
 from copernicus_dataspace.download.s3_signing import S3Keys
-from copernicus_dataspace.errors import DataSpaceError, ServiceUnavailableError
+from copernicus_dataspace.errors import DataSpaceError, ServiceUnavailableError, StoppedError
 from copernicus_dataspace.http import response, status_errors, stoppable_adapter
-from copernicus_dataspace.http.response import StoppedError
 from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.manifest import parse_manifest
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
@@ -41,10 +40,11 @@ def connected(emulator):
     """Give clients that really wait."""
     with contextlib.ExitStack() as open_clients:
 
-        def connect(transport="https", at=emulator, **manners):
+        def connect(transport="https", at=emulator, **settings):
             keys = S3Keys(at.s3_access_key, at.s3_secret_key)
-            about = Manners(transport=transport, s3_keys=keys, **manners)
-            client = DataSpaceClient(endpoints_of(at), account_of(at), manners=about)
+            client = Service(
+                endpoints_of(at), account_of(at), transport=transport, s3_keys=keys, **settings
+            )
             return open_clients.enter_context(client)
 
         yield connect
@@ -313,7 +313,9 @@ def staging(emulator, connected, tmp_path):
         wanted, layout = Wanted(("SCL_20m", "B09_60m"), transfer), RunLayout("dag", "run")
         found = client.catalogue.search(Query(sensed=MISSION))
         shelves = [Shelf(store, layout, product, wanted) for product in found]
-        stage(shelves, client, lambda *_: lambda _: None, told)
+        with contextlib.closing(stage(shelves, client, lambda *_: lambda _: None)) as outcomes:
+            for staged in outcomes:
+                told(staged)
 
     return run
 
@@ -344,7 +346,7 @@ class Interruption:
     def __init__(self, after_s=None):
         self.done, self.after_s, self.at = 0, after_s, 0.0
 
-    def told(self, _product, _outcome):
+    def told(self, _staged):
         self.done += 1
         if self.done == 2:
             self.at = time.monotonic() + (self.after_s or 0)

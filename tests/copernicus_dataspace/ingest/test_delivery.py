@@ -11,7 +11,7 @@ from copernicus_dataspace.errors import CorruptDownloadError, NotStagedError
 from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_folder import Receipt, Shelf, Wanted
 from copernicus_dataspace.ingest.staging import stage
-from copernicus_dataspace.service import DataSpaceClient
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout, bands_dir
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Fault, make_product
@@ -65,9 +65,10 @@ def _at_once(_seconds):
     pass
 
 
-def told(product, outcome):
-    if isinstance(outcome, Exception):
-        raise outcome
+def fetch(shelf, service):
+    (staged,) = stage([shelf], service, lambda *_: lambda _: None)
+    if staged.error:
+        raise staged.error
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def run_once(emulator, product, tmp_path):
     def run(wanted, lives=10_000, run_id="r"):
         store = MortalStore(str(tmp_path / "out"), lives)
         shelf = Shelf(store, RunLayout("dag", run_id), product, wanted)
-        with DataSpaceClient(endpoints_of(emulator), account_of(emulator), sleep=_at_once) as fresh:
-            stage([shelf], fresh, lambda *_: lambda _: None, told)
+        with Service(endpoints_of(emulator), account_of(emulator), sleep=_at_once) as fresh:
+            fetch(shelf, fresh)
         deliver(shelf)
         return store
 
@@ -165,7 +166,7 @@ def staged(client, product, tmp_path):
     """The shelf of the product, whose files are staged and not delivered."""
     store = Store(LocalFileSystem(), str(tmp_path / "out"))
     shelf = Shelf(store, RunLayout("dag", "run"), product, Wanted(BANDS))
-    stage([shelf], client, lambda *_: lambda _: None, told)
+    fetch(shelf, client)
     return shelf
 
 
@@ -187,7 +188,7 @@ def test_a_staged_file_that_is_not_the_receipts_is_not_placed(
     with pytest.raises(NotStagedError):
         deliver(staged)
     assert scl.name not in standing(tmp_path, product)
-    stage([staged], client, lambda *_: lambda _: None, told)
+    fetch(staged, client)
     deliver(staged)
     (path,) = (path for path in offered.files if path.endswith(scl.name))
     assert standing(tmp_path, product)[scl.name] == offered.read(path)

@@ -18,7 +18,7 @@ from copernicus_dataspace.errors import StorageFullError
 from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
 from copernicus_dataspace.ingest.staging import stage
-from copernicus_dataspace.service import DataSpaceClient, Manners
+from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage import verified_file
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
@@ -71,19 +71,13 @@ def staged(emulator, offered):
 
     def act(store, wanted):
         outcomes = {}
-        manners = Manners(connections=4)
         account = account_of(emulator)
-        with DataSpaceClient(endpoints_of(emulator), account, manners=manners) as client:
+        with Service(endpoints_of(emulator), account, connections=4) as client:
             ids = tuple(one.id for one in offered)
             found = client.catalogue.search(Query(sensed=MISSION, product_ids=ids))
             shelves = [Shelf(store, RUN, product, wanted) for product in found]
-            stage(
-                shelves,
-                client,
-                lambda *_: lambda _: None,
-                lambda p, o: outcomes.update({p.stem: o}),
-            )
-        return shelves, {stem: o for stem, o in outcomes.items() if isinstance(o, Exception)}
+            outcomes = [*stage(shelves, client, lambda *_: lambda _: None)]
+        return shelves, {one.product.stem: one.error for one in outcomes if one.error}
 
     return act
 

@@ -1,0 +1,76 @@
+"""Turns the arguments of a search, as a person gives them, into a query."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from copernicus_dataspace.catalogue.query import MISSION, Query, of_mission
+from copernicus_dataspace.errors import QueryError
+from copernicus_dataspace.models.time_range import Window, parse_day
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from copernicus_dataspace.geometry.area import Area
+
+
+def days_window(first_day: str | date | None, last_day: str | date | None) -> Window | None:
+    """Return the window of two UTC sensing days, both included; one alone means that one day.
+
+    Args:
+        first_day: ``YYYY-MM-DD``, or a date; None or empty where it is not given.
+        last_day: Likewise.
+
+    Raises:
+        QueryError: A day is malformed, or before the mission, or they are reversed.
+    """
+    if not first_day and not last_day:
+        return None
+    first, last = (_day(day) for day in (first_day or last_day, last_day or first_day))
+    return of_mission(Window.of_days(first, last))
+
+
+def _day(day: str | date | None) -> date:
+    is_date = isinstance(day, date) and type(day) is date
+    return day if is_date else parse_day(str(day))  # type: ignore[return-value]
+
+
+def build_query(
+    *,
+    window: Window | None,
+    area: Area | None = None,
+    tiles: Sequence[str] = (),
+    product_type: str | None = None,
+    max_cloud_cover: float | None = None,
+    product_ids: Sequence[str] = (),
+) -> Query:
+    """Return the query that the arguments of a search stand for.
+
+    Args:
+        window: Of sensing; may be None where product_ids are given.
+        area: Where; None for everywhere.
+        tiles: MGRS tiles; with an area, both must hold.
+        product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
+        max_cloud_cover: Percent, inclusive; None for no limit.
+        product_ids: Ids or names: exactly these, whatever the other arguments say.
+
+    Raises:
+        QueryError: Neither days nor products are given, or neither area, tiles nor products; or
+            one of them cannot be used.
+    """
+    if product_ids:
+        return Query(sensed=MISSION, product_ids=tuple(product_ids))
+    if window is None:
+        message = "neither first_day nor last_day nor product_ids are given; give one of them."
+        raise QueryError(message)
+    if area is None and not tiles:
+        message = "neither area nor tiles are given: that would be the whole world; give one."
+        raise QueryError(message)
+    return Query(
+        sensed=window,
+        product_type=product_type,
+        area=area,
+        tiles=tuple(tiles),
+        max_cloud_cover=max_cloud_cover,
+    )

@@ -1,0 +1,96 @@
+"""Downloads products and delivers each as soon as it has arrived."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Final
+
+import pystac
+
+from copernicus_dataspace.errors import DataSpaceError, DownloadError
+from copernicus_dataspace.ingest.delivery import deliver
+from copernicus_dataspace.ingest.staging import stage
+from copernicus_dataspace.stac.static_catalog import refresh_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from copernicus_dataspace.ingest.product_folder import Shelf
+    from copernicus_dataspace.ingest.staging import Progress, Staged
+    from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.service import Service
+
+_NAMED: Final = 3
+
+
+def download(shelves: Sequence[Shelf], service: Service, progress: Progress) -> list[pystac.Item]:
+    """Download and deliver products, and let the static catalogue list them; return their items.
+
+    Args:
+        shelves: The products' places, in one store and for one run; all want the same.
+        service: Where the bytes come from.
+        progress: Makes the listener of each product's transfer.
+
+    Raises:
+        DownloadError: Some products failed; the others have arrived.
+    """
+    delivery = _Delivery(shelves)
+    with contextlib.closing(stage(shelves, service, progress)) as done:
+        for staged in done:
+            delivery.take(staged)
+    if delivery.products:
+        refresh_all(shelves[0].store, delivery.products)
+    return delivery.items()
+
+
+class _Delivery:
+    """Puts products into place as they are fetched, and keeps what became of each."""
+
+    def __init__(self, shelves: Iterable[Shelf]) -> None:
+        self._shelves = {shelf.product.id: shelf for shelf in shelves}
+        self._errors: dict[str, Exception] = {}
+
+    @property
+    def products(self) -> list[Product]:
+        """Those that have arrived."""
+        return [
+            shelf.product
+            for shelf in self._shelves.values()
+            if shelf.product.stem not in self._errors
+        ]
+
+    def take(self, staged: Staged) -> None:
+        """Deliver a product that was fetched."""
+        error = staged.error
+        if error is None:
+            try:
+                deliver(self._shelves[staged.product.id])
+            except DataSpaceError as failed:
+                error = failed
+        if isinstance(error, DataSpaceError):
+            error.product = staged.product.stem
+        if error is not None:
+            self._errors[staged.product.stem] = error
+
+    def items(self) -> list[pystac.Item]:
+        """Return the items of all products.
+
+        Raises:
+            DownloadError: Some have failed.
+        """
+        items = [_item(self._shelves[product.id]) for product in self.products]
+        if not self._errors:
+            return items
+        named = "; ".join(f"{stem}: {error}" for stem, error in [*self._errors.items()][:_NAMED])
+        message = (
+            f"{len(self._errors)} of {len(self._shelves)} products failed, the others have "
+            f"arrived: {named}"
+        )
+        raise DownloadError(message, items, self._errors)
+
+
+def _item(shelf: Shelf) -> pystac.Item:
+    item = pystac.Item.from_dict(json.loads(shelf.store.read(shelf.item_path) or b""))
+    item.set_self_href(shelf.store.uri(shelf.item_path).removeprefix("file://"))
+    return item
