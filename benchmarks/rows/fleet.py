@@ -12,7 +12,7 @@ from benchmarks.support.own_client import delivered, search
 from benchmarks.support.service import Service, serving
 from benchmarks.support.table import median, rounds, row, seconds
 from benchmarks.support.watcher import digests, watching
-from copernicus_dataspace.ingest.product_folder import Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -27,7 +27,7 @@ BYTES_PER_S: Final = 20e6
 SCL_BYTES: Final = 2_000_000
 LATE_S: Final = 2.0
 ENDING: Final = "_SCL_20m.jp2"
-SCL: Final = Wanted(("SCL_20m",))
+SCL: Final = DeliveryOptions(("SCL_20m",))
 
 _EACH_S: Final = LATENCY_S + SCL_BYTES / BYTES_PER_S
 _ONCE_S: Final = 2 * LATENCY_S

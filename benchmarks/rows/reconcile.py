@@ -160,9 +160,9 @@ class _Archive:
     def let_a_week_pass(self) -> None:
         """Let the last look at the whole archive be older than that."""
         (path,) = self._output.glob("reports/*/chronicle.json")
-        chronicle = json.loads(path.read_text())
-        chronicle["survey"]["at"] = f"{self.last - timedelta(days=8)}T00:00:00+00:00"
-        path.write_text(json.dumps(chronicle))
+        history = json.loads(path.read_text())
+        history["survey"]["at"] = f"{self.last - timedelta(days=8)}T00:00:00+00:00"
+        path.write_text(json.dumps(history))
 
 
 def _listed(service: Service, first: date, days: int) -> list[Product]:

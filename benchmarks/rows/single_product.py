@@ -7,12 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.support.own_client import QUERY, client, fetch, search, shelves
+from benchmarks.support.own_client import QUERY, client, fetch, jobs, search
 from benchmarks.support.service import ROOT
 from benchmarks.support.table import row
 from copernicus_dataspace.download.file_list import list_products
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,16 +25,16 @@ _BANDS: Final = ("SCL_20m",)
 def measure_single(service: Service, scratch: Path) -> None:
     """Count requests and bytes of one SCL, and the requests of a run over what is there."""
     (product,) = search(service.addresses)
-    (shelf,) = shelves([product], scratch / "one", Wanted(_BANDS))
+    (job,) = jobs([product], scratch / "one", DeliveryOptions(_BANDS))
     with client(service.addresses) as using:
         using.tokens.token()
-        requests, received = using.traffic.requests, using.traffic.bytes
-        fetch(using, [shelf])
-        requests, received = using.traffic.requests - requests, using.traffic.bytes - received
-        listed_from = using.traffic.bytes
+        requests, received = using.statistics.requests, using.statistics.bytes
+        fetch(using, [job])
+        requests, received = using.statistics.requests - requests, using.statistics.bytes - received
+        listed_from = using.statistics.bytes
         list_products([product], _BANDS, using.downloads, using.stac)
-        listing_bytes = using.traffic.bytes - listed_from
-    (scl,) = deliver(shelf).chosen(_BANDS)
+        listing_bytes = using.statistics.bytes - listed_from
+    (scl,) = deliver(job).chosen(_BANDS)
     needed = scl.size_bytes + listing_bytes
     row("SCL_20m of one product: requests", str(requests), "<= 2")
     row("  bytes / (SCL + listing)", f"{received / needed:.3f}", "<= 1.1")
@@ -45,9 +45,9 @@ def measure_single(service: Service, scratch: Path) -> None:
 def _rerun(service: Service, scratch: Path) -> None:
     with client(service.addresses) as using:
         found = using.catalogue.search(QUERY)
-        searched = using.traffic.requests
-        fetched = fetch(using, shelves(found, scratch / "one", Wanted(_BANDS)))
-        total = using.traffic.requests
+        searched = using.statistics.requests
+        fetched = fetch(using, jobs(found, scratch / "one", DeliveryOptions(_BANDS)))
+        total = using.statistics.requests
     seen = f"{searched} search, {total - searched} others"
     row("rerun of a finished day", "fetched again" if fetched else seen, "1 search, 0 others")
 

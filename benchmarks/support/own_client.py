@@ -22,7 +22,7 @@ from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.service import Service
@@ -49,13 +49,13 @@ def search(addresses: Mapping[str, str]) -> list[Product]:
         return asking.catalogue.search(QUERY)
 
 
-def shelves(products: Sequence[Product], folder: Path, wanted: Wanted) -> list[Shelf]:
+def jobs(products: Sequence[Product], folder: Path, wanted: DeliveryOptions) -> list[ProductJob]:
     """Return the products' places below a folder."""
     store, run = Store(LocalFileSystem(), str(folder)), RunLayout("bench", "run")
-    return [Shelf(store, run, product, wanted) for product in products]
+    return [ProductJob(store, run, product, wanted) for product in products]
 
 
-def fetch(using: Service, places: Sequence[Shelf]) -> int:
+def fetch(using: Service, places: Sequence[ProductJob]) -> int:
     """Stage products; return of how many anything was fetched.
 
     Raises:
@@ -69,10 +69,10 @@ def fetch(using: Service, places: Sequence[Shelf]) -> int:
 
 
 def delivered(
-    addresses: Mapping[str, str], products: Sequence[Product], folder: Path, wanted: Wanted
+    addresses: Mapping[str, str], products: Sequence[Product], folder: Path, wanted: DeliveryOptions
 ) -> float:
     """Return the seconds of login, listing, transfers, delivery and logout."""
-    places = shelves(products, folder, wanted)
+    places = jobs(products, folder, wanted)
     began = time.perf_counter()
     with client(addresses) as using:
         fetch(using, places)
@@ -102,9 +102,9 @@ class Job:
     products: str | None = None
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> DeliveryOptions:
         """What of each product."""
-        return Wanted(tuple(self.bands), self.transfer, self.keep_archive)
+        return DeliveryOptions(tuple(self.bands), self.transfer, self.keep_archive)
 
     def found(self) -> list[Product]:
         """Return the products."""

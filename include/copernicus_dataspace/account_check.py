@@ -25,7 +25,7 @@ _KEYS_OPEN: Final = ("the S3 keys open files", "The S3 keys are accepted.")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What came of one trial.
 
     Attributes:
@@ -37,7 +37,7 @@ class Finding:
     words: str
 
 
-def check(client: Service, day: date) -> list[Finding]:
+def check(client: Service, day: date) -> list[CheckResult]:
     """Try login, catalogue, STAC, downloads and S3 keys; return what came of each, in this order.
 
     What the settings leave out is not tried; whether account and keys open files, only where the
@@ -67,11 +67,11 @@ def check(client: Service, day: date) -> list[Finding]:
     return findings
 
 
-def _tried(trial: Callable[[], str]) -> Finding:
+def _tried(trial: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(is_good=True, words=trial())
+        return CheckResult(is_good=True, words=trial())
     except DataSpaceError as error:
-        return Finding(is_good=False, words=str(error))
+        return CheckResult(is_good=False, words=str(error))
 
 
 def _opened(transport: Transport, product: Product, trial: str, words: str) -> str:

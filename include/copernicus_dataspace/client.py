@@ -18,7 +18,7 @@ from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.download import download
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
@@ -190,14 +190,16 @@ class Client:
             StorageRefusedError: Nothing can be written there.
             StorageUnavailableError: Nothing can be written there now.
         """
-        wanted = Wanted(_texts("bands", bands), transfer, overwrite=overwrite, is_standing=False)
+        wanted = DeliveryOptions(
+            _texts("bands", bands), transfer, overwrite=overwrite, is_standing=False
+        )
         store = Store(*fsspec.core.url_to_fs(os.fspath(to)))
         run = RunLayout(_OWNER, _RUN, uuid.uuid4().hex)
         check_store(store, run.records_dir, one_run_at_a_time=True)
         distinct = {product.id: product for product in products}.values()
-        shelves = [Shelf(store, run, product, wanted) for product in distinct]
+        jobs = [ProductJob(store, run, product, wanted) for product in distinct]
         with _progress_bar(is_shown=progress) as bar:
-            return download(shelves, self.service, bar)
+            return download(jobs, self.service, bar)
 
     def close(self) -> None:
         """End the session where it is this client's alone, and close all connections."""

@@ -198,7 +198,7 @@ class QuotaReachedError(TransientError):
     """The account has moved as many bytes in thirty days as the connection lets it."""
 
 
-class ClaimedError(TransientError):
+class InProgressError(TransientError):
     """Another run is just fetching the product, or has fetched it and not yet delivered it."""
 
 

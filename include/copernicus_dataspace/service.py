@@ -20,9 +20,9 @@ from copernicus_dataspace.download.transports import S3, Https, Transport
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
 from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.limits.retry import BRIEF, PACED, PATIENT, Retries
-from copernicus_dataspace.limits.shared_file import HostState
+from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.shared_limits import SharedTurns
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.download.s3_signing import S3Keys
     from copernicus_dataspace.errors import TransientError
     from copernicus_dataspace.http.endpoints import Endpoints
-    from copernicus_dataspace.http.statistics import Traffic
+    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
 
 logger = logging.getLogger(__name__)
@@ -122,16 +122,16 @@ class Service:
         self._transport = transport
         self._s3_keys = s3_keys
         self._options = options or ClientOptions()
-        self._host = HostState(self._options.state_dir, self._key)
+        self._host = SharedFile(self._options.state_dir, self._key)
         spacing_s = self._options.request_spacing_s
         take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
         self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
         self._attempts = BRIEF if self._options.is_interactive else PATIENT
 
     @property
-    def traffic(self) -> Traffic:
+    def statistics(self) -> TransferStatistics:
         """What has been moved so far."""
-        return self._http.traffic
+        return self._http.statistics
 
     @property
     def address(self) -> str:
@@ -172,9 +172,9 @@ class Service:
         """Let the next task of this host try at once what the identity service refused earlier."""
         self._session_host().exchange(without_failures)
 
-    def _session_host(self, **waiting: Any) -> HostState:
+    def _session_host(self, **waiting: Any) -> SharedFile:
         key = f"session {self._key} {self._account.fingerprint()}"
-        return HostState(self._options.state_dir, key, **waiting)
+        return SharedFile(self._options.state_dir, key, **waiting)
 
     @_once
     def downloads(self) -> Downloads:
@@ -183,7 +183,7 @@ class Service:
         return Downloads(
             self._transports(),
             self.https,
-            self._pace,
+            self._slots,
             retries,
             lambda: self.before_transfer(),  # noqa: PLW0108 - it may be set later
             self._listed_again,
@@ -210,16 +210,16 @@ class Service:
         return S3(self._http, url, self._s3_keys) if self._s3_keys and url else None
 
     @_once
-    def _pace(self) -> Pace:
-        return Pace(
+    def _slots(self) -> TransferSlots:
+        return TransferSlots(
             self.connections,
             host=self._host,
-            on_wait=self.traffic.waited,
-            on_retry=self.traffic.tried_again,
+            on_wait=self.statistics.waited,
+            on_retry=self.statistics.tried_again,
         )
 
     def _retries(self, attempts: Mapping[type[TransientError], int]) -> Retries:
-        return Retries(self._http.wait, attempts, self.traffic.tried_again)
+        return Retries(self._http.wait, attempts, self.statistics.tried_again)
 
     @property
     def _key(self) -> str:
@@ -245,7 +245,7 @@ class Service:
 
     def stop(self) -> None:
         """Let what other threads are doing end soon, with `StoppedError`."""
-        self._pace.stop()
+        self._slots.stop()
         self._http.stop()
 
     def close(self) -> None:
@@ -253,7 +253,7 @@ class Service:
         if "tokens" in self.__dict__:
             self.tokens.end()
         if "_pace" in self.__dict__:
-            self._pace.close()
+            self._slots.close()
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ from copernicus_dataspace import service
 from copernicus_dataspace.errors import DataSpaceError
 from copernicus_dataspace.limits import retry
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace_emulator import make_product
 
 SENSED = "2024-08-01T08:36:01.024Z"
@@ -120,7 +120,7 @@ def hurried(monkeypatch):
     """Shorten the waits between tries; what they are is tested with the retries themselves."""
     monkeypatch.setattr(retry, "_backoff", lambda _: 0.01)
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
-    monkeypatch.setattr(service, "Pace", partial(Pace, timing=quick))
+    monkeypatch.setattr(service, "TransferSlots", partial(TransferSlots, timing=quick))
 
 
 @pytest.fixture

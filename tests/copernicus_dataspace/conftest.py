@@ -8,7 +8,7 @@ from copernicus_dataspace import service as module
 from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.store import Store
 
@@ -29,7 +29,7 @@ def account_of(emulator, **changes):
 def hurried(monkeypatch):
     """Shorten the waits between transfers; what they are is tested with the pace itself."""
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
-    monkeypatch.setattr(module, "Pace", partial(Pace, timing=quick))
+    monkeypatch.setattr(module, "TransferSlots", partial(TransferSlots, timing=quick))
 
 
 @pytest.fixture

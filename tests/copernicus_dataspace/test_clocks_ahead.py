@@ -9,15 +9,15 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from copernicus_dataspace.errors import QuotaReachedError
-from copernicus_dataspace.http.statistics import Traffic
+from copernicus_dataspace.http.statistics import TransferStatistics
 from copernicus_dataspace.ingest.quota import Quota, Usage, sweep_usage
 from copernicus_dataspace.ingest.run_folders import old_runs, old_staging
-from copernicus_dataspace.limits.shared_file import HostState
-from copernicus_dataspace.limits.shared_limits import SharedPace, SharedTurns
+from copernicus_dataspace.limits.shared_file import SharedFile
+from copernicus_dataspace.limits.shared_limits import SharedSlots, SharedTurns
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.report_files import ReportFiles
 from copernicus_dataspace.service import ClientOptions, Service
-from copernicus_dataspace.storage.leases import sweep_claims
+from copernicus_dataspace.storage.leases import sweep_leases
 from copernicus_dataspace.storage.store import Store
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 
@@ -33,7 +33,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def host(tmp_path):
-    return HostState(tmp_path / "state", "an account")
+    return SharedFile(tmp_path / "state", "an account")
 
 
 def note(store, day, account="a"):
@@ -43,7 +43,7 @@ def note(store, day, account="a"):
 @pytest.mark.parametrize("day", [f"{FAR:%Y-%m-%d}", "2099-01-01", "9999-12-31", "9999-99-99"])
 def test_a_note_of_a_day_to_come_stops_no_transfer_and_is_swept(store, day):
     note(store, day)
-    Quota(Usage(store, "a"), 12e12, Traffic()).check()
+    Quota(Usage(store, "a"), 12e12, TransferStatistics()).check()
     assert Usage(store, "a").sweep() == 0
     assert store.sizes("runs/.usage") == {}
 
@@ -52,7 +52,7 @@ def test_a_note_of_a_day_to_come_stops_no_transfer_and_is_swept(store, day):
 def test_a_note_of_these_days_counts_though_a_clock_is_a_little_ahead(store, days):
     note(store, f"{NOW + timedelta(days=days):%Y-%m-%d}")
     with pytest.raises(QuotaReachedError):
-        Quota(Usage(store, "a"), 12e12, Traffic()).check()
+        Quota(Usage(store, "a"), 12e12, TransferStatistics()).check()
     assert Usage(store, "a").sweep() == 13 * 10**12
 
 
@@ -72,9 +72,9 @@ def test_notes_of_accounts_that_are_no_longer_used_are_swept_too(store):
 
 def test_a_pause_learnt_in_the_future_is_not_known(host):
     host.exchange(lambda _: {"pace": {"pause_s": 9.0, "learnt_at": FAR.timestamp(), "ends": []}})
-    assert SharedPace(host).read() == (None, [])
-    SharedPace(host).write(1.0, time.monotonic(), [])
-    assert SharedPace(host).read()[0] == 1.0
+    assert SharedSlots(host).read() == (None, [])
+    SharedSlots(host).write(1.0, time.monotonic(), [])
+    assert SharedSlots(host).read()[0] == 1.0
 
 
 @pytest.mark.parametrize("ahead_s", [1800, 36_000, 1e9])
@@ -145,7 +145,7 @@ def test_reports_that_are_ahead_of_a_clock_that_may_be_behind_stay(store):
     ("path", "remove"),
     [
         (".staging/daily/run/p/x", lambda store, now: old_staging(store, now, ())),
-        (".staging/.claims/p.json", sweep_claims),
+        (".staging/.claims/p.json", sweep_leases),
         ("runs/daily/run/summary.json", lambda store, now: [*old_runs(store, "daily", now)]),
     ],
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from copernicus_dataspace.auth.identity_service import Realm
-    from copernicus_dataspace.limits.shared_file import HostState
+    from copernicus_dataspace.limits.shared_file import SharedFile
 
     State = dict[str, Any]
 
@@ -53,7 +53,7 @@ class TokenSource:
     def __init__(
         self,
         realm: Realm,
-        host: HostState,
+        host: SharedFile,
         *,
         on_new_token: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -217,5 +217,5 @@ def _lasting(note: object, now: float) -> State | None:
 
 
 def without_failures(state: State) -> State:
-    """Return a session's state without what was refused; for `HostState.exchange`."""
+    """Return a session's state without what was refused; for `SharedFile.exchange`."""
     return {name: value for name, value in state.items() if name not in ("refusal", "rest")}

@@ -49,7 +49,7 @@ _WHAT: Final = "catalogue"
 _NOT_HERE: Final = (404, 410)
 
 
-class Line(NamedTuple):
+class PageRow(NamedTuple):
     """A row, and the entity it was read from."""
 
     row: Row
@@ -74,7 +74,7 @@ class Pages:
         self._url = catalogue_url
         self._retries = retries
 
-    def lines(self, of: str, query: Query) -> Iterator[Line]:
+    def lines(self, of: str, query: Query) -> Iterator[PageRow]:
         """Yield all rows of a list that match a query, each once for each of its requests.
 
         Raises:
@@ -103,16 +103,18 @@ class Pages:
             raise ServiceUnavailableError(message)
         return listed or 0, read_row(page["value"][0]) if page["value"] else None
 
-    def _rows(self, of: str, filter_text: str, *, limits: bool) -> tuple[list[Line], bool]:
+    def _rows(self, of: str, filter_text: str, *, limits: bool) -> tuple[list[PageRow], bool]:
         """Return the rows a filter reaches, each once, and whether the wall hides more of them.
 
         Rows that repeat may have taken the place of others. So where fewer are known than are
         listed, all pages are read a second time.
         """
-        products: dict[tuple[str, str], Line] = {}
+        products: dict[tuple[str, str], PageRow] = {}
         for _ in range(2):
             read = self._read(of, filter_text)
-            lines = [Line(read_row(one, limits_cloud_cover=limits), one) for one in read.entities]
+            lines = [
+                PageRow(read_row(one, limits_cloud_cover=limits), one) for one in read.entities
+            ]
             odd = [line for line in lines if not line.row.product]
             products |= {
                 (line.row.product.id, line.row.product.name): line
@@ -123,7 +125,7 @@ class Pages:
             reachable = min(read.listed, _WALL_ROWS) if read.listed is not None else 0
             if known >= reachable:
                 hides_more = read.listed > known if read.listed is not None else read.is_full
-                odd += [Line(Row(None, read.odd_count), None)] if read.odd_count else []
+                odd += [PageRow(Row(None, read.odd_count), None)] if read.odd_count else []
                 return [*products.values(), *odd], len(lines) >= _WALL_ROWS and hides_more
         message = f"{_WHAT}: {read.listed} products are listed, but only {known} are on its pages."
         raise ServiceUnavailableError(message)
@@ -249,7 +251,7 @@ def _listed(page: Mapping[str, Any], known: int | UnusableRow | None) -> int | U
     return listed
 
 
-def _rest(sensed: Window, lines: list[Line]) -> Window:
+def _rest(sensed: Window, lines: list[PageRow]) -> Window:
     """Return the part of a window the wall has hidden; its first instant may be known already."""
     products = (line.row.product for line in lines)
     instants = (product.sensed for product in products if product and product.sensed in sensed)

@@ -29,16 +29,16 @@ from copernicus_dataspace.errors import (
 from copernicus_dataspace.limits.retry import LONGEST_WAIT_S
 from copernicus_dataspace.limits.transfer_slots import FEW_TRIES, TRIES
 from copernicus_dataspace.models.manifest import MANIFEST, manifest_content, parse_manifest
-from copernicus_dataspace.storage.verified_file import Expected, Saved, save
+from copernicus_dataspace.storage.verified_file import Expected, SavedFile, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from copernicus_dataspace.download.transports import Https, Transport
-    from copernicus_dataspace.http.response import Answer
+    from copernicus_dataspace.http.response import StreamedResponse
     from copernicus_dataspace.limits.retry import Retries
-    from copernicus_dataspace.limits.transfer_slots import Pace
+    from copernicus_dataspace.limits.transfer_slots import TransferSlots
     from copernicus_dataspace.models.manifest import SafeFile
     from copernicus_dataspace.models.product import Product
 
@@ -83,7 +83,7 @@ class Downloads:
         self,
         transports: Sequence[Transport],
         https: Https,
-        pace: Pace,
+        slots: TransferSlots,
         retries: Retries,
         check: Callable[[], None] = lambda: None,
         listed_again: Callable[[Product], Product | None] = lambda _: None,
@@ -94,7 +94,7 @@ class Downloads:
             transports: For single files, the preferred one first; the next one takes over where one
                 fails.
             https: For zips, which no other transport has.
-            pace: Says when the next transfer may begin.
+            slots: Says when the next transfer may begin.
             retries: What to do about errors that may pass.
             check: Called before each transfer; what it raises ends the transfer.
             listed_again: Asks the catalogue what it says of a product by now; None where it does
@@ -106,7 +106,7 @@ class Downloads:
         self._lock = threading.Lock()
         self._closed: dict[str, RateLimitedError] = {}
         self._https = https
-        self._pace = pace
+        self._slots = slots
         self._retries = retries
 
     def manifest(self, product: Product) -> tuple[SafeFile, ...]:
@@ -132,7 +132,7 @@ class Downloads:
         target: Path,
         progress: Callable[[int], None],
         second_opinion: Callable[[], SafeFile | None],
-    ) -> Saved:
+    ) -> SavedFile:
         """Fetch one file of a product to the target, verified; return what was verified.
 
         Args:
@@ -210,9 +210,9 @@ class Downloads:
         consume: Callable[[Iterator[bytes]], T],
         tries: int = TRIES,
     ) -> T:
-        slot = functools.partial(self._pace.slot, wish.size_bytes, tries)
+        slot = functools.partial(self._slots.slot, wish.size_bytes, tries)
 
-        def ask(headers: Mapping[str, str]) -> Answer:
+        def ask(headers: Mapping[str, str]) -> StreamedResponse:
             if "Range" not in headers:
                 self._check()
             if transport.name in self._closed:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from contextlib import AbstractContextManager
 
-    from copernicus_dataspace.http.response import Answer
+    from copernicus_dataspace.http.response import StreamedResponse
     from copernicus_dataspace.limits.transfer_slots import Slot
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _WORTH_BYTES: Final = 1 << 20
 
 
 def read_body(
-    ask: Callable[[Mapping[str, str]], Answer],
+    ask: Callable[[Mapping[str, str]], StreamedResponse],
     slot: Callable[[], AbstractContextManager[Slot]],
     what: str,
     on_retry: Callable[[], None] = lambda: None,
@@ -70,7 +70,7 @@ class _Body:
         may_be_continued: Whether the last part brought any bytes, and the first one proof.
     """
 
-    def __init__(self, ask: Callable[[Mapping[str, str]], Answer], what: str) -> None:
+    def __init__(self, ask: Callable[[Mapping[str, str]], StreamedResponse], what: str) -> None:
         self.done_bytes = self.part_bytes = 0
         self.may_be_continued = False
         self._ask = ask
@@ -95,7 +95,7 @@ class _Body:
                 message = f"{self._what}: {self.done_bytes} of {self._size_bytes} bytes came."
                 raise ServiceUnavailableError(message)
 
-    def _open(self) -> Answer:
+    def _open(self) -> StreamedResponse:
         if self.done_bytes == 0 or self._validator is None:
             return self._ask({})
         try:
@@ -103,7 +103,7 @@ class _Body:
         except (PermanentError, ProductUnavailableError) as error:
             raise self._begin_again() from error
 
-    def _continues(self, answer: Answer) -> bool:
+    def _continues(self, answer: StreamedResponse) -> bool:
         wanted = f"bytes {self.done_bytes}-{(self._size_bytes or 0) - 1}/{self._size_bytes}"
         return (
             answer.is_partial

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.auth.shared_session import TokenSource
     from copernicus_dataspace.download.s3_signing import S3Keys
     from copernicus_dataspace.http.client import Http
-    from copernicus_dataspace.http.response import Answer
+    from copernicus_dataspace.http.response import StreamedResponse
     from copernicus_dataspace.models.product import Product
 
 _ANSWER_S: Final = 60.0
@@ -40,7 +40,7 @@ class Transport(Protocol):
 
     def open(
         self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> StreamedResponse:
         """Ask for one file, or with None for the product's zip.
 
         Raises:
@@ -65,11 +65,11 @@ class Https:
 
     def open(
         self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> StreamedResponse:
         """Ask for one file, or with None for the zip; as of `Transport.open`."""
         url = self.archive_url(product) if path is None else self.file_url(product, path)
 
-        def get(token: str) -> Answer:
+        def get(token: str) -> StreamedResponse:
             sent = {**_PLAIN, **headers}
             return self._http.get(url, what=what, token=token, headers=sent, answer_s=_ANSWER_S)
 
@@ -107,7 +107,7 @@ class S3:
 
     def open(
         self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> StreamedResponse:
         """Ask for one file; as of `Transport.open`."""
         url = object_url(self._url, product, path) if path else None
         if url is None:
@@ -135,6 +135,6 @@ class S3:
             state = "known, but may open nothing"
         return f"The S3 keys are {state}; there was no product to try them on."
 
-    def _get(self, url: str, what: str, headers: Mapping[str, str]) -> Answer:
+    def _get(self, url: str, what: str, headers: Mapping[str, str]) -> StreamedResponse:
         signed = self._keys.sign(url, {**_PLAIN, **headers})
         return self._http.get(url, what=what, headers=signed, answer_s=_ANSWER_S)

@@ -23,8 +23,8 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.http.connection_errors import failure_of, refuse_unclear_proxy
 from copernicus_dataspace.http.endpoints import public_url
-from copernicus_dataspace.http.response import Answer
-from copernicus_dataspace.http.statistics import Traffic
+from copernicus_dataspace.http.response import StreamedResponse
+from copernicus_dataspace.http.statistics import TransferStatistics
 from copernicus_dataspace.http.status_errors import error_of
 from copernicus_dataspace.http.stoppable_adapter import StoppableAdapter
 
@@ -68,7 +68,7 @@ class Http:
             sleep: Waits that many seconds; None for a wait that `stop` ends.
             clock: Seconds from any fixed point.
         """
-        self.traffic = Traffic()
+        self.statistics = TransferStatistics()
         self._stopped = threading.Event()
         self._endpoints = endpoints
         self._take_turn = take_turn
@@ -90,7 +90,7 @@ class Http:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         answer_s: float = _ANSWER_S,
-    ) -> Answer:
+    ) -> StreamedResponse:
         """Send a GET and return its answer, following redirects within the service.
 
         Args:
@@ -118,13 +118,13 @@ class Http:
 
     def post_form(
         self, url: str, form: Mapping[str, str], *, what: str, answer_s: float = _ANSWER_S
-    ) -> Answer:
+    ) -> StreamedResponse:
         """Send a form and return its answer; as of `post_json`."""
         return self._post(url, what, data=form, answer_s=answer_s)
 
     def post_json(
         self, url: str, document: Mapping[str, Any], *, what: str, answer_s: float = _ANSWER_S
-    ) -> Answer:
+    ) -> StreamedResponse:
         """Send a document and return the answer; a redirect is an error, nothing is sent twice.
 
         Raises:
@@ -140,7 +140,7 @@ class Http:
     def wait(self, seconds: float) -> None:
         """Wait, and count it as waiting; `stop` ends it."""
         self._sleep(seconds)
-        self.traffic.waited(seconds)
+        self.statistics.waited(seconds)
 
     def pause(self, seconds: float) -> None:
         """Wait, whatever `sleep` says, for what other processes do; counted as waiting.
@@ -150,7 +150,7 @@ class Http:
         """
         if self._stopped.wait(seconds):
             raise StoppedError
-        self.traffic.waited(seconds)
+        self.statistics.waited(seconds)
 
     def stop(self) -> None:
         """Let all that is under way in other threads end with `StoppedError`, soon."""
@@ -161,7 +161,7 @@ class Http:
         """Close all connections."""
         self._session.close()
 
-    def _post(self, url: str, what: str, **content: Any) -> Answer:
+    def _post(self, url: str, what: str, **content: Any) -> StreamedResponse:
         response = self._send("POST", url, what=what, **content)
         if response.status_code in _REDIRECTS:
             response.close()
@@ -205,16 +205,16 @@ class Http:
                 raise StoppedError from None
             raise failure_of(error, what, url, self.setting_of(url)) from None
         finally:
-            self.traffic.sent(self._clock() - began)
+            self.statistics.sent(self._clock() - began)
 
-    def _checked(self, response: requests.Response, what: str) -> Answer:
+    def _checked(self, response: requests.Response, what: str) -> StreamedResponse:
         is_asked_part = response.status_code == _PART and "Range" in response.request.headers
         if response.status_code in _GOOD or is_asked_part:
-            return Answer(response, what, self.traffic, self._stopped)
+            return StreamedResponse(response, what, self.statistics, self._stopped)
         with response:
             error = error_of(response, what)
         if isinstance(error, RateLimitedError):
-            self.traffic.limited()
+            self.statistics.limited()
         raise error
 
     def _target(self, url: str, response: requests.Response, what: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from copernicus_dataspace.http.statistics import Traffic
+    from copernicus_dataspace.http.statistics import TransferStatistics
 
 _CHUNK_BYTES: Final = 1 << 20
 _SMALL_BYTES: Final = 1 << 26
@@ -34,15 +34,19 @@ class TooSlowError(ServiceUnavailableError):
     """A body came too slowly, or not at all any more."""
 
 
-class Answer:
+class StreamedResponse:
     """A successful answer whose body is still to be read; close it, or use it with ``with``."""
 
     def __init__(
-        self, response: requests.Response, what: str, traffic: Traffic, stopped: threading.Event
+        self,
+        response: requests.Response,
+        what: str,
+        statistics: TransferStatistics,
+        stopped: threading.Event,
     ) -> None:
         self._response = response
         self._what = what
-        self._traffic = traffic
+        self._statistics = statistics
         self._stopped = stopped
 
     @property
@@ -85,7 +89,7 @@ class Answer:
             began = time.monotonic()
             chunk = self._piece()
             seconds = time.monotonic() - began
-            self._traffic.received(len(chunk), seconds)
+            self._statistics.received(len(chunk), seconds)
             if not chunk:
                 return
             yield chunk

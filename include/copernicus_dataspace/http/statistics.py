@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Traffic:
+class TransferStatistics:
     """What one client has moved; its methods may be called from several threads.
 
     Attributes:

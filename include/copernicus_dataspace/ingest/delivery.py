@@ -16,84 +16,84 @@ from copernicus_dataspace.stac.delivered_files import Delivery
 from copernicus_dataspace.stac.image_header import raster_at
 from copernicus_dataspace.stac.item import ITEM_NAME, item_of
 from copernicus_dataspace.storage.layout import archive_path, bands_dir
-from copernicus_dataspace.storage.leases import Claims
+from copernicus_dataspace.storage.leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from copernicus_dataspace.ingest.product_folder import Receipt, Shelf
+    from copernicus_dataspace.ingest.product_job import ProductJob, Receipt
 
 
-def deliver(shelf: Shelf, clock: Callable[[], datetime] = utc_now) -> Delivery:
+def deliver(job: ProductJob, clock: Callable[[], datetime] = utc_now) -> Delivery:
     """Put a staged product into place and describe it; return what stands there.
 
     The item names the DAG of the run among those that want the product for good, and among those
-    whose schedule or backfill asked for its day. The run's claim
+    whose schedule or backfill asked for its day. The run's lease
     on the product ends with it, well or not.
 
     Raises:
         NotStagedError: What was staged, and what stands already, are not all that is wanted.
         ClaimedError: Another run has taken the product over.
     """
-    with Claims(shelf.store, shelf.run).renewed() as claims:
+    with Leases(job.store, job.run).renewed() as leases:
         try:
-            if shelf.receipt() is not None or not _is_named(shelf):
-                claims.need(shelf.product)
-            return _deliver(shelf, clock)
+            if job.receipt() is not None or not _is_named(job):
+                leases.need(job.product)
+            return _deliver(job, clock)
         finally:
-            claims.release(shelf.product)
+            leases.release(job.product)
 
 
-def _is_named(shelf: Shelf) -> bool:
+def _is_named(job: ProductJob) -> bool:
     """Tell whether the item names who wants the product by this run."""
-    current = shelf.delivery()
-    return current is not None and current == current.wanted_by(shelf.ingests, shelf.scheduled)
+    current = job.delivery()
+    return current is not None and current == current.wanted_by(job.ingests, job.scheduled)
 
 
-def _deliver(shelf: Shelf, clock: Callable[[], datetime]) -> Delivery:
-    receipt, current = shelf.receipt(), shelf.delivery()
+def _deliver(job: ProductJob, clock: Callable[[], datetime]) -> Delivery:
+    receipt, current = job.receipt(), job.delivery()
     if receipt is None:
-        if current is None or not shelf.is_present():
-            raise _not_staged(shelf)
-        if not _is_named(shelf):
-            current = current.wanted_by(shelf.ingests, shelf.scheduled)
-            _describe(shelf, current, clock())
-        _clear_staging(shelf)
+        if current is None or not job.is_present():
+            raise _not_staged(job)
+        if not _is_named(job):
+            current = current.wanted_by(job.ingests, job.scheduled)
+            _describe(job, current, clock())
+        _clear_staging(job)
         return current
-    if not _has_zip(shelf):
-        raise _not_staged(shelf)
-    newer = replace(_place(shelf, receipt, current), created=clock())
-    latest = shelf.delivery()  # by a run whose lease had ended, if not the current one
+    if not _has_zip(job):
+        raise _not_staged(job)
+    newer = replace(_place(job, receipt, current), created=clock())
+    latest = job.delivery()  # by a run whose lease had ended, if not the current one
     delivery = latest.merged(newer) if latest else newer
-    if delivery.missing(shelf.wanted.bands, set(delivery.files)):
-        raise _not_staged(shelf)
-    _keep_archive(shelf)
-    _describe(shelf, delivery, clock())
-    _clear_staging(shelf)
+    if delivery.missing(job.wanted.bands, set(delivery.files)):
+        raise _not_staged(job)
+    _keep_archive(job)
+    _describe(job, delivery, clock())
+    _clear_staging(job)
     return delivery
 
 
-def _describe(shelf: Shelf, delivery: Delivery, now: datetime) -> None:
-    staged = f"{shelf.run.product_dir(shelf.product)}/{ITEM_NAME}"
-    shelf.store.write(staged, item_of(delivery, shelf.product, now))
-    shelf.store.move(staged, shelf.item_path)
+def _describe(job: ProductJob, delivery: Delivery, now: datetime) -> None:
+    staged = f"{job.run.product_dir(job.product)}/{ITEM_NAME}"
+    job.store.write(staged, item_of(delivery, job.product, now))
+    job.store.move(staged, job.item_path)
 
 
-def _not_staged(shelf: Shelf) -> NotStagedError:
-    message = f"{shelf.product.stem}: nothing to deliver, its download has not succeeded."
+def _not_staged(job: ProductJob) -> NotStagedError:
+    message = f"{job.product.stem}: nothing to deliver, its download has not succeeded."
     return NotStagedError(message)
 
 
-def is_held(shelf: Shelf, receipt: Receipt) -> bool:
+def is_held(job: ProductJob, receipt: Receipt) -> bool:
     """Tell whether all that an earlier try fetched is staged or, already, in place."""
-    store = shelf.store
-    names = _names([file.path for file in receipt.files], shelf.delivery())
-    staged = store.sizes(shelf.run.safe_dir(shelf.product))
-    placed = store.sizes(bands_dir(shelf.product))
+    store = job.store
+    names = _names([file.path for file in receipt.files], job.delivery())
+    staged = store.sizes(job.run.safe_dir(job.product))
+    placed = store.sizes(bands_dir(job.product))
     return (
-        set(shelf.wanted.bands) <= set(receipt.selection)
-        and _has_zip(shelf)
+        set(job.wanted.bands) <= set(receipt.selection)
+        and _has_zip(job)
         and all(
             file.size_bytes in (staged.get(file.path), placed.get(names[file.path]))
             for file in receipt.files
@@ -101,42 +101,42 @@ def is_held(shelf: Shelf, receipt: Receipt) -> bool:
     )
 
 
-def _has_zip(shelf: Shelf) -> bool:
+def _has_zip(job: ProductJob) -> bool:
     """Tell whether the zip is staged or kept already, or not wanted."""
-    staged = shelf.store.size(shelf.run.zip_path(shelf.product)) is not None
-    return not shelf.wanted.keep_archive or staged or shelf.kept_archive() is not None
+    staged = job.store.size(job.run.zip_path(job.product)) is not None
+    return not job.wanted.keep_archive or staged or job.kept_archive() is not None
 
 
-def _keep_archive(shelf: Shelf) -> None:
-    staged = shelf.run.zip_path(shelf.product)
-    if shelf.wanted.keep_archive and shelf.store.size(staged) is not None:
-        shelf.store.move(staged, archive_path(shelf.product))
+def _keep_archive(job: ProductJob) -> None:
+    staged = job.run.zip_path(job.product)
+    if job.wanted.keep_archive and job.store.size(staged) is not None:
+        job.store.move(staged, archive_path(job.product))
 
 
-def _clear_staging(shelf: Shelf) -> None:
+def _clear_staging(job: ProductJob) -> None:
     """Remove what was staged, the receipt first, which would promise it."""
-    shelf.store.delete(shelf.run.receipt_path(shelf.product))
-    shelf.store.delete(shelf.run.product_dir(shelf.product))
+    job.store.delete(job.run.receipt_path(job.product))
+    job.store.delete(job.run.product_dir(job.product))
 
 
-def _place(shelf: Shelf, staged: Receipt, current: Delivery | None) -> Delivery:
+def _place(job: ProductJob, staged: Receipt, current: Delivery | None) -> Delivery:
     """Give the staged files their names; those an earlier try has placed already stay."""
-    store, folder = shelf.store, bands_dir(shelf.product)
+    store, folder = job.store, bands_dir(job.product)
     names = _names([file.path for file in staged.files], current)
     files = {file.path: replace(file, name=names[file.path]) for file in staged.files}
     placed = store.sizes(folder)
     for path, file in files.items():
-        source = f"{shelf.run.safe_dir(shelf.product)}/{path}"
+        source = f"{job.run.safe_dir(job.product)}/{path}"
         if store.size(source) == file.size_bytes:
             store.move(source, f"{folder}/{file.name}")
         elif placed.get(file.name) != file.size_bytes:
-            raise _not_staged(shelf)
+            raise _not_staged(job)
     for path, file in files.items():
         if file.size_bytes:  # object storage refuses to read the beginning of nothing
             files[path] = replace(file, raster=raster_at(store, f"{folder}/{file.name}"))
-    run = shelf.run
+    run = job.run
     delivery = Delivery(staged.selection, files, run.dag_id, run.run_id, run.stamp)
-    return delivery.wanted_by(shelf.ingests, shelf.scheduled)
+    return delivery.wanted_by(job.ingests, job.scheduled)
 
 
 def _names(paths: list[str], current: Delivery | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from copernicus_dataspace.stac.static_catalog import refresh_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from copernicus_dataspace.ingest.product_folder import Shelf
+    from copernicus_dataspace.ingest.product_job import ProductJob
     from copernicus_dataspace.ingest.staging import Progress, Staged
     from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.service import Service
@@ -24,48 +24,44 @@ if TYPE_CHECKING:
 _NAMED: Final = 3
 
 
-def download(shelves: Sequence[Shelf], service: Service, progress: Progress) -> list[pystac.Item]:
+def download(jobs: Sequence[ProductJob], service: Service, progress: Progress) -> list[pystac.Item]:
     """Download and deliver products, and let the static catalogue list them; return their items.
 
     Args:
-        shelves: The products' places, in one store and for one run; all want the same.
+        jobs: The products' places, in one store and for one run; all want the same.
         service: Where the bytes come from.
         progress: Makes the listener of each product's transfer.
 
     Raises:
         DownloadError: Some products failed; the others have arrived.
     """
-    delivery = _Delivery(shelves)
-    with contextlib.closing(stage(shelves, service, progress)) as done:
+    delivery = _Delivery(jobs)
+    with contextlib.closing(stage(jobs, service, progress)) as done:
         for staged in done:
             delivery.take(staged)
     if delivery.products:
-        refresh_all(shelves[0].store, delivery.products)
+        refresh_all(jobs[0].store, delivery.products)
     return delivery.items()
 
 
 class _Delivery:
     """Puts products into place as they are fetched, and keeps what became of each."""
 
-    def __init__(self, shelves: Iterable[Shelf]) -> None:
-        self._shelves = {shelf.product.id: shelf for shelf in shelves}
+    def __init__(self, jobs: Iterable[ProductJob]) -> None:
+        self._jobs = {job.product.id: job for job in jobs}
         self._errors: dict[str, Exception] = {}
 
     @property
     def products(self) -> list[Product]:
         """Those that have arrived."""
-        return [
-            shelf.product
-            for shelf in self._shelves.values()
-            if shelf.product.stem not in self._errors
-        ]
+        return [job.product for job in self._jobs.values() if job.product.stem not in self._errors]
 
     def take(self, staged: Staged) -> None:
         """Deliver a product that was fetched."""
         error = staged.error
         if error is None:
             try:
-                deliver(self._shelves[staged.product.id])
+                deliver(self._jobs[staged.product.id])
             except DataSpaceError as failed:
                 error = failed
         if isinstance(error, DataSpaceError):
@@ -79,18 +75,18 @@ class _Delivery:
         Raises:
             DownloadError: Some have failed.
         """
-        items = [_item(self._shelves[product.id]) for product in self.products]
+        items = [_item(self._jobs[product.id]) for product in self.products]
         if not self._errors:
             return items
         named = "; ".join(f"{stem}: {error}" for stem, error in [*self._errors.items()][:_NAMED])
         message = (
-            f"{len(self._errors)} of {len(self._shelves)} products failed, the others have "
+            f"{len(self._errors)} of {len(self._jobs)} products failed, the others have "
             f"arrived: {named}"
         )
         raise DownloadError(message, items, self._errors)
 
 
-def _item(shelf: Shelf) -> pystac.Item:
-    item = pystac.Item.from_dict(json.loads(shelf.store.read(shelf.item_path) or b""))
-    item.set_self_href(shelf.store.uri(shelf.item_path).removeprefix("file://"))
+def _item(job: ProductJob) -> pystac.Item:
+    item = pystac.Item.from_dict(json.loads(job.store.read(job.item_path) or b""))
+    item.set_self_href(job.store.uri(job.item_path).removeprefix("file://"))
     return item

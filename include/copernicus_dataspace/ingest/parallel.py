@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from copernicus_dataspace.ingest.product_folder import Shelf
+    from copernicus_dataspace.ingest.product_job import ProductJob
     from copernicus_dataspace.service import Service
 
 T = TypeVar("T")
@@ -19,10 +19,10 @@ _THREADS: Final = 4
 
 
 def each(
-    pool: ThreadPoolExecutor, act: Callable[[Shelf], T], shelves: Sequence[Shelf]
-) -> Iterator[tuple[Shelf, T | Exception]]:
-    """Yield each shelf, as it is done, with what the act returned or raised."""
-    futures = {pool.submit(act, shelf): shelf for shelf in shelves}
+    pool: ThreadPoolExecutor, act: Callable[[ProductJob], T], jobs: Sequence[ProductJob]
+) -> Iterator[tuple[ProductJob, T | Exception]]:
+    """Yield each job, as it is done, with what the act returned or raised."""
+    futures = {pool.submit(act, job): job for job in jobs}
     for future in as_completed(futures):
         error = future.exception()
         if error is not None and not isinstance(error, Exception):

@@ -20,7 +20,7 @@ from copernicus_dataspace.models.byte_sizes import gigabytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from copernicus_dataspace.http.statistics import Traffic
+    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.storage.store import Store
 
 _USAGE: Final = "runs/.usage"
@@ -76,7 +76,7 @@ class Quota:
         self,
         usage: Usage,
         limit_bytes: float,
-        traffic: Traffic,
+        statistics: TransferStatistics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin to watch what a client moves.
@@ -84,12 +84,12 @@ class Quota:
         Args:
             usage: What all tasks of the account have noted.
             limit_bytes: What they may move in thirty days.
-            traffic: What this client moves.
+            statistics: What this client moves.
             clock: Seconds from any fixed point.
         """
         self._usage = usage
         self._limit_bytes = limit_bytes
-        self._traffic = traffic
+        self._statistics = statistics
         self._clock = clock
         self._noted_bytes = 0
         self._total_bytes = 0
@@ -109,7 +109,7 @@ class Quota:
                 self._note()
                 self._total_bytes = self._usage.total_bytes()
                 self._look_at = self._clock() + _LOOK_EVERY_S
-            moved_bytes = self._total_bytes + self._traffic.bytes - self._noted_bytes
+            moved_bytes = self._total_bytes + self._statistics.bytes - self._noted_bytes
         if moved_bytes >= self._limit_bytes:
             message = (
                 f"{gigabytes(moved_bytes)} were moved into this output with this account in the "
@@ -125,7 +125,7 @@ class Quota:
             self._note()
 
     def _note(self) -> None:
-        moved_bytes = self._traffic.bytes
+        moved_bytes = self._statistics.bytes
         self._usage.add(moved_bytes - self._noted_bytes)
         self._total_bytes += moved_bytes - self._noted_bytes
         self._noted_bytes = moved_bytes

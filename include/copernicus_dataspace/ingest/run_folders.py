@@ -6,14 +6,14 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from copernicus_dataspace.storage.layout import CLAIMS, RUNS, STAGING, folder_name, id_of, run_name
+from copernicus_dataspace.storage.layout import LEASES, RUNS, STAGING, folder_name, id_of, run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from copernicus_dataspace.storage.layout import RunLayout
-    from copernicus_dataspace.storage.object_storage import Found
+    from copernicus_dataspace.storage.object_storage import FileInfo
     from copernicus_dataspace.storage.store import Store
 
 
@@ -75,7 +75,7 @@ def old_staging(store: Store, before: datetime, dag_ids: Iterable[str]) -> dict[
     store.heal_dates(STAGING)
     for dag_name, of_dag in _grouped(store.listing(STAGING)).items():
         folder, dag_id = f"{STAGING}/{dag_name}", known.get(dag_name) or id_of(dag_name)
-        if folder == CLAIMS or dag_id is None:
+        if folder == LEASES or dag_id is None:
             continue
         for run, files in _grouped(of_dag).items():
             if _is_older(files.values(), before):
@@ -83,14 +83,14 @@ def old_staging(store: Store, before: datetime, dag_ids: Iterable[str]) -> dict[
     return dict(old)
 
 
-def _is_older(files: Iterable[Found], before: datetime) -> bool:
+def _is_older(files: Iterable[FileInfo], before: datetime) -> bool:
     """Tell whether the storage says of all files that they were written before an instant."""
     return all(file.written is not None and file.written < before for file in files)
 
 
-def _grouped(files: dict[str, Found]) -> dict[str, dict[str, Found]]:
+def _grouped(files: dict[str, FileInfo]) -> dict[str, dict[str, FileInfo]]:
     """Return files by the first part of their path, and each by the rest of it."""
-    groups: dict[str, dict[str, Found]] = defaultdict(dict)
+    groups: dict[str, dict[str, FileInfo]] = defaultdict(dict)
     for path, found in files.items():
         first, _, rest = path.partition("/")
         groups[first][rest] = found

@@ -27,12 +27,12 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.ingest.delivery import is_held
 from copernicus_dataspace.ingest.parallel import each, threads
-from copernicus_dataspace.ingest.product_folder import Receipt
+from copernicus_dataspace.ingest.product_job import Receipt
 from copernicus_dataspace.ingest.zip_extraction import fetch_members
 from copernicus_dataspace.models.bands import select_files
 from copernicus_dataspace.stac.delivered_files import DeliveredFile
-from copernicus_dataspace.storage.leases import Claims
-from copernicus_dataspace.storage.verified_file import Expected, Saved
+from copernicus_dataspace.storage.leases import Leases
+from copernicus_dataspace.storage.verified_file import Expected, SavedFile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.download.downloader import Downloads
     from copernicus_dataspace.download.file_list import Listing
-    from copernicus_dataspace.ingest.product_folder import Selection, Shelf
+    from copernicus_dataspace.ingest.product_job import ProductJob, Selection
     from copernicus_dataspace.models.manifest import SafeFile
     from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.service import Service
@@ -76,149 +76,149 @@ class Staged:
     error: Exception | None = None
 
 
-def stage(shelves: Sequence[Shelf], service: Service, progress: Progress) -> Generator[Staged]:
+def stage(jobs: Sequence[ProductJob], service: Service, progress: Progress) -> Generator[Staged]:
     """Fetch what is missing of products, as many files at once as there are connections.
 
     Yields each product as it is done. One that fails leaves the others alone; what was verified of
     it is kept for the next try. What another run is just fetching is left to it. What was fetched
-    stays claimed, for a while, until it is delivered.
+    stays leased, for a while, until it is delivered.
 
     Args:
-        shelves: The products' places, in one store and for one run; all want the same.
+        jobs: The products' places, in one store and for one run; all want the same.
         service: Where the bytes come from.
         progress: Makes the listener of each product's transfer.
     """
-    if not shelves:
+    if not jobs:
         return
-    claims, downloads = Claims(shelves[0].store, shelves[0].run), service.downloads
-    look = functools.partial(_is_settled_or_ours, downloads, claims)
-    with claims.renewed(), threads(service) as (products, files):
-        missing: list[Shelf] = []
-        for shelf, found in each(products, look, shelves):
+    leases, downloads = Leases(jobs[0].store, jobs[0].run), service.downloads
+    look = functools.partial(_is_settled_or_ours, downloads, leases)
+    with leases.renewed(), threads(service) as (products, files):
+        missing: list[ProductJob] = []
+        for job, found in each(products, look, jobs):
             if found is False:
-                missing.append(shelf)
+                missing.append(job)
             else:
-                yield _done(claims, shelf, found, is_new=False)
+                yield _done(leases, job, found, is_new=False)
         if not missing:
             return
-        wanted = [shelf.product for shelf in missing]
+        wanted = [job.product for job in missing]
         bands = missing[0].wanted.bands
         listings = list_products(wanted, bands, downloads, service.stac)
 
-        def fetch(shelf: Shelf) -> None:
-            _fetch(downloads, shelf, listings[shelf.product.id], files, progress)
+        def fetch(job: ProductJob) -> None:
+            _fetch(downloads, job, listings[job.product.id], files, progress)
 
-        for shelf, outcome in each(products, fetch, missing):
-            yield _done(claims, shelf, outcome, is_new=True)
+        for job, outcome in each(products, fetch, missing):
+            yield _done(leases, job, outcome, is_new=True)
 
 
-def _done(claims: Claims, shelf: Shelf, outcome: object, *, is_new: bool) -> Staged:
+def _done(leases: Leases, job: ProductJob, outcome: object, *, is_new: bool) -> Staged:
     if isinstance(outcome, Exception):
-        claims.release(shelf.product)
-        return Staged(shelf.product, error=outcome)
-    claims.keep(shelf.product)
-    return Staged(shelf.product, is_new)
+        leases.release(job.product)
+        return Staged(job.product, error=outcome)
+    leases.keep(job.product)
+    return Staged(job.product, is_new)
 
 
-def _is_settled_or_ours(downloads: Downloads, claims: Claims, shelf: Shelf) -> bool:
-    """Tell whether nothing need be fetched of a product; claim it where that is not so."""
-    if _is_settled(downloads, shelf):
+def _is_settled_or_ours(downloads: Downloads, leases: Leases, job: ProductJob) -> bool:
+    """Tell whether nothing need be fetched of a product; lease it where that is not so."""
+    if _is_settled(downloads, job):
         return True
-    claims.need(shelf.product)
-    return _is_settled(downloads, shelf)  # by the run that has just released it
+    leases.need(job.product)
+    return _is_settled(downloads, job)  # by the run that has just released it
 
 
-def _is_settled(downloads: Downloads, shelf: Shelf) -> bool:
+def _is_settled(downloads: Downloads, job: ProductJob) -> bool:
     """Tell whether nothing need be fetched of a product."""
-    if shelf.is_present():
+    if job.is_present():
         return True
-    receipt = shelf.receipt()
-    is_staged = receipt is not None and is_held(shelf, receipt)
-    return is_staged or _took_from_kept_zip(downloads, shelf)
+    receipt = job.receipt()
+    is_staged = receipt is not None and is_held(job, receipt)
+    return is_staged or _took_from_kept_zip(downloads, job)
 
 
-def _took_from_kept_zip(downloads: Downloads, shelf: Shelf) -> bool:
+def _took_from_kept_zip(downloads: Downloads, job: ProductJob) -> bool:
     """Stage what is wanted out of a zip that an earlier run has kept; False where that fails."""
-    product, store, kept = shelf.product, shelf.store, shelf.kept_archive()
-    if shelf.wanted.transfer != "archive" or shelf.wanted.overwrite or kept is None:
+    product, store, kept = job.product, job.store, job.kept_archive()
+    if job.wanted.transfer != "archive" or job.wanted.overwrite or kept is None:
         return False
-    saved: dict[str, Saved] = {}
+    saved: dict[str, SavedFile] = {}
     try:
         with store.open(kept) as stream, open_archive(stream) as zipped:
-            selection = select_files(zipped.files, shelf.wanted.bands, product.product_type)
-            for path, file in shelf.missing(selection).items():
+            selection = select_files(zipped.files, job.wanted.bands, product.product_type)
+            for path, file in job.missing(selection).items():
                 Expected.of(file, path)
-                with shelf.incoming(path, file.size_bytes) as local:
+                with job.incoming(path, file.size_bytes) as local:
                     saved[path] = zipped.save(file, local)
     except (CorruptDownloadError, CorruptProductError, UnsafeContentError) as error:
         logger.warning("%s: the kept zip is damaged and fetched again: %s", product.stem, error)
         return False
-    _write_receipt(downloads, shelf, selection, saved)
+    _write_receipt(downloads, job, selection, saved)
     return True
 
 
 def _fetch(
     downloads: Downloads,
-    shelf: Shelf,
+    job: ProductJob,
     listing: Listing,
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> None:
     """Stage one product; a file that is not where STAC says is looked for in the manifest."""
-    shelf.store.sweep(shelf.run.product_dir(shelf.product))
-    if shelf.wanted.transfer == "archive":
-        _fetch_archive(downloads, shelf, listing, progress)
+    job.store.sweep(job.run.product_dir(job.product))
+    if job.wanted.transfer == "archive":
+        _fetch_archive(downloads, job, listing, progress)
         return
     try:
-        _fetch_listed(downloads, shelf, listing, pool, progress)
+        _fetch_listed(downloads, job, listing, pool, progress)
     except ProductUnavailableError:
         if not listing.turn_to_manifest():
             raise
-        _fetch_listed(downloads, shelf, listing, pool, progress)
+        _fetch_listed(downloads, job, listing, pool, progress)
 
 
 def _fetch_listed(
     downloads: Downloads,
-    shelf: Shelf,
+    job: ProductJob,
     listing: Listing,
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> None:
-    selection = listing.select(shelf.wanted.bands)
-    saved, to_fetch = _staged(shelf, selection, listing)
-    told = progress(shelf.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
-    saved |= _fetch_files(downloads, shelf, to_fetch, listing, pool, told)
-    _write_receipt(downloads, shelf, selection, saved)
+    selection = listing.select(job.wanted.bands)
+    saved, to_fetch = _staged(job, selection, listing)
+    told = progress(job.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
+    saved |= _fetch_files(downloads, job, to_fetch, listing, pool, told)
+    _write_receipt(downloads, job, selection, saved)
 
 
 def _fetch_archive(
-    downloads: Downloads, shelf: Shelf, listing: Listing, progress: Progress
+    downloads: Downloads, job: ProductJob, listing: Listing, progress: Progress
 ) -> None:
     """Stage one product out of its zip; a list of files only spares the reading of all of it."""
-    saved: dict[str, Saved] = {}
+    saved: dict[str, SavedFile] = {}
     to_fetch: dict[str, SafeFile] | None = None
     try:
-        saved, to_fetch = _staged(shelf, listing.select(shelf.wanted.bands), listing)
+        saved, to_fetch = _staged(job, listing.select(job.wanted.bands), listing)
     except _OF_THE_MANIFEST as error:
         logger.warning("%s The manifest inside the zip is used instead.", error)
-    if to_fetch != {} or shelf.wanted.keep_archive:
-        told = progress(shelf.product.stem, shelf.product.size_bytes)
-        saved |= fetch_members(shelf, to_fetch, listing, downloads, told)
-    _write_receipt(downloads, shelf, listing.select(shelf.wanted.bands), saved)
+    if to_fetch != {} or job.wanted.keep_archive:
+        told = progress(job.product.stem, job.product.size_bytes)
+        saved |= fetch_members(job, to_fetch, listing, downloads, told)
+    _write_receipt(downloads, job, listing.select(job.wanted.bands), saved)
 
 
 def _staged(
-    shelf: Shelf, selection: Selection, listing: Listing
-) -> tuple[dict[str, Saved], dict[str, SafeFile]]:
+    job: ProductJob, selection: Selection, listing: Listing
+) -> tuple[dict[str, SavedFile], dict[str, SafeFile]]:
     """Return what earlier tries have left of the missing files, and what is to be fetched."""
-    missing = shelf.missing(selection)
-    saved = {path: one for path, file in missing.items() if (one := _left(shelf, file, listing))}
+    missing = job.missing(selection)
+    saved = {path: one for path, file in missing.items() if (one := _left(job, file, listing))}
     return saved, {path: file for path, file in missing.items() if path not in saved}
 
 
-def _left(shelf: Shelf, file: SafeFile, listing: Listing) -> Saved | None:
+def _left(job: ProductJob, file: SafeFile, listing: Listing) -> SavedFile | None:
     """Return what an earlier try has left of a file, verified again; None where it is not right."""
-    saved = shelf.staged(file)
+    saved = job.staged(file)
     if saved is None or saved.checksum == file.checksum:
         return saved
     opinion = listing.second_opinion(file.path)
@@ -227,18 +227,18 @@ def _left(shelf: Shelf, file: SafeFile, listing: Listing) -> Saved | None:
 
 def _fetch_files(
     downloads: Downloads,
-    shelf: Shelf,
+    job: ProductJob,
     files: Mapping[str, SafeFile],
     listing: Listing,
     pool: ThreadPoolExecutor,
     told: Callable[[int], None],
-) -> dict[str, Saved]:
+) -> dict[str, SavedFile]:
     """Fetch files side by side; one that arrives wrong does not keep the others away."""
 
-    def fetch(file: SafeFile) -> Saved:
-        with shelf.incoming(file.path, file.size_bytes) as local:
+    def fetch(file: SafeFile) -> SavedFile:
+        with job.incoming(file.path, file.size_bytes) as local:
             return downloads.file(
-                shelf.product, file, local, told, lambda: listing.second_opinion(file.path)
+                job.product, file, local, told, lambda: listing.second_opinion(file.path)
             )
 
     largest_first = sorted(files.values(), key=lambda file: file.size_bytes or 0, reverse=True)
@@ -255,7 +255,7 @@ def _fetch_files(
 
 
 def _write_receipt(
-    downloads: Downloads, shelf: Shelf, selection: Selection, saved: Mapping[str, Saved]
+    downloads: Downloads, job: ProductJob, selection: Selection, saved: Mapping[str, SavedFile]
 ) -> None:
     files = tuple(
         DeliveredFile(
@@ -263,12 +263,12 @@ def _write_receipt(
             posixpath.basename(path),
             one.size_bytes,
             one.checksum,
-            downloads.archive_url(shelf.product)
-            if shelf.wanted.transfer == "archive"
-            else downloads.file_url(shelf.product, path),
+            downloads.archive_url(job.product)
+            if job.wanted.transfer == "archive"
+            else downloads.file_url(job.product, path),
         )
         for path, one in saved.items()
     )
     paths = {band: tuple(file.path for file in group) for band, group in selection.items()}
-    receipt = Receipt(shelf.product.id, paths, files)
-    shelf.store.write(shelf.run.receipt_path(shelf.product), receipt.to_bytes())
+    receipt = Receipt(job.product.id, paths, files)
+    job.store.write(job.run.receipt_path(job.product), receipt.to_bytes())

@@ -21,7 +21,7 @@ from copernicus_dataspace.storage.verified_file import (
     Digest,
     Expected,
     PartialFile,
-    Saved,
+    SavedFile,
     save,
     verify,
 )
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from copernicus_dataspace.download.downloader import Downloads
     from copernicus_dataspace.download.file_list import Listing
     from copernicus_dataspace.download.zip_files.stream import StreamedMember
-    from copernicus_dataspace.ingest.product_folder import Shelf
+    from copernicus_dataspace.ingest.product_job import ProductJob
     from copernicus_dataspace.models.manifest import SafeFile
 
 _ANYTHING: Final = Expected(None, None, "nothing yet")
 
 
 def fetch_members(
-    shelf: Shelf,
+    job: ProductJob,
     files: Mapping[str, SafeFile] | None,
     listing: Listing,
     downloads: Downloads,
     told: Callable[[int], None],
-) -> dict[str, Saved]:
+) -> dict[str, SavedFile]:
     """Stage files out of the product's zip, each verified; return what was saved, by path.
 
     Where the zip is not to be kept, nothing is read behind the last wanted file. What was saved
@@ -53,7 +53,7 @@ def fetch_members(
     the manifest inside the zip, which must be what the catalogue says.
 
     Args:
-        shelf: The product's places.
+        job: The product's places.
         files: Wanted, by path. None where no list could be had: the manifest inside serves as one,
             and all of the zip is read and compared with the catalogue.
         listing: Told what the manifest inside says, where that serves.
@@ -67,10 +67,10 @@ def fetch_members(
         CorruptDownloadError: The zip arrived wrong several times, or is another than is listed.
         DataSpaceError: It cannot be had.
     """
-    taking = _Taking(shelf, files, listing, downloads)
+    taking = _Taking(job, files, listing, downloads)
     if files is None or files or taking.keeps_zip:
         with taking.room():
-            downloads.archive(shelf.product, lambda chunks: taking.read(chunks, told))
+            downloads.archive(job.product, lambda chunks: taking.read(chunks, told))
     return taking.saved
 
 
@@ -79,20 +79,20 @@ class _Taking:
 
     def __init__(
         self,
-        shelf: Shelf,
+        job: ProductJob,
         files: Mapping[str, SafeFile] | None,
         listing: Listing,
         downloads: Downloads,
     ) -> None:
-        self.saved: dict[str, Saved] = {}
-        product, zip_path = shelf.product, shelf.run.zip_path(shelf.product)
-        self.keeps_zip = shelf.wanted.keep_archive and shelf.store.size(zip_path) is None
+        self.saved: dict[str, SavedFile] = {}
+        product, zip_path = job.product, job.run.zip_path(job.product)
+        self.keeps_zip = job.wanted.keep_archive and job.store.size(zip_path) is None
         self._zip_path = zip_path
         self._expected = Expected(product.size_bytes, product.checksum, "the catalogue")
-        self._shelf = shelf
+        self._job = job
         self._files = dict(files or {})
         self._is_listed = files is not None
-        self._standing = set() if self._is_listed else shelf.standing()
+        self._standing = set() if self._is_listed else job.standing()
         self._listing = listing
         self._what = f"{product.stem}.zip"
         self._manifest = b""
@@ -104,9 +104,9 @@ class _Taking:
 
     def room(self) -> AbstractContextManager[None]:
         """Keep room for what will be written, as far as known."""
-        sizes = [self._shelf.room_bytes(file.size_bytes) for file in self._files.values()]
-        kept_bytes = self._shelf.product.size_bytes or 0 if self.keeps_zip else 0
-        store, folder = self._shelf.store, self._shelf.run.product_dir(self._shelf.product)
+        sizes = [self._job.room_bytes(file.size_bytes) for file in self._files.values()]
+        kept_bytes = self._job.product.size_bytes or 0 if self.keeps_zip else 0
+        store, folder = self._job.store, self._job.run.product_dir(self._job.product)
         return store.room(folder, kept_bytes, sizes)
 
     def read(self, chunks: Iterable[bytes], told: Callable[[int], None]) -> None:
@@ -143,7 +143,7 @@ class _Taking:
             return False
         if self._is_listed:
             return path in self._files
-        return is_meant(path, self._shelf.wanted.bands, self._shelf.product.product_type)
+        return is_meant(path, self._job.wanted.bands, self._job.product.product_type)
 
     def _read_standing(
         self, zipped: PartialFile | Digest, error: CorruptDownloadError | UnsafeContentError
@@ -190,7 +190,7 @@ class _Taking:
                 yield digest
             return
         with (
-            self._shelf.store.incoming(self._zip_path) as local,
+            self._job.store.incoming(self._zip_path) as local,
             PartialFile(local, self._expected, self._what) as partial,
         ):
             yield partial
@@ -200,7 +200,7 @@ class _Taking:
         file, what = self._files.get(path), self._name(path)
         expected = Expected.of(file, what) if file and file.checksum else _ANYTHING
         try:
-            with self._shelf.incoming(path) as local:
+            with self._job.incoming(path) as local:
                 saved = save(chunks, local, expected, what=what, second_opinion=lambda: _ANYTHING)
         except CorruptDownloadError as error:
             self._lies[path] = str(error)
@@ -210,7 +210,7 @@ class _Taking:
         else:
             self._doubtful.add(path)
 
-    def _judge(self, zipped: Saved) -> None:
+    def _judge(self, zipped: SavedFile) -> None:
         """Decide, now that all of the zip has passed, who is wrong where something is."""
         if self._doubtful or not self._is_listed:
             if not self._is_right(zipped):
@@ -222,30 +222,30 @@ class _Taking:
             about = f"{len(lines)} of {len(self._files)} files are wrong: {'; '.join(lines)}"
             raise self._refused(zipped, about, lines)
 
-    def _settle(self, zipped: Saved) -> None:
+    def _settle(self, zipped: SavedFile) -> None:
         """Compare what is doubtful with the manifest inside."""
         inside = self._inside(zipped)
         if not self._is_listed:
             self._listing.learn(inside)
-            selection = self._listing.select(self._shelf.wanted.bands)
-            self._files, self._is_listed = self._shelf.missing(selection), True
+            selection = self._listing.select(self._job.wanted.bands)
+            self._files, self._is_listed = self._job.missing(selection), True
         opinions = {file.path: file for file in inside if file.checksum}
         for path in sorted(self._doubtful & self._files.keys()):
             self._compare(opinions.get(path, self._files[path]))
         for path in self._doubtful - self.saved.keys():
-            self._shelf.unstage(path)
+            self._job.unstage(path)
 
     def _compare(self, file: SafeFile) -> None:
         what = self._name(file.path)
         try:
-            expected, saved = Expected.of(file, what), self._shelf.staged(file)
+            expected, saved = Expected.of(file, what), self._job.staged(file)
             if saved:
                 verify(saved, expected, what)
                 self.saved[file.path] = saved
         except CorruptDownloadError as error:
             self._lies[file.path] = str(error)
 
-    def _inside(self, zipped: Saved) -> tuple[SafeFile, ...]:
+    def _inside(self, zipped: SavedFile) -> tuple[SafeFile, ...]:
         """Return what the manifest inside lists; nothing where it is unusable and not needed."""
         try:
             return parse_manifest(self._manifest)
@@ -260,13 +260,13 @@ class _Taking:
             message = f"{self._what}: {error}"
             raise UnsafeContentError(message) from error
 
-    def _refused(self, zipped: Saved, about: str, lines: tuple[str, ...]) -> Exception:
+    def _refused(self, zipped: SavedFile, about: str, lines: tuple[str, ...]) -> Exception:
         if self._is_right(zipped):
             message = f"{self._what} is what the catalogue says, yet {about}"
             return CorruptProductError(message, lines)
         return CorruptDownloadError(f"{self._what}: {about}; try again.")
 
-    def _is_right(self, zipped: Saved) -> bool:
+    def _is_right(self, zipped: SavedFile) -> bool:
         """Tell whether a zip is what the catalogue says, or says by now."""
         if self._expected.checksum and zipped.checksum != self._expected.checksum:
             self._listed_by_now()
@@ -276,13 +276,13 @@ class _Taking:
         """Return what the catalogue says of the zip, asked again but once: a digest may change."""
         if not self._has_asked:
             self._has_asked = True
-            found = self._downloads.listed_again(self._shelf.product)
+            found = self._downloads.listed_again(self._job.product)
             if found and found.checksum:
                 self._expected = Expected(found.size_bytes, found.checksum, "the catalogue")
         return self._expected
 
     def _name(self, path: str) -> str:
-        return f"{self._shelf.product.stem} {path}"
+        return f"{self._job.product.stem} {path}"
 
 
 def _tee(

@@ -50,7 +50,7 @@ class Timing:
 
 
 @dataclass(eq=False, slots=True)
-class Lease:
+class SlotGrant:
     """One thread's right to a slot; `end` is the last end of the slot it uses, -inf for none."""
 
     end: float = -math.inf
@@ -61,10 +61,10 @@ class Lease:
     refusals: int = 0
 
 
-class PaceCore:
+class Backoff:
     """Decides, told the time by its caller; not safe to share between threads.
 
-    One lease at a time searches for a pause while other re-uses hold; see `wait_s`.
+    One grant at a time searches for a pause while other re-uses hold; see `wait_s`.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class PaceCore:
         self.learnt_at: float | None = None
         self._timing = timing
         self._ends = sorted([*[-math.inf] * connections, *ends])[-connections:]
-        self._leases = connections
+        self._grants = connections
         self._aim_s = 0.0 if pause_s is None else None
-        self._prober: Lease | None = None
-        self._trial: Lease | None = None
+        self._prober: SlotGrant | None = None
+        self._trial: SlotGrant | None = None
         self._verdicts: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
         self._accepted = 0
         self._trial_after = _FIRST_TRIAL
@@ -87,92 +87,92 @@ class PaceCore:
         self._doubted = False
         self._hold_until = -math.inf
 
-    def take(self) -> Lease | None:
+    def take(self) -> SlotGrant | None:
         """Return the right to a slot; None where all are taken."""
-        if not self._leases:
+        if not self._grants:
             return None
-        self._leases -= 1
-        return Lease()
+        self._grants -= 1
+        return SlotGrant()
 
-    def give_back(self, lease: Lease, now: float) -> None:
-        """End the lease, and the transfer begun with it."""
-        self.drop(lease, now)
-        self._leases += 1
+    def give_back(self, grant: SlotGrant, now: float) -> None:
+        """End the grant, and the transfer begun with it."""
+        self.drop(grant, now)
+        self._grants += 1
 
-    def drop(self, lease: Lease, now: float) -> None:
-        """End the transfer where there is one, and leave probe or trial to another lease."""
-        if lease.in_use:
-            lease.in_use = False
+    def drop(self, grant: SlotGrant, now: float) -> None:
+        """End the transfer where there is one, and leave probe or trial to another grant."""
+        if grant.in_use:
+            grant.in_use = False
             bisect.insort(self._ends, now)
-        self._pass_on(lease)
+        self._pass_on(grant)
 
-    def _pass_on(self, lease: Lease) -> None:
-        self._prober = None if self._prober is lease else self._prober
-        self._trial = None if self._trial is lease else self._trial
+    def _pass_on(self, grant: SlotGrant) -> None:
+        self._prober = None if self._prober is grant else self._prober
+        self._trial = None if self._trial is grant else self._trial
 
-    def wait_s(self, lease: Lease, now: float) -> float:
+    def wait_s(self, grant: SlotGrant, now: float) -> float:
         """Return how long its request must wait; 0 and it begins now."""
-        if lease.in_use:
-            self.drop(lease, now)
+        if grant.in_use:
+            self.drop(grant, now)
         elapsed_s = now - self._ends[0]
-        left_s = max(lease.not_before, self._hold_until) - now
+        left_s = max(grant.not_before, self._hold_until) - now
         if left_s <= 0 and elapsed_s < math.inf:
-            left_s = self._left_s(lease, elapsed_s, now)
+            left_s = self._left_s(grant, elapsed_s, now)
         elif left_s <= 0:
-            self._pass_on(lease)
+            self._pass_on(grant)
         if left_s > 1e-6:  # noqa: PLR2004 - what sums of floats lose
             return left_s
-        lease.end, lease.elapsed_s, lease.in_use = self._ends.pop(0), elapsed_s, True
-        lease.begun = now
+        grant.end, grant.elapsed_s, grant.in_use = self._ends.pop(0), elapsed_s, True
+        grant.begun = now
         return 0.0
 
-    def accepted(self, lease: Lease, now: float) -> None:
+    def accepted(self, grant: SlotGrant, now: float) -> None:
         """Learn that the request was let in."""
-        lease.refusals = 0
+        grant.refusals = 0
         self._accepted += 1
-        if lease is self._prober and self._aim_s is not None:
-            self._settle(self._aim_s, lease.elapsed_s, now)
-        elif lease is self._trial:
-            self._learn(lease.elapsed_s, now)
-        if lease.elapsed_s < math.inf:
-            self._verdicts.append((lease.elapsed_s, True))
+        if grant is self._prober and self._aim_s is not None:
+            self._settle(self._aim_s, grant.elapsed_s, now)
+        elif grant is self._trial:
+            self._learn(grant.elapsed_s, now)
+        if grant.elapsed_s < math.inf:
+            self._verdicts.append((grant.elapsed_s, True))
 
-    def refused(self, lease: Lease, now: float, retry_after_s: float | None) -> None:
+    def refused(self, grant: SlotGrant, now: float, retry_after_s: float | None) -> None:
         """Learn that the request met a 429."""
-        elapsed_s, timing = lease.elapsed_s, self._timing
-        lease.in_use = False
-        bisect.insort(self._ends, lease.end)
-        lease.refusals += 1
+        elapsed_s, timing = grant.elapsed_s, self._timing
+        grant.in_use = False
+        bisect.insort(self._ends, grant.end)
+        grant.refusals += 1
         if retry_after_s is not None and retry_after_s <= timing.longest_wait_s:
             self._hold_until = max(self._hold_until, now + retry_after_s)
-        if lease is self._prober:
+        if grant is self._prober:
             self._evidence += 1
             self._aim_s = self._rung_s(elapsed_s)
-        elif lease is self._trial:
+        elif grant is self._trial:
             self._keep(now)
         elif elapsed_s == math.inf or (self._aim_s is None and self._is_chance(elapsed_s)):
-            wait_s = timing.probe_s * 2 ** (lease.refusals - 1) * random.uniform(1, 1.25)  # noqa: S311
-            lease.not_before = now + min(timing.longest_wait_s, wait_s)
+            wait_s = timing.probe_s * 2 ** (grant.refusals - 1) * random.uniform(1, 1.25)  # noqa: S311
+            grant.not_before = now + min(timing.longest_wait_s, wait_s)
             self._doubted = 0 < self._evidence <= _SURE
         elif self._aim_s is None:
-            self._prober, self._trial = lease, None
+            self._prober, self._trial = grant, None
             self._aim_s = self._rung_s(elapsed_s)
 
-    def _left_s(self, lease: Lease, elapsed_s: float, now: float) -> float:
+    def _left_s(self, grant: SlotGrant, elapsed_s: float, now: float) -> float:
         if self._aim_s is None:
-            return self._needed_s(lease, elapsed_s) - elapsed_s
+            return self._needed_s(grant, elapsed_s) - elapsed_s
         prober, patience_s = self._prober, self._timing.verdict_s
         if prober is None or (prober.in_use and now >= prober.begun + patience_s):
-            prober = self._prober = lease
-        if prober is lease:
+            prober = self._prober = grant
+        if prober is grant:
             return self._aim_s - elapsed_s
         return prober.begun + patience_s - now if prober.in_use else patience_s
 
-    def _needed_s(self, lease: Lease, elapsed_s: float) -> float:
+    def _needed_s(self, grant: SlotGrant, elapsed_s: float) -> float:
         trial_s = self._trial_s()
         if self._trial is None and elapsed_s <= trial_s < self.pause_s:
-            self._trial = lease
-        return trial_s if self._trial is lease else self.pause_s
+            self._trial = grant
+        return trial_s if self._trial is grant else self.pause_s
 
     def _trial_s(self) -> float:
         """Return the pause to be tried next: the earlier one where chance may have ended it."""

@@ -34,7 +34,7 @@ Transfer slots are given back late, so waiting for one is normal work and may ta
 that arrives wrong three times is wrong at its source.
 """
 PACED: Final = {**PATIENT, RateLimitedError: 1}
-"""For transfers, whose 429s are `pace.Pace`'s matter."""
+"""For transfers, whose 429s are `slots.TransferSlots`'s matter."""
 BRIEF: Final = dict.fromkeys(PATIENT, 3)
 """For what has another source."""
 

@@ -30,7 +30,7 @@ _OPEN: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """A link is an error, and a pipe in a file's place does not hold us up."""
 
 
-class HostState:
+class SharedFile:
     """A small JSON object shared by the processes of a host that use the same account.
 
     Its file is readable by its owner only and is replaced as a whole, so that a reader meets the
@@ -174,7 +174,7 @@ def _warn_once(reason: str) -> None:
     if not _warned.is_set():
         _warned.set()
         logger.warning(
-            "%s; the tasks of this host log in, keep distance and learn the account's pace each "
+            "%s; the tasks of this host log in, space their requests and learn the account's limits each "
             "for itself. Give them a folder that only their user may write to.",
             reason,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from copernicus_dataspace.limits.shared_file import HostState
+    from copernicus_dataspace.limits.shared_file import SharedFile
 
 _PAUSE_AGE_S: Final = 600.0
 _END_AGE_S: Final = 10.0
@@ -20,13 +20,13 @@ _MOST_TURNS: Final = 1000
 """So many requests never wait at once: a later turn is the mark of a clock that was wrong."""
 
 
-class SharedPace:
+class SharedSlots:
     """What the tasks of a host tell one another about an account's slots.
 
     Its callers' times are `time.monotonic`; the file's are wall times.
     """
 
-    def __init__(self, host: HostState) -> None:
+    def __init__(self, host: SharedFile) -> None:
         self._host = host
         self._offset_s = time.time() - time.monotonic()
 
@@ -55,7 +55,7 @@ class SharedPace:
 class SharedTurns:
     """Gives the requests of a host's tasks their turns, each so long after the one before."""
 
-    def __init__(self, host: HostState, spacing_s: float) -> None:
+    def __init__(self, host: SharedFile, spacing_s: float) -> None:
         """Keep so many seconds between the starts of two requests."""
         self._host = host
         self._spacing_s = spacing_s
@@ -75,7 +75,7 @@ class SharedTurns:
 
 
 def _record(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the part about the pace, without what is old or of another form."""
+    """Return the part about transfer slots, without what is old or of another form."""
     found = state.get("pace")
     record = found if isinstance(found, dict) else {}
     ends = record.get("ends")

@@ -13,13 +13,13 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from copernicus_dataspace.errors import LoginLimitedError, RateLimitedError, StoppedError
-from copernicus_dataspace.limits.backoff import Lease, PaceCore, Timing
-from copernicus_dataspace.limits.shared_limits import SharedPace
+from copernicus_dataspace.limits.backoff import Backoff, SlotGrant, Timing
+from copernicus_dataspace.limits.shared_limits import SharedSlots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from copernicus_dataspace.limits.shared_file import HostState
+    from copernicus_dataspace.limits.shared_file import SharedFile
 
 T = TypeVar("T")
 
@@ -34,10 +34,10 @@ _TIMING: Final = Timing()
 class Slot:
     """One connection in the hands of one thread."""
 
-    def __init__(self, pace: Pace, tries: int) -> None:
-        self._pace = pace
+    def __init__(self, slots: TransferSlots, tries: int) -> None:
+        self._slots = slots
         self.tries = tries
-        self.lease: Lease | None = None
+        self.grant: SlotGrant | None = None
 
     def begin(self, request: Callable[[], T]) -> T:
         """Return what the request returns, sent when it may be and again where it met a 429.
@@ -46,13 +46,13 @@ class Slot:
             RateLimitedError: After all tries, or with a Retry-After longer than a minute.
             BaseException: Anything else the request raises, at once.
         """
-        return self._pace.begin(self, request)
+        return self._slots.begin(self, request)
 
 
-class Pace:
+class TransferSlots:
     """Lets the threads of one task begin transfers when the service has slots for them.
 
-    ``with pace.slot() as slot: answer = slot.begin(request)``, and read the answer's body inside:
+    ``with slots.slot() as slot: answer = slot.begin(request)``, and read the answer's body inside:
     leaving notes the transfer's end. Whatever is raised inside, other threads go on.
     """
 
@@ -60,7 +60,7 @@ class Pace:
         self,
         connections: int,
         *,
-        host: HostState | None = None,
+        host: SharedFile | None = None,
         on_wait: Callable[[float], None] = lambda _: None,
         on_retry: Callable[[], None] = lambda: None,
         timing: Timing = _TIMING,
@@ -74,9 +74,9 @@ class Pace:
             on_retry: Called where a request that met 429 will be sent again.
             timing: Lengths of waits.
         """
-        self._shared = SharedPace(host) if host else None
+        self._shared = SharedSlots(host) if host else None
         pause_s, ends = self._shared.read() if self._shared else (None, [])
-        self._core = PaceCore(connections, pause_s, ends, timing)
+        self._core = Backoff(connections, pause_s, ends, timing)
         self._on_wait = on_wait
         self._on_retry = on_retry
         self._timing = timing
@@ -109,8 +109,8 @@ class Pace:
 
         def take() -> float:
             if place == min(self._waiting):
-                slot.lease = self._core.take()
-            return 0.0 if slot.lease else math.inf
+                slot.grant = self._core.take()
+            return 0.0 if slot.grant else math.inf
 
         try:
             with self._changed:
@@ -122,18 +122,18 @@ class Pace:
                     self._changed.notify_all()
             yield slot
         finally:
-            if slot.lease:
-                self._end(slot.lease)
+            if slot.grant:
+                self._end(slot.grant)
 
     def begin(self, slot: Slot, request: Callable[[], T]) -> T:
         """Do what `Slot.begin` says."""
-        lease = slot.lease
-        if lease is None:
-            raise RuntimeError("a transfer begins inside ``with pace.slot()`` only")
+        grant = slot.grant
+        if grant is None:
+            raise RuntimeError("a transfer begins inside ``with slots.slot()`` only")
         tries = 0
         try:
             while True:
-                self._wait_for_leave(lease)
+                self._wait_for_leave(grant)
                 tries += 1
                 try:
                     answer = request()
@@ -141,15 +141,15 @@ class Pace:
                     raise
                 except RateLimitedError as error:
                     asked_s = error.retry_after_s
-                    self._tell(lambda now: self._core.refused(lease, now, asked_s))  # noqa: B023
+                    self._tell(lambda now: self._core.refused(grant, now, asked_s))  # noqa: B023
                     if tries == slot.tries or (asked_s or 0.0) > self._timing.longest_wait_s:
                         raise
                     self._on_retry()
                 else:
-                    self._tell(lambda now: self._core.accepted(lease, now))
+                    self._tell(lambda now: self._core.accepted(grant, now))
                     return answer
         except BaseException:
-            self._tell(lambda now: self._core.drop(lease, now))
+            self._tell(lambda now: self._core.drop(grant, now))
             raise
 
     def close(self) -> None:
@@ -162,10 +162,10 @@ class Pace:
             self._stopped = True
             self._changed.notify_all()
 
-    def _wait_for_leave(self, lease: Lease) -> None:
+    def _wait_for_leave(self, grant: SlotGrant) -> None:
         began = time.monotonic()
         with self._changed:
-            has_waited = self._wait(lambda: self._core.wait_s(lease, time.monotonic()))
+            has_waited = self._wait(lambda: self._core.wait_s(grant, time.monotonic()))
         if has_waited:
             self._on_wait(time.monotonic() - began)
 
@@ -185,11 +185,11 @@ class Pace:
             self._changed.notify_all()
         self._share()
 
-    def _end(self, lease: Lease) -> None:
+    def _end(self, grant: SlotGrant) -> None:
         def noted(now: float) -> None:
-            if lease.in_use:
+            if grant.in_use:
                 self._ended.append(now)
-            self._core.give_back(lease, now)
+            self._core.give_back(grant, now)
 
         self._tell(noted)
 

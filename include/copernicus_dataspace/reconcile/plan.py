@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from copernicus_dataspace.reconcile.inspection.survey import Scope, Stock
+    from copernicus_dataspace.reconcile.inspection.archive_state import ArchiveState, Scope
 
 _NUMBERS: Final = ("listed", "requests", "scrubbed_bytes")
 
@@ -63,7 +63,11 @@ class Plan:
 
     @classmethod
     def of(
-        cls, stock: Stock, scope: Scope, requests: int, left_alone: frozenset[str] | None
+        cls,
+        archive_state: ArchiveState,
+        scope: Scope,
+        requests: int,
+        left_alone: frozenset[str] | None,
     ) -> Self:
         """Return the plan of what was found; nothing is to be changed where nothing was tried."""
         return cls(
@@ -71,18 +75,18 @@ class Plan:
             is_routine=scope.is_routine,
             first=scope.first,
             last=scope.last,
-            days=stock.days,
-            listed=len(stock.answer.listed),
+            days=archive_state.days,
+            listed=len(archive_state.answer.listed),
             requests=requests,
-            scrubbed_bytes=stock.scrubbed_bytes,
-            notes=stock.answer.notes,
-            counts=Counter(finding.state for finding in stock.findings),
-            cells=by_day_and_tile(stock.findings),
-            delays_h=stock.delays_h,
-            open=tuple(one for one in stock.findings if one.state != PRESENT),
+            scrubbed_bytes=archive_state.scrubbed_bytes,
+            notes=archive_state.answer.notes,
+            counts=Counter(finding.state for finding in archive_state.findings),
+            cells=by_day_and_tile(archive_state.findings),
+            delays_h=archive_state.delays_h,
+            open=tuple(one for one in archive_state.findings if one.state != PRESENT),
             left_alone=left_alone or frozenset(),
-            survey=stock.survey,
-            unusable=tuple(map(str, stock.answer.unusable)),
+            survey=archive_state.survey,
+            unusable=tuple(map(str, archive_state.answer.unusable)),
         )
 
     @classmethod

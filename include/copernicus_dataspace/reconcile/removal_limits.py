@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.reconcile.plan import Plan
     from copernicus_dataspace.reconcile.removals.record import RemovalRecord
     from copernicus_dataspace.reconcile.removals.requests import Removal
-    from copernicus_dataspace.reconcile.repair import Mender, Outcome, Policies
+    from copernicus_dataspace.reconcile.repair import Policies, Repairer, RepairResult
     from copernicus_dataspace.reconcile.report_files import ReportFiles
 
 
@@ -29,7 +29,7 @@ ENDED: Final = "ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class NightlyLimits:
     """One night's run.
 
     Attributes:
@@ -48,7 +48,7 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True)
-class Retired:
+class RemovalOutcome:
     """What a night has removed, and what it asks for.
 
     Attributes:
@@ -58,30 +58,34 @@ class Retired:
             end as the plan has changed; none where the right question waits already.
     """
 
-    outcomes: list[Outcome]
+    outcomes: list[RepairResult]
     removals: RemovalRecord
     asks: tuple[str, ...] = ()
 
 
 def remove_within_limits(
-    files: ReportFiles, mender: Mender, plan: Plan, outcomes: Sequence[Outcome], night: Night
-) -> Retired:
+    files: ReportFiles,
+    repairer: Repairer,
+    plan: Plan,
+    outcomes: Sequence[RepairResult],
+    night: NightlyLimits,
+) -> RemovalOutcome:
     """Remove what may go at once, and keep in the record what is to be asked for.
 
     What is removed is counted before it is: a run that is killed has removed no more than that.
 
     Args:
         files: Hold the record and the answers to earlier questions.
-        mender: Of the ingest.
+        repairer: Of the ingest.
         plan: Not a dry one.
-        outcomes: As of `Mender.judge`.
+        outcomes: As of `Repairer.judge`.
         night: Whose limits count.
     """
     answers = files.answers()
     stored = files.removals(night.now)
     before = stored.answered(answers.values())
     found = _removals(outcomes)
-    limit = night_limit(night.max_removals, mender.held()) if found else 0
+    limit = night_limit(night.max_removals, repairer.held()) if found else 0
     at_once, asked = before.share_out(found, limit, night.now)
     names = {one.name for one in at_once}
     earlier = stored.request
@@ -92,27 +96,27 @@ def remove_within_limits(
     if after != stored or stored.lost_at == night.now:
         files.remember_removals(after)
     files.forget_answers(answers)
-    done = mender.remove(outcomes, names)
+    done = repairer.remove(outcomes, names)
     undone = names & {one.finding.product.stem for one in done if one.now == NOW_KEPT}
     if undone:
         after = after.without_done(undone, night.now)
         files.remember_removals(after)
     waiting = {one.name for one in request.removals} if request else set()
-    return Retired([_told(one, names, waiting) for one in done], after, asks)
+    return RemovalOutcome([_told(one, names, waiting) for one in done], after, asks)
 
 
 def agreed(
     record: RemovalRecord,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RepairResult],
     approved: Sequence[Removal],
     *,
     with_rejected: bool,
-) -> list[Outcome]:
+) -> list[RepairResult]:
     """Return what may go because a person, the ingest's record and a new look all say so.
 
     Args:
         record: Of the ingest, as it is now: its plan may be newer than the approved one.
-        outcomes: As of `Mender.judge`, of a look after the approval.
+        outcomes: As of `Repairer.judge`, of a look after the approval.
         approved: What the person saw.
         with_rejected: Whether the person was asked again for what was rejected.
     """
@@ -122,12 +126,12 @@ def agreed(
     return [one for one in outcomes if one.removal and one.removal.key in keys]
 
 
-def _removals(outcomes: Iterable[Outcome]) -> list[Removal]:
+def _removals(outcomes: Iterable[RepairResult]) -> list[Removal]:
     return [one.removal for one in outcomes if one.removal]
 
 
 def _asked(
-    before: RemovalRecord, asked: Sequence[Removal], plan: Plan, night: Night
+    before: RemovalRecord, asked: Sequence[Removal], plan: Plan, night: NightlyLimits
 ) -> tuple[Removal, ...]:
     policies = night.policies
     pairs = {(SUPERSEDED, policies.superseded), (WITHDRAWN, policies.withdrawn)}
@@ -135,7 +139,7 @@ def _asked(
 
 
 def _request(
-    earlier: Request | None, state: str, asked: tuple[Removal, ...], night: Night
+    earlier: Request | None, state: str, asked: tuple[Removal, ...], night: NightlyLimits
 ) -> tuple[Request | None, tuple[str, ...]]:
     """Return what is asked for now, and the runs to be started.
 
@@ -153,7 +157,7 @@ def _request(
     return request, (*ends, night.run_id)
 
 
-def _told(outcome: Outcome, tried: set[str], waiting: set[str]) -> Outcome:
+def _told(outcome: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
     """Return an outcome that says why it was not removed."""
     removal = outcome.removal
     if removal is None or removal.name in tried:

@@ -11,22 +11,22 @@ from copernicus_dataspace.reconcile.repair import NOW_GONE, NOW_MISSING, NOW_PRE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from copernicus_dataspace.reconcile.inspection.history import Chronicle
+    from copernicus_dataspace.reconcile.inspection.history import History
     from copernicus_dataspace.reconcile.plan import Plan
-    from copernicus_dataspace.reconcile.repair import Outcome
+    from copernicus_dataspace.reconcile.repair import RepairResult
 
 PERIODS_DAYS: Final = (7, 30, 365)
 
 
 def build(
-    plan: Plan, outcomes: Sequence[Outcome], chronicle: Chronicle, facts: Mapping[str, Any]
+    plan: Plan, outcomes: Sequence[RepairResult], history: History, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the report as JSON values.
 
     Args:
         plan: What was found.
         outcomes: What became of it.
-        chronicle: What is known of all days, these included.
+        history: What is known of all days, these included.
         facts: ``ingest``, ``area``, ``product_type``, ``made`` (an ISO instant), ``dry_run``.
     """
     last = plan.last
@@ -42,20 +42,20 @@ def build(
         "repaired": sum(one.now == NOW_PRESENT for one in outcomes),
         "still_missing": len(still_missing(outcomes)),
         "offline": sum(one.finding.state == OFFLINE for one in outcomes),
-        "completeness": {str(n): chronicle.completeness(last, n) for n in PERIODS_DAYS},
-        "known_days": {str(n): chronicle.known_days(last, n) for n in PERIODS_DAYS},
-        "not_counted": {str(n): chronicle.offline(last, n) for n in PERIODS_DAYS},
-        "freshness": {str(n): chronicle.freshness(last, n) for n in PERIODS_DAYS},
+        "completeness": {str(n): history.completeness(last, n) for n in PERIODS_DAYS},
+        "known_days": {str(n): history.known_days(last, n) for n in PERIODS_DAYS},
+        "not_counted": {str(n): history.offline(last, n) for n in PERIODS_DAYS},
+        "freshness": {str(n): history.freshness(last, n) for n in PERIODS_DAYS},
         "days": {
             day: {tile: _cell(cell) for tile, cell in sorted(tiles.items())}
-            for day, tiles in chronicle.days.items()
+            for day, tiles in history.days.items()
         },
         "exceptions": [one.to_json() for one in outcomes],
         "notes": [*plan.notes, *(f"listed, and left out: {row}" for row in plan.unusable)],
     }
 
 
-def cells_now(plan: Plan, outcomes: Iterable[Outcome]) -> dict[str, dict[str, dict[str, Any]]]:
+def cells_now(plan: Plan, outcomes: Iterable[RepairResult]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the plan's days and tiles as they are after the repairs; days without any, too."""
     cells: dict[str, dict[str, dict[str, Any]]] = {day.isoformat(): {} for day in plan.days}
     for day, tiles in plan.cells.items():
@@ -69,7 +69,7 @@ def cells_now(plan: Plan, outcomes: Iterable[Outcome]) -> dict[str, dict[str, di
     return cells
 
 
-def still_missing(outcomes: Iterable[Outcome]) -> list[str]:
+def still_missing(outcomes: Iterable[RepairResult]) -> list[str]:
     """Return the names of products that could be had and are not there."""
     return [
         one.finding.product.stem
@@ -78,7 +78,7 @@ def still_missing(outcomes: Iterable[Outcome]) -> list[str]:
     ]
 
 
-def changes(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
+def changes(outcomes: Iterable[RepairResult]) -> dict[str, dict[str, Any]]:
     """Return what was replaced and withdrawn, by sensing day: all that was computed from it is old.
 
     ``replaced`` gives the ids of what is there instead, by the id of each product that went;

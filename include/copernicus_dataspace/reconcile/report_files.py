@@ -7,9 +7,9 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.reconcile.inspection.history import Chronicle
+from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
-from copernicus_dataspace.reconcile.removals.requests import Answer
+from copernicus_dataspace.reconcile.removals.requests import Decision
 from copernicus_dataspace.reports.html_page import html
 from copernicus_dataspace.storage.layout import folder_name, reports_dir, run_name
 
@@ -39,9 +39,9 @@ class ReportFiles:
         self._store = store
         self._dir = reports_dir(ingest)
 
-    def chronicle(self, now: datetime) -> Chronicle:
+    def history(self, now: datetime) -> History:
         """Return what is remembered until now."""
-        return Chronicle.read(self._store.read(f"{self._dir}/{_CHRONICLE}")).until(now)
+        return History.read(self._store.read(f"{self._dir}/{_CHRONICLE}")).until(now)
 
     def write(self, name: str, report: Mapping[str, Any]) -> str:
         """Write a report as JSON and as a page; return the address of the page."""
@@ -55,9 +55,9 @@ class ReportFiles:
         for old in self._old(datetime.fromisoformat(report["made"])):
             self._store.delete(f"{self._dir}/{old}")
 
-    def remember(self, chronicle: Chronicle) -> None:
-        """Keep a chronicle for the next audit."""
-        self._store.write(f"{self._dir}/{_CHRONICLE}", chronicle.to_bytes())
+    def remember(self, history: History) -> None:
+        """Keep a history for the next audit."""
+        self._store.write(f"{self._dir}/{_CHRONICLE}", history.to_bytes())
 
     def removals(self, now: datetime) -> RemovalRecord:
         """Return what was removed of late, asked for and rejected, as of `RemovalRecord.read`."""
@@ -67,16 +67,16 @@ class ReportFiles:
         """Keep what was removed of late, asked for and rejected."""
         self._store.write(f"{self._dir}/{_REMOVALS}", removals.to_bytes())
 
-    def write_answer(self, run_id: str, answer: Answer) -> None:
+    def write_answer(self, run_id: str, answer: Decision) -> None:
         """Keep what was answered to the question of a run, until it is forgotten."""
         path = f"{self._dir}/{_ANSWERS}/{answer_names(run_id)[0]}"
         self._store.write(path, answer.to_bytes())
 
-    def answers(self) -> dict[str, Answer | None]:
+    def answers(self) -> dict[str, Decision | None]:
         """Return the answers that are kept, by file name; None for a damaged one."""
         names = sorted(self._store.sizes(f"{self._dir}/{_ANSWERS}"))
         contents = {name: self._store.read(f"{self._dir}/{_ANSWERS}/{name}") for name in names}
-        return {name: Answer.read(content or b"") for name, content in contents.items()}
+        return {name: Decision.read(content or b"") for name, content in contents.items()}
 
     def forget_answers(self, names: Iterable[str]) -> None:
         """Remove answers that the record of removals holds."""

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from copernicus_dataspace.storage.store import Found, Store
+    from copernicus_dataspace.storage.store import FileInfo, Store
 
 logger = logging.getLogger(__name__)
 
 ENTRY: Final = "dataspace:entry"
-"""Field of a day catalogue's link to an item: what the ledger knows of it."""
+"""Field of a day catalogue's link to an item: what the inventory knows of it."""
 
 MISSING: Final = "missing"
 ABSENT: Final = "absent"
@@ -172,7 +172,7 @@ class Entry:
         return None
 
 
-class Ledger:
+class Inventory:
     """What a store holds."""
 
     def __init__(self, store: Store) -> None:
@@ -209,7 +209,7 @@ class Ledger:
     def day(self, product_type: str, day: date) -> list[Entry]:
         """Return what is held of a sensing day, by name."""
         folder = bands_day_dir(product_type, day)
-        listed: dict[str, dict[str, Found]] = defaultdict(dict)
+        listed: dict[str, dict[str, FileInfo]] = defaultdict(dict)
         for path, found in self._listing(folder).items():
             stem, _, name = path.partition("/")
             listed[stem][name] = found
@@ -234,7 +234,7 @@ class Ledger:
             if name.endswith(".zip")
         }
 
-    def _listing(self, folder: str) -> dict[str, Found]:
+    def _listing(self, folder: str) -> dict[str, FileInfo]:
         """Return what is found of a day; nothing where a link leads out of the output."""
         try:
             return self._store.listing(folder)

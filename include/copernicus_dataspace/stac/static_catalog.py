@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from copernicus_dataspace.errors import UNREADABLE, ConfigurationError
 from copernicus_dataspace.geometry.footprint import bounds, span
 from copernicus_dataspace.models.time_range import format_instant, parse_instant
-from copernicus_dataspace.stac.inventory import ENTRY, Ledger
+from copernicus_dataspace.stac.inventory import ENTRY, Inventory
 from copernicus_dataspace.stac.item import ITEM_NAME
 from copernicus_dataspace.storage.layout import CATALOGS, bands_dir, catalog_path, ingest_collection
 
@@ -73,8 +73,8 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
     """
     sensed = sorted(set(days))
     _refresh_collection(store, product_type, product_type, sensed)
-    ledger = Ledger(store)
-    wanting = {one for entry in ledger.entries(product_type, sensed) for one in entry.ingests}
+    inventory = Inventory(store)
+    wanting = {one for entry in inventory.entries(product_type, sensed) for one in entry.ingests}
     others = {name for name in store.folders(CATALOGS) if name.startswith(f"{product_type}-")}
     for collection in sorted(
         others | {ingest_collection(product_type, ingest) for ingest in wanting}
@@ -132,12 +132,12 @@ def _refresh_collection(
 
 
 def _refresh_day(store: Store, collection: str, product_type: str, day: date) -> None:
-    ledger = Ledger(store)
+    inventory = Inventory(store)
 
     def build() -> bytes | None:
         entries = [
             entry
-            for entry in ledger.day(product_type, day)
+            for entry in inventory.day(product_type, day)
             if collection
             in (product_type, *(ingest_collection(product_type, one) for one in entry.ingests))
         ]
@@ -160,7 +160,7 @@ def _settle(store: Store, path: str, build: Callable[[], bytes | None]) -> None:
 
 
 def _day_catalog(collection: str, day: date, entries: Sequence[Entry]) -> bytes | None:
-    """Return a day's catalogue; that of the product type is the ledger's index, too."""
+    """Return a day's catalogue; that of the product type is the inventory's index, too."""
     if not entries:
         return None
     folder = posixpath.dirname(catalog_path(collection, day))

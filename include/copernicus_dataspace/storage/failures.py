@@ -120,7 +120,7 @@ _DEEPEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class FailureCause:
     """What a failure and those behind it tell.
 
     Attributes:
@@ -220,7 +220,7 @@ def named(address: Callable[[], str], done: str) -> Iterator[None]:
 
 def error_of(error: Exception, address: str, done: str) -> DataSpaceError:
     """Return the error of the library that a failure of the storage at an address stands for."""
-    cause = Cause.of(error)
+    cause = FailureCause.of(error)
     what = f"{address} cannot be {done}: {_words(error, cause)}"
     if cause.is_full:
         return StorageFullError(f"{what}; free some space.")
@@ -276,7 +276,7 @@ def _errno_of_class(error: OSError) -> int | None:
     return by_class.get(type(error))
 
 
-def _words(error: Exception, cause: Cause) -> str:
+def _words(error: Exception, cause: FailureCause) -> str:
     """Return what the storage said, without the query of any address."""
     if isinstance(error, OSError) and error.errno and not cause.code and not cause.status:
         return error.strerror or os.strerror(error.errno)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Room:
+class FreeSpace:
     """What the threads of one process have been promised of their disks' free space."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ CATALOGS: Final = "stac"
 
 STAGING: Final = ".staging"
 """All that runs have fetched and not yet delivered, in a folder for each DAG and run."""
-CLAIMS: Final = f"{STAGING}/.claims"
+LEASES: Final = f"{STAGING}/.claims"
 """Which run is just fetching which product, a file for each."""
 
 _ODD: Final = re.compile(
@@ -74,9 +74,9 @@ def archive_day_dir(product_type: str, day: date) -> str:
     return f"archive/{product_type}/{day:%Y/%m/%d}"
 
 
-def claim_path(product: Product) -> str:
+def lease_path(product: Product) -> str:
     """Path of the note that says which run has the product in its hands."""
-    return f"{CLAIMS}/{product.stem}.json"
+    return f"{LEASES}/{product.stem}.json"
 
 
 @dataclass(frozen=True, slots=True)

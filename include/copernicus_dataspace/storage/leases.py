@@ -1,6 +1,6 @@
 """Knows which run has a product in its hands, so that no two fetch or deliver it at once.
 
-A claim is a small file in the store, made only where there is none, and ends with its lease: one
+A lease is a small file in the store, made only where there is none, and ends with its lease: one
 left by a run that was killed keeps nobody away for long.
 """
 
@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from copernicus_dataspace.errors import ClaimedError, NoConditionalWriteError
-from copernicus_dataspace.storage.layout import CLAIMS, claim_path
+from copernicus_dataspace.errors import InProgressError, NoConditionalWriteError
+from copernicus_dataspace.storage.layout import LEASES, lease_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WORKING: Final = timedelta(minutes=5)
-"""Of a claim that is renewed; clocks of hosts may differ by a little less."""
+"""Of a lease that is renewed; clocks of hosts may differ by a little less."""
 _STAGED: Final = timedelta(minutes=30)
 """Of one whose product is fetched and waits for its delivery, which another task does."""
 _LONGEST: Final = _STAGED + _WORKING
-"""Of any claim of ours, by whichever clock: one for longer was written by somebody else."""
+"""Of any lease of ours, by whichever clock: one for longer was written by somebody else."""
 _RENEW_EVERY_S: Final = 60.0
 _SETTLE_S: Final = 1.0
-"""Longer than between a look at a claim and the write that follows, so that others' are seen."""
+"""Longer than between a look at a lease and the write that follows, so that others' are seen."""
 _DEAD_AFTER: Final = timedelta(days=7)
-"""A claim whose lease ended so long ago is of no use to anybody who looks for whose it was."""
+"""A lease whose lease ended so long ago is of no use to anybody who looks for whose it was."""
 _SOMEBODY: Final = "a run that has just released it"
 
 
@@ -46,7 +46,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Lease:
     """Which run has a product, and until when at least."""
 
     dag_id: str
@@ -71,15 +71,15 @@ class Claim:
         return f"{self.dag_id} {self.run_id}"
 
 
-class Claims:
+class Leases:
     """The products one run has in its hands; may be used by several threads."""
 
     def __init__(self, store: Store, run: RunLayout, clock: Callable[[], datetime] = _now) -> None:
         """Begin with none.
 
         Args:
-            store: Where all runs that may want the same products keep their claims.
-            run: Whose claims these are; another task or try of the run holds the same.
+            store: Where all runs that may want the same products keep their leases.
+            run: Whose leases these are; another task or try of the run holds the same.
             clock: The time of day in UTC.
         """
         self._store = store
@@ -90,7 +90,7 @@ class Claims:
 
     def take(self, product: Product) -> str | None:
         """Claim a product, unless another run has; return None, or words that name that run."""
-        path = claim_path(product)
+        path = lease_path(product)
         found = self._read(path)
         other = self._created(path) if found is None else self._other(path, found)
         if other is None:
@@ -99,17 +99,17 @@ class Claims:
         return other
 
     def _created(self, path: str) -> str | None:
-        """Write a claim where there was none just now; return who else has, None for nobody.
+        """Write a lease where there was none just now; return who else has, None for nobody.
 
         It is written twice, as some storages write over what is there though told not to. For
         these it counts what stands there after a while: two that write within the same moment are
         kept apart, two whose writes take long are not.
         """
-        claim = self._mine(_WORKING).to_bytes()
+        lease = self._mine(_WORKING).to_bytes()
         with contextlib.suppress(NoConditionalWriteError):
-            if not self._store.create(path, claim):
+            if not self._store.create(path, lease):
                 return self._other(path, self._read(path))
-            if not self._store.create(path, claim):
+            if not self._store.create(path, lease):
                 return None
         return self._overwritten(path)
 
@@ -122,24 +122,24 @@ class Claims:
         other = self.take(product)
         if other is not None:
             message = f"{product.stem}: {other} is just fetching it; look again in a while."
-            raise ClaimedError(message)
+            raise InProgressError(message)
 
     def keep(self, product: Product) -> None:
         """Leave a held product to a later task of the run, which may take its time."""
-        path = claim_path(product)
+        path = lease_path(product)
         with self._lock:
             self._extend(path, _STAGED)
             self._held.discard(path)
 
     def release(self, product: Product) -> None:
         """Let others have a product; nothing happens where the run does not have it."""
-        self._release(claim_path(product))
+        self._release(lease_path(product))
 
     @contextlib.contextmanager
     def renewed(self) -> Iterator[Self]:
         """Renew the leases of all that is held meanwhile; release what is held still at the end."""
         stopped = threading.Event()
-        threading.Thread(target=self._renew, args=(stopped,), name="claims", daemon=True).start()
+        threading.Thread(target=self._renew, args=(stopped,), name="leases", daemon=True).start()
         try:
             yield self
         finally:
@@ -152,12 +152,12 @@ class Claims:
             for path in self._all_held():
                 self._extend(path, _WORKING)
 
-    def _extend(self, path: str, lease: timedelta) -> None:
+    def _extend(self, path: str, duration: timedelta) -> None:
         with self._lock, _not_vital(path):
             if path not in self._held:
                 return
             if self._is_mine(self._read(path)):
-                self._store.write(path, self._mine(lease).to_bytes())
+                self._store.write(path, self._mine(duration).to_bytes())
             else:
                 self._held.discard(path)
                 logger.warning("%s: its lease had ended, and another run has taken it.", path)
@@ -168,42 +168,42 @@ class Claims:
             if self._is_mine(self._read(path)):
                 self._store.delete(path)
 
-    def _other(self, path: str, claim: Claim | None) -> str | None:
-        """Return who else has a product of which there was a claim; None where it is ours now."""
-        if claim is None:
+    def _other(self, path: str, lease: Lease | None) -> str | None:
+        """Return who else has a product of which there was a lease; None where it is ours now."""
+        if lease is None:
             return _SOMEBODY
-        if self._is_mine(claim):
-            if claim.until < self._clock() + _WORKING:
+        if self._is_mine(lease):
+            if lease.until < self._clock() + _WORKING:
                 self._store.write(path, self._mine(_WORKING).to_bytes())
             return None
-        if self._clock() < claim.until <= self._clock() + _LONGEST:
-            return str(claim)
+        if self._clock() < lease.until <= self._clock() + _LONGEST:
+            return str(lease)
         return self._overwritten(path)
 
     def _overwritten(self, path: str) -> str | None:
-        """Write a claim over what is there; return who else has done so since, None for nobody."""
+        """Write a lease over what is there; return who else has done so since, None for nobody."""
         self._store.write(path, self._mine(_WORKING).to_bytes())
         time.sleep(_SETTLE_S)  # the last of several that find the lease ended is the one
         latest = self._read(path)
         return None if self._is_mine(latest) else str(latest or _SOMEBODY)
 
-    def _read(self, path: str) -> Claim | None:
-        """Return a claim, None where there is none; a damaged one is nobody's and has ended."""
+    def _read(self, path: str) -> Lease | None:
+        """Return a lease, None where there is none; a damaged one is nobody's and has ended."""
         content = self._store.read(path)
-        claim = None if content is None else Claim.read(content)
-        if content is None or claim is not None:
-            return claim
+        lease = None if content is None else Lease.read(content)
+        if content is None or lease is not None:
+            return lease
         time.sleep(_SETTLE_S)  # it may just be being written
         content = self._store.read(path)
-        nobodys = Claim("", "", datetime.min.replace(tzinfo=UTC))
-        return None if content is None else Claim.read(content) or nobodys
+        nobodys = Lease("", "", datetime.min.replace(tzinfo=UTC))
+        return None if content is None else Lease.read(content) or nobodys
 
-    def _mine(self, lease: timedelta) -> Claim:
-        return Claim(self._run.dag_id, self._run.run_id, self._clock() + lease)
+    def _mine(self, duration: timedelta) -> Lease:
+        return Lease(self._run.dag_id, self._run.run_id, self._clock() + duration)
 
-    def _is_mine(self, claim: Claim | None) -> bool:
+    def _is_mine(self, lease: Lease | None) -> bool:
         mine = (self._run.dag_id, self._run.run_id)
-        return claim is not None and (claim.dag_id, claim.run_id) == mine
+        return lease is not None and (lease.dag_id, lease.run_id) == mine
 
     def _all_held(self) -> tuple[str, ...]:
         with self._lock:
@@ -218,14 +218,14 @@ def _not_vital(path: str) -> Iterator[None]:
         logger.warning("%s could not be renewed or removed, its lease will end: %s", path, error)
 
 
-def sweep_claims(store: Store, now: datetime) -> None:
-    """Remove the claims whose lease ended a week ago, and those that are none and as old."""
-    store.heal_dates(CLAIMS)
-    for name, found in store.listing(CLAIMS).items():
-        path = f"{CLAIMS}/{name}"
+def sweep_leases(store: Store, now: datetime) -> None:
+    """Remove the leases whose lease ended a week ago, and those that are none and as old."""
+    store.heal_dates(LEASES)
+    for name, found in store.listing(LEASES).items():
+        path = f"{LEASES}/{name}"
         content = store.read(path)
-        claim = None if content is None else Claim.read(content)
-        last = claim.until if claim and claim.until <= now + _LONGEST else found.written
+        lease = None if content is None else Lease.read(content)
+        last = lease.until if lease and lease.until <= now + _LONGEST else found.written
         is_dead = last is not None and last < now - _DEAD_AFTER
         if is_dead and store.read(path) == content:  # nobody has just taken it over
             store.delete(path)

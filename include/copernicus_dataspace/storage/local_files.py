@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from copernicus_dataspace.storage.free_space import full_disk_named
-from copernicus_dataspace.storage.object_storage import SCRATCH, Found, FsspecFiles
-from copernicus_dataspace.storage.paths import Inside
+from copernicus_dataspace.storage.object_storage import SCRATCH, FileInfo, FsspecFiles
+from copernicus_dataspace.storage.paths import LinkGuard
 from copernicus_dataspace.storage.verified_file import PARTIAL_SUFFIX
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LocalFiles(FsspecFiles):
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
         """Use a folder of the local filesystem."""
         super().__init__(fs)
-        self._inside = Inside(root)
+        self._inside = LinkGuard(root)
 
     def check_inside(self, folder: str) -> None:
         """Refuse a folder that a link leads out of the root; it need not exist.
@@ -50,7 +50,7 @@ class LocalFiles(FsspecFiles):
         """
         self._inside.check(folder)
 
-    def listing(self, folder: str) -> dict[str, Found]:
+    def listing(self, folder: str) -> dict[str, FileInfo]:
         """Return what is found of every file below a folder, by path relative to it."""
         top = f"{folder.rstrip('/')}/"
         return {
@@ -205,13 +205,13 @@ def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:
             yield entry
 
 
-def _found(entry: os.DirEntry[str]) -> Found | None:
+def _found(entry: os.DirEntry[str]) -> FileInfo | None:
     """Return what is found of a file, of a link what it leads to; None where it has just gone."""
     facts = _facts(lambda: entry.stat(follow_symlinks=False))
     if facts is None:
         return None
     of_content = _facts(entry.stat) if entry.is_symlink() else facts
-    return Found.of({"size": of_content.st_size if of_content else 0, "mtime": facts.st_mtime})
+    return FileInfo.of({"size": of_content.st_size if of_content else 0, "mtime": facts.st_mtime})
 
 
 def _facts(look: Callable[[], os.stat_result]) -> os.stat_result | None:

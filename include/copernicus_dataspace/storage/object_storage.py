@@ -17,7 +17,7 @@ from fsspec.asyn import AsyncFileSystem
 
 from copernicus_dataspace.errors import NoConditionalWriteError
 from copernicus_dataspace.models.time_range import parse_instant
-from copernicus_dataspace.storage.failures import Cause
+from copernicus_dataspace.storage.failures import FailureCause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ _ALL: Final = 5 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileInfo:
     """What a listing tells of a file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Found:
     written: datetime | None = None
 
     @classmethod
-    def of(cls, info: Mapping[str, Any]) -> Found:
+    def of(cls, info: Mapping[str, Any]) -> FileInfo:
         """Return what the entry of a listing tells."""
         what = next((info[name] for name in _WRITTEN if info.get(name)), "")
         when = next((info[name] for name in _WHEN if info.get(name)), None)
@@ -70,11 +70,11 @@ class FsspecFiles:
     def check_inside(self, folder: str) -> None:
         """Do nothing: only folders of a disk can be links."""
 
-    def listing(self, folder: str) -> dict[str, Found]:
+    def listing(self, folder: str) -> dict[str, FileInfo]:
         """Return what is found of every file below a folder, by path relative to it."""
         found = self._below(folder)
         prefix = folder.lstrip("/") + "/"
-        return {path.lstrip("/").removeprefix(prefix): Found.of(f) for path, f in found.items()}
+        return {path.lstrip("/").removeprefix(prefix): FileInfo.of(f) for path, f in found.items()}
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder; none where there is no folder."""
@@ -104,7 +104,9 @@ class FsspecFiles:
             _refuse_no_bucket(error)
             return None
         except PermissionError as error:
-            if Cause.of(error).advice is None:  # HEAD came first, and its answer has no words
+            if (
+                FailureCause.of(error).advice is None
+            ):  # HEAD came first, and its answer has no words
                 with contextlib.suppress(*_NO_FILE):
                     self.head(place, 1)
             raise
@@ -135,7 +137,7 @@ class FsspecFiles:
         except FileExistsError:
             return False
         except Exception as error:
-            cause = Cause.of(error)
+            cause = FailureCause.of(error)
             if cause.is_taken:
                 return False
             if cause.has_no_bucket or not cause.refuses_form:
@@ -211,7 +213,7 @@ class FsspecFiles:
         try:
             self._fs.put_file(str(local), place)
         except Exception as error:
-            if not has_parts or not Cause.of(error).lacks_operation:
+            if not has_parts or not FailureCause.of(error).lacks_operation:
                 raise
             self._fs.put_file(str(local), place, chunksize=_ALL)
 
@@ -222,7 +224,7 @@ class FsspecFiles:
 
 def _refuse_no_bucket(error: Exception) -> None:
     """Pass an error on that says more than that a file is not there."""
-    if Cause.of(error).has_no_bucket:
+    if FailureCause.of(error).has_no_bucket:
         raise error
 
 

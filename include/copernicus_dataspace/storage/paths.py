@@ -54,7 +54,7 @@ def _fault(path: str) -> str:
     return ""
 
 
-class Inside:
+class LinkGuard:
     """The links below one root, which itself may be one.
 
     A folder that was found inside counts as that for some seconds: to follow every part of every

@@ -13,9 +13,14 @@ from fsspec.implementations.local import LocalFileSystem
 
 from copernicus_dataspace.storage import local_files
 from copernicus_dataspace.storage.failures import named
-from copernicus_dataspace.storage.free_space import Room, full_disk_named, size_below, size_of_those
+from copernicus_dataspace.storage.free_space import (
+    FreeSpace,
+    full_disk_named,
+    size_below,
+    size_of_those,
+)
 from copernicus_dataspace.storage.local_files import LocalFiles
-from copernicus_dataspace.storage.object_storage import Found, FsspecFiles
+from copernicus_dataspace.storage.object_storage import FileInfo, FsspecFiles
 from copernicus_dataspace.storage.paths import check_below
 from copernicus_dataspace.storage.verified_file import PARTIAL_SUFFIX
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
     from fsspec import AbstractFileSystem
 
-__all__ = ("Found", "Store")
+__all__ = ("FileInfo", "Store")
 
 
 class Store:
@@ -50,7 +55,7 @@ class Store:
         self._root = root.rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)
         self._files = LocalFiles(fs, self._root) if self._is_local else FsspecFiles(fs)
-        self._room = Room()
+        self._room = FreeSpace()
         if not self._is_local:
             local_files.sweep_scratch()
 
@@ -62,7 +67,7 @@ class Store:
         """Return the size in bytes of every file below a folder, by path relative to it."""
         return {path: found.size_bytes for path, found in self.listing(folder).items()}
 
-    def listing(self, folder: str) -> dict[str, Found]:
+    def listing(self, folder: str) -> dict[str, FileInfo]:
         """Return what is found of every file below a folder, by path relative to it."""
         with self._named(folder, "listed"):
             return self._files.listing(self._folder(folder))

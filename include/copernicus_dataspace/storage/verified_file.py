@@ -58,7 +58,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedFile:
     """What was written.
 
     Attributes:
@@ -77,7 +77,7 @@ def save(
     what: str,
     progress: Callable[[int], None] | None = None,
     second_opinion: Callable[[], Expected | None] | None = None,
-) -> Saved:
+) -> SavedFile:
     """Write chunks beside the target, verify them, and rename; return what was written.
 
     The target's folder must exist. Safe to kill: the target is written by a rename only, and
@@ -121,12 +121,12 @@ class PartialFile:
             written += self._file.write(memoryview(chunk)[written:])
         self._digest.write(chunk)
 
-    def saved(self) -> Saved:
+    def saved(self) -> SavedFile:
         """Return what was written; nothing can be written afterwards."""
         self._file.close()
         return self._digest.saved()
 
-    def commit(self, second_opinion: Callable[[], Expected | None] | None = None) -> Saved:
+    def commit(self, second_opinion: Callable[[], Expected | None] | None = None) -> SavedFile:
         """Verify and rename; as of `save`."""
         saved = self.saved()
         fault = _fault(saved, self._expected)
@@ -153,7 +153,7 @@ class PartialFile:
             self.path.unlink()
 
 
-def verify(saved: Saved, expected: Expected, what: str) -> None:
+def verify(saved: SavedFile, expected: Expected, what: str) -> None:
     """Compare what was written, or read to the end, with what it should be.
 
     Args:
@@ -171,16 +171,16 @@ def verify(saved: Saved, expected: Expected, what: str) -> None:
     _tell_of_wrong_size(saved, expected, what)
 
 
-def saved_of(stream: BinaryIO, like: Checksum) -> Saved:
+def saved_of(stream: BinaryIO, like: Checksum) -> SavedFile:
     """Return the facts of bytes that were written earlier, in the algorithm of a checksum."""
     hasher, size_bytes = like.hasher(), 0
     while chunk := stream.read(_CHUNK_BYTES):
         hasher.update(chunk)
         size_bytes += len(chunk)
-    return Saved(size_bytes, Checksum(like.algorithm, hasher.hexdigest()))
+    return SavedFile(size_bytes, Checksum(like.algorithm, hasher.hexdigest()))
 
 
-def _fault(saved: Saved, expected: Expected) -> str | None:
+def _fault(saved: SavedFile, expected: Expected) -> str | None:
     """Return what is wrong with written bytes; None where they are right."""
     wanted = expected.checksum
     if wanted is not None and saved.checksum != wanted:
@@ -194,7 +194,7 @@ def _fault(saved: Saved, expected: Expected) -> str | None:
     return f"received {saved.size_bytes} bytes, {expected.source} says {expected.size_bytes}"
 
 
-def _tell_of_wrong_size(saved: Saved, expected: Expected, what: str) -> None:
+def _tell_of_wrong_size(saved: SavedFile, expected: Expected, what: str) -> None:
     if expected.size_bytes not in (None, saved.size_bytes):
         logger.warning(
             "%s has %d bytes, %s says %d; its checksum is right, so the size given is wrong.",
@@ -219,10 +219,10 @@ class Digest:
         self._chunks.put(chunk)
         self._size_bytes += len(chunk)
 
-    def saved(self) -> Saved:
+    def saved(self) -> SavedFile:
         """Return what was added; nothing can be added afterwards."""
         self.close()
-        return Saved(self._size_bytes, Checksum(self._algorithm, self._hash.hexdigest()))
+        return SavedFile(self._size_bytes, Checksum(self._algorithm, self._hash.hexdigest()))
 
     def close(self) -> None:
         """End the thread."""

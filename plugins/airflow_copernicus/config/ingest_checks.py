@@ -39,7 +39,7 @@ from copernicus_dataspace.geometry.area_files import (
     named_file,
     parsed,
 )
-from copernicus_dataspace.ingest.product_folder import Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions
 from copernicus_dataspace.models.bands import check_bands
 from copernicus_dataspace.models.product import normalise_tile
 from copernicus_dataspace.models.time_range import utc_now
@@ -265,7 +265,7 @@ def _check_place(given: Mapping[str, Any]) -> None:
 
 def _check_zip(given: Mapping[str, Any]) -> None:
     names = [name for name in ("transfer", "keep_archive") if name in given]
-    Wanted(bands=(), **{name: given[name] for name in names})
+    DeliveryOptions(bands=(), **{name: given[name] for name in names})
 
 
 _EACH: Final[Mapping[str, Callable[[Any], None]]] = {

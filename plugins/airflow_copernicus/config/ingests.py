@@ -61,7 +61,7 @@ class Ingest:
         catchup: Whether days missed while the DAG was paused are scheduled later.
         copernicus_conn_id: The Airflow Connection.
         connections: Transfers at once of each download task, which takes as many slots of the pool.
-        superseded: What becomes of a product once its successor stands, see `custody.retire`.
+        superseded: What becomes of a product once its successor stands, see `retirement.retire`.
         withdrawn: What becomes of a product that was deleted upstream.
         max_removals: How many products may be removed in a night without asking a person, see
             `removal_record.night_limit`.

@@ -11,7 +11,7 @@ from airflow.sdk import Param
 
 from airflow_copernicus.config.environment import default_output_uri
 from copernicus_dataspace.catalogue.versions import LATEST, VERSIONS
-from copernicus_dataspace.ingest.product_folder import TRANSFERS
+from copernicus_dataspace.ingest.product_job import TRANSFERS
 from copernicus_dataspace.models.product import PRODUCT_TYPES
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from airflow.sdk.observability import stats
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from copernicus_dataspace.http.statistics import Traffic
+    from copernicus_dataspace.http.statistics import TransferStatistics
 
 PREFIX: Final = "copernicus."
 
@@ -23,18 +23,18 @@ logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def of_traffic(context: Mapping[str, Any], traffic: Traffic) -> Iterator[None]:
+def of_transfers(context: Mapping[str, Any], statistics: TransferStatistics) -> Iterator[None]:
     """Send what a client has moved, at the end, and also where that is an error."""
     try:
         yield
     finally:
         tags = _tags(context) | {"task_id": context["ti"].task_id}
-        _count("requests", traffic.requests, tags)
-        _count("bytes_transferred", traffic.bytes, tags)
-        _count("retries", traffic.retries, tags)
-        _count("rate_limited", traffic.rate_limited, tags)
-        _time("moving", traffic.moving_s, tags)
-        _time("waiting", traffic.waiting_s, tags)
+        _count("requests", statistics.requests, tags)
+        _count("bytes_transferred", statistics.bytes, tags)
+        _count("retries", statistics.retries, tags)
+        _count("rate_limited", statistics.rate_limited, tags)
+        _time("moving", statistics.moving_s, tags)
+        _time("waiting", statistics.waiting_s, tags)
 
 
 def of_search(context: Mapping[str, Any], found: int, offline: int) -> None:

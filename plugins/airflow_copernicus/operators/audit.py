@@ -26,9 +26,9 @@ from airflow_copernicus.runs.context import (
 )
 from copernicus_dataspace.errors import QueryError
 from copernicus_dataspace.models.time_range import Window, utc_now
-from copernicus_dataspace.reconcile.inspection.expected_products import Enquiry
+from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
 from copernicus_dataspace.reconcile.inspection.findings import EXPECTED, FETCHED
-from copernicus_dataspace.reconcile.inspection.survey import Scope, take_stock
+from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
 from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.reports.wording import in_words
 from copernicus_dataspace.storage.write_check import check_store
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from airflow_copernicus.config.ingests import Ingest
     from copernicus_dataspace.catalogue.odata_rows import UnusableRow
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.reconcile.inspection.history import Chronicle
+    from copernicus_dataspace.reconcile.inspection.history import History
 
 _TRAILING_DAYS: Final = 30
 _ONE_DAY: Final = timedelta(days=1)
@@ -108,31 +108,31 @@ class CopernicusAuditOperator(BaseOperator):
         if is_alone:
             refuse_shared(archive.ingest.defaults["output_uri"], archive.ingest.dag_id)
         check_store(archive.store, archive.folder, one_run_at_a_time=is_alone)
-        chronicle = archive.files.chronicle(utc_now())
+        history = archive.files.history(utc_now())
         is_dry = self.is_dry_run or archive.is_switched_off
-        scope = self._scope(context, archive.ingest, chronicle, is_dry=is_dry)
+        scope = self._scope(context, archive.ingest, history, is_dry=is_dry)
         with (
             CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
-            metrics.of_traffic(context, client.service.traffic),
+            metrics.of_transfers(context, client.service.statistics),
         ):
             query = archive.query(Window.of_days(scope.first, scope.last))
-            enquiry = Enquiry(client.service.catalogue, query)
-            stock = take_stock(archive.store, enquiry, archive.terms, chronicle, scope)
-            requests = client.service.traffic.requests
+            lookup = ProductLookup(client.service.catalogue, query)
+            archive_state = inspect_archive(archive.store, lookup, archive.terms, history, scope)
+            requests = client.service.statistics.requests
         if archive.is_switched_off:
             self.log.warning("%s is switched off: nothing is changed.", archive.ingest.dag_id)
-        left_alone = None if is_dry else archive.mender().prepare(stock)
-        plan = Plan.of(stock, scope, requests, left_alone)
+        left_alone = None if is_dry else archive.repairer().prepare(archive_state)
+        plan = Plan.of(archive_state, scope, requests, left_alone)
         self.log.info(
             "%s: days looked at: %d, by requests: %d; found: %s.",
             *(archive.ingest.dag_id, len(plan.days), plan.requests, in_words(plan.counts)),
         )
         archive.store.write(archive.plan_path, plan.to_bytes())
-        return [] if is_dry else _repairs(plan, stock.answer.unusable, archive.ingest.defaults)
+        return (
+            [] if is_dry else _repairs(plan, archive_state.answer.unusable, archive.ingest.defaults)
+        )
 
-    def _scope(
-        self, context: Context, ingest: Ingest, chronicle: Chronicle, *, is_dry: bool
-    ) -> Scope:
+    def _scope(self, context: Context, ingest: Ingest, history: History, *, is_dry: bool) -> Scope:
         asked, today = sensing_window(self.first_day, self.last_day, context), utc_now().date()
         first, last = asked.start.date(), min((asked.end - _ONE_DAY).date(), today)
         if first > today:
@@ -157,7 +157,7 @@ class CopernicusAuditOperator(BaseOperator):
             scrub_days=0 if is_dry else ingest.scrub_days,
             reads_all=self.scrub,
         )
-        known = chronicle.survey
+        known = history.survey
         is_due = known is None or scope.present - known.at >= _WHOLE_EVERY
         return replace(scope, is_whole=scope.is_routine and is_due)
 

@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from airflow_copernicus.links import seen
 from copernicus_dataspace.errors import (
-    ClaimedError,
     DataSpaceError,
+    InProgressError,
     PermanentError,
     QuotaReachedError,
     RateLimitedError,
@@ -41,14 +41,14 @@ def describe(products: Sequence[Product]) -> dict[str, Any]:
     return {"label": label, "seen": seen(first)}
 
 
-class Outcomes:
+class BatchOutcomes:
     """What became of the products of a batch, told in the log too.
 
     Attributes:
         good: Products that went well.
         errors: Messages of the others, by product stem.
         quota: Why products were not begun, where the account may not move more.
-        claimed: Why others were not, by product stem: another run has them in its hands.
+        leased: Why others were not, by product stem: another run has them in its hands.
     """
 
     def __init__(self, of: int) -> None:
@@ -56,7 +56,7 @@ class Outcomes:
         self.good: list[Product] = []
         self.errors: dict[str, str] = {}
         self.quota: QuotaReachedError | None = None
-        self.claimed: dict[str, ClaimedError] = {}
+        self.in_progress: dict[str, InProgressError] = {}
         self._errors: list[Exception] = []
         self._of = of
 
@@ -72,8 +72,8 @@ class Outcomes:
 
     def failed(self, product: Product, error: Exception) -> None:
         """Note the error of a product."""
-        if isinstance(error, ClaimedError):
-            self.claimed[product.stem] = error
+        if isinstance(error, InProgressError):
+            self.in_progress[product.stem] = error
             return
         if isinstance(error, DataSpaceError):
             logger.error("%s: %s", type(error).__name__, error)
@@ -95,9 +95,11 @@ class Outcomes:
         if self.quota:
             _come_back(_QUOTA_AGAIN, str(self.quota))
         self._raise_any()
-        if self.claimed:
-            named = " ".join(map(str, [*self.claimed.values()][:_NAMED]))
-            _come_back(_CLAIMED_AGAIN, f"{len(self.claimed)} of {self._of} products wait: {named}")
+        if self.in_progress:
+            named = " ".join(map(str, [*self.in_progress.values()][:_NAMED]))
+            _come_back(
+                _CLAIMED_AGAIN, f"{len(self.in_progress)} of {self._of} products wait: {named}"
+            )
 
     def _raise_any(self) -> None:
         foreseen = [error for error in self._errors if isinstance(error, DataSpaceError)]

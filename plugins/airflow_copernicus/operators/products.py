@@ -15,13 +15,13 @@ from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.links import CopernicusBrowserLink
 from airflow_copernicus.observability import lineage, metrics
-from airflow_copernicus.operators.batch_outcomes import Outcomes
+from airflow_copernicus.operators.batch_outcomes import BatchOutcomes
 from airflow_copernicus.operators.progress import progress_of
 from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.context import open_store, run_layout
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.quota import Quota, Usage
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.ingest.run_records import Attempt, Delivered, RunRecords
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
-    from copernicus_dataspace.http.statistics import Traffic
+    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
 
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
@@ -95,33 +95,37 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Fetch the batch and record what was moved."""
-        records, _, shelves = _open(self, context)
-        outcomes = Outcomes(len(shelves))
+        records, _, jobs = _open(self, context)
+        outcomes = BatchOutcomes(len(jobs))
         try:
-            self._fetch(context, records, shelves, outcomes)
+            self._fetch(context, records, jobs, outcomes)
         finally:
-            if len(outcomes.good) < len(shelves):
-                _hand_over(records, self.batch["batch"], shelves, outcomes)
+            if len(outcomes.good) < len(jobs):
+                _hand_over(records, self.batch["batch"], jobs, outcomes)
         outcomes.end()
 
     def _fetch(
-        self, context: Context, records: RunRecords, shelves: Sequence[Shelf], outcomes: Outcomes
+        self,
+        context: Context,
+        records: RunRecords,
+        jobs: Sequence[ProductJob],
+        outcomes: BatchOutcomes,
     ) -> None:
         began = time.monotonic()
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
-            metrics.of_traffic(context, client.service.traffic),
+            metrics.of_transfers(context, client.service.statistics),
         ):
             service = client.service
-            usage = Usage(shelves[0].store, service.account_id)
-            quota = Quota(usage, service.quota_bytes, service.traffic)
+            usage = Usage(jobs[0].store, service.account_id)
+            quota = Quota(usage, service.quota_bytes, service.statistics)
             service.before_transfer = quota.check
             try:
-                with closing(stage(shelves, service, progress_of(context))) as done:
+                with closing(stage(jobs, service, progress_of(context))) as done:
                     for staged in done:
                         outcomes.fetched(staged)
             finally:
-                attempt = _attempt(service.traffic, time.monotonic() - began, outcomes.errors)
+                attempt = _attempt(service.statistics, time.monotonic() - began, outcomes.errors)
                 quota.note()
                 if attempt.requests or attempt.errors:  # not each look at what others fetch
                     records.add_attempt(self.batch["batch"], attempt)
@@ -171,49 +175,51 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Deliver the batch and record what stands."""
-        records, search, shelves = _open(self, context)
+        records, search, jobs = _open(self, context)
         delivered: dict[str, Delivered] = {}
-        outcomes = Outcomes(len(shelves))
+        outcomes = BatchOutcomes(len(jobs))
         try:
-            for shelf in shelves:
+            for job in jobs:
                 try:
-                    delivered[shelf.product.stem] = self._deliver(shelf)
+                    delivered[job.product.stem] = self._deliver(job)
                 except Exception as error:  # noqa: BLE001 - the others of the batch go on
-                    outcomes.failed(shelf.product, error)
+                    outcomes.failed(job.product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
-            held = [shelf.product for shelf in shelves if shelf.product.stem in delivered]
+            held = [job.product for job in jobs if job.product.stem in delivered]
             self.lineage = _lineage(search.get("service", ""), held, delivered)
         outcomes.end()
 
-    def _deliver(self, shelf: Shelf) -> Delivered:
-        files = deliver(shelf).chosen(shelf.wanted.bands)
-        folder = shelf.store.uri(bands_dir(shelf.product))
+    def _deliver(self, job: ProductJob) -> Delivered:
+        files = deliver(job).chosen(job.wanted.bands)
+        folder = job.store.uri(bands_dir(job.product))
         self.log.info("%s: %s", folder, ", ".join(file.name for file in files))
         return Delivered(len(files), sum(file.size_bytes for file in files), folder)
 
 
-def _hand_over(records: RunRecords, key: str, shelves: Sequence[Shelf], outcomes: Outcomes) -> None:
+def _hand_over(
+    records: RunRecords, key: str, jobs: Sequence[ProductJob], outcomes: BatchOutcomes
+) -> None:
     """Deliver what is staged before the task ends or waits: its next try may be hours away.
 
     Two tasks that wait for each other's products would never end.
     """
     good = {product.stem for product in outcomes.good}
-    bad, earlier = {*outcomes.errors, *outcomes.claimed}, records.handed_over(key)
+    bad, earlier = {*outcomes.errors, *outcomes.in_progress}, records.handed_over(key)
     done = []
-    for shelf in shelves:
-        stem = shelf.product.stem
+    for job in jobs:
+        stem = job.product.stem
         try:
-            if stem not in bad and (stem in good - earlier or shelf.receipt() is not None):
-                deliver(shelf)
+            if stem not in bad and (stem in good - earlier or job.receipt() is not None):
+                deliver(job)
                 done.append(stem)
         except Exception as error:  # noqa: BLE001 - the others of the batch go on
-            outcomes.failed(shelf.product, error)
+            outcomes.failed(job.product, error)
     if done:
         records.add_handed_over(key, done)
 
 
-def _attempt(moved: Traffic, seconds: float, errors: dict[str, str]) -> Attempt:
+def _attempt(moved: TransferStatistics, seconds: float, errors: dict[str, str]) -> Attempt:
     return Attempt(
         requests=moved.requests,
         bytes_transferred=moved.bytes,
@@ -235,7 +241,7 @@ def _lineage(
 
 def _open(
     operator: CopernicusDownloadOperator | CopernicusExtractOperator, context: Context
-) -> tuple[RunRecords, Mapping[str, Any], list[Shelf]]:
+) -> tuple[RunRecords, Mapping[str, Any], list[ProductJob]]:
     """Return the run's records, what its search noted, and the places of the batch's products.
 
     What was put in place before the batch's download has ended is not fetched again, even to
@@ -252,11 +258,11 @@ def _open(
     search, there = records.search() or {}, records.handed_over(batch["batch"])
     asked = {name: getattr(operator, name) for name in WANTED_FIELDS if name != "output_uri"}
     with reading(**asked):
-        wanted = Wanted(
+        wanted = DeliveryOptions(
             **{**asked, "bands": lines(operator.bands)},
             is_standing=search.get("standing", True),
             is_scheduled=search.get("scheduled", False),
         )
     rest = replace(wanted, overwrite=False)
-    shelves = [Shelf(store, run, one, rest if one.stem in there else wanted) for one in products]
-    return records, search, shelves
+    jobs = [ProductJob(store, run, one, rest if one.stem in there else wanted) for one in products]
+    return records, search, jobs

@@ -17,12 +17,12 @@ from airflow_copernicus.runs.context import refuse_unknown
 from copernicus_dataspace.catalogue.query import sensing_day
 from copernicus_dataspace.errors import UNREADABLE, NotStagedError
 from copernicus_dataspace.models.time_range import spans, utc_now
-from copernicus_dataspace.reconcile.inspection.expected_products import Enquiry
-from copernicus_dataspace.reconcile.inspection.survey import Scope, take_stock
+from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
+from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
 from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.reconcile.removal_limits import agreed
 from copernicus_dataspace.reconcile.removals.question import plan_table, subject
-from copernicus_dataspace.reconcile.removals.requests import Answer
+from copernicus_dataspace.reconcile.removals.requests import Decision
 from copernicus_dataspace.reconcile.repair import NOW_GONE
 from copernicus_dataspace.stac.static_catalog import refresh
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
     from copernicus_dataspace.reconcile.removals.requests import Removal
-    from copernicus_dataspace.reconcile.repair import Outcome
+    from copernicus_dataspace.reconcile.repair import RepairResult
 
 _BY_A_NIGHT: Final = "operator_triggered"
 """Type of the runs that `sentinel2_reconcile` starts."""
@@ -109,14 +109,14 @@ class CopernicusAskOperator(BaseOperator):
             message = f"{self.ingest}: a newer plan has taken the place of this one, or none waits."
             raise AirflowSkipException(message)
         if content is not None:
-            question = Answer.read(content)
+            question = Decision.read(content)
             return question.removals if question else ()
         removals = [*(record.request.removals if record.request else ())]
         if self.with_rejected:
             names = {one.name for one in removals}
             removals += [one for one in record.rejected if one.name not in names]
         removals.sort(key=lambda one: one.order)
-        archive.store.write(archive.question_path, Answer(False, tuple(removals)).to_bytes())
+        archive.store.write(archive.question_path, Decision(False, tuple(removals)).to_bytes())
         return removals
 
 
@@ -168,7 +168,7 @@ class CopernicusRemoveOperator(BaseOperator):
         outcomes = self._remove(archive, asked, context) if self.is_approved else []
         removed = [one.finding.product.stem for one in outcomes if one.now == NOW_GONE]
         run_id = context["dag_run"].run_id
-        archive.files.write_answer(run_id, Answer(self.is_approved, asked))
+        archive.files.write_answer(run_id, Decision(self.is_approved, asked))
         words = "rejected, or not answered in time: all of it is kept"
         if self.is_approved:
             words = f"approved: {len(removed)} of {len(asked)} removed or moved to quarantine"
@@ -182,19 +182,19 @@ class CopernicusRemoveOperator(BaseOperator):
 
     def _remove(
         self, archive: Archive, asked: Sequence[Removal], context: Context
-    ) -> list[Outcome]:
+    ) -> list[RepairResult]:
         """Remove what is agreed; of an earlier try of the task, say again what it has removed."""
-        mender, store, policies = archive.mender(), archive.store, archive.policies
+        repairer, store, policies = archive.repairer(), archive.store, archive.policies
         earlier = self._earlier(archive)
-        told = mender.judge(earlier, policies) if earlier else []
+        told = repairer.judge(earlier, policies) if earlier else []
         outcomes = [one for one in told if one.now == NOW_GONE]
         for plan in _plans(archive, asked, context):
-            judged = mender.judge(plan, policies)
+            judged = repairer.judge(plan, policies)
             record = archive.files.removals(utc_now())
             may = agreed(record, judged, asked, with_rejected=self.with_rejected)
             open_ = (*(one.finding for one in (*outcomes, *may)),)
             store.write(archive.plan_path, replace(plan, open=open_).to_bytes())
-            outcomes += mender.remove(may, {one.finding.product.stem for one in may})
+            outcomes += repairer.remove(may, {one.finding.product.stem for one in may})
         days = {one.finding.product.sensed.date() for one in outcomes}
         if days:
             refresh(store, archive.terms.product_type, days)
@@ -223,7 +223,7 @@ def _skip_if_off(archive: Archive) -> None:
 
 def _question(archive: Archive) -> tuple[Removal, ...]:
     """Return what the run has asked for."""
-    question = Answer.read(archive.store.read(archive.question_path) or b"")
+    question = Decision.read(archive.store.read(archive.question_path) or b"")
     if question is None:
         message = (
             f"the question of this run, {archive.store.uri(archive.question_path)}, is gone or "
@@ -238,15 +238,15 @@ def _plans(archive: Archive, asked: Sequence[Removal], context: Context) -> list
     names, plans = {one.name for one in asked}, []
     with (
         CopernicusHook(archive.ingest.copernicus_conn_id).get_conn() as client,
-        metrics.of_traffic(context, client.service.traffic),
+        metrics.of_transfers(context, client.service.statistics),
     ):
         for window in spans(sorted({sensing_day(one.day) for one in asked}), gap=_SHORT_GAP_DAYS):
             first, last = window.days[0], window.days[-1]
             scope = Scope(first, last, is_whole=False, is_routine=False, scrub_days=0)
-            enquiry = Enquiry(client.service.catalogue, archive.query(window))
-            known = archive.files.chronicle(utc_now())
-            stock = take_stock(archive.store, enquiry, archive.terms, known, scope)
-            plan = Plan.of(stock, scope, client.service.traffic.requests, frozenset())
+            lookup = ProductLookup(client.service.catalogue, archive.query(window))
+            known = archive.files.history(utc_now())
+            archive_state = inspect_archive(archive.store, lookup, archive.terms, known, scope)
+            plan = Plan.of(archive_state, scope, client.service.statistics.requests, frozenset())
             found = tuple(one for one in plan.open if one.product.stem in names)
             plans.append(replace(plan, open=found))
     return plans

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.catalogue.search import Catalogue
-    from copernicus_dataspace.http.statistics import Traffic
+    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.storage.store import Store
 
@@ -144,13 +144,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
-            metrics.of_traffic(context, client.service.traffic),
+            metrics.of_transfers(context, client.service.statistics),
         ):
             is_repair, service = repair is not None, client.service
             found, left_out, unusable = self._search(service.catalogue, query, is_repair=is_repair)
             if found:
                 service.try_account()
-            tries = _tries(service.traffic)
+            tries = _tries(service.statistics)
             quota = {"account": service.account_id, "quota_bytes": service.quota_bytes}
         products = [product for product in found if product.online]
         away = [product for product in found if not product.online]
@@ -254,9 +254,9 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             self.log.warning("Offline, left out: %s", ", ".join(offline))
 
 
-def _tries(traffic: Traffic) -> dict[str, int]:
+def _tries(statistics: TransferStatistics) -> dict[str, int]:
     return {
-        "requests": traffic.requests,
-        "retries": traffic.retries,
-        "rate_limited": traffic.rate_limited,
+        "requests": statistics.requests,
+        "retries": statistics.retries,
+        "rate_limited": statistics.rate_limited,
     }

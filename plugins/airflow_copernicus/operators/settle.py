@@ -22,14 +22,18 @@ from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.pruning import prune
 from copernicus_dataspace.errors import UNREADABLE, NotStagedError
 from copernicus_dataspace.models.time_range import utc_now
-from copernicus_dataspace.reconcile.inspection.survey import delays_h
+from copernicus_dataspace.reconcile.inspection.archive_state import delays_h
 from copernicus_dataspace.reconcile.plan import Plan
-from copernicus_dataspace.reconcile.removal_limits import Night, Retired, remove_within_limits
+from copernicus_dataspace.reconcile.removal_limits import (
+    NightlyLimits,
+    RemovalOutcome,
+    remove_within_limits,
+)
 from copernicus_dataspace.reconcile.repair import NOW_PRESENT
 from copernicus_dataspace.reconcile.report import build, cells_now, still_missing
 from copernicus_dataspace.reports.text import as_text
 from copernicus_dataspace.reports.wording import report_name
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.static_catalog import refresh
 
 if TYPE_CHECKING:
@@ -38,8 +42,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
-    from copernicus_dataspace.reconcile.inspection.history import Chronicle
-    from copernicus_dataspace.reconcile.repair import Outcome
+    from copernicus_dataspace.reconcile.inspection.history import History
+    from copernicus_dataspace.reconcile.repair import RepairResult
 
 
 class CopernicusSettleOperator(BaseOperator):
@@ -94,10 +98,10 @@ class CopernicusSettleOperator(BaseOperator):
             prune(archive)
         return result
 
-    def _report(self, archive: Archive, plan: Plan, retired: Retired) -> tuple[str, str]:
+    def _report(self, archive: Archive, plan: Plan, retired: RemovalOutcome) -> tuple[str, str]:
         files, made, outcomes = archive.files, datetime.now(UTC), retired.outcomes
         delays = {**plan.delays_h, **_delays_of_repaired(archive, outcomes)}
-        known, found = files.chronicle(utc_now()), (plan.days, cells_now(plan, outcomes), delays)
+        known, found = files.history(utc_now()), (plan.days, cells_now(plan, outcomes), delays)
         facts = {
             "ingest": archive.ingest.dag_id,
             "area": archive.area,
@@ -130,34 +134,36 @@ def _plan(archive: Archive) -> Plan:
         raise NotStagedError(message) from error
 
 
-def _retire(archive: Archive, plan: Plan) -> Retired:
+def _retire(archive: Archive, plan: Plan) -> RemovalOutcome:
     """Remove what may go without being asked; nothing in a dry run, which asks nobody."""
-    mender, files, now = archive.mender(), archive.files, archive.began
-    outcomes = mender.judge(plan, archive.policies)
+    repairer, files, now = archive.repairer(), archive.files, archive.began
+    outcomes = repairer.judge(plan, archive.policies)
     if plan.is_dry:
-        return Retired(outcomes, files.removals(now).answered(files.answers().values()))
-    night = Night(
+        return RemovalOutcome(outcomes, files.removals(now).answered(files.answers().values()))
+    night = NightlyLimits(
         now=now,
         max_removals=archive.ingest.max_removals,
         policies=archive.policies,
         run_id=new_run_id(archive.ingest.dag_id, now),
         state_of=partial(state_of, archive.context["ti"]),
     )
-    return remove_within_limits(files, mender, plan, outcomes, night)
+    return remove_within_limits(files, repairer, plan, outcomes, night)
 
 
-def _delays_of_repaired(archive: Archive, outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+def _delays_of_repaired(
+    archive: Archive, outcomes: Sequence[RepairResult]
+) -> dict[str, list[float]]:
     """Return the hours from sensing to delivery of the days on which something was fetched."""
     repaired = (one.finding.product.sensed.date() for one in outcomes if one.now == NOW_PRESENT)
-    held = Ledger(archive.store).entries(archive.terms.product_type, sorted({*repaired}))
+    held = Inventory(archive.store).entries(archive.terms.product_type, sorted({*repaired}))
     return delays_h(one for one in held if archive.ingest.dag_id in one.ingests)
 
 
-def _remembered(chronicle: Chronicle, plan: Plan) -> Chronicle:
+def _remembered(history: History, plan: Plan) -> History:
     """Return what to remember: a look at a range by hand is no turn of the rolling ones."""
     if not plan.is_routine:
-        return chronicle
-    survey = plan.survey or chronicle.survey
+        return history
+    survey = plan.survey or history.survey
     if plan.left_alone:  # their damage is to be found again
-        return replace(chronicle, survey=survey)
-    return replace(chronicle, survey=survey, scrubbed=plan.last + timedelta(days=1))
+        return replace(history, survey=survey)
+    return replace(history, survey=survey, scrubbed=plan.last + timedelta(days=1))

@@ -14,7 +14,7 @@ from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.config.params import lines
 from copernicus_dataspace.models.product import normalise_tile
 from copernicus_dataspace.models.time_range import parse_day
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,11 +117,11 @@ def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str
     ids = set((summary.get("repair") or {}).get(day, ()))
     if not names:
         return not ids
-    ledger, sensed = Ledger(store), parse_day(day)
-    zips = ledger.kept_zips(own["product_type"], sensed) if own.get("keep_archive") else None
+    inventory, sensed = Inventory(store), parse_day(day)
+    zips = inventory.kept_zips(own["product_type"], sensed) if own.get("keep_archive") else None
     whole = [
         entry.product
-        for entry in ledger.day(own["product_type"], sensed)
+        for entry in inventory.day(own["product_type"], sensed)
         if not entry.lacking(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
     ]
     return names <= {product.stem for product in whole} and ids <= {one.id for one in whole}

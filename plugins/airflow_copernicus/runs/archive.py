@@ -21,12 +21,12 @@ from copernicus_dataspace.errors import UNREADABLE, ConfigurationError, NotStage
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.reconcile.inspection.findings import Terms
-from copernicus_dataspace.reconcile.repair import Mender, Policies
+from copernicus_dataspace.reconcile.repair import Policies, Repairer
 from copernicus_dataspace.reconcile.report import changes
 from copernicus_dataspace.reconcile.report_files import ReportFiles
 from copernicus_dataspace.stac.delivered_files import text_of, texts_of
 from copernicus_dataspace.stac.static_catalog import refuse_foreign
-from copernicus_dataspace.storage.leases import Claims
+from copernicus_dataspace.storage.leases import Leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_copernicus.config.ingests import Ingest
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.models.time_range import Window
-    from copernicus_dataspace.reconcile.repair import Outcome
+    from copernicus_dataspace.reconcile.repair import RepairResult
     from copernicus_dataspace.storage.layout import RunLayout
     from copernicus_dataspace.storage.store import Store
 
@@ -170,7 +170,7 @@ class Archive:
         """Path of the removals that the run asks for."""
         return f"{self.folder}/question.json"
 
-    def write_changes(self, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    def write_changes(self, outcomes: Iterable[RepairResult]) -> list[dict[str, Any]]:
         """Write what was replaced and withdrawn; return where to read it, for each day."""
         changed = changes(outcomes)
         self.store.write(self.changes_path, json.dumps(changed, indent=1).encode())
@@ -192,10 +192,10 @@ class Archive:
             product_ids=(),
         )
 
-    def mender(self) -> Mender:
-        """Return what changes it; its claims are not those of the run's other archives."""
+    def repairer(self) -> Repairer:
+        """Return what changes it; its leases are not those of the run's other archives."""
         own = replace(self.run, run_id=f"{self.run.run_id} {self.ingest.dag_id}")
-        return Mender(self.store, Claims(self.store, own), self.terms, datetime.now(UTC))
+        return Repairer(self.store, Leases(self.store, own), self.terms, datetime.now(UTC))
 
 
 def read_changes(change: Mapping[str, Any]) -> dict[str, Any]:

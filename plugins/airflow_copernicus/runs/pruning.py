@@ -13,7 +13,7 @@ from copernicus_dataspace.errors import DataSpaceError
 from copernicus_dataspace.ingest.quota import sweep_usage
 from copernicus_dataspace.ingest.run_folders import old_runs, old_staging
 from copernicus_dataspace.reconcile.removals import quarantine
-from copernicus_dataspace.storage.leases import sweep_claims
+from copernicus_dataspace.storage.leases import sweep_leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ def prune(archive: Archive) -> None:
     """
     now = archive.began
     try:
-        sweep_claims(archive.store, now)
+        sweep_leases(archive.store, now)
         _prune_staging(archive, now - _STAGED_FOR)
         sweep_usage(archive.store)
         if archive.ingest.keep_runs_days:

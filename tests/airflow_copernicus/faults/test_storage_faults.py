@@ -19,7 +19,7 @@ from copernicus_dataspace.errors import (
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.storage import leases
 from copernicus_dataspace.storage.layout import RunLayout
-from copernicus_dataspace.storage.leases import Claims
+from copernicus_dataspace.storage.leases import Leases
 from tests.airflow_copernicus.conftest import lake_product, transfers
 from tests.support.faults import storage_matrix as matrix
 from tests.support.faults.faulty_s3 import CONNECTION_ID, FaultyBucket, FaultyS3, S3Fault
@@ -233,7 +233,7 @@ def test_nothing_else_is_sent_again_as_a_whole(bucket, size_bytes, fault, tries)
 def test_of_two_runs_a_bucket_that_ignores_the_condition_gives_one_the_product(bucket, product):
     bucket.s3.faults.append(S3Fault(methods=("PUT",), header="If-None-Match"))
     wanted = Product(id="x", name=product.name, sensed=SENSED, product_type="S2MSI2A")
-    one, two = (Claims(bucket.store(), RunLayout("daily", run_id)) for run_id in ("one", "two"))
+    one, two = (Leases(bucket.store(), RunLayout("daily", run_id)) for run_id in ("one", "two"))
     assert one.take(wanted) is None
     assert two.take(wanted) == "daily one"
     one.release(wanted)

@@ -19,7 +19,7 @@ from copernicus_dataspace.errors import ConfigurationError, ServiceUnavailableEr
 SECRET = "correct-horse"
 
 
-class Line:
+class PageRow:
     """The line to a task's supervisor, which has the same answer to everything."""
 
     def __init__(self, answer):
@@ -36,7 +36,7 @@ def in_task(monkeypatch):
     """Let this be a task, whose supervisor has this answer of the API server."""
 
     def begin(answer):
-        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Line(answer), raising=False)
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", PageRow(answer), raising=False)
         backends = [ExecutionAPISecretsBackend()]
         monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: backends)
 

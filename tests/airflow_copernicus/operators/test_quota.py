@@ -8,7 +8,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from airflow_copernicus.operators import CopernicusDownloadOperator
 from copernicus_dataspace.errors import QuotaReachedError
-from copernicus_dataspace.http.statistics import Traffic
+from copernicus_dataspace.http.statistics import TransferStatistics
 from copernicus_dataspace.ingest.quota import Quota, Usage
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import make_product
@@ -104,8 +104,8 @@ def test_a_batch_that_is_fetched_waits_for_no_quota(emulator, connect, ingest):
 
 def test_tasks_that_run_see_what_others_move(tmp_path):
     now, usage = [0.0], Usage(Store(LocalFileSystem(), str(tmp_path)), "a")
-    mine, other = Traffic(), Traffic()
-    first, second = (Quota(usage, 100, traffic, lambda: now[0]) for traffic in (mine, other))
+    mine, other = TransferStatistics(), TransferStatistics()
+    first, second = (Quota(usage, 100, statistics, lambda: now[0]) for statistics in (mine, other))
     first.check()
     second.check()
     mine.received(60, 1.0)

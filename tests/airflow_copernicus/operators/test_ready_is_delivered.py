@@ -18,7 +18,7 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.ingest import run_records
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace.storage import leases
 from copernicus_dataspace_emulator import Fault
 from tests.airflow_copernicus.conftest import lake_product, transfers
@@ -39,7 +39,7 @@ def one_batch(monkeypatch):
     monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
     monkeypatch.setattr(leases, "_SETTLE_S", 0.1)
     hasty = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=1, negligible_s=0.002)
-    monkeypatch.setattr(service, "Pace", partial(Pace, timing=hasty))
+    monkeypatch.setattr(service, "TransferSlots", partial(TransferSlots, timing=hasty))
 
 
 @pytest.fixture
@@ -79,14 +79,14 @@ def standing(output):
     return found
 
 
-def claimed(output):
+def in_progress(output):
     return [path.stem for path in output.glob(".staging/.claims/*.json")]
 
 
 def check_seven(output, eight, run_id="a run"):
     made, bad = eight
     assert standing(output) == {stem(one): run_id for one in made if one is not bad}
-    assert claimed(output) == []
+    assert in_progress(output) == []
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["files", "overwrite", "archive"])
@@ -186,4 +186,4 @@ def test_what_cannot_be_put_in_place_is_named_and_the_others_stand(connected, ei
     with pytest.raises(TransientError, match=r"2 of 8 products failed: .*StorageRefusedError: "):
         one.download(*one.batches)
     assert len(standing(output)) == 6
-    assert claimed(output) == []
+    assert in_progress(output) == []

@@ -13,8 +13,8 @@ from airflow_copernicus.runs.context import run_layout
 from copernicus_dataspace.errors import AccessDeniedError, DataSpaceError, ServiceUnavailableError
 from copernicus_dataspace.ingest import run_records
 from copernicus_dataspace.storage import leases
-from copernicus_dataspace.storage.layout import claim_path
-from copernicus_dataspace.storage.leases import Claims
+from copernicus_dataspace.storage.layout import lease_path
+from copernicus_dataspace.storage.leases import Leases
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Fault
 from tests.airflow_copernicus.conftest import lake_product, transfers
@@ -79,10 +79,10 @@ def staged(output):
 
 
 def claim_of(store, run, product, minutes=0):
-    """Let a run claim a product at so many minutes from now."""
+    """Let a run lease a product at so many minutes from now."""
     at = datetime.now(UTC) + timedelta(minutes=minutes)
     listed = next(one for one in run_products(store, run) if one.id == product.id)
-    other = Claims(store, run_layout(run.context), lambda: at)
+    other = Leases(store, run_layout(run.context), lambda: at)
     assert other.take(listed) is None
     return other, listed
 
@@ -163,12 +163,12 @@ def test_others_of_the_batch_are_delivered_before_a_task_waits(
     times = [f"2024-08-01T{hour}:36:01.024Z" for hour in (10, 11, 12)]
     products = [connected.add(lake_product(sensed=sensed)) for sensed in times]
     one, two = rival(), rival(OTHER)
-    other, claimed = claim_of(store, two, products[1])
+    other, in_progress = claim_of(store, two, products[1])
     with pytest.raises(AirflowRescheduleException):
         one.download(*one.batches)
     assert len(names(output)) == 2
-    assert staged(output) == [f"{claimed.stem}.json"]
-    other.release(claimed)
+    assert staged(output) == [f"{in_progress.stem}.json"]
+    other.release(in_progress)
     one.run()
     assert len(names(output)) == 3
     assert len(fetched(connected)) == 3
@@ -247,7 +247,7 @@ def test_an_extraction_waits_for_a_run_that_took_the_product_over(
     one, two = rival(), rival(OTHER, "SCL_20m", "B05_20m")
     one.download(*one.batches)
     (listed,) = (each for each in run_products(store, one) if each.id == first.id)
-    store.delete(claim_path(listed))
+    store.delete(lease_path(listed))
     other, _ = claim_of(store, two, first)
     with pytest.raises(AirflowRescheduleException):
         one.extract(*one.batches)

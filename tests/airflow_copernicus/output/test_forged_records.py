@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.errors import UNREADABLE, UnsafeContentError
-from copernicus_dataspace.ingest.product_folder import Receipt
+from copernicus_dataspace.ingest.product_job import Receipt
 from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.reconcile.inspection.history import Chronicle
+from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.stac.delivered_files import DeliveredFile
-from copernicus_dataspace.stac.inventory import Entry, Ledger
+from copernicus_dataspace.stac.inventory import Entry, Inventory
 from copernicus_dataspace.stac.item import delivery_of
 from tests.airflow_copernicus.conftest import lake_product, scl_of, transfers
 
@@ -213,8 +213,8 @@ def test_an_item_in_the_folder_of_another_is_none(held, ingest, connected):
     shutil.copytree(item.parent, wrong_day)
     from airflow_copernicus.runs.context import open_store  # noqa: PLC0415
 
-    ledger = Ledger(open_store(f"file://{output}"))
-    found = [entry for day in ledger.days("S2MSI2A") for entry in ledger.day("S2MSI2A", day)]
+    inventory = Inventory(open_store(f"file://{output}"))
+    found = [entry for day in inventory.days("S2MSI2A") for entry in inventory.day("S2MSI2A", day)]
     assert [entry.product.stem for entry in found] == [item.parent.name]
     assert found[0].product.sensed.day == 1
 
@@ -255,10 +255,10 @@ def test_damaged_notes_of_a_run_do_not_end_it(ingest, connected, tmp_path, monke
 @pytest.mark.parametrize("until", ["9999-12-31T00:00:00+00:00", "x"])
 def test_a_forged_claim_holds_nobody_up(until, ingest, connected, tmp_path):
     product = connected.add(lake_product())
-    claims = tmp_path / "output/.staging/.claims"
-    claims.mkdir(parents=True)
-    claim = {"dag_id": "other", "run_id": "run", "until": until}
-    (claims / f"{product.name.removesuffix('.SAFE')}.json").write_text(json.dumps(claim))
+    leases = tmp_path / "output/.staging/.claims"
+    leases.mkdir(parents=True)
+    lease = {"dag_id": "other", "run_id": "run", "until": until}
+    (leases / f"{product.name.removesuffix('.SAFE')}.json").write_text(json.dumps(lease))
     assert ingest().errors == []
 
 
@@ -266,7 +266,7 @@ def test_a_forged_claim_holds_nobody_up(until, ingest, connected, tmp_path):
 def test_any_bytes_are_read_as_nothing(content):
     assert delivery_of(content) is None
     assert Receipt.read(content) is None
-    assert Chronicle.read(content) == Chronicle()
+    assert History.read(content) == History()
 
 
 @given(st.text(max_size=60))
@@ -293,4 +293,4 @@ def test_no_name_of_a_file_leaves_its_folder(name):
 )
 def test_a_damaged_chronicle_is_an_empty_one(change):
     record = {"days": {}, "delays_h": {}, "scrubbed": None, "survey": None}
-    assert Chronicle.read(json.dumps({**record, **change}).encode()) == Chronicle()
+    assert History.read(json.dumps({**record, **change}).encode()) == History()

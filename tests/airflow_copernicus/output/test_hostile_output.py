@@ -13,8 +13,8 @@ from airflow_copernicus.operators import CopernicusPublishOperator, CopernicusSe
 from copernicus_dataspace.errors import UNREADABLE, ConfigurationError, NotStagedError
 from copernicus_dataspace.ingest.run_records import Attempt, Delivered
 from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.reconcile.inspection.expected_products import Enquiry
-from copernicus_dataspace.reconcile.inspection.history import Chronicle
+from copernicus_dataspace.reconcile.inspection.history import History
+from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
 from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.storage import local_files
 from tests.airflow_copernicus.conftest import lake_product
@@ -32,7 +32,7 @@ def ingests(tmp_path, ingest):
 
 def chronicle_of(**changes):
     record = {"days": {}, "delays_h": {}, "scrubbed": None, "survey": None, **changes}
-    return Chronicle.read(json.dumps(record).encode())
+    return History.read(json.dumps(record).encode())
 
 
 def survey_of(*days, at="2024-08-01T00:00:00+00:00"):
@@ -89,7 +89,7 @@ def test_what_lies_in_the_future_is_not_remembered():
     ],
 )
 def test_numbers_that_no_report_could_show_are_not_remembered(change):
-    assert chronicle_of(**change) == Chronicle()
+    assert chronicle_of(**change) == History()
 
 
 def test_a_forged_chronicle_puts_no_look_off_and_forgets_no_day(connected, ingests):
@@ -140,7 +140,7 @@ def test_an_item_whose_id_is_none_stops_no_look(id_, connected, ingests):
     report = ingests.reconcile()["report"]
     assert report["notes"] == []
     assert report["counts"]["present"] == 1
-    assert Enquiry(None, None).still_listed([id_]) == set()
+    assert ProductLookup(None, None).still_listed([id_]) == set()
 
 
 @pytest.mark.parametrize(

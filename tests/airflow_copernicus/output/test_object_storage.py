@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from airflow_copernicus.runs.context import REPAIR_KEY
 from copernicus_dataspace.errors import CorruptDownloadError
 from copernicus_dataspace.reconcile.removals.retirement import QUARANTINE, retire
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.static_catalog import refresh
 from copernicus_dataspace.storage import leases
 from copernicus_dataspace.storage.store import Store
@@ -219,9 +219,9 @@ def walked(standing, tops=("child",)):
 
 
 def told(store, day):
-    """What the ledger tells of a day, but for what differs from one delivery to the next."""
+    """What the inventory tells of a day, but for what differs from one delivery to the next."""
     then = datetime(2024, 8, 2, tzinfo=UTC)
-    entries = Ledger(store).day("S2MSI2A", day)
+    entries = Inventory(store).day("S2MSI2A", day)
     return [
         (
             replace(entry, version="", created=then),
@@ -252,7 +252,7 @@ def test_the_ledger_tells_the_same_of_a_bucket_and_of_a_disk(bucket, three_days,
     disk, far = Store(LocalFileSystem(), str(tmp_path / "output")), bucket.store()
     fetched((tmp_path / "output").as_uri(), three_days)
     fetched(bucket.uri, three_days)
-    assert Ledger(far).days("S2MSI2A") == Ledger(disk).days("S2MSI2A") == list(DAYS)
+    assert Inventory(far).days("S2MSI2A") == Inventory(disk).days("S2MSI2A") == list(DAYS)
     indexed = [told(far, day) for day in DAYS]
     assert [len(entries) for entries in indexed] == [2, 1, 1]
     for day, entries in zip(DAYS, indexed, strict=True):
@@ -269,7 +269,7 @@ def test_a_damaged_catalogue_in_the_bucket_is_rebuilt(bucket, three_days, harm):
     for path in before:
         if path.endswith(("catalog.json", "collection.json")):
             store.delete(path) if harm is None else store.write(path, harm)
-    assert len(Ledger(store).day("S2MSI2A", DAYS[0])) == 2
+    assert len(Inventory(store).day("S2MSI2A", DAYS[0])) == 2
     refresh(store, "S2MSI2A", DAYS)
     if harm is not None:  # a root that cannot be read may be somebody else's
         assert store.read("catalog.json") == harm
@@ -281,13 +281,13 @@ def test_a_damaged_catalogue_in_the_bucket_is_rebuilt(bucket, three_days, harm):
 def test_a_day_that_is_retired_leaves_the_catalogue_of_the_bucket(bucket, three_days):
     fetched(bucket.uri, three_days)
     store = bucket.store()
-    (entry,) = Ledger(store).day("S2MSI2A", DAYS[2])
+    (entry,) = Inventory(store).day("S2MSI2A", DAYS[2])
     retire(store, entry.product, "sentinel2_daily", QUARANTINE, datetime.now(UTC))
     refresh(store, "S2MSI2A", DAYS[2:])
     met = walked(bucket.standing(), tops=("child", "related"))
     assert Counter(path.rpartition("/")[2] for path in met)["item.json"] == 3
     assert [path for path in bucket.standing() if "/2024/09/" in path and path[:4] != "quar"] == []
-    assert Ledger(store).day("S2MSI2A", DAYS[2]) == []
+    assert Inventory(store).day("S2MSI2A", DAYS[2]) == []
 
 
 def test_runs_that_end_at_once_leave_the_catalogue_of_the_bucket_right(bucket, connected):

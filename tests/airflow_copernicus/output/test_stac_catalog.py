@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_copernicus.runs.context import REPAIR_KEY
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.static_catalog import refresh
 from copernicus_dataspace.storage.store import Store
 from tests.airflow_copernicus.conftest import lake_product, make_context, scl_of
@@ -119,7 +119,7 @@ def test_the_catalogue_is_rebuilt_from_the_items(connected, ingest, catalog, sto
     before = {path: path.read_bytes() for path in catalogs}
     for path in catalogs:
         path.unlink() if harm is None else path.write_bytes(harm)
-    entries = Ledger(store).day("S2MSI2A", DAY)
+    entries = Inventory(store).day("S2MSI2A", DAY)
     assert [entry.product.id for entry in entries] == [product.id]
     refresh(store, "S2MSI2A", [DAY])
     if harm is not None:  # a root that cannot be read may be somebody else's
@@ -136,7 +136,7 @@ def test_the_index_is_never_believed_where_the_item_differs(connected, ingest, s
     item = json.loads(path.read_text())
     item["properties"]["dataspace:ingests"] = ["another"]
     path.write_text(json.dumps(item))
-    (entry,) = Ledger(store).day("S2MSI2A", DAY)
+    (entry,) = Inventory(store).day("S2MSI2A", DAY)
     assert entry.ingests == ("another",)
 
 

@@ -152,8 +152,8 @@ def test_the_days_looked_at_are_remembered_in_few_words(connected, ingest, inges
     by_hand(ingest, first_day="2022-05-01")
     connected.now = f"{DAY + timedelta(days=1)}T00:00:00Z"
     ingests.reconcile()
-    chronicle = json.loads((ingests.output / "reports" / INGEST / "chronicle.json").read_text())
-    assert chronicle["survey"] == {
+    history = json.loads((ingests.output / "reports" / INGEST / "chronicle.json").read_text())
+    assert history["survey"] == {
         "at": f"{DAY + timedelta(days=1)}T00:00:00+00:00",
         "product_type": "S2MSI2A",
         "days": [["2022-05-01", "2022-05-01"]],
@@ -167,10 +167,10 @@ def test_a_chronicle_that_was_written_before_tells_of_its_days(connected, ingest
     ingest(make_context(f"{day}"))
     ingests.reconcile()
     path = ingests.output / "reports" / INGEST / "chronicle.json"
-    chronicle = json.loads(path.read_text())
-    at = chronicle["survey"]["at"]
+    history = json.loads(path.read_text())
+    at = history["survey"]["at"]
     survey = {"at": at, "listed_at": at, "question": "0", "awaited": [], "unlisted": []}
-    path.write_text(json.dumps({**chronicle, "survey": survey}))
+    path.write_text(json.dumps({**history, "survey": survey}))
     lose_day(ingests, product)
     settled = a_week_later(connected, ingests)
     assert states(settled) == {stem(product): ("missing", "present")}
@@ -190,9 +190,9 @@ def test_days_before_the_mission_and_days_to_come_are_not_looked_at(
     connected, ingests, archive, days
 ):
     path = ingests.output / "reports" / INGEST / "chronicle.json"
-    chronicle = json.loads(path.read_text())
-    chronicle["survey"]["days"] = [days]
-    path.write_text(json.dumps(chronicle))
+    history = json.loads(path.read_text())
+    history["survey"]["days"] = [days]
+    path.write_text(json.dumps(history))
     settled = a_week_later(connected, ingests)
     assert settled["report"]["counts"] == {"present": 4}
     assert settled["report"]["first_day"] in ("2015-06-23", f"{FIRST}")

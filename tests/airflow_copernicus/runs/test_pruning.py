@@ -152,10 +152,10 @@ def test_the_question_that_waits_keeps_what_it_asks_for(connected, ingests, outp
 
 def test_claims_and_staging_of_dead_runs_and_notes_of_old_accounts_go(connected, ingests, output):
     until = (datetime.now(UTC) - timedelta(days=8)).isoformat()
-    claim = left(output, ".staging/.claims/P.json", 8)
-    claim.write_text(json.dumps({"dag_id": "d", "run_id": "r", "until": until}))
+    lease = left(output, ".staging/.claims/P.json", 8)
+    lease.write_text(json.dumps({"dag_id": "d", "run_id": "r", "until": until}))
     gone = [
-        claim,
+        lease,
         left(output, ".staging/daily/dead/p/x", 8),
         left(output, "runs/.usage/old/2023-01-01/5-0123456789ab"),
     ]

@@ -7,7 +7,7 @@ from copernicus_dataspace.auth.shared_session import TokenSource
 from copernicus_dataspace.errors import CredentialsError, ServiceUnavailableError, TransientError
 from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.limits.retry import Retries
-from copernicus_dataspace.limits.shared_file import HostState
+from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace_emulator import Emulator, Fault, User
 from copernicus_dataspace_emulator.identity.tokens import GrantRefusedError, Tokens
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
@@ -36,7 +36,7 @@ def make_source(sleeps, clock):
         opened.append(http)
         who = account_of(emulator, **account)
         realm = Realm(http, emulator.identity_url, who, Retries(sleeps.append), clock)
-        return TokenSource(realm, HostState(None, "k"), on_new_token=on_new_token)
+        return TokenSource(realm, SharedFile(None, "k"), on_new_token=on_new_token)
 
     yield make
     for http in opened:

@@ -292,7 +292,7 @@ def test_a_full_disk_costs_the_sharing_only(emulator, task, monkeypatch):
     def full(self, folder):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shared_file.HostState, "_write", full)
+    monkeypatch.setattr(shared_file.SharedFile, "_write", full)
     with task() as alone:
         token = alone.tokens.token()
         assert alone.tokens.token() == token
@@ -423,7 +423,7 @@ def test_requests_of_all_tasks_keep_their_distance(emulator, folder):
 
 
 def test_a_turn_far_off_is_a_wrong_clock(folder):
-    host = shared_file.HostState(folder, "k")
+    host = shared_file.SharedFile(folder, "k")
     host.exchange(lambda _: {"next_turn": time.time() + 1e6})
     assert SharedTurns(host, 9.0).take() == 0.0
     assert 8.5 < SharedTurns(host, 9.0).take() <= 9.0
@@ -431,7 +431,7 @@ def test_a_turn_far_off_is_a_wrong_clock(folder):
 
 def test_turns_keep_their_distance_while_others_hold_the_lock(folder):
     spacing_s, begun = 0.3, []
-    hosts = [shared_file.HostState(folder, "k") for _ in range(5)]
+    hosts = [shared_file.SharedFile(folder, "k") for _ in range(5)]
 
     def slow(state):
         time.sleep(0.5)

@@ -18,7 +18,7 @@ from copernicus_dataspace.errors import (
     RefusedRequestError,
     ServiceUnavailableError,
 )
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.storage.layout import RunLayout
@@ -220,12 +220,14 @@ def test_an_identity_service_that_is_away_is_asked_by_one_thread_only(
         connections=4,
         sleep=sleeps.append,
     ) as client:
-        shelves = [
-            Shelf(store, RunLayout("dag", "run"), product, Wanted(("SCL_20m", "B02_60m")))
+        jobs = [
+            ProductJob(
+                store, RunLayout("dag", "run"), product, DeliveryOptions(("SCL_20m", "B02_60m"))
+            )
             for product in client.catalogue.search(Query(sensed=MISSION))
         ]
-        outcomes = [staged.error for staged in stage(shelves, client, lambda *_: lambda _: None)]
-        assert client.traffic.waiting_s == pytest.approx(sum(sleeps), abs=0.5)
+        outcomes = [staged.error for staged in stage(jobs, client, lambda *_: lambda _: None)]
+        assert client.statistics.waiting_s == pytest.approx(sum(sleeps), abs=0.5)
     assert [f"identity service: HTTP {status}" in str(one) for one in outcomes] == 4 * [True]
     assert len([one for one in emulator.requests if one.service == "identity"]) == tries
     assert not downloads(emulator)

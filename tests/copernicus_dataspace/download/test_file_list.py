@@ -14,9 +14,9 @@ from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.download.file_list import list_products
 from copernicus_dataspace.errors import BandError
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout, bands_dir
 from copernicus_dataspace.storage.store import Store
@@ -41,14 +41,14 @@ class Ran:
     """What one run made of all products of the emulator, by product id."""
 
     def __init__(self, folder):
-        self.folder, self.outcomes, self.shelves = folder, {}, {}
+        self.folder, self.outcomes, self.jobs = folder, {}, {}
 
     def is_right(self, offered, count=2):
         """All files stand, and the item promises the digests of the true bytes."""
         assert self.outcomes[offered.id].is_new
-        shelf = self.shelves[offered.id]
-        files = deliver(shelf).files
-        folder = self.folder / bands_dir(shelf.product)
+        job = self.jobs[offered.id]
+        files = deliver(job).files
+        folder = self.folder / bands_dir(job.product)
         return len(files) == count and all(
             (folder / file.name).read_bytes() == offered.read(path)
             and file.checksum.value == offered.files[path].digest
@@ -69,10 +69,12 @@ def run(emulator, tmp_path):
             sleep=lambda _: None,
         ) as client:
             for product in client.catalogue.search(Query(sensed=MISSION)):
-                shelf = Shelf(store, RunLayout("dag", "run"), product, Wanted(bands, transfer))
-                ran.shelves[product.id] = shelf
-            shelves = list(ran.shelves.values())
-            for staged in stage(shelves, client, lambda *_: lambda _: None):
+                job = ProductJob(
+                    store, RunLayout("dag", "run"), product, DeliveryOptions(bands, transfer)
+                )
+                ran.jobs[product.id] = job
+            jobs = list(ran.jobs.values())
+            for staged in stage(jobs, client, lambda *_: lambda _: None):
                 ran.outcomes[staged.product.id] = staged
         return ran
 
@@ -147,7 +149,7 @@ def test_a_wrong_digest_is_decided_by_the_manifest_asked_once(emulator, offer, r
 @pytest.fixture
 def no_nesting(monkeypatch):
     """An error in place of the endless wait of a thread that holds a slot and wants another."""
-    held, slot = threading.local(), Pace.slot
+    held, slot = threading.local(), TransferSlots.slot
 
     @contextlib.contextmanager
     def guarded(self, *tries):
@@ -159,7 +161,7 @@ def no_nesting(monkeypatch):
             finally:
                 held.slot = False
 
-    monkeypatch.setattr(Pace, "slot", guarded)
+    monkeypatch.setattr(TransferSlots, "slot", guarded)
 
 
 @pytest.mark.parametrize("connections", [1, 2])

@@ -24,10 +24,10 @@ from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest import zip_extraction
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.limits.retry import PACED, Retries
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.manifest import SafeFile, parse_manifest
 from copernicus_dataspace.service import Service
@@ -95,7 +95,7 @@ def test_a_broken_body_is_continued(service, transport, ranges, breaks):
     assert len(asked) == breaks + 1
     assert all(one.startswith("bytes=") for one in asked[1:])
     assert share == 1
-    assert running.client.traffic.retries == breaks
+    assert running.client.statistics.retries == breaks
 
 
 @pytest.mark.parametrize("kind", ["reset_body", "short_body"])
@@ -156,11 +156,13 @@ def test_a_zip_through_breaks_writes_no_member_twice(
     )
     running.breaks(match=r"Products\([^)]*\)/\$value", times=2, at=0.7)
     (product,) = running.client.catalogue.search(Query(sensed=MISSION))
-    wanted = Wanted(("*.jp2",), "archive", keep_archive=keep)
-    shelf = Shelf(Store(LocalFileSystem(), str(tmp_path)), RunLayout("dag", "run"), product, wanted)
-    (staged,) = stage([shelf], running.client, lambda *_: lambda _: None)
+    wanted = DeliveryOptions(("*.jp2",), "archive", keep_archive=keep)
+    job = ProductJob(
+        Store(LocalFileSystem(), str(tmp_path)), RunLayout("dag", "run"), product, wanted
+    )
+    (staged,) = stage([job], running.client, lambda *_: lambda _: None)
     assert staged.is_new
-    delivery = deliver(shelf)
+    delivery = deliver(job)
     interrupted = 2 if ranges == "ignored" else 0
     assert len(delivery.files) > 30
     assert len(written) <= len(delivery.files) + interrupted
@@ -264,7 +266,7 @@ def scripted(script):
     http._session.mount("http://", wire)
     tokens = SimpleNamespace(token=lambda: "token", renew=lambda _: "newer")
     https = Https(http, "http://service/odata", tokens)
-    return Downloads([https], https, Pace(1), Retries(lambda _: None, PACED)), wire
+    return Downloads([https], https, TransferSlots(1), Retries(lambda _: None, PACED)), wire
 
 
 PRODUCT = SimpleNamespace(id="id", stem="S2", size_bytes=None)

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.catalogue.query import MISSION, Query
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import ProductJob, Wanted
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, make_product
@@ -30,8 +30,8 @@ with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
     with Service(endpoints_of(emulator), account_of(emulator), connections=count) as client:
         found = client.catalogue.search(Query(sensed=MISSION, tiles=("36TXL",)))
         store = Store(LocalFileSystem(), folder)
-        shelves = [Shelf(store, RunLayout("dag", "run"), one, wanted) for one in found]
-        staged = stage(shelves, client, lambda *_: lambda _: None)
+        jobs = [ProductJob(store, RunLayout("dag", "run"), one, wanted) for one in found]
+        staged = stage(jobs, client, lambda *_: lambda _: None)
         failed = [one.error for one in staged if one.error]
 sys.exit(f"failed: {failed}" if failed else 0)
 """

@@ -17,7 +17,7 @@ from copernicus_dataspace.download import transports
 from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.errors import DataSpaceError, ServiceUnavailableError, StoppedError
 from copernicus_dataspace.http import response, status_errors, stoppable_adapter
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.manifest import parse_manifest
 from copernicus_dataspace.service import Service
@@ -161,13 +161,13 @@ def test_waiting_and_moving_are_counted_apart(emulator, connected, offered, tmp_
     emulator.faults.add(Fault(service="download", status=429, retry_after=1))
     client, began = connected(), time.monotonic()
     fetch(client, offered, tmp_path)
-    elapsed_s, traffic = time.monotonic() - began, client.traffic
-    assert traffic.requests == len(emulator.requests)
-    assert traffic.moving_s >= 0.1 * traffic.requests
-    assert 1 <= traffic.waiting_s < 2
-    assert traffic.waiting_s + traffic.moving_s <= elapsed_s
+    elapsed_s, statistics = time.monotonic() - began, client.statistics
+    assert statistics.requests == len(emulator.requests)
+    assert statistics.moving_s >= 0.1 * statistics.requests
+    assert 1 <= statistics.waiting_s < 2
+    assert statistics.waiting_s + statistics.moving_s <= elapsed_s
     moved = sum(one.bytes_sent for one in emulator.requests if one.status == 200)
-    assert traffic.bytes == moved
+    assert statistics.bytes == moved
 
 
 def test_the_time_of_all_connections_is_summed(connected, tmp_path):
@@ -179,14 +179,14 @@ def test_the_time_of_all_connections_is_summed(connected, tmp_path):
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda band: fetch(client, offered, tmp_path, band), BANDS[:3]))
         elapsed_s = time.monotonic() - began
-        assert elapsed_s < client.traffic.moving_s <= 3 * elapsed_s + 1
-        assert client.traffic.waiting_s < 0.1
+        assert elapsed_s < client.statistics.moving_s <= 3 * elapsed_s + 1
+        assert client.statistics.waiting_s < 0.1
 
 
 def test_the_spacing_asked_for_is_waiting(connected, offered, tmp_path):
     client = connected(spacing_s=0.2)
     fetch(client, offered, tmp_path)
-    assert 0.1 < client.traffic.waiting_s < 0.2 * client.traffic.requests
+    assert 0.1 < client.statistics.waiting_s < 0.2 * client.statistics.requests
 
 
 @pytest.fixture
@@ -310,10 +310,10 @@ def staging(emulator, connected, tmp_path):
     def run(told=lambda *_: None, transfer="files"):
         client = connected(connections=4)
         store = Store(LocalFileSystem(), str(tmp_path))
-        wanted, layout = Wanted(("SCL_20m", "B09_60m"), transfer), RunLayout("dag", "run")
+        wanted, layout = DeliveryOptions(("SCL_20m", "B09_60m"), transfer), RunLayout("dag", "run")
         found = client.catalogue.search(Query(sensed=MISSION))
-        shelves = [Shelf(store, layout, product, wanted) for product in found]
-        with contextlib.closing(stage(shelves, client, lambda *_: lambda _: None)) as outcomes:
+        jobs = [ProductJob(store, layout, product, wanted) for product in found]
+        with contextlib.closing(stage(jobs, client, lambda *_: lambda _: None)) as outcomes:
             for staged in outcomes:
                 told(staged)
 

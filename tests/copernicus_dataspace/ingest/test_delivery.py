@@ -9,7 +9,7 @@ from fsspec.implementations.local import LocalFileSystem
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.errors import CorruptDownloadError, NotStagedError
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Receipt, Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob, Receipt
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout, bands_dir
@@ -65,8 +65,8 @@ def _at_once(_seconds):
     pass
 
 
-def fetch(shelf, service):
-    (staged,) = stage([shelf], service, lambda *_: lambda _: None)
+def fetch(job, service):
+    (staged,) = stage([job], service, lambda *_: lambda _: None)
     if staged.error:
         raise staged.error
 
@@ -75,10 +75,10 @@ def fetch(shelf, service):
 def run_once(emulator, product, tmp_path):
     def run(wanted, lives=10_000, run_id="r"):
         store = MortalStore(str(tmp_path / "out"), lives)
-        shelf = Shelf(store, RunLayout("dag", run_id), product, wanted)
+        job = ProductJob(store, RunLayout("dag", run_id), product, wanted)
         with Service(endpoints_of(emulator), account_of(emulator), sleep=_at_once) as fresh:
-            fetch(shelf, fresh)
-        deliver(shelf)
+            fetch(job, fresh)
+        deliver(job)
         return store
 
     return run
@@ -91,7 +91,7 @@ def standing(tmp_path, product):
 
 @pytest.mark.parametrize("transfer", ["files", "archive"])
 def test_death_before_any_step_is_survived(run_once, offered, product, tmp_path, transfer):
-    wanted = Wanted(BANDS, transfer, keep_archive=transfer == "archive")
+    wanted = DeliveryOptions(BANDS, transfer, keep_archive=transfer == "archive")
     true = {path.rpartition("/")[2]: offered.read(path) for path in offered.files}
     deaths = 0
     for lives in range(200):
@@ -112,7 +112,7 @@ def test_death_before_any_step_is_survived(run_once, offered, product, tmp_path,
 def test_what_was_staged_before_a_death_is_not_fetched_again(emulator, run_once, product):
     for lives in range(200):
         try:
-            run_once(Wanted(BANDS), lives)
+            run_once(DeliveryOptions(BANDS), lives)
         except Killed:
             continue
         break
@@ -131,7 +131,7 @@ def test_a_manifest_that_arrived_damaged_is_fetched_again(
     emulator.faults.add(
         Fault(service="download", kind="flipped_bit", match="manifest.safe", at=at / len(manifest))
     )
-    run_once(Wanted(("SCL_20m", "*/MTD_TL.xml")))
+    run_once(DeliveryOptions(("SCL_20m", "*/MTD_TL.xml")))
     manifests = [one for one in emulator.requests if "manifest.safe" in one.path]
     assert len(manifests) == 2
     assert standing(tmp_path, product)[path.rpartition("/")[2]] == offered.read(path)
@@ -140,19 +140,19 @@ def test_a_manifest_that_arrived_damaged_is_fetched_again(
 def test_nothing_staged_is_nothing_delivered(product, tmp_path):
     store = Store(LocalFileSystem(), str(tmp_path))
     with pytest.raises(NotStagedError, match="nothing to deliver"):
-        deliver(Shelf(store, RunLayout("dag", "run"), product, Wanted(BANDS)))
+        deliver(ProductJob(store, RunLayout("dag", "run"), product, DeliveryOptions(BANDS)))
 
 
 def test_every_wrong_file_is_named(emulator, run_once):
     for band in ("SCL_20m", "B02_60m"):
         emulator.faults.add(Fault(service="download", kind="zeros", match=band, times=None))
     with pytest.raises(CorruptDownloadError, match=r"2 of 3 files are wrong.*SCL_20m.*B02_60m"):
-        run_once(Wanted(BANDS))
+        run_once(DeliveryOptions(BANDS))
 
 
 def test_two_runs_add_up(run_once, product, tmp_path):
-    run_once(Wanted(("SCL_20m",)), run_id="one")
-    run_once(Wanted(("B02_60m", "SCL_20m")), run_id="two")
+    run_once(DeliveryOptions(("SCL_20m",)), run_id="one")
+    run_once(DeliveryOptions(("B02_60m", "SCL_20m")), run_id="two")
     assert len(standing(tmp_path, product)) == 3
 
 
@@ -163,11 +163,11 @@ def test_a_receipt_survives_its_file():
 
 @pytest.fixture
 def staged(client, product, tmp_path):
-    """The shelf of the product, whose files are staged and not delivered."""
+    """The job of the product, whose files are staged and not delivered."""
     store = Store(LocalFileSystem(), str(tmp_path / "out"))
-    shelf = Shelf(store, RunLayout("dag", "run"), product, Wanted(BANDS))
-    fetch(shelf, client)
-    return shelf
+    job = ProductJob(store, RunLayout("dag", "run"), product, DeliveryOptions(BANDS))
+    fetch(job, client)
+    return job
 
 
 def test_a_receipt_of_another_product_of_the_name_is_not_taken(staged):

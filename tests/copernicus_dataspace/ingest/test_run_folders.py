@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from copernicus_dataspace.ingest.run_folders import old_runs, old_staging, placed
 from copernicus_dataspace.reconcile.report_files import answer_names
 from copernicus_dataspace.storage.layout import RunLayout, folder_name, id_of, run_name
-from copernicus_dataspace.storage.leases import Claim, sweep_claims
+from copernicus_dataspace.storage.leases import Lease, sweep_leases
 from copernicus_dataspace.storage.store import Store
 
 RUN = RunLayout("daily", "scheduled__2024-06-01T00:00:00+00:00")
@@ -129,11 +129,11 @@ def test_staging_is_old_by_dag_and_run_where_nobody_has_written_to_it(store, tmp
 @pytest.mark.parametrize(
     ("content", "days", "goes"),
     [
-        (Claim("d", "r", NOW - timedelta(days=8)).to_bytes(), 0, True),
-        (Claim("d", "r", NOW - timedelta(days=6)).to_bytes(), 9, False),
-        (Claim("d", "r", NOW + timedelta(minutes=5)).to_bytes(), 9, False),
-        (Claim("d", "r", NOW + timedelta(days=9999)).to_bytes(), 8, True),
-        (Claim("d", "r", NOW + timedelta(days=9999)).to_bytes(), 0, False),
+        (Lease("d", "r", NOW - timedelta(days=8)).to_bytes(), 0, True),
+        (Lease("d", "r", NOW - timedelta(days=6)).to_bytes(), 9, False),
+        (Lease("d", "r", NOW + timedelta(minutes=5)).to_bytes(), 9, False),
+        (Lease("d", "r", NOW + timedelta(days=9999)).to_bytes(), 8, True),
+        (Lease("d", "r", NOW + timedelta(days=9999)).to_bytes(), 0, False),
         (b"", 8, True),
         (b"{", 0, False),
     ],
@@ -144,13 +144,13 @@ def test_dead_claims_go_and_no_others(store, tmp_path, content, days, goes):
     store.write(".staging/.claims/p.json", content)
     then = time.time() - 86_400 * days
     os.utime(tmp_path / ".staging/.claims/p.json", (then, then))
-    sweep_claims(store, NOW)
+    sweep_leases(store, NOW)
     assert bool(store.sizes(".staging")) is not goes
 
 
 def test_a_claim_that_was_just_taken_over_stays(store, monkeypatch):
     path = ".staging/.claims/p.json"
-    dead, alive = (Claim("d", "r", NOW + timedelta(days=d)).to_bytes() for d in (-8, 0))
+    dead, alive = (Lease("d", "r", NOW + timedelta(days=d)).to_bytes() for d in (-8, 0))
     store.write(path, dead)
     read = store.read
 
@@ -160,5 +160,5 @@ def test_a_claim_that_was_just_taken_over_stays(store, monkeypatch):
         return content
 
     monkeypatch.setattr(store, "read", then_taken_over)
-    sweep_claims(store, NOW)
+    sweep_leases(store, NOW)
     assert read(path) == alive

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from copernicus_dataspace.limits import shared_file
-from copernicus_dataspace.limits.shared_file import HostState
-from copernicus_dataspace.limits.shared_limits import SharedPace
+from copernicus_dataspace.limits.shared_file import SharedFile
+from copernicus_dataspace.limits.shared_limits import SharedSlots
 
 INCLUDE = Path(shared_file.__file__).parents[1]
 
@@ -48,16 +48,16 @@ def file_of(folder):
 
 
 def test_a_value_is_kept_and_added_to(folder):
-    assert HostState(folder, "me@x.org").exchange(same) == {}
-    assert HostState(folder, "me@x.org").exchange(plus_one) == {"n": 1}
-    assert HostState(folder, "me@x.org").exchange(plus_one) == {"n": 2}
-    assert HostState(folder, "you@x.org").exchange(same) == {}
+    assert SharedFile(folder, "me@x.org").exchange(same) == {}
+    assert SharedFile(folder, "me@x.org").exchange(plus_one) == {"n": 1}
+    assert SharedFile(folder, "me@x.org").exchange(plus_one) == {"n": 2}
+    assert SharedFile(folder, "you@x.org").exchange(same) == {}
 
 
 def test_only_the_owner_can_read_and_the_account_is_not_named(folder):
     before = os.umask(0)
     try:
-        HostState(folder, "me@x.org").exchange(lambda _: {"token": "secret"})
+        SharedFile(folder, "me@x.org").exchange(lambda _: {"token": "secret"})
     finally:
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -72,7 +72,7 @@ def test_processes_lose_none_of_their_changes(folder):
     )
     children = [child(code, folder) for _ in range(4)]
     assert [one.wait(60) for one in children] == [0] * 4
-    assert HostState(folder, "k").exchange(same) == {"n": 200}
+    assert SharedFile(folder, "k").exchange(same) == {"n": 200}
 
 
 def held(folder):
@@ -89,19 +89,19 @@ def held(folder):
 
 
 def test_the_lock_of_a_killed_process_is_free(folder, caplog):
-    HostState(folder, "k").exchange(plus_one)
+    SharedFile(folder, "k").exchange(plus_one)
     holder = held(folder)
     holder.send_signal(signal.SIGKILL)
     holder.wait(10)
-    assert HostState(folder, "k").exchange(plus_one) == {"n": 2}
+    assert SharedFile(folder, "k").exchange(plus_one) == {"n": 2}
     assert not caplog.records
 
 
 def test_a_lock_held_for_long_is_not_waited_for(folder, caplog):
-    HostState(folder, "k").exchange(plus_one)
+    SharedFile(folder, "k").exchange(plus_one)
     holder = held(folder)
     try:
-        state = HostState(folder, "k", lock_wait_s=0.2)
+        state = SharedFile(folder, "k", lock_wait_s=0.2)
         began = time.monotonic()
         assert state.exchange(plus_one) == {"n": 1}
         assert state.exchange(plus_one) == {"n": 2}
@@ -109,16 +109,16 @@ def test_a_lock_held_for_long_is_not_waited_for(folder, caplog):
     finally:
         holder.kill()
         holder.wait(10)
-    assert HostState(folder, "k").exchange(same) == {"n": 1}
+    assert SharedFile(folder, "k").exchange(same) == {"n": 1}
     assert "lock is held" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"null", b"[" * 100_000])
 def test_a_file_that_is_not_ours_counts_as_empty(folder, content, caplog):
-    HostState(folder, "k").exchange(plus_one)
+    SharedFile(folder, "k").exchange(plus_one)
     file_of(folder).write_bytes(content)
-    assert HostState(folder, "k").exchange(same) == {}
-    assert HostState(folder, "k").exchange(plus_one) == {"n": 1}
+    assert SharedFile(folder, "k").exchange(same) == {}
+    assert SharedFile(folder, "k").exchange(plus_one) == {"n": 1}
     assert not caplog.records
 
 
@@ -178,12 +178,12 @@ def other_owner(folder):
     ],
 )
 def test_what_others_may_have_made_is_not_used(folder, spoil, caplog):
-    HostState(folder, "k").exchange(lambda _: {"n": 41})
+    SharedFile(folder, "k").exchange(lambda _: {"n": 41})
     spoil(folder)
-    state = HostState(folder, "k")
+    state = SharedFile(folder, "k")
     assert state.exchange(plus_one) == {"n": 1}
     assert state.exchange(plus_one) == {"n": 2}
-    HostState(folder, "k").exchange(same)
+    SharedFile(folder, "k").exchange(same)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_written_does_no_harm(folder):
 
 
 def test_a_full_disk_does_no_harm_and_a_change_is_made_once(folder, monkeypatch):
-    state = HostState(folder, "k")
+    state = SharedFile(folder, "k")
     state.exchange(plus_one)
 
     def full(*_, **__):
@@ -217,26 +217,26 @@ def test_a_full_disk_does_no_harm_and_a_change_is_made_once(folder, monkeypatch)
     assert state.exchange(plus_one) == {"n": 2}
     assert state.exchange(plus_one) == {"n": 3}
     monkeypatch.undo()
-    assert HostState(folder, "k").exchange(same) == {"n": 1}
+    assert SharedFile(folder, "k").exchange(same) == {"n": 1}
 
 
 def test_a_failed_change_changes_nothing_and_frees_the_lock(folder):
-    state = HostState(folder, "k")
+    state = SharedFile(folder, "k")
     state.exchange(plus_one)
     with pytest.raises(ZeroDivisionError):
         state.exchange(lambda _: {"n": 1 // 0})
-    assert HostState(folder, "k").exchange(plus_one) == {"n": 2}
+    assert SharedFile(folder, "k").exchange(plus_one) == {"n": 2}
     assert state.exchange(same) == {"n": 2}
 
 
 def test_the_pace_is_shared_beside_other_facts(folder):
-    state = HostState(folder, "k")
+    state = SharedFile(folder, "k")
     state.exchange(lambda _: {"token": "t"})
     now = time.monotonic()
-    shared = SharedPace(state)
+    shared = SharedSlots(state)
     assert shared.read() == (None, [])
     shared.write(2.0, now, [now - 1, now - 30])
-    pause_s, ends = SharedPace(HostState(folder, "k")).read()
+    pause_s, ends = SharedSlots(SharedFile(folder, "k")).read()
     assert pause_s == 2.0
     assert ends == [pytest.approx(now - 1, abs=0.1)]
     shared.write(1.0, now - 5, [])
@@ -245,15 +245,16 @@ def test_the_pace_is_shared_beside_other_facts(folder):
 
 
 def test_an_old_pause_is_forgotten(folder):
-    shared = SharedPace(HostState(folder, "k"))
+    shared = SharedSlots(SharedFile(folder, "k"))
     shared.write(2.0, time.monotonic() - 601, [time.monotonic()])
     assert shared.read() == (None, [])
 
 
 @pytest.mark.parametrize(
-    "pace", [7, [], {"pause_s": "2"}, {"pause_s": 10**400, "learnt_at": float("nan"), "ends": [{}]}]
+    "slots",
+    [7, [], {"pause_s": "2"}, {"pause_s": 10**400, "learnt_at": float("nan"), "ends": [{}]}],
 )
-def test_a_pace_of_another_form_counts_as_none(folder, pace):
-    HostState(folder, "k").exchange(lambda _: {"pace": pace})
-    assert SharedPace(HostState(folder, "k")).read() == (None, [])
+def test_a_pace_of_another_form_counts_as_none(folder, slots):
+    SharedFile(folder, "k").exchange(lambda _: {"pace": slots})
+    assert SharedSlots(SharedFile(folder, "k")).read() == (None, [])
     assert json.loads(file_of(folder).read_text())

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from copernicus_dataspace.errors import RateLimitedError, ServiceUnavailableError
-from copernicus_dataspace.limits.backoff import PaceCore, Timing
-from copernicus_dataspace.limits.shared_file import HostState
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.backoff import Backoff, Timing
+from copernicus_dataspace.limits.shared_file import SharedFile
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 
 LATENCY_S, BODY_S = 0.08, 0.1
 CYCLE_S = LATENCY_S + BODY_S
@@ -46,7 +46,7 @@ class Service:
 
 
 class Simulation:
-    """Workers that each take a lease, begin, read a body and come again, in virtual time."""
+    """Workers that each take a grant, begin, read a body and come again, in virtual time."""
 
     def __init__(self, service, cores, transfers, retry_after_s=None):
         self.service, self.retry_after_s = service, retry_after_s
@@ -70,16 +70,16 @@ class Simulation:
         self.poll()
         while self.events:
             self.now, _, kind, worker, accepted = heapq.heappop(self.events)
-            core, _, lease = worker
+            core, _, grant = worker
             if kind == "verdict" and accepted:
-                core.accepted(lease, self.now)
+                core.accepted(grant, self.now)
                 self.at(self.now + BODY_S, "end", worker)
             elif kind == "verdict":
-                core.refused(lease, self.now, self.retry_after_s)
+                core.refused(grant, self.now, self.retry_after_s)
                 worker[1] = "waiting"
             elif kind == "end":
                 self.service.end(self.now)
-                core.give_back(lease, self.now)
+                core.give_back(grant, self.now)
                 worker[1], last = "idle", self.now
             self.poll()
         assert not any(self.left.values())
@@ -103,7 +103,7 @@ class Simulation:
 
 
 def core(connections=4, pause_s=None, ends=()):
-    return PaceCore(connections, pause_s, ends, Timing())
+    return Backoff(connections, pause_s, ends, Timing())
 
 
 def floor_s(transfers, late_s, slots=4):
@@ -218,10 +218,10 @@ def test_a_fresh_slot_waits_for_nothing():
 def test_a_probe_that_dies_leaves_its_turn():
     one = core(2)
     first, second = one.take(), one.take()
-    for lease in (first, second):
-        assert one.wait_s(lease, 0.0) == 0
-        one.accepted(lease, 0.1)
-        one.give_back(lease, 0.2)
+    for grant in (first, second):
+        assert one.wait_s(grant, 0.0) == 0
+        one.accepted(grant, 0.1)
+        one.give_back(grant, 0.2)
     first, second = one.take(), one.take()
     assert one.wait_s(first, 0.2) == 0
     assert one.wait_s(second, 0.2) > 1
@@ -263,9 +263,9 @@ def together(count, work):
     assert not any(thread.is_alive() for thread in threads)
 
 
-def fetched(pace, remote, times):
+def fetched(slots, remote, times):
     for _ in range(times):
-        with pace.slot() as slot:
+        with slots.slot() as slot:
             slot.begin(remote.begin)
             time.sleep(0.001)
             remote.end()
@@ -274,40 +274,40 @@ def fetched(pace, remote, times):
 @pytest.mark.parametrize("late_s", [0.0, 0.03])
 def test_threads_share_what_is_learnt_and_report_their_waits(late_s):
     waits = []
-    remote, pace = Remote(late_s=late_s), Pace(4, on_wait=waits.append, timing=QUICK)
+    remote, slots = Remote(late_s=late_s), TransferSlots(4, on_wait=waits.append, timing=QUICK)
     began = time.monotonic()
-    together(8, lambda: fetched(pace, remote, 10))
+    together(8, lambda: fetched(slots, remote, 10))
     assert remote.peak <= 4
     assert remote.refused <= 10
     assert waits or not late_s
     assert sum(waits) <= 8 * (time.monotonic() - began)
-    assert pace.pause_s >= late_s
+    assert slots.pause_s >= late_s
 
 
 def test_requests_that_will_be_sent_again_are_told():
     told, errors = [], [RateLimitedError("x")] * 3
-    pace = Pace(1, on_retry=lambda: told.append(len(errors)), timing=QUICK)
+    slots = TransferSlots(1, on_retry=lambda: told.append(len(errors)), timing=QUICK)
 
     def request():
         if errors:
             raise errors.pop()
 
-    with pace.slot() as slot:
+    with slots.slot() as slot:
         slot.begin(request)
     errors[:] = [RateLimitedError("x")] * 3
-    with pace.slot(tries=2) as slot, pytest.raises(RateLimitedError):
+    with slots.slot(tries=2) as slot, pytest.raises(RateLimitedError):
         slot.begin(request)
     assert told == [2, 1, 0, 2]
 
 
 def test_one_thread_at_a_time_probes():
     lock, under_way, most = threading.Lock(), set(), []
-    pace = Pace(4, timing=QUICK)
+    slots = TransferSlots(4, timing=QUICK)
 
     def use():
-        with pace.slot() as slot:
+        with slots.slot() as slot:
             slot.begin(lambda: all_in.wait(5))
-        with pace.slot() as slot:
+        with slots.slot() as slot:
             slot.begin(verdict)
 
     def verdict():
@@ -326,12 +326,12 @@ def test_one_thread_at_a_time_probes():
 
 
 def test_a_failing_probe_blocks_nobody():
-    remote, pace = Remote(), Pace(4, timing=QUICK)
+    remote, slots = Remote(), TransferSlots(4, timing=QUICK)
 
     def use():
-        fetched(pace, remote, 1)
+        fetched(slots, remote, 1)
         for error in (ServiceUnavailableError, KeyboardInterrupt, None):
-            with pace.slot() as slot:
+            with slots.slot() as slot:
                 if error is None:
                     slot.begin(remote.begin)
                     remote.end()
@@ -350,11 +350,11 @@ def test_patience_ends_after_ten_tries():
         calls.append(1)
         raise RateLimitedError("x", 0.001)
 
-    pace = Pace(1, timing=Timing(0.001, 0.008, 0.01, 0.0001))
-    with pytest.raises(RateLimitedError) as caught, pace.slot() as slot:
+    slots = TransferSlots(1, timing=Timing(0.001, 0.008, 0.01, 0.0001))
+    with pytest.raises(RateLimitedError) as caught, slots.slot() as slot:
         slot.begin(refuse)
     assert (len(calls), caught.value.retry_after_s) == (10, 0.001)
-    with pace.slot() as slot:
+    with slots.slot() as slot:
         assert slot.begin(lambda: "again") == "again"
 
 
@@ -362,29 +362,29 @@ def test_a_long_retry_after_is_handed_to_the_caller():
     def refuse():
         raise RateLimitedError("x", 3600.0)
 
-    pace = Pace(2, timing=QUICK)
-    with pace.slot() as slot, pytest.raises(RateLimitedError) as caught:
+    slots = TransferSlots(2, timing=QUICK)
+    with slots.slot() as slot, pytest.raises(RateLimitedError) as caught:
         slot.begin(refuse)
     assert caught.value.retry_after_s == 3600.0
-    with pace.slot() as slot:
+    with slots.slot() as slot:
         assert slot.begin(lambda: 1) == 1
 
 
 def test_a_task_begins_with_what_another_has_learnt(tmp_path):
     remote = Remote(slots=2, late_s=0.05)
-    first = Pace(2, host=HostState(tmp_path / "s", "k"), timing=QUICK)
+    first = TransferSlots(2, host=SharedFile(tmp_path / "s", "k"), timing=QUICK)
     together(2, lambda: fetched(first, remote, 5))
     first.close()
     assert first.pause_s >= 0.05
     refused = remote.refused
-    second = Pace(2, host=HostState(tmp_path / "s", "k"), timing=QUICK)
+    second = TransferSlots(2, host=SharedFile(tmp_path / "s", "k"), timing=QUICK)
     assert second.pause_s == pytest.approx(first.pause_s)
     together(2, lambda: fetched(second, remote, 5))
     assert remote.refused == refused
 
 
 def test_files_are_written_rarely(tmp_path):
-    class Counted(HostState):
+    class Counted(SharedFile):
         count = 0
 
         def exchange(self, change):
@@ -392,18 +392,18 @@ def test_files_are_written_rarely(tmp_path):
             return super().exchange(change)
 
     host = Counted(tmp_path / "s", "k")
-    pace = Pace(4, host=host, timing=QUICK)
-    together(4, lambda: fetched(pace, Remote(), 50))
-    pace.close()
+    slots = TransferSlots(4, host=host, timing=QUICK)
+    together(4, lambda: fetched(slots, Remote(), 50))
+    slots.close()
     assert host.count <= 8
 
 
 def test_a_probe_that_gets_no_answer_holds_nobody_for_long():
     all_in, asked, hung = threading.Barrier(3), threading.Event(), threading.Event()
-    pace = Pace(3, timing=replace(QUICK, verdict_s=0.05))
+    slots = TransferSlots(3, timing=replace(QUICK, verdict_s=0.05))
 
     def fetch(request):
-        with pace.slot() as slot:
+        with slots.slot() as slot:
             return slot.begin(request)
 
     def stall():
@@ -424,14 +424,14 @@ def test_a_probe_that_gets_no_answer_holds_nobody_for_long():
 
 
 def test_of_those_that_wait_the_largest_is_first_and_then_who_came_first():
-    pace, got = Pace(1, timing=QUICK), []
+    slots, got = TransferSlots(1, timing=QUICK), []
     sizes = [3, 3, 50, None, 3, 7, 50]
 
     def use(number):
-        with pace.slot(sizes[number]):
+        with slots.slot(sizes[number]):
             got.append(number)
 
-    with pace.slot():
+    with slots.slot():
         threads = [threading.Thread(target=use, args=(number,)) for number in range(len(sizes))]
         for thread in threads:
             thread.start()

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.reconcile.inspection.findings import SUPERSEDED, Finding, Terms
-from copernicus_dataspace.reconcile.inspection.product_check import Standing
+from copernicus_dataspace.reconcile.inspection.product_check import ProductCheck
 from copernicus_dataspace.reconcile.removal_limits import agreed
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.removals.requests import Removal, Request
-from copernicus_dataspace.reconcile.repair import NOW_KEPT, Outcome
+from copernicus_dataspace.reconcile.repair import NOW_KEPT, RepairResult
 from copernicus_dataspace.stac.item import ITEM_NAME
 from copernicus_dataspace.storage.layout import archive_path, bands_dir
 from copernicus_dataspace.storage.store import Store
@@ -38,7 +38,7 @@ def plan_of(chosen):
 @given(lines, lines, lines, lines, st.booleans())
 def test_only_what_all_of_them_name_goes(found, approved, asked, rejected, again):
     outcomes = [
-        Outcome(Finding(PRODUCTS[number], SUPERSEDED), "", NOW_KEPT, removal(number, policy))
+        RepairResult(Finding(PRODUCTS[number], SUPERSEDED), "", NOW_KEPT, removal(number, policy))
         for number, policy in sorted(found)
     ]
     record = RemovalRecord(request=Request(plan_of(asked), NOW, "run"), rejected=plan_of(rejected))
@@ -58,7 +58,7 @@ SCL = f"{bands_dir(PRODUCT)}/{file_name(PRODUCT, 'SCL_20m')}"
 
 def wrong(store, product=PRODUCT, **terms):
     wanted = Terms(INGEST, "S2MSI2A", ("SCL_20m",), **terms)
-    return Standing(store, wanted, [product]).wrong_files(product)
+    return ProductCheck(store, wanted, [product]).wrong_files(product)
 
 
 def test_right_bytes_are_right(store):

@@ -1,4 +1,4 @@
-"""What the ledger tells of a store: days, entries, and what of them does not stand."""
+"""What the inventory tells of a store: days, entries, and what of them does not stand."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, Entry, Lack, Ledger
+from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, Entry, Inventory, Lack
 from copernicus_dataspace.stac.item import ITEM_NAME, item_of
 from copernicus_dataspace.stac.static_catalog import refresh
 from copernicus_dataspace.storage.layout import bands_dir, catalog_path
@@ -94,10 +94,10 @@ def test_a_day_is_told_from_its_items_and_files(store, indexed):
     if indexed:
         refresh(store, KIND, [DAY])
         assert store.size(catalog_path(KIND, DAY))
-    found = Ledger(store).day(KIND, DAY)
+    found = Inventory(store).day(KIND, DAY)
     assert [entry.product for entry in found] == [early, late]
     assert all(entry.lacking(FILES) == () and entry.created == CREATED for entry in found)
-    days = Ledger(store).entries(KIND, [CREATED.date(), DAY])
+    days = Inventory(store).entries(KIND, [CREATED.date(), DAY])
     assert [entry.product.id[-1] for entry in days] == ["4", "0", "1"]
 
 
@@ -105,7 +105,7 @@ def test_an_item_written_anew_is_read_anew(store):
     hold(store, PRODUCT)
     refresh(store, KIND, [DAY])
     hold(store, PRODUCT, ingests=["another", "and_one_more"])
-    (entry,) = Ledger(store).day(KIND, DAY)
+    (entry,) = Inventory(store).day(KIND, DAY)
     assert entry.ingests == ("another", "and_one_more")
 
 
@@ -113,7 +113,7 @@ def test_a_file_that_went_is_missed_though_the_index_is_right(store):
     hold(store, PRODUCT)
     refresh(store, KIND, [DAY])
     store.delete(f"{bands_dir(PRODUCT)}/{SCL}")
-    (entry,) = Ledger(store).day(KIND, DAY)
+    (entry,) = Inventory(store).day(KIND, DAY)
     assert entry.lacking(FILES) == (Lack(ABSENT, f"{SCL} is not there"),)
 
 
@@ -124,12 +124,12 @@ ODD = (
 
 
 def test_days_are_those_for_which_there_is_a_folder(store):
-    assert Ledger(store).days(KIND) == []
+    assert Inventory(store).days(KIND) == []
     for folder in ("2024/08/01", "2024/08/10", "2023/12/31", "2024/07/02", *ODD):
         store.write(f"bands/{KIND}/{folder}/some/item.json", b"{}")
     store.write(f"bands/{KIND}/2024/08/09", b"a file where a folder might be")
     store.write("bands/S2MSI1C/2020/01/01/some/item.json", b"{}")
-    assert Ledger(store).days(KIND) == [
+    assert Inventory(store).days(KIND) == [
         date(2023, 12, 31),
         date(2024, 7, 2),
         date(2024, 8, 1),
@@ -141,8 +141,8 @@ def test_kept_zips_are_those_of_the_day(store):
     hold(store, PRODUCT, zipped=b"123456789")
     hold(store, held_product(1, sensed=CREATED), zipped=b"1")
     store.write("archive/S2MSI2A/2024/08/01/.x.zip.part", b"1")
-    assert Ledger(store).kept_zips(KIND, DAY) == {PRODUCT.stem: 9}
-    assert Ledger(store).kept_zips("S2MSI1C", DAY) == {}
+    assert Inventory(store).kept_zips(KIND, DAY) == {PRODUCT.stem: 9}
+    assert Inventory(store).kept_zips("S2MSI1C", DAY) == {}
 
 
 def test_folders_are_those_in_a_folder(store):

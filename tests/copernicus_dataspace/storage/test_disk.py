@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.errors import StorageFullError
 from copernicus_dataspace.ingest.delivery import deliver
-from copernicus_dataspace.ingest.product_folder import Shelf, Wanted
+from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage import verified_file
@@ -30,9 +30,9 @@ from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 BANDS = ("SCL_20m", "B8A_20m")
 RUN = RunLayout("dag", "run")
 WAYS = {
-    "files": Wanted(BANDS),
-    "archive": Wanted(BANDS, "archive"),
-    "kept": Wanted(BANDS, "archive", keep_archive=True),
+    "files": DeliveryOptions(BANDS),
+    "archive": DeliveryOptions(BANDS, "archive"),
+    "kept": DeliveryOptions(BANDS, "archive", keep_archive=True),
 }
 Usage = namedtuple("Usage", "total used free")
 
@@ -67,7 +67,7 @@ def offered(emulator):
 
 @pytest.fixture
 def staged(emulator, offered):
-    """Return what stages all products, and gives the shelves and the errors by product stem."""
+    """Return what stages all products, and gives the jobs and the errors by product stem."""
 
     def act(store, wanted):
         outcomes = {}
@@ -75,9 +75,9 @@ def staged(emulator, offered):
         with Service(endpoints_of(emulator), account, connections=4) as client:
             ids = tuple(one.id for one in offered)
             found = client.catalogue.search(Query(sensed=MISSION, product_ids=ids))
-            shelves = [Shelf(store, RUN, product, wanted) for product in found]
-            outcomes = [*stage(shelves, client, lambda *_: lambda _: None)]
-        return shelves, {one.product.stem: one.error for one in outcomes if one.error}
+            jobs = [ProductJob(store, RUN, product, wanted) for product in found]
+            outcomes = [*stage(jobs, client, lambda *_: lambda _: None)]
+        return jobs, {one.product.stem: one.error for one in outcomes if one.error}
 
     return act
 
@@ -90,10 +90,10 @@ def partial_files(store):
     return [path for path in store.sizes("") if path.endswith(".part")]
 
 
-def delivered(store, shelves):
+def delivered(store, jobs):
     """Bytes by name of the bands that stand, once these products are delivered."""
-    for shelf in shelves:
-        deliver(shelf)
+    for job in jobs:
+        deliver(job)
     paths = [f"bands/{path}" for path in store.sizes("bands") if path.endswith(".jp2")]
     return {path.rpartition("/")[2]: store.read(path) for path in paths}
 
@@ -208,9 +208,9 @@ def boastful(request, emulator, offered, monkeypatch):
 @pytest.mark.parametrize("way", WAYS)
 def test_sizes_that_no_product_has_need_no_room(staged, boastful, disk, free, way):
     free(4 * boastful.zip_size)
-    shelves, errors = staged(disk, WAYS[way])
+    jobs, errors = staged(disk, WAYS[way])
     assert errors == {}
-    assert delivered(disk, shelves) == true_bands([boastful])
+    assert delivered(disk, jobs) == true_bands([boastful])
 
 
 def test_room_for_two_zips_serves_two_products_at_a_time(emulator, staged, offered, disk, free):
@@ -263,12 +263,12 @@ def fills_up(monkeypatch):
 def test_a_disk_that_becomes_full_harms_its_product_only(staged, offered, disk, fills_up, way):
     unlucky = offered[1].name.removesuffix(".SAFE")
     with fills_up(f"{unlucky}.SAFE/"):
-        shelves, errors = staged(disk, WAYS[way])
+        jobs, errors = staged(disk, WAYS[way])
     assert list(errors) == [unlucky]
     assert isinstance(errors[unlucky], StorageFullError)
     assert "free some space" in str(errors[unlucky])
     assert partial_files(disk) == []
-    lucky = [shelf for shelf in shelves if shelf.product.stem != unlucky]
+    lucky = [job for job in jobs if job.product.stem != unlucky]
     assert delivered(disk, lucky) == true_bands([offered[0], offered[2]])
     assert delivered(disk, staged(disk, WAYS[way])[0]) == true_bands(offered)
 
@@ -313,14 +313,14 @@ def two_disks(monkeypatch):
 
 
 def test_from_disk_to_disk_files_still_appear_by_a_rename(staged, offered, disk, two_disks):
-    shelves, errors = staged(disk, WAYS["kept"])
+    jobs, errors = staged(disk, WAYS["kept"])
     assert errors == {}
     two_disks.clear()
-    assert delivered(disk, shelves) == true_bands(offered)
+    assert delivered(disk, jobs) == true_bands(offered)
     zips = [size for path, size in sorted(disk.sizes("archive").items())]
     assert zips == [one.zip_size for one in offered]
     arrived = {target.name for source, target in two_disks if source.suffix == ".part"}
-    assert arrived >= {*true_bands(offered), *(f"{s.product.stem}.zip" for s in shelves)}
+    assert arrived >= {*true_bands(offered), *(f"{s.product.stem}.zip" for s in jobs)}
     assert all(source.parent == target.parent for source, target in two_disks)
     assert partial_files(disk) == []
     assert disk.sizes(".staging") == {}
@@ -381,19 +381,19 @@ def death(monkeypatch, owner, name):
 
 
 def test_death_within_an_item_leaves_nothing_partial_in_the_end(staged, disk, monkeypatch):
-    shelves, _ = staged(disk, WAYS["files"])
+    jobs, _ = staged(disk, WAYS["files"])
     with death(monkeypatch, Path, "write_bytes") as killed, killed:
-        deliver(shelves[0])
-    deliver(shelves[0])
+        deliver(jobs[0])
+    deliver(jobs[0])
     assert partial_files(disk) == []
 
 
 @pytest.mark.usefixtures("two_disks")
 def test_death_between_disks_leaves_nothing_partial_in_the_end(staged, disk, monkeypatch):
-    shelves, _ = staged(disk, WAYS["kept"])
+    jobs, _ = staged(disk, WAYS["kept"])
     with death(monkeypatch, shutil, "copyfile") as killed, killed:
-        deliver(shelves[0])
-    deliver(shelves[0])
+        deliver(jobs[0])
+    deliver(jobs[0])
     assert partial_files(disk) == []
 
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from s3fs.errors import translate_boto_error
 
 from copernicus_dataspace.errors import (
-    ClaimedError,
     DataSpaceError,
+    InProgressError,
     MissingFileError,
     StorageFullError,
     StorageRefusedError,
     StorageUnavailableError,
 )
-from copernicus_dataspace.storage.failures import Cause, named
+from copernicus_dataspace.storage.failures import FailureCause, named
 
 
 def of_s3(code, status, condition=""):
@@ -139,10 +139,10 @@ def test_what_may_not_pass_after_all_says_what_to_do_then(error, words):
     ],
 )
 def test_an_operation_that_is_not_known_is_told_from_one_that_is_wrong(code, status, lacks):
-    assert Cause.of(of_s3(code, status)).lacks_operation is lacks
+    assert FailureCause.of(of_s3(code, status)).lacks_operation is lacks
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), ClaimedError("x")])
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), InProgressError("x")])
 def test_what_is_not_the_storages_passes_as_it_is(error):
     with pytest.raises(type(error)) as caught, named(lambda: "s3://b/x", "read"):
         raise error
@@ -163,10 +163,10 @@ def test_what_is_not_the_storages_passes_as_it_is(error):
     ],
 )
 def test_a_header_that_is_refused_is_told_from_a_fault_that_passes(code, status, is_refused):
-    assert Cause.of(of_s3(code, status)).refuses_form is is_refused
+    assert FailureCause.of(of_s3(code, status)).refuses_form is is_refused
 
 
 def test_only_a_disk_has_bad_sectors():
-    assert Cause.of(OSError(errno.EIO, "x")).is_bad_sector
-    assert not Cause.of(of_s3("NeverHeardOf", 400)).is_bad_sector  # s3fs calls it EIO
-    assert Cause.of(of_s3("ConditionalRequestConflict", 409)).is_taken
+    assert FailureCause.of(OSError(errno.EIO, "x")).is_bad_sector
+    assert not FailureCause.of(of_s3("NeverHeardOf", 400)).is_bad_sector  # s3fs calls it EIO
+    assert FailureCause.of(of_s3("ConditionalRequestConflict", 409)).is_taken

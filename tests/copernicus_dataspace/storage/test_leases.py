@@ -8,11 +8,11 @@ from threading import Barrier, Thread
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from copernicus_dataspace.errors import ClaimedError
+from copernicus_dataspace.errors import InProgressError
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.storage import leases as module
-from copernicus_dataspace.storage.layout import RunLayout, claim_path
-from copernicus_dataspace.storage.leases import Claim, Claims
+from copernicus_dataspace.storage.layout import RunLayout, lease_path
+from copernicus_dataspace.storage.leases import Lease, Leases
 from copernicus_dataspace.storage.store import Store
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -39,12 +39,12 @@ def hurried(monkeypatch):
 
 
 @pytest.fixture
-def claims_of(store):
-    """Return what makes the claims of a run, at so many minutes past noon."""
+def leases_of(store):
+    """Return what makes the leases of a run, at so many minutes past noon."""
 
     def make(run_id, minutes=0.0):
         at = NOW + timedelta(minutes=minutes)
-        return Claims(store, RunLayout("daily", run_id), lambda: at)
+        return Leases(store, RunLayout("daily", run_id), lambda: at)
 
     return make
 
@@ -53,9 +53,9 @@ def taken_at_once(rivals, product):
     """Run id of each that takes the product, all at the same moment."""
     took, start = [], Barrier(len(rivals))
 
-    def take(run_id, claims):
+    def take(run_id, leases):
         start.wait()
-        if claims.take(product) is None:
+        if leases.take(product) is None:
             took.append(run_id)
 
     threads = [Thread(target=take, args=rival) for rival in rivals.items()]
@@ -67,16 +67,16 @@ def taken_at_once(rivals, product):
 
 
 @pytest.mark.parametrize("left", [None, "dead", "damaged"])
-def test_of_many_that_take_at_once_one_wins(store, claims_of, product, left):
+def test_of_many_that_take_at_once_one_wins(store, leases_of, product, left):
     if left == "dead":
-        claims_of("killed").take(product)
+        leases_of("killed").take(product)
     elif left == "damaged":
-        store.write(claim_path(product), b"")
-    rivals = {f"run{number}": claims_of(f"run{number}", minutes=6) for number in range(RIVALS)}
+        store.write(lease_path(product), b"")
+    rivals = {f"run{number}": leases_of(f"run{number}", minutes=6) for number in range(RIVALS)}
     (winner,) = taken_at_once(rivals, product)
-    assert json.loads(store.read(claim_path(product)))["run_id"] == winner
-    for run_id, claims in rivals.items():
-        assert claims.take(product) == (None if run_id == winner else f"daily {winner}")
+    assert json.loads(store.read(lease_path(product)))["run_id"] == winner
+    for run_id, leases in rivals.items():
+        assert leases.take(product) == (None if run_id == winner else f"daily {winner}")
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -84,97 +84,97 @@ def test_storage_that_ignores_the_condition_keeps_runs_apart_by_a_second_look(
     tmp_path, product, at_once
 ):
     store = Heedless(LocalFileSystem(), str(tmp_path))
-    rivals = {f"run{n}": Claims(store, RunLayout("daily", f"run{n}")) for n in range(RIVALS)}
+    rivals = {f"run{n}": Leases(store, RunLayout("daily", f"run{n}")) for n in range(RIVALS)}
     if at_once:
         (winner,) = taken_at_once(rivals, product)
     else:
         assert rivals["run0"].take(product) is None
         winner = "run0"
-    for run_id, claims in rivals.items():
-        assert claims.take(product) == (None if run_id == winner else f"daily {winner}")
+    for run_id, leases in rivals.items():
+        assert leases.take(product) == (None if run_id == winner else f"daily {winner}")
     rivals[winner].release(product)
     assert store.sizes(".staging") == {}
 
 
-def test_a_product_is_had_until_it_is_released_or_its_lease_ends(claims_of, product):
-    assert claims_of("one").take(product) is None
-    assert claims_of("two", minutes=4.9).take(product) == "daily one"
-    with pytest.raises(ClaimedError, match=r"T36TXL.*: daily one is just fetching it"):
-        claims_of("two").need(product)
-    claims_of("two").release(product)
-    assert claims_of("two").take(product) == "daily one"
-    claims_of("one").release(product)
-    assert claims_of("two").take(product) is None
-    assert claims_of("three", minutes=5.1).take(product) is None
+def test_a_product_is_had_until_it_is_released_or_its_lease_ends(leases_of, product):
+    assert leases_of("one").take(product) is None
+    assert leases_of("two", minutes=4.9).take(product) == "daily one"
+    with pytest.raises(InProgressError, match=r"T36TXL.*: daily one is just fetching it"):
+        leases_of("two").need(product)
+    leases_of("two").release(product)
+    assert leases_of("two").take(product) == "daily one"
+    leases_of("one").release(product)
+    assert leases_of("two").take(product) is None
+    assert leases_of("three", minutes=5.1).take(product) is None
 
 
-def test_another_task_of_the_run_passes_and_begins_the_lease_anew(claims_of, product):
-    claims_of("one").take(product)
-    assert claims_of("one", minutes=4).take(product) is None
-    assert claims_of("two", minutes=8).take(product) == "daily one"
+def test_another_task_of_the_run_passes_and_begins_the_lease_anew(leases_of, product):
+    leases_of("one").take(product)
+    assert leases_of("one", minutes=4).take(product) is None
+    assert leases_of("two", minutes=8).take(product) == "daily one"
 
 
-def test_what_waits_for_its_delivery_is_kept_longer(claims_of, product):
-    claims = claims_of("one")
-    claims.take(product)
-    claims.keep(product)
-    assert claims_of("one", minutes=10).take(product) is None
-    assert claims_of("two", minutes=29).take(product) == "daily one"
-    assert claims_of("two", minutes=31).take(product) is None
+def test_what_waits_for_its_delivery_is_kept_longer(leases_of, product):
+    leases = leases_of("one")
+    leases.take(product)
+    leases.keep(product)
+    assert leases_of("one", minutes=10).take(product) is None
+    assert leases_of("two", minutes=29).take(product) == "daily one"
+    assert leases_of("two", minutes=31).take(product) is None
 
 
-def test_what_is_not_held_is_not_kept(store, claims_of, product):
-    claims_of("one").keep(product)
-    assert store.read(claim_path(product)) is None
+def test_what_is_not_held_is_not_kept(store, leases_of, product):
+    leases_of("one").keep(product)
+    assert store.read(lease_path(product)) is None
 
 
 def test_leases_are_renewed_and_end_with_the_work(store, product, monkeypatch):
     monkeypatch.setattr(module, "_RENEW_EVERY_S", 0.01)
     minutes = iter(range(1000))
-    claims = Claims(
+    leases = Leases(
         store, RunLayout("daily", "one"), lambda: NOW + timedelta(minutes=next(minutes))
     )
 
     def work():
-        claims.take(product)
-        first = until = json.loads(store.read(claim_path(product)))["until"]
+        leases.take(product)
+        first = until = json.loads(store.read(lease_path(product)))["until"]
         give_up = time.monotonic() + 10
         while until == first and time.monotonic() < give_up:
-            claim = Claim.read(store.read(claim_path(product)))
-            until = claim.until.isoformat() if claim else first
+            lease = Lease.read(store.read(lease_path(product)))
+            until = lease.until.isoformat() if lease else first
         assert until > first
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), claims.renewed():
+    with pytest.raises(KeyboardInterrupt), leases.renewed():
         work()
     assert store.sizes(".staging") == {}
 
 
-def test_a_claim_that_was_taken_over_is_the_others(store, claims_of, product, monkeypatch, caplog):
+def test_a_claim_that_was_taken_over_is_the_others(store, leases_of, product, monkeypatch, caplog):
     monkeypatch.setattr(module, "_RENEW_EVERY_S", 0.01)
-    claims = claims_of("slow")
-    with claims.renewed():
-        claims.take(product)
-        store.write(claim_path(product), claims_of("two")._mine(timedelta(minutes=30)).to_bytes())
+    leases = leases_of("slow")
+    with leases.renewed():
+        leases.take(product)
+        store.write(lease_path(product), leases_of("two")._mine(timedelta(minutes=30)).to_bytes())
         give_up = time.monotonic() + 10
         while "another run has taken it" not in caplog.text and time.monotonic() < give_up:
             time.sleep(0.01)
-        claims.keep(product)
-    claims.release(product)
-    assert claims_of("slow").take(product) == "daily two"
+        leases.keep(product)
+    leases.release(product)
+    assert leases_of("slow").take(product) == "daily two"
 
 
 def test_a_lease_that_cannot_be_renewed_harms_nothing(
-    store, claims_of, product, monkeypatch, caplog
+    store, leases_of, product, monkeypatch, caplog
 ):
-    claims = claims_of("one")
-    claims.take(product)
+    leases = leases_of("one")
+    leases.take(product)
     with monkeypatch.context() as patch:
         patch.setattr(store, "read", lambda _: 1 / 0)
-        claims.keep(product)
-        claims.release(product)
+        leases.keep(product)
+        leases.release(product)
     assert "its lease will end" in caplog.text
-    assert claims_of("two").take(product) == "daily one"
+    assert leases_of("two").take(product) == "daily one"
 
 
 def test_nothing_is_written_beside_the_claim(tmp_path, product):
@@ -186,5 +186,5 @@ def test_nothing_is_written_beside_the_claim(tmp_path, product):
             return super().create(path, content)
 
     store = Noting(LocalFileSystem(), str(tmp_path))
-    assert Claims(store, RunLayout("daily", "run")).take(product) is None
-    assert {*written} == {claim_path(product)}
+    assert Leases(store, RunLayout("daily", "run")).take(product) is None
+    assert {*written} == {lease_path(product)}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from copernicus_dataspace.errors import UnsafeContentError
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.static_catalog import refresh
 from copernicus_dataspace.storage.store import Store
 from tests.support.products.held import held_product, hold
@@ -68,7 +68,7 @@ def touch_everything(store):
     """Use all that a store can do, on an archive of one product."""
     held = hold(store, held_product())
     refresh(store, "S2MSI2A", [held.sensed.date()])
-    (entry,) = Ledger(store).day("S2MSI2A", held.sensed.date())
+    (entry,) = Inventory(store).day("S2MSI2A", held.sensed.date())
     assert not entry.lacking(entry.selection)
     store.write("bands/x.part", b"x")
     store.write("bands/deep/er/y", b"y")

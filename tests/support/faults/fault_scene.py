@@ -56,7 +56,7 @@ class Leap:
         def wait(sender, seconds):
             self.waits.append(seconds)
             time.sleep(_MOMENT_S)
-            sender.traffic.waited(seconds)
+            sender.statistics.waited(seconds)
 
         monkeypatch.setattr(client.Http, "wait", wait)
         monkeypatch.setattr(transfer_slots, "threading", SimpleNamespace(Condition=Condition))

@@ -20,7 +20,7 @@ from airflow_copernicus.operators import (
 from copernicus_dataspace import service
 from copernicus_dataspace.limits import retry
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.transfer_slots import Pace
+from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from tests.airflow_copernicus.conftest import Events, make_context
 
 
@@ -42,7 +42,7 @@ def main():
     os.dup2(2, 1)
     retry._backoff = lambda _: 0.01
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
-    service.Pace = partial(Pace, timing=quick)
+    service.TransferSlots = partial(TransferSlots, timing=quick)
     for line in sys.stdin:
         job = json.loads(line)
         kill_after_s, began = job.pop("kill_after_s"), time.monotonic()

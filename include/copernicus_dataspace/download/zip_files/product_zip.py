@@ -64,7 +64,7 @@ class SafeArchive:
         self.root = members.root
         self.files = self._manifest()
 
-    def save(self, file: SafeFile, target: Path) -> verified_file.Saved:
+    def save(self, file: SafeFile, target: Path) -> verified_file.SavedFile:
         """Write one member to the target, verified; reads no other member.
 
         The target's folder must exist. A right checksum outweighs a wrong size in the manifest.

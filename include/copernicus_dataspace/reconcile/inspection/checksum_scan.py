@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.errors import MissingFileError, StorageUnavailableError
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
-from copernicus_dataspace.storage.failures import Cause
+from copernicus_dataspace.storage.failures import FailureCause
 from copernicus_dataspace.storage.layout import bands_dir
 from copernicus_dataspace.storage.verified_file import saved_of
 
@@ -86,6 +86,6 @@ def is_as_promised(store: Store, path: str, checksum: Checksum) -> bool:
             with store.open(path) as stream:
                 return saved_of(stream, checksum).checksum == checksum
         except StorageUnavailableError as error:
-            if not Cause.of(error).is_bad_sector:
+            if not FailureCause.of(error).is_bad_sector:
                 raise
     return False

@@ -71,7 +71,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class Chronicle:
+class History:
     """What is remembered of one ingest.
 
     Attributes:
@@ -112,7 +112,7 @@ class Chronicle:
         }
         return json.dumps(record).encode()
 
-    def until(self, now: datetime) -> Chronicle:
+    def until(self, now: datetime) -> History:
         """Return this one without what no look of ours can have found by then.
 
         That is what lies in the future, and days before the mission: somebody else wrote it, and it
@@ -120,7 +120,7 @@ class Chronicle:
         """
         first, last = MISSION.start.date().isoformat(), now.date().isoformat()
         survey = self.survey if self.survey and self.survey.at <= now else None
-        return Chronicle(
+        return History(
             days={day: one for day, one in self.days.items() if first <= day <= last},
             delays_h={day: one for day, one in self.delays_h.items() if first <= day <= last},
             scrubbed=self.scrubbed if self.scrubbed and self.scrubbed <= now.date() else None,
@@ -150,7 +150,7 @@ class Chronicle:
         delays_h: Mapping[str, Sequence[float]],
         *,
         until: date | None = None,
-    ) -> Chronicle:
+    ) -> History:
         """Return this one with some days found anew, and those older than a year forgotten.
 
         Args:

@@ -8,7 +8,7 @@ from copernicus_dataspace.errors import MissingFileError
 from copernicus_dataspace.reconcile.inspection.checksum_scan import is_as_promised
 from copernicus_dataspace.reconcile.inspection.comparison import lacking
 from copernicus_dataspace.reconcile.inspection.findings import Holdings
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
 from copernicus_dataspace.storage.layout import archive_path, bands_dir
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.store import Store
 
 
-class Standing:
+class ProductCheck:
     """What stood of some products' days when this was made."""
 
     def __init__(self, store: Store, terms: Terms, products: Iterable[Product]) -> None:
@@ -36,7 +36,7 @@ class Standing:
         self._store = store
         self._terms = terms
         days = sorted({product.sensed.date() for product in products})
-        entries = Ledger(store).entries(terms.product_type, days)
+        entries = Inventory(store).entries(terms.product_type, days)
         self._entries = {entry.product.stem: entry for entry in entries}
 
     def entry(self, product: Product) -> Entry | None:
@@ -50,7 +50,7 @@ class Standing:
             return False
         zips = dict[str, int]()
         if self._terms.keep_archive:
-            zips = Ledger(self._store).kept_zips(self._terms.product_type, product.sensed.date())
+            zips = Inventory(self._store).kept_zips(self._terms.product_type, product.sensed.date())
         return not lacking(product, entry, Holdings([entry], zips), self._terms, more_bands)
 
     def wrong_files(self, product: Product) -> list[str]:

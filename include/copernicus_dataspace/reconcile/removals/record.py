@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
     from datetime import datetime
 
-    from copernicus_dataspace.reconcile.removals.requests import Answer
+    from copernicus_dataspace.reconcile.removals.requests import Decision
 
 MAX_REMOVALS: Final = 10
 """In a night, unless the ingest says otherwise."""
@@ -90,7 +90,7 @@ class RemovalRecord:
         }
         return json.dumps(record, indent=1).encode()
 
-    def answered(self, answers: Iterable[Answer | None]) -> RemovalRecord:
+    def answered(self, answers: Iterable[Decision | None]) -> RemovalRecord:
         """Return this record with what was answered no longer asked for; None is no answer."""
         record = self
         for answer in filter(None, answers):

@@ -117,7 +117,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Decision:
     """What a person said, or nobody in time.
 
     Attributes:

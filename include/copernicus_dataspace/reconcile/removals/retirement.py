@@ -1,6 +1,6 @@
 """Changes what is held of single products: disowns damaged files, releases, retires.
 
-Whoever calls has claimed the product, see `claims`. May be killed at any line and run again: the
+Whoever calls has leased the product, see `leases`. May be killed at any line and run again: the
 item goes last, and as long as it stands the next audit finds the product again.
 """
 

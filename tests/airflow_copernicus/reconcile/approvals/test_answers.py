@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_copernicus.runs import archive
 from copernicus_dataspace.errors import ConfigurationError, NotStagedError, QueryError
-from copernicus_dataspace.reconcile.repair import Mender
+from copernicus_dataspace.reconcile.repair import Repairer
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.approvals.conftest import (
     COUNT,
@@ -173,12 +173,12 @@ def test_nothing_is_done_for_an_ingest_that_is_switched_off(approvals, asked, ol
 def test_a_product_that_another_run_has_is_left_and_asked_for_again(
     approvals, asked, old, new, clock
 ):
-    claim = approvals.output / f".staging/.claims/{stem(old[-1])}.json"
-    claim.parent.mkdir(parents=True, exist_ok=True)
+    lease = approvals.output / f".staging/.claims/{stem(old[-1])}.json"
+    lease.parent.mkdir(parents=True, exist_ok=True)
     until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
-    claim.write_text(json.dumps({"dag_id": "other", "run_id": "r", "until": until}))
+    lease.write_text(json.dumps({"dag_id": "other", "run_id": "r", "until": until}))
     assert sorted(approvals.answer(is_approved=True)["removed"]) == names(*old[2:-1])
-    claim.unlink()
+    lease.unlink()
     clock.now += timedelta(hours=1)
     settled = approvals.reconcile()
     assert settled["report"]["approval"]["waiting"] == 1
@@ -188,7 +188,7 @@ def test_a_product_that_another_run_has_is_left_and_asked_for_again(
 def test_a_removal_that_was_killed_is_told_downstream_all_the_same(
     approvals, asked, old, new, monkeypatch
 ):
-    really, lives = Mender._retire, [1]
+    really, lives = Repairer._retire, [1]
 
     def mortal(self, policy, product):
         lives[0] -= 1
@@ -197,7 +197,7 @@ def test_a_removal_that_was_killed_is_told_downstream_all_the_same(
         return really(self, policy, product)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Mender, "_retire", mortal)
+        patch.setattr(Repairer, "_retire", mortal)
         with pytest.raises(KeyboardInterrupt):
             approvals.answer(is_approved=True)
     settled = approvals.answer(is_approved=True)

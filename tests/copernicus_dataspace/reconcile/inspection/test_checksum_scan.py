@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from copernicus_dataspace.errors import StorageUnavailableError
 from copernicus_dataspace.reconcile.inspection.checksum_scan import due, scrub
 from copernicus_dataspace.reconcile.removals.retirement import disown
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.item import ITEM_NAME
 from copernicus_dataspace.storage.layout import bands_dir
 from copernicus_dataspace.storage.store import Store
@@ -80,7 +80,7 @@ def store(tmp_path):
 
 
 def entries(store):
-    return Ledger(store).day("S2MSI2A", DAY)
+    return Inventory(store).day("S2MSI2A", DAY)
 
 
 def damage(store, product, band, content):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.models.time_range import Window
-from copernicus_dataspace.reconcile.inspection.history import Chronicle, Survey
+from copernicus_dataspace.reconcile.inspection.history import History, Survey
 from tests.support.products.held import held_product
 
 LAST = date(2026, 11, 19)
@@ -38,14 +38,14 @@ def day_before(number):
 
 
 def of_cells(*cells):
-    """Return a chronicle of one tile, its last day first."""
-    return Chronicle(days={day_before(n): {"T36TXL": one} for n, one in enumerate(cells)})
+    """Return a history of one tile, its last day first."""
+    return History(days={day_before(n): {"T36TXL": one} for n, one in enumerate(cells)})
 
 
 shares = st.integers(0, 10**18).flatmap(
     lambda expected: st.tuples(st.integers(max(expected - 3, 0), expected), st.just(expected))
 )
-FULL = Chronicle(
+FULL = History(
     days={day_before(0): {"T36TXL": cell(1, 2, late=1)}, day_before(1): {"-": cell(0, 0)}},
     delays_h={day_before(0): [5.1], day_before(1): []},
     scrubbed=LAST,
@@ -55,9 +55,9 @@ FULL = Chronicle(
 
 @given(st.lists(shares, max_size=5))
 def test_completeness_is_a_hundred_only_where_all_is_present(found):
-    chronicle = of_cells(*(cell(*share) for share in found))
+    history = of_cells(*(cell(*share) for share in found))
     present, expected = (sum(share[n] for share in found) for n in (0, 1))
-    told = chronicle.completeness(LAST, 30)
+    told = history.completeness(LAST, 30)
     assert (told is None) == (expected == 0)
     if expected:
         assert (told == 100) == (present == expected)
@@ -74,18 +74,18 @@ def test_completeness_is_cut_off_after_two_digits(present, expected, told):
 
 
 def test_completeness_is_that_of_the_days_asked_for():
-    chronicle = of_cells(cell(1, 1), cell(1, 2), cell(0, 1))
-    assert [chronicle.completeness(LAST, n) for n in (0, 1, 2, 3, 365)] == [
+    history = of_cells(cell(1, 1), cell(1, 2), cell(0, 1))
+    assert [history.completeness(LAST, n) for n in (0, 1, 2, 3, 365)] == [
         *(None, 100.0, 66.66),
         *(50.0, 50.0),
     ]
-    assert chronicle.completeness(LAST - timedelta(days=1), 1) == 50.0
-    assert chronicle.completeness(LAST + timedelta(days=1), 1) is None
+    assert history.completeness(LAST - timedelta(days=1), 1) == 50.0
+    assert history.completeness(LAST + timedelta(days=1), 1) is None
 
 
 def test_all_tiles_of_a_day_count():
-    chronicle = Chronicle(days={day_before(0): {"T36TXL": cell(1, 1), "T36TWL": cell(0, 3)}})
-    assert chronicle.completeness(LAST, 1) == 25.0
+    history = History(days={day_before(0): {"T36TXL": cell(1, 1), "T36TWL": cell(0, 3)}})
+    assert history.completeness(LAST, 1) == 25.0
 
 
 delays = st.lists(st.floats(-1, 10_000), max_size=60)
@@ -93,9 +93,9 @@ delays = st.lists(st.floats(-1, 10_000), max_size=60)
 
 @given(st.lists(delays, max_size=4))
 def test_freshness_is_median_and_the_delay_that_nineteen_of_twenty_keep(by_day):
-    chronicle = Chronicle(delays_h={day_before(n): found for n, found in enumerate(by_day)})
+    history = History(delays_h={day_before(n): found for n, found in enumerate(by_day)})
     every = [delay for found in by_day for delay in found]
-    told = chronicle.freshness(LAST, 30)
+    told = history.freshness(LAST, 30)
     assert (told is None) == (not every)
     if every:
         assert told["median_h"] == round(median(every), 1)
@@ -117,40 +117,40 @@ def test_freshness_is_median_and_the_delay_that_nineteen_of_twenty_keep(by_day):
     ],
 )
 def test_freshness_of_few(delays_h, median_h, p95_h):
-    chronicle = Chronicle(delays_h={day_before(1): delays_h})
-    assert chronicle.freshness(LAST, 2) == {"median_h": median_h, "p95_h": p95_h}
-    assert chronicle.freshness(LAST, 1) is None
+    history = History(delays_h={day_before(1): delays_h})
+    assert history.freshness(LAST, 2) == {"median_h": median_h, "p95_h": p95_h}
+    assert history.freshness(LAST, 1) is None
 
 
-@pytest.mark.parametrize("chronicle", [Chronicle(), FULL], ids=["empty", "full"])
-def test_what_was_written_is_read(chronicle):
-    assert Chronicle.read(chronicle.to_bytes()) == chronicle
+@pytest.mark.parametrize("history", [History(), FULL], ids=["empty", "full"])
+def test_what_was_written_is_read(history):
+    assert History.read(history.to_bytes()) == history
 
 
 def test_the_days_of_the_last_look_are_those_of_its_product_type():
     assert [*FULL.surveyed("S2MSI2A")] == [date(2019, 5, 1), LAST]
-    assert [*FULL.surveyed("S2MSI1C")] == [*Chronicle().surveyed("S2MSI2A")] == []
+    assert [*FULL.surveyed("S2MSI1C")] == [*History().surveyed("S2MSI2A")] == []
 
 
 def test_a_survey_written_before_tells_of_the_days_that_had_products():
     record = {**json.loads(FULL.to_bytes()), "survey": BEFORE}
-    read = Chronicle.read(json.dumps(record).encode())
+    read = History.read(json.dumps(record).encode())
     assert read.survey == Survey(PRESENT)
     assert read.days == FULL.days
     assert [*read.surveyed("S2MSI2A")] == [LAST]
-    assert Chronicle.read(read.to_bytes()) == read
+    assert History.read(read.to_bytes()) == read
 
 
 @given(st.integers(0, len(FULL.to_bytes()) - 1))
 def test_a_part_of_what_was_written_is_as_good_as_nothing(length):
-    assert Chronicle.read(FULL.to_bytes()[:length]) == Chronicle()
+    assert History.read(FULL.to_bytes()[:length]) == History()
 
 
 @pytest.mark.parametrize(
     "content", [None, b"", b"null", b"[]", b"3", b"{}", b"\xff", b'{"days": {}, "survey": null}']
 )
 def test_what_is_damaged_is_as_good_as_nothing(content):
-    assert Chronicle.read(content) == Chronicle()
+    assert History.read(content) == History()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_is_damaged_is_as_good_as_nothing(content):
 )
 def test_a_wrong_value_is_as_good_as_nothing(name, value):
     record = json.loads(FULL.to_bytes())
-    assert Chronicle.read(json.dumps({**record, name: value}).encode()) == Chronicle()
+    assert History.read(json.dumps({**record, name: value}).encode()) == History()
 
 
 def test_days_found_anew_take_the_place_of_what_was_known():
@@ -191,14 +191,14 @@ def test_days_found_anew_take_the_place_of_what_was_known():
 def test_a_look_at_some_days_leaves_all_else_as_it_was():
     found = FULL.with_days([LAST - timedelta(days=9)], {}, {})
     assert found == FULL
-    assert Chronicle().with_days([], {}, {}) == Chronicle()
+    assert History().with_days([], {}, {}) == History()
 
 
 def test_days_older_than_a_year_are_forgotten():
     days = {day_before(n): {"T36TXL": cell(1, 1)} for n in range(400)}
     hours = {day: [1.0] for day in days}
     looked_at = [LAST - timedelta(days=n) for n in range(400)]
-    found = Chronicle().with_days(looked_at, days, hours)
+    found = History().with_days(looked_at, days, hours)
     assert list(found.days) == list(found.delays_h) == [day_before(n) for n in range(364, -1, -1)]
     next_day = LAST + timedelta(days=1)
     later = found.with_days([next_day], {}, {})
@@ -209,31 +209,31 @@ def test_days_older_than_a_year_are_forgotten():
 def test_an_old_day_that_is_looked_at_late_pushes_out_none_that_is_newer(day, age_days):
     new, old = ({"T36TXL": cell(n, 2)} for n in (1, 2))
     older = day - timedelta(days=age_days)
-    known = Chronicle().with_days([day], {day.isoformat(): new}, {})
+    known = History().with_days([day], {day.isoformat(): new}, {})
     found = known.with_days([older], {older.isoformat(): old}, {})
     remembered = {older.isoformat(): old} if age_days < 365 else {}
     assert found.days == {**remembered, day.isoformat(): new}
 
 
 def test_what_is_offline_is_not_counted_but_told():
-    chronicle = of_cells(cell(1, 3, offline=1, missing=1), cell(2, 2), cell(0, 1, offline=1))
-    assert chronicle.completeness(LAST, 1) == 50.0
-    assert chronicle.completeness(LAST, 2) == 75.0
-    assert [chronicle.offline(LAST, n) for n in (1, 2, 3, 365)] == [1, 1, 2, 2]
+    history = of_cells(cell(1, 3, offline=1, missing=1), cell(2, 2), cell(0, 1, offline=1))
+    assert history.completeness(LAST, 1) == 50.0
+    assert history.completeness(LAST, 2) == 75.0
+    assert [history.offline(LAST, n) for n in (1, 2, 3, 365)] == [1, 1, 2, 2]
     assert of_cells(cell(0, 2, offline=2)).completeness(LAST, 7) is None
 
 
 @pytest.mark.parametrize("said", [9, -1, 10**9])
 def test_no_more_is_offline_than_is_not_present(said):
-    chronicle = of_cells(cell(1, 3, offline=said))
-    assert 0 <= chronicle.offline(LAST, 1) <= 2
-    assert chronicle.completeness(LAST, 1) in (100.0, 33.33)
+    history = of_cells(cell(1, 3, offline=said))
+    assert 0 <= history.offline(LAST, 1) <= 2
+    assert history.completeness(LAST, 1) in (100.0, 33.33)
 
 
 def test_days_on_which_nothing_was_expected_are_known():
-    found = Chronicle().with_days([LAST, LAST - timedelta(days=1)], {day_before(0): {}}, {})
+    found = History().with_days([LAST, LAST - timedelta(days=1)], {day_before(0): {}}, {})
     assert [found.known_days(LAST, n) for n in (1, 7, 365)] == [1, 1, 1]
-    both = Chronicle().with_days([LAST], {day_before(n): {} for n in (0, 1)}, {})
+    both = History().with_days([LAST], {day_before(n): {} for n in (0, 1)}, {})
     assert [both.known_days(LAST, n) for n in (1, 7, 365)] == [1, 2, 2]
 
 

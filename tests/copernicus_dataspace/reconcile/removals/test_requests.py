@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from copernicus_dataspace.reconcile.removals.question import plain, plan_table
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord, night_limit
-from copernicus_dataspace.reconcile.removals.requests import Answer, Removal, Request
+from copernicus_dataspace.reconcile.removals.requests import Decision, Removal, Request
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -148,7 +148,7 @@ def test_what_waits_is_never_done_unasked():
 @pytest.mark.parametrize("change", ["state", "policy", "instead", "id"])
 def test_what_was_rejected_is_asked_for_only_where_it_has_changed(change):
     no, other = removals(2)
-    record = waiting(no, other).answered([Answer(False, (no, other))])
+    record = waiting(no, other).answered([Decision(False, (no, other))])
     assert record.request is None
     assert record.share_out([no, other], 10, NOW + 99 * DAY) == ([], [])
     changed = replace(no, **{change: ("x",) if change == "instead" else "x"})
@@ -159,25 +159,27 @@ def test_what_was_rejected_is_asked_for_only_where_it_has_changed(change):
 
 def test_an_approval_ends_an_earlier_rejection():
     (one,) = removals(1)
-    record = RemovalRecord(rejected=(one,)).answered([None, Answer(True, (one,))])
+    record = RemovalRecord(rejected=(one,)).answered([None, Decision(True, (one,))])
     assert record == RemovalRecord()
 
 
 def test_an_answer_to_part_of_a_plan_leaves_the_rest():
     one, two = removals(2)
-    assert waiting(one, two).answered([Answer(True, (one,))]) == waiting(two)
+    assert waiting(one, two).answered([Decision(True, (one,))]) == waiting(two)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"approved": true}', b'{"removals": []}'])
 def test_a_damaged_answer_is_none(content):
-    assert Answer.read(content) is None
+    assert Decision.read(content) is None
 
 
 def test_only_true_is_an_approval():
-    record = json.loads(Answer(True, ()).to_bytes())
-    assert Answer.read(json.dumps(record).encode()) == Answer(True, ())
+    record = json.loads(Decision(True, ()).to_bytes())
+    assert Decision.read(json.dumps(record).encode()) == Decision(True, ())
     for word in ("yes", 1, "true", None):
-        assert Answer.read(json.dumps({**record, "approved": word}).encode()) == Answer(False, ())
+        assert Decision.read(json.dumps({**record, "approved": word}).encode()) == Decision(
+            False, ()
+        )
 
 
 def test_a_look_at_some_days_asks_for_the_others_still():

@@ -18,7 +18,7 @@ from copernicus_dataspace.reconcile.removals.retirement import (
     disown,
     retire,
 )
-from copernicus_dataspace.stac.inventory import Ledger
+from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, product_of
 from copernicus_dataspace.storage.layout import archive_path, bands_dir
 from copernicus_dataspace.storage.store import Store
@@ -96,7 +96,7 @@ def test_what_is_retired_is_no_longer_in_the_ledger(store, policy):
     hold(store, PRODUCT)
     hold(store, OTHER)
     retire(store, PRODUCT, (), policy, NOW)
-    entries = Ledger(store).day("S2MSI2A", PRODUCT.sensed.date())
+    entries = Inventory(store).day("S2MSI2A", PRODUCT.sensed.date())
     assert [entry.product for entry in entries] == [OTHER]
 
 
@@ -245,7 +245,7 @@ def test_a_disowned_file_stays_and_is_no_longer_promised(store):
     assert {**standing(store), ITEM: before[ITEM]} == before
     assert delivered(store) == delivery(PRODUCT).without([SCL])
     assert product_of(store.read(ITEM)) == PRODUCT
-    (entry,) = Ledger(store).day("S2MSI2A", PRODUCT.sensed.date())
+    (entry,) = Inventory(store).day("S2MSI2A", PRODUCT.sensed.date())
     (lack,) = entry.lacking(FILES)
     assert SCL in lack.why
 

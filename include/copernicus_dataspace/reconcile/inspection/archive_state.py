@@ -13,15 +13,15 @@ from copernicus_dataspace.reconcile.inspection import checksum_scan
 from copernicus_dataspace.reconcile.inspection.comparison import audit
 from copernicus_dataspace.reconcile.inspection.findings import ORPHANED, PRESENT, Finding, Holdings
 from copernicus_dataspace.reconcile.inspection.history import Survey
-from copernicus_dataspace.stac.inventory import DAMAGED, Ledger
+from copernicus_dataspace.stac.inventory import DAMAGED, Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.reconcile.inspection.expected_products import Answer, Enquiry
     from copernicus_dataspace.reconcile.inspection.findings import Terms
-    from copernicus_dataspace.reconcile.inspection.history import Chronicle
+    from copernicus_dataspace.reconcile.inspection.history import History
+    from copernicus_dataspace.reconcile.inspection.product_lookup import LookupResult, ProductLookup
     from copernicus_dataspace.stac.inventory import Entry
     from copernicus_dataspace.storage.store import Store
 
@@ -59,7 +59,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class ArchiveState:
     """What was found.
 
     Attributes:
@@ -75,7 +75,7 @@ class Stock:
 
     findings: list[Finding]
     days: tuple[date, ...]
-    answer: Answer
+    answer: LookupResult
     damaged: Mapping[str, list[str]]
     foreign: list[Product]
     delays_h: Mapping[str, list[float]]
@@ -83,32 +83,32 @@ class Stock:
     scrubbed_bytes: int
 
 
-def take_stock(
-    store: Store, enquiry: Enquiry, terms: Terms, chronicle: Chronicle, scope: Scope
-) -> Stock:
+def inspect_archive(
+    store: Store, lookup: ProductLookup, terms: Terms, history: History, scope: Scope
+) -> ArchiveState:
     """Compare what should be held with what is.
 
     Args:
         store: Holds what is held.
-        enquiry: Says what there is.
+        lookup: Says what there is.
         terms: What the ingest wants.
-        chronicle: What earlier looks have found.
+        history: What earlier looks have found.
         scope: Which days.
 
     Raises:
         DataSpaceError: The catalogue could not be asked in full.
     """
-    ledger = Ledger(store)
-    days, entries = _held(ledger, terms, chronicle, scope)
+    inventory = Inventory(store)
+    days, entries = _held(inventory, terms, history, scope)
     own = [entry for entry in entries if terms.ingest in entry.ingests]
-    elsewhere = _turns_elsewhere(ledger, terms, chronicle, scope, days)
-    damaged, read_bytes = checksum_scan.scrub(store, [*_in_turn(own, chronicle, scope), *elsewhere])
-    answer = enquiry.ask(days, [entry.product for entry in own])
+    elsewhere = _turns_elsewhere(inventory, terms, history, scope, days)
+    damaged, read_bytes = checksum_scan.scrub(store, [*_in_turn(own, history, scope), *elsewhere])
+    answer = lookup.ask(days, [entry.product for entry in own])
     words = {stem: f"{', '.join(names)} has other bytes" for stem, names in damaged.items()}
-    zips = _zips(ledger, terms, days)
+    zips = _zips(inventory, terms, days)
     findings = audit(answer.listed, Holdings(entries, zips, words), answer.deleted, terms)
-    findings += _beside(enquiry, [one for one in elsewhere if one.product.stem in damaged], words)
-    return Stock(
+    findings += _beside(lookup, [one for one in elsewhere if one.product.stem in damaged], words)
+    return ArchiveState(
         findings=findings,
         days=days,
         answer=answer,
@@ -121,19 +121,19 @@ def take_stock(
 
 
 def _held(
-    ledger: Ledger, terms: Terms, chronicle: Chronicle, scope: Scope
+    inventory: Inventory, terms: Terms, history: History, scope: Scope
 ) -> tuple[tuple[date, ...], list[Entry]]:
     """Return the days of a scope, and what is held of them, whoever wants it."""
     asked = Window.of_days(scope.first, scope.last).days
     if not scope.is_whole:
-        return asked, ledger.entries(terms.product_type, asked)
+        return asked, inventory.entries(terms.product_type, asked)
     earliest = MISSION.start.date()
-    held = [day for day in ledger.days(terms.product_type) if earliest <= day <= scope.last]
-    entries = ledger.entries(terms.product_type, held)
+    held = [day for day in inventory.days(terms.product_type) if earliest <= day <= scope.last]
+    entries = inventory.entries(terms.product_type, held)
     own = [entry for entry in entries if terms.ingest in entry.ingests]
     known = {
-        *chronicle.surveyed(terms.product_type),
-        *ledger.catalogued(terms.product_type, terms.ingest),
+        *history.surveyed(terms.product_type),
+        *inventory.catalogued(terms.product_type, terms.ingest),
     }
     before = (day for day in known if earliest <= day <= scope.last)
     days = tuple(sorted({*_whole(own, asked, terms.ingest), *before}))
@@ -159,29 +159,31 @@ def _whole(own: Sequence[Entry], asked: Sequence[date], ingest: str) -> tuple[da
     return tuple(found)
 
 
-def _in_turn(own: Sequence[Entry], chronicle: Chronicle, scope: Scope) -> Sequence[Entry]:
+def _in_turn(own: Sequence[Entry], history: History, scope: Scope) -> Sequence[Entry]:
     if scope.reads_all:
         return own
     days = {entry.product.sensed.date() for entry in own}
-    turns = set(checksum_scan.due(days, scope.scrub_days, chronicle.scrubbed, scope.present.date()))
+    turns = set(checksum_scan.due(days, scope.scrub_days, history.scrubbed, scope.present.date()))
     return [entry for entry in own if entry.product.sensed.date() in turns]
 
 
 def _turns_elsewhere(
-    ledger: Ledger, terms: Terms, chronicle: Chronicle, scope: Scope, days: Sequence[date]
+    inventory: Inventory, terms: Terms, history: History, scope: Scope, days: Sequence[date]
 ) -> list[Entry]:
     """Return what is to be read of days that are not looked at otherwise."""
     if not scope.is_routine or not scope.scrub_days or scope.is_whole:
         return []
-    others = set(ledger.days(terms.product_type)) - set(days)
-    turns = checksum_scan.due(others, scope.scrub_days, chronicle.scrubbed, scope.present.date())
-    entries = ledger.entries(terms.product_type, sorted(turns))
+    others = set(inventory.days(terms.product_type)) - set(days)
+    turns = checksum_scan.due(others, scope.scrub_days, history.scrubbed, scope.present.date())
+    entries = inventory.entries(terms.product_type, sorted(turns))
     return [entry for entry in entries if terms.ingest in entry.ingests]
 
 
-def _beside(enquiry: Enquiry, damaged: Sequence[Entry], words: Mapping[str, str]) -> list[Finding]:
+def _beside(
+    lookup: ProductLookup, damaged: Sequence[Entry], words: Mapping[str, str]
+) -> list[Finding]:
     """Return what was found damaged of days that the catalogue was not asked for."""
-    listed = enquiry.still_listed([entry.product.id for entry in damaged])
+    listed = lookup.still_listed([entry.product.id for entry in damaged])
     return [
         Finding(entry.product, DAMAGED, words[entry.product.stem], bands=tuple(entry.selection))
         if entry.product.id in listed
@@ -192,10 +194,10 @@ def _beside(enquiry: Enquiry, damaged: Sequence[Entry], words: Mapping[str, str]
     ]
 
 
-def _zips(ledger: Ledger, terms: Terms, days: Iterable[date]) -> dict[str, int]:
+def _zips(inventory: Inventory, terms: Terms, days: Iterable[date]) -> dict[str, int]:
     if not terms.keep_archive:
         return {}
-    found = (ledger.kept_zips(terms.product_type, day) for day in days)
+    found = (inventory.kept_zips(terms.product_type, day) for day in days)
     return {stem: size for zips in found for stem, size in zips.items()}
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.stac.delivered_files import Delivery
     from copernicus_dataspace.storage.layout import RunLayout
     from copernicus_dataspace.storage.store import Store
-    from copernicus_dataspace.storage.verified_file import Saved
+    from copernicus_dataspace.storage.verified_file import SavedFile
 
 TRANSFERS: Final = ("files", "archive")
 
@@ -33,7 +33,7 @@ Selection = Mapping[str, tuple["SafeFile", ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeliveryOptions:
     """What of each product is to be delivered.
 
     Attributes:
@@ -106,13 +106,13 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ProductJob:
     """One product's places in a store, for one run."""
 
     store: Store
     run: RunLayout
     product: Product
-    wanted: Wanted
+    wanted: DeliveryOptions
 
     @property
     def ingests(self) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ class Shelf:
         """Give a local path for a file of the product to be staged; as of `Store.incoming`."""
         return self.store.incoming(self._staged_path(path), self.room_bytes(size_bytes))
 
-    def staged(self, file: SafeFile) -> Saved | None:
+    def staged(self, file: SafeFile) -> SavedFile | None:
         """Return what of a listed file is staged, read again; its digest is of the listed kind.
 
         None where nothing is staged, or the list gives no checksum.

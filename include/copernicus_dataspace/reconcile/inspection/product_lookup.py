@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LookupResult:
     """What the catalogue says of some days.
 
     Attributes:
@@ -46,7 +46,7 @@ class Answer:
     unusable: tuple[UnusableRow, ...] = ()
 
 
-class Enquiry:
+class ProductLookup:
     """Puts the questions of one ingest."""
 
     def __init__(self, catalogue: Catalogue, query: Query) -> None:
@@ -54,7 +54,7 @@ class Enquiry:
         self._catalogue = catalogue
         self._query = query
 
-    def ask(self, days: Sequence[date], held: Sequence[Product]) -> Answer:
+    def ask(self, days: Sequence[date], held: Sequence[Product]) -> LookupResult:
         """Ask for all that was sensed on some days, a request for each thousand products.
 
         Args:
@@ -73,15 +73,15 @@ class Enquiry:
         listed = [*found, *(one for one in unlisted if odd & {one.id, one.name})]
         doubtful = [one for one in unlisted if not odd & {one.id, one.name} and is_id(one.id)]
         if not doubtful:
-            return Answer(listed, {}, unusable=found.unusable)
+            return LookupResult(listed, {}, unusable=found.unusable)
         try:
             deleted = self._catalogue.deleted(self._about(doubtful))
         except PermanentError as error:
             note = f"the list of deleted products could not be read: {error}"
             logger.warning("The archive is compared without it: %s", note)
-            return Answer(listed, {}, (note,), found.unusable)
+            return LookupResult(listed, {}, (note,), found.unusable)
         self._check_known([one.id for one in doubtful if one.id not in deleted], len(held))
-        return Answer(listed, deleted, _notes(deleted), found.unusable)
+        return LookupResult(listed, deleted, _notes(deleted), found.unusable)
 
     def _listed(self, days: Sequence[date], held: int) -> Products:
         """Return what is listed of some days; how much is held of them tells how many are near."""
