@@ -174,7 +174,7 @@ def _warn_once(reason: str) -> None:
     if not _warned.is_set():
         _warned.set()
         logger.warning(
-            "%s; the tasks of this host log in, space their requests and learn the account's limits each "
+            "%s; each task of this host logs in, spaces its requests and learns the account's limits "
             "for itself. Give them a folder that only their user may write to.",
             reason,
         )
