@@ -49,7 +49,7 @@ def test_more_transfers_than_the_account_has_are_refused_before_the_search(conne
     assert len(search(connections=4)) == 1
 
 
-@pytest.mark.parametrize("count", [0, 8, 200, MANY])
+@pytest.mark.parametrize("count", [0, 8, 1000, pytest.param(MANY, marks=pytest.mark.long)])
 def test_any_number_of_products_is_handed_on_in_small_references(connected, search, output, count):
     names = {
         connected.add(lake_product(sensed=sensed(number), content=False)).name

@@ -34,6 +34,7 @@ RIVALS = {"scheduled__2024-08-01": "B05_20m", "manual__2024-08-01": "B06_20m"}
 FILES = {"transfer": "files"}
 ARCHIVE = {"transfer": "archive", "keep_archive": True}
 DAYS = (date(2024, 8, 1), date(2024, 8, 2), date(2024, 9, 1))
+LONG = pytest.mark.long
 LINKS = ("child", "item", "related", "root", "parent", "collection")
 
 
@@ -143,7 +144,13 @@ def test_a_kept_archive_serves_further_bands(connected, bucket, product):
     assert wrong_uploads(bucket, product) == []
 
 
-@pytest.mark.parametrize("way", [ARCHIVE, {"transfer": "archive"}], ids=["kept", "passing"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(ARCHIVE, id="kept", marks=LONG),
+        pytest.param({"transfer": "archive"}, id="passing"),
+    ],
+)
 def test_a_zip_is_read_by_its_own_manifest(connected, bucket, product, way):
     """What is uploaded before the manifest has passed is read again, and compared with it."""
     connected.faults.add(Fault("download", match="manifest.safe", status=404, times=None))
@@ -152,7 +159,9 @@ def test_a_zip_is_read_by_its_own_manifest(connected, bucket, product, way):
     assert wrong_uploads(bucket, product) == []
 
 
-@pytest.mark.parametrize("way", [FILES, ARCHIVE], ids=["files", "archive"])
+@pytest.mark.parametrize(
+    "way", [FILES, pytest.param(ARCHIVE, marks=LONG)], ids=["files", "archive"]
+)
 def test_what_always_arrives_wrong_is_never_uploaded(connected, bucket, product, way):
     match = "SCL_20m" if way is FILES else r"SAFE.zip|Products\([^/]*\)/\$value"
     connected.faults.add(Fault(service="download", kind="flipped_bit", match=match, times=None))
@@ -162,7 +171,9 @@ def test_what_always_arrives_wrong_is_never_uploaded(connected, bucket, product,
     assert wrong_uploads(bucket, product) == []
 
 
-@pytest.mark.parametrize("way", [FILES, ARCHIVE], ids=["files", "archive"])
+@pytest.mark.parametrize(
+    "way", [pytest.param(FILES, marks=LONG), ARCHIVE], ids=["files", "archive"]
+)
 def test_what_arrives_wrong_once_heals(connected, bucket, product, way):
     connected.faults.add(Fault(service="download", kind="flipped_bit", times=1))
     run(bucket.uri, ["SCL_20m", "B8A_20m"], **way)
@@ -262,7 +273,9 @@ def test_the_ledger_tells_the_same_of_a_bucket_and_of_a_disk(bucket, three_days,
     assert [told(far, day) for day in DAYS] == indexed
 
 
-@pytest.mark.parametrize("harm", [None, b'{"links": [{"dataspace:entry": 3}]}'])
+@pytest.mark.parametrize(
+    "harm", [pytest.param(None, marks=LONG), b'{"links": [{"dataspace:entry": 3}]}']
+)
 def test_a_damaged_catalogue_in_the_bucket_is_rebuilt(bucket, three_days, harm):
     fetched(bucket.uri, three_days)
     before, store = bucket.standing(), bucket.store()

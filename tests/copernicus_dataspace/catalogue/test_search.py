@@ -38,7 +38,7 @@ def test_a_full_last_page_is_the_last(emulator, client):
     assert len(client.catalogue.search(Query(sensed=DAYS, tiles=("36TXL",)))) == 1000
 
 
-@pytest.mark.parametrize("count", [10_000, 12_500])
+@pytest.mark.parametrize("count", [pytest.param(10_000, marks=pytest.mark.long), 12_500])
 def test_the_wall_hides_nothing(client, emulator, count):
     products = fill(emulator, count, timedelta(minutes=2))
     found = client.catalogue.search(Query(sensed=DAYS, tiles=("36TXL",)))
