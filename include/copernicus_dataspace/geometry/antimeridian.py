@@ -197,13 +197,13 @@ def _repaired(polygon: BaseGeometry) -> BaseGeometry:
     The methods of shapely's `make_valid` make a hole of what is wound round twice ("linework"), or
     lose what is drawn clockwise where more is drawn the other way ("structure").
     """
-    lines = shapely.union_all(shapely.get_rings(polygon))  # split where they cross
+    # Split where they cross; on a grid, so that no face lies between edges drawn to and fro.
+    lines = shapely.union_all(shapely.get_rings(polygon), grid_size=_NO_WIDTH)
     faces = shapely.get_parts(shapely.polygonize([lines]))
-    if not len(faces):
-        return shapely.Polygon()
-    rings = Rings(polygon)
-    inside = [rings.enclose(place) for place in shapely.point_on_surface(faces)]
-    return shapely.coverage_union_all(faces[inside])
+    if len(faces):
+        rings = Rings(polygon)
+        faces = faces[[rings.enclose(place) for place in shapely.point_on_surface(faces)]]
+    return shapely.coverage_union_all(faces)
 
 
 def _cut(polygon: BaseGeometry) -> Placed:

@@ -6,8 +6,6 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Final
 
-import pystac
-
 from copernicus_dataspace.errors import DataSpaceError, DownloadError
 from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.staging import stage
@@ -15,6 +13,8 @@ from copernicus_dataspace.stac.static_catalog import refresh_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import pystac
 
     from copernicus_dataspace.ingest.product_job import ProductJob
     from copernicus_dataspace.ingest.staging import Progress, Staged
@@ -87,6 +87,8 @@ class _Delivery:
 
 
 def _item(job: ProductJob) -> pystac.Item:
+    import pystac  # noqa: PLC0415 - slow to import
+
     item = pystac.Item.from_dict(json.loads(job.store.read(job.item_path) or b""))
     item.set_self_href(job.store.uri(job.item_path).removeprefix("file://"))
     return item

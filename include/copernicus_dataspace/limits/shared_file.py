@@ -174,7 +174,7 @@ def _warn_once(reason: str) -> None:
     if not _warned.is_set():
         _warned.set()
         logger.warning(
-            "%s; each task of this host logs in, spaces its requests and learns the account's limits "
-            "for itself. Give them a folder that only their user may write to.",
+            "%s; each task of this host logs in, spaces its requests and learns the limits of the "
+            "account for itself. Give them a folder that only their user may write to.",
             reason,
         )

@@ -181,7 +181,7 @@ def check(cell, emulator, errors, text):
         assert len(requests) == right.asked if right.asked else len(requests) > 1
     if right.other_way:
         assert asked(emulator, "download", OTHER_WAYS[right.other_way])
-        assert "WARNING  dataspace." in text or not right.is_told
+        assert "WARNING  copernicus_dataspace." in text or not right.is_told
     if cell.fault.asks_for_parts:
         assert [one for one in requests if one.range]
 

@@ -28,7 +28,7 @@ from copernicus_dataspace_emulator import Emulator, Fault, make_product
 from copernicus_dataspace_emulator.identity.tokens import GrantRefusedError, Tokens
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 
-INCLUDE = Path(shared_file.__file__).parents[1]
+INCLUDE = Path(shared_file.__file__).parents[2]
 TASK = """
 import sys, time
 from pathlib import Path
@@ -69,8 +69,7 @@ def task(emulator, folder):
         client = Service(
             endpoints_of(where),
             account_of(where, **account),
-            options=ClientOptions(state_dir=folder),
-            on_new_token=on_new_token,
+            options=ClientOptions(state_dir=folder, on_new_token=on_new_token),
             sleep=lambda _: None,
         )
         opened.append(client)

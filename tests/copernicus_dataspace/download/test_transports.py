@@ -139,9 +139,9 @@ def _elsewhere(product):
     return type(product).from_json({**product.to_json(), "s3_path": None})
 
 
-def test_the_store_wants_keys():
+def test_the_store_wants_keys(emulator):
     with pytest.raises(ConfigurationError, match="s3_access_key"):
-        fetching(transport="s3")
+        Service(endpoints_of(emulator), account_of(emulator), transport="s3")
 
 
 @pytest.mark.parametrize("wrong", ["access", "secret"])

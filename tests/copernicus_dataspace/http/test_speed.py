@@ -20,7 +20,7 @@ from copernicus_dataspace.http import response, status_errors, stoppable_adapter
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.manifest import parse_manifest
-from copernicus_dataspace.service import Service
+from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
@@ -184,7 +184,7 @@ def test_the_time_of_all_connections_is_summed(connected, tmp_path):
 
 
 def test_the_spacing_asked_for_is_waiting(connected, offered, tmp_path):
-    client = connected(spacing_s=0.2)
+    client = connected(options=ClientOptions(request_spacing_s=0.2))
     fetch(client, offered, tmp_path)
     assert 0.1 < client.statistics.waiting_s < 0.2 * client.statistics.requests
 

@@ -14,7 +14,7 @@ from copernicus_dataspace.limits import shared_file
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.shared_limits import SharedSlots
 
-INCLUDE = Path(shared_file.__file__).parents[1]
+INCLUDE = Path(shared_file.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Rings through random places, and what they wind round, told without a look at our own code."""
 
-import math
+from fractions import Fraction
 from itertools import pairwise
 
 import shapely
@@ -23,13 +23,23 @@ def scribbles(draw, lon=ANYWHERE):
 
 
 def wound_round(polygon):
-    """Return all from where an eye that follows the ring has turned round at the end."""
-    faces = shapely.get_parts(shapely.polygonize([shapely.unary_union(polygon.exterior)]))
+    """Return all faces of the ring's lines that the ring winds round, by exact arithmetic."""
+    lines = shapely.unary_union(polygon.exterior, grid_size=1e-9)
+    faces = shapely.get_parts(shapely.polygonize([lines]))
     return shapely.union_all([face for face in faces if _turns(face, polygon)])
 
 
 def _turns(face, polygon):
     ((x, y),) = face.representative_point().coords
-    angles = [math.atan2(lat - y, lon - x) for lon, lat in polygon.exterior.coords]
-    steps = [math.remainder(two - one, math.tau) for one, two in pairwise(angles)]
-    return round(sum(steps) / math.tau)
+    ring = [
+        (Fraction(lon) - Fraction(x), Fraction(lat) - Fraction(y))
+        for lon, lat in polygon.exterior.coords
+    ]
+    return sum(_passes(*edge) for edge in pairwise(ring))
+
+
+def _passes(begin, end):
+    """Return 1 or -1 where an edge passes the origin on its east, upward or downward."""
+    (x0, y0), (x1, y1) = begin, end
+    upward = (y1 >= 0) - (y0 >= 0)
+    return upward if (x0 * y1 - x1 * y0) * upward > 0 else 0
