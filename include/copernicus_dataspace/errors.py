@@ -26,7 +26,7 @@
         │   └── LoginLimitedError         of the identity service
         ├── ProductUnavailableError   listed, but its bytes cannot be had now
         ├── QuotaReachedError         the account has moved what it may in thirty days
-        ├── ClaimedError              another run is just fetching the product
+        ├── InProgressError           another run is downloading the product
         ├── CorruptDownloadError      size or checksum differ; the partial file is gone
         ├── StorageUnavailableError   the output fails for a reason that may pass
         │   └── MissingFileError          a file is not there, or not any more

@@ -34,7 +34,7 @@ def deliver(job: ProductJob, clock: Callable[[], datetime] = utc_now) -> Deliver
 
     Raises:
         NotStagedError: What was staged, and what stands already, are not all that is wanted.
-        ClaimedError: Another run has taken the product over.
+        InProgressError: Another run has taken the product over.
     """
     with Leases(job.store, job.run).renewed() as leases:
         try:

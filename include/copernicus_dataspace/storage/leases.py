@@ -117,7 +117,7 @@ class Leases:
         """Claim a product.
 
         Raises:
-            ClaimedError: Another run has.
+            InProgressError: Another run has.
         """
         other = self.take(product)
         if other is not None:

@@ -225,11 +225,11 @@ HOLDER = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from copernicus_dataspace.limits.shared_file import HostState
+from copernicus_dataspace.limits.shared_file import SharedFile
 def hold(state):
     print("held", flush=True)
     time.sleep(60)
-HostState(Path(sys.argv[2]), sys.argv[3]).exchange(hold)
+SharedFile(Path(sys.argv[2]), sys.argv[3]).exchange(hold)
 """
 
 

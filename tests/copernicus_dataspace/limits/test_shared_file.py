@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 def child(code, *arguments):
     start = f"import sys; sys.path.insert(0, {str(INCLUDE)!r})\nfrom pathlib import Path\n"
-    start += "from copernicus_dataspace.limits.shared_file import HostState\n"
+    start += "from copernicus_dataspace.limits.shared_file import SharedFile\n"
     command = [sys.executable, "-c", start + code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -67,7 +67,7 @@ def test_only_the_owner_can_read_and_the_account_is_not_named(folder):
 
 def test_processes_lose_none_of_their_changes(folder):
     code = (
-        "state = HostState(Path(sys.argv[1]), 'k')\n"
+        "state = SharedFile(Path(sys.argv[1]), 'k')\n"
         "for _ in range(50): state.exchange(lambda s: {'n': s.get('n', 0) + 1})\n"
     )
     children = [child(code, folder) for _ in range(4)]
@@ -81,7 +81,7 @@ def held(folder):
         "def hold(state):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"
-        "HostState(Path(sys.argv[1]), 'k').exchange(hold)\n"
+        "SharedFile(Path(sys.argv[1]), 'k').exchange(hold)\n"
     )
     holder = child(code, folder)
     assert holder.stdout.readline() == "held\n"
@@ -198,7 +198,7 @@ def test_a_folder_that_cannot_be_written_does_no_harm(folder):
         "    os.chown(folder, 12345, -1)\n"
         "    os.chdir(folder)\n"
         "    os.setuid(12345)\n"
-        "state = HostState(Path('.'), 'k')\n"
+        "state = SharedFile(Path('.'), 'k')\n"
         "for _ in range(2): print(state.exchange(lambda s: {'n': s.get('n', 0) + 1}))\n"
     )
     out, _ = child(code, folder).communicate(timeout=30)
