@@ -146,7 +146,7 @@ def test_the_archive_is_what_the_catalogue_is(connected, ingest, tmp_path, monke
 
 
 def record(plan, cost, reports):
-    """Write the figures of the year into docs/archive.md."""
+    """Write the figures of the year into docs/reference/archive.md."""
     if plan is not YEAR:
         return
     found = Counter(row["state"] for report in reports.values() for row in report["exceptions"])
