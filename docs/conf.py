@@ -1,13 +1,17 @@
 """Sphinx builds these pages: `make docs`."""
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-docs-"))
+home = tempfile.mkdtemp(prefix="airflow-docs-")  # the operators are imported, and Airflow wants one
+atexit.register(shutil.rmtree, home, ignore_errors=True)
+os.environ["AIRFLOW_HOME"] = home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["SENTINEL2_OUTPUT_URI"] = "file:///data"  # or a default would name this machine's folder
 
@@ -21,7 +25,8 @@ myst_heading_anchors = 3
 myst_links_external_new_tab = True
 
 autodoc_member_order = "bysource"
-autodoc_class_signature = "separated"
+autoclass_content = "both"
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"  # the docstrings tell the types that matter; signatures stay readable
 default_role = "code"
 napoleon_google_docstring = True

@@ -40,7 +40,7 @@ def emulator():
 ARCHIVE = Page(
     "archive.md",
     """\
-# What a year did to an archive
+# Measured: a simulated year
 
 Generated from `tests/airflow_copernicus/reconcile/test_true_archive.py`, not to be edited:
 `UPDATE_DOCS=1 make test-long` writes it anew. The operators of both DAGs are run day by day, with

@@ -5,7 +5,7 @@ from tests.support.faults import fault_network, fault_rows, storage_matrix
 
 _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
-# What happens when the service misbehaves
+# Faults and their outcomes
 
 To repair a red task look its error up in [Errors](errors.md); this page is the proof behind it.
 
