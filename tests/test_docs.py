@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from airflow.cli.cli_parser import get_parser
+from airflow.configuration import conf
 
 import copernicus_dataspace
 from airflow_copernicus.config.ingests import _SETTINGS, Ingest
@@ -187,6 +188,15 @@ def test_json_is_json():
     assert texts
     for text in texts:
         json.loads(text)
+
+
+def test_settings_of_airflow_exist():
+    text = "\n".join(PAGES.values())
+    settings = set(re.findall(r"AIRFLOW__([A-Z]+)__([A-Z0-9_]+)", text))
+    assert settings
+    for section, option in settings:
+        about = conf.configuration_description[section.lower()]
+        assert option.lower() in about["options"], option
 
 
 def test_commands_of_airflow_are_understood():
