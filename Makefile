@@ -54,6 +54,11 @@ test-long: $(VENV)/.dev-installed  ## the big proofs; results are written to doc
 bench: $(VENV)/.dev-installed  ## the measured figures
 	@exec "$(PY)" -m benchmarks $(ARGS)
 
+.PHONY: docs
+docs: $(VENV)/.dev-installed  ## the documentation as HTML, in build/docs; warnings are errors
+	@"$(PY)" -m sphinx --fail-on-warning --keep-going --nitpicky --quiet $(ARGS) docs build/docs
+	@echo "build/docs/index.html"
+
 .PHONY: live
 live: $(VENV)/.dev-installed  ## checks against the real service; needs COPERNICUS_USERNAME and COPERNICUS_PASSWORD
 	@: "$${COPERNICUS_USERNAME:?is not set; make live needs an account}" "$${COPERNICUS_PASSWORD:?is not set; make live needs an account}"

@@ -1,7 +1,7 @@
 """A day that fails, as a monitoring team sees it: metrics, lineage, and two alerts.
 
-An Airflow of its own, whose DAG file is the one docs/observability.md shows, with a deadline of
-seconds.
+An Airflow of its own, whose DAG file is the one docs/how-to/alerts-and-metrics.md shows, with a
+deadline of seconds.
 """
 
 import json
@@ -19,7 +19,7 @@ from dev_airflow.airflow_stack import Stack
 from tests.e2e.conftest import DAG, Rehearsal
 from tests.support import webhook_server
 
-DOCS = Path(__file__).parents[2] / "docs" / "observability.md"
+DAG_FILE = Path(__file__).parents[2] / "docs" / "examples" / "sentinel2_daily_with_alerts.py"
 DAY = date(2024, 10, 5)
 SECRET = "T000/B000/hush-hush"
 LATE = "seconds=30"
@@ -66,7 +66,7 @@ def events(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rehearsal(tmp_path_factory, statsd, hook, events):
     home = tmp_path_factory.mktemp("observed")
-    (code,) = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    code = DAG_FILE.read_text()
     (home / "dags").mkdir()
     (home / "dags/sentinel2_daily.py").write_text(code.replace("hours=12", LATE))
     lineage = {"type": "file", "log_file_path": str(events), "append": True}

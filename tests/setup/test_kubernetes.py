@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs" / "how-to"
 VALUES = DOCS / "kubernetes-values.yaml"
 PAGE = (DOCS / "kubernetes.md").read_text()
 SECRET = re.compile(r"password|passwd|token|secret|fernet|_key$|jwt|connection$", re.IGNORECASE)
@@ -49,5 +50,5 @@ def test_the_account_is_a_secret_of_every_pod():
 
 def test_the_version_is_the_image_s():
     values = yaml.safe_load(VALUES.read_text())
-    dockerfile = (DOCS.parent / "Dockerfile").read_text()
+    dockerfile = (ROOT / "Dockerfile").read_text()
     assert f"slim-{values['airflowVersion']}-" in dockerfile

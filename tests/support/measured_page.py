@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of `docs`, with what stands at its top."""
+    """A page of `docs/reference`, with what stands at its top."""
 
     name: str
     head: str

@@ -1,8 +1,8 @@
 """Tells people of days that have failed or are late, by a POST to a webhook.
 
 `FailedDaysNotifier` goes into a DAG's ``on_failure_callback``, `late_after` into its ``deadline``;
-docs/observability.md shows both. The webhook is an Airflow Connection: host is its address, and
-the password, if there is one, the secret end of it.
+docs/how-to/alerts-and-metrics.md shows both. The webhook is an Airflow Connection: host is its
+address, and the password, if there is one, the secret end of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sends the project's metrics through Airflow's own, so StatsD or OpenTelemetry as it is set up.
 
-docs/observability.md lists them. What cannot be sent never makes a task fail.
+docs/reference/metrics.md lists them. What cannot be sent never makes a task fail.
 """
 
 from __future__ import annotations

@@ -32,10 +32,11 @@ _ASKED_AT_ONCE: Final = 50
 
 
 def prune(archive: Archive) -> None:
-    """Remove what is older than the ingest's `keep_runs_days`: see docs/growth.md.
+    """Remove what is older than the ingest's `keep_runs_days`.
 
-    That is never of a run that has not ended, nor of one that asks for removals. What cannot be
-    removed is told to the log, and tried again by the next night.
+    See docs/how-to/space-and-retention.md. That is never of a run that has not ended, nor of one
+    that asks for removals. What cannot be removed is told to the log, and tried again by the next
+    night.
     """
     now = archive.began
     try:

@@ -26,7 +26,7 @@ PASSWORD = "correct horse battery"
 TOTP_SECRET = "JBSWY3DPEHPK3PXP"
 WITHIN_S = 30.0
 """What a passing fault may cost, beside the wait the service asks for."""
-PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "faults.md"
 OTHER_WAYS = {"manifest": "manifest.safe", "HTTPS": "SCL_20m", "zip": r"Products\([^)]*\)/\$value"}
 
 

@@ -20,7 +20,7 @@ from airflow_copernicus.observability import metrics
 from copernicus_dataspace_emulator import Fault
 from tests.airflow_copernicus.conftest import lake_product
 
-DOCS = Path(__file__).parents[3] / "docs" / "observability.md"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 BYTES = 1_000_000
 REPORT = {"ingest": "lake", "still_missing": 2, "offline": 3, "completeness": {"30": 99.5}}
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import runpy
 from datetime import date
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from rasterio.io import MemoryFile
 from copernicus_dataspace_emulator.products import scene
 from tests.airflow_copernicus.conftest import lake_product, make_context, scl_of
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "read_week.py"
 LAKE = (34.50, 40.63)
 TILES = ("36TXK", "36TXL")
 BORDER = (36.0, 40.9)
@@ -113,13 +114,10 @@ def test_a_week_is_one_array_at_its_place(week, items):
     assert_shows(array, week)
 
 
-def test_the_lines_of_the_readme_read_a_week(week, monkeypatch, tmp_path):
+def test_the_example_of_the_documentation_reads_a_week(week, monkeypatch, tmp_path):
     (tmp_path / "data").symlink_to(tmp_path / "output")
     monkeypatch.chdir(tmp_path)
-    (lines,) = re.findall(r"```python\n(import odc\.stac.+?)```", README, re.DOTALL)
-    names = {}
-    exec(lines, names)  # noqa: S102 - the README is ours
-    assert_shows(names["scl"], week)
+    assert_shows(runpy.run_path(str(EXAMPLE))["scl"], week)
 
 
 def test_a_grid_of_ones_own_and_two_zones(connected, ingest, items):

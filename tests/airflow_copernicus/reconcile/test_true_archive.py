@@ -40,7 +40,7 @@ def emulator():
 ARCHIVE = Page(
     "archive.md",
     """\
-# What a year did to an archive
+# Measured: a simulated year
 
 Generated from `tests/airflow_copernicus/reconcile/test_true_archive.py`, not to be edited:
 `UPDATE_DOCS=1 make test-long` writes it anew. The operators of both DAGs are run day by day, with
@@ -146,7 +146,7 @@ def test_the_archive_is_what_the_catalogue_is(connected, ingest, tmp_path, monke
 
 
 def record(plan, cost, reports):
-    """Write the figures of the year into docs/archive.md."""
+    """Write the figures of the year into docs/reference/archive.md."""
     if plan is not YEAR:
         return
     found = Counter(row["state"] for report in reports.values() for row in report["exceptions"])

@@ -5,7 +5,7 @@ from tests.support.measured_page import Page
 SCALE = Page(
     "scale.md",
     """\
-# What a cluster was seen to carry
+# Measured: throughput of a cluster
 
 Generated from `tests/e2e/test_cluster_long.py` and `test_crowd_long.py`, not to be edited:
 `UPDATE_DOCS=1 make test-long` writes anew what it runs. Each part is a real Airflow (api-server,

@@ -5,9 +5,9 @@ from tests.support.faults import fault_network, fault_rows, storage_matrix
 
 _OFTEN = (matrix.ONCE, matrix.ALWAYS)
 _HEAD = """\
-# What happens when the service misbehaves
+# Faults and their outcomes
 
-To mend a red task look its error up in README.md; this page is the proof behind that table.
+To repair a red task look its error up in [Errors](errors.md); this page is the proof behind it.
 
 Generated from `tests/support/faults/fault_matrix.py`, not to be edited: `UPDATE_DOCS=1 make test`
 writes it anew. `make test` tries {sample} of the {tested} cells, `make test-long` the others;
@@ -24,7 +24,7 @@ really waited. Beside what a cell promises, each proves:
 - No host but the service's own is talked to.
 - A task whose error may pass does all of its work when it is tried again without the fault.
 
-An error is named without its last word, *Error*; README.md says what each means.
+An error is named without its last word, *Error*; [Errors](errors.md) says what each means.
 
 | cell | means |
 |---|---|
