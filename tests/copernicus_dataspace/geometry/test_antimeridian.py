@@ -35,7 +35,7 @@ def sides(*spans, south=0, north=1):
 
 
 def assert_same(one, other):
-    assert shapely.symmetric_difference(one, other).area == pytest.approx(0, abs=1e-7)  # degrees on a grid of 1e-9
+    assert shapely.symmetric_difference(one, other).area == pytest.approx(0, abs=1e-7)
 
 
 EAST_WEST = sides((179, 180), (-180, -179))
