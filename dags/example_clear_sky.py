@@ -1,8 +1,8 @@
-"""Example of an Airflow DAG downstream: how clear each product of a completed day is.
+"""Example of a downstream Airflow DAG: the share of clear pixels of each product of a day.
 
 It runs once for every sensing day that `sentinel2_daily` announces as complete, whether that day
-was scheduled, triggered or backfilled, and again when `sentinel2_reconcile` has mended the day.
-Each time only what changed is computed. Copy it and put your own processing in its place.
+was scheduled, triggered or backfilled, and again after `sentinel2_reconcile` has repaired the day.
+Each run computes only new or changed products. Copy it and replace the processing by your own.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from airflow_copernicus.dags.ingest import day_asset
 from copernicus_dataspace.storage.layout import bands_day_dir
 
 CLEAR_CLASSES = (4, 5, 6, 7, 11)
-"""Vegetation, bare soil, water, unclassified and snow of the scene classification; 0 is no data."""
+"""Classes of the scene classification: vegetation, bare soil, water, unclassified and snow."""
 
 with DAG(
     "example_clear_sky",
-    description="Share of clear pixels of every product of a completed day.",
+    description="Share of clear pixels of every product of a complete day.",
     doc_md=__doc__,
     schedule=PartitionedAssetTimetable(assets=day_asset("sentinel2_daily")),
     start_date=datetime(2015, 6, 27, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,  # two runs of one day would undo each other's work
+    max_active_runs=1,  # concurrent runs of the same day would conflict
     tags=["sentinel-2", "example"],
 ):
 
@@ -35,12 +35,12 @@ with DAG(
     def clear_share(
         partition_key: str | None = None, triggering_asset_events: Any = None
     ) -> dict[str, float]:
-        """Return the share of valid pixels that are clear, 0 to 1, by product.
+        """Return the clear share of valid pixels, 0 to 1, by product.
 
-        The result of each product is a file of its id, beside the archive.
+        Results are stored by product id in the folder clear_sky of the output.
         """
         if partition_key is None:
-            message = "this DAG runs for one sensing day; give its partition key, YYYY-MM-DD."
+            message = "this DAG processes one sensing day; set its partition key, YYYY-MM-DD."
             raise ValueError(message)
         root, day = ObjectStoragePath(default_output_uri()), date.fromisoformat(partition_key)
         results = root / "clear_sky" / partition_key
@@ -54,7 +54,7 @@ with DAG(
             item = json.loads(item_path.read_text())
             result = results / f"{item['properties']['dataspace:product_id']}.json"
             if not result.exists():
-                print(f"Computing {item['id']}")  # noqa: T201 - goes to the task's log
+                print(f"Computing {item['id']}")  # noqa: T201 - goes to the task log
                 result.write_text(json.dumps(share(item_path.parent, item)))
             shares[item["id"]] = json.loads(result.read_text())
         return shares
@@ -63,9 +63,9 @@ with DAG(
 
 
 def replaced_or_withdrawn(events_by_asset: Any) -> set[str]:
-    """Return the ids of products that are gone, from all the events that caused a run.
+    """Return the ids of removed products, from all events that triggered the run.
 
-    Only those of `sentinel2_reconcile` name any: a day of which more has arrived names none.
+    Only events of `sentinel2_reconcile` list removed products.
     """
     extras = [event.extra for events in events_by_asset.values() for event in events]
     return {
@@ -76,8 +76,8 @@ def replaced_or_withdrawn(events_by_asset: Any) -> set[str]:
 
 
 def share(folder: ObjectStoragePath, item: dict[str, Any]) -> float | None:
-    """Return the share of one product; None where it has no scene classification."""
-    import numpy as np  # noqa: PLC0415 - slow to import, and not needed to parse this file
+    """Return the clear share of a product; None if it has no scene classification."""
+    import numpy as np  # noqa: PLC0415 - slow to import, not needed to parse this file
     from rasterio.io import MemoryFile  # noqa: PLC0415
 
     scl = item["assets"].get("SCL_20m")

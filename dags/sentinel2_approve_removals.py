@@ -1,4 +1,4 @@
-"""The Airflow DAG in which a person approves removals beyond the limits of an ingest."""
+"""The DAG `sentinel2_approve_removals`: approval of removals above the limits of an ingest."""
 
 from __future__ import annotations
 

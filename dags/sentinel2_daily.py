@@ -1,4 +1,4 @@
-"""One Airflow DAG for each file of include/ingests; `sentinel2_daily` is the one that ships."""
+"""One Airflow DAG for each file in include/ingests; the project ships `sentinel2_daily`."""
 
 from __future__ import annotations
 

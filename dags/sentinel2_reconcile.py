@@ -1,4 +1,4 @@
-"""The Airflow DAG that keeps the archives of all ingests complete, current and undamaged."""
+"""The Airflow DAG `sentinel2_reconcile`: compares and repairs the archives of all ingests."""
 
 from __future__ import annotations
 

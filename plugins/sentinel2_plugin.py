@@ -1,4 +1,4 @@
-"""Registers with Airflow what must be registered; holds no logic."""
+"""Airflow plugin: registers timetables, priority strategies, the listener and the report pages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from copernicus import timetables as earlier_timetables
 
 
 class Sentinel2Plugin(AirflowPlugin):
-    """What the scheduler, the DAG processor and the API server must know by name."""
+    """The classes and apps that Airflow imports by name."""
 
     name = "sentinel2"
-    timetables: list[Any] = [  # noqa: RUF012 - declared so by Airflow
+    timetables: list[Any] = [  # noqa: RUF012 - declared by Airflow as a list
         SensingDayTimetable,
         earlier_timetables.SensingDayTimetable,
     ]

@@ -1,4 +1,4 @@
-"""`make airflow ARGS='dags list'`: an `airflow` command in the Airflow of `make run`."""
+"""`make airflow ARGS='dags list'`: runs an `airflow` command in the Airflow of `make run`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from run import HOME
 
 
 def main() -> None:
-    """Become the command."""
+    """Replace this process by the command."""
     environment = Stack(HOME).environment()
     os.execve(sys.executable, [sys.executable, "-m", "airflow", *sys.argv[1:]], environment)  # noqa: S606
 

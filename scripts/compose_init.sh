@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
-# What docker compose runs once before Airflow: the database, the first user, the pool and the
-# connection. May run again at any time: what is there stays as it is, the pool's size excepted.
-# As root, which is in the container, it first gives the mounted folders to AIRFLOW_UID and becomes
-# that user; /entrypoint is the image's own, and gives a name to a user that has none.
+# Initialisation by docker compose before Airflow starts: database, first user, pool, connection.
+# May be repeated: existing objects are kept, except that the pool is resized.
+# As root, the user of the container, it first changes the owner of the mounted folders to
+# AIRFLOW_UID, then switches to that user; the image's /entrypoint adds a name for the uid.
 set -euo pipefail
 
 if [ "$(id -u)" = 0 ] && [ "${AIRFLOW_UID:-0}" != 0 ]; then
   mkdir -p "$AIRFLOW_HOME"/logs "$AIRFLOW_HOME"/data
-  mkdir -p -m 0700 "$COPERNICUS_STATE_DIR" # what may be written by others is not trusted
+  mkdir -p -m 0700 "$COPERNICUS_STATE_DIR" # a folder that others can write to is rejected
   chown "$AIRFLOW_UID:0" "$AIRFLOW_HOME"/logs "$AIRFLOW_HOME"/data
-  chown -R "$AIRFLOW_UID:0" "$AIRFLOW_HOME"/state # small, and may be of an earlier AIRFLOW_UID
+  chown -R "$AIRFLOW_UID:0" "$AIRFLOW_HOME"/state # small, may belong to an earlier AIRFLOW_UID
   exec setpriv --reuid "$AIRFLOW_UID" --regid 0 --clear-groups /entrypoint bash "$0"
 fi
 
 airflow db migrate
-python "$(dirname "$0")/create_admin.py" # no argument of any process holds a password
-airflow pools set copernicus "$COPERNICUS_MAX_CONNECTIONS" "Connections of the account"
+python "$(dirname "$0")/create_admin.py" # passwords are not visible in process arguments
+airflow pools set copernicus "$COPERNICUS_MAX_CONNECTIONS" "Concurrent transfers of the account"
 
 if [ -z "$COPERNICUS_USERNAME" ] || [ -z "$COPERNICUS_PASSWORD" ]; then
-  echo "COPERNICUS_USERNAME and COPERNICUS_PASSWORD are not set: enter the connection in the UI."
+  echo "COPERNICUS_USERNAME and COPERNICUS_PASSWORD are not set: add the connection in the UI."
   exit
 fi
-connections=$(mktemp --suffix .json) # for its owner only
+connections=$(mktemp --suffix .json) # mode 0600
 trap 'rm -f "$connections"' EXIT
 python - > "$connections" <<'PYTHON'
 import json
@@ -41,4 +41,4 @@ connection = {
 }
 print(json.dumps({"copernicus_default": connection}))
 PYTHON
-airflow connections import "$connections" # leaves a connection that is there as it is
+airflow connections import "$connections" # keeps an existing connection

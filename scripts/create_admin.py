@@ -1,7 +1,7 @@
-"""The first user of the UI, from AIRFLOW_ADMIN_USERNAME and AIRFLOW_ADMIN_PASSWORD.
+"""Creates the first user of the UI from AIRFLOW_ADMIN_USERNAME and AIRFLOW_ADMIN_PASSWORD.
 
-`airflow users create` by its own parser, but for the password, which arguments would show to all
-who can list processes. A user that is there stays as it is.
+Calls `airflow users create` in this process, so that the password does not appear in the process
+list. An existing user is not changed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ def main() -> None:
         "--lastname",
         "Admin",
     ]
-    asked = get_parser().parse_args([*command, f"--username={name}", f"--email={name}@localhost"])
-    asked.password = os.environ["AIRFLOW_ADMIN_PASSWORD"]
-    asked.func(asked)
+    arguments = get_parser().parse_args(
+        [*command, f"--username={name}", f"--email={name}@localhost"]
+    )
+    arguments.password = os.environ["AIRFLOW_ADMIN_PASSWORD"]
+    arguments.func(arguments)
 
 
 if __name__ == "__main__":

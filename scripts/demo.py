@@ -1,8 +1,8 @@
 """`make demo`: one past day of Sentinel-2, end to end, without an account.
 
-Starts the emulated Data Space, in this process, and an Airflow of its own; lets the scheduler run
-`sentinel2_daily` for one day; prints what was delivered and what crossed the wire; stops all of it.
-Airflow's folder is new each time; delivered files stay, so that a second demo fetches nothing.
+Starts the emulated Data Space in this process, and an Airflow; the scheduler runs `sentinel2_daily`
+for one day; prints the delivered files and the transferred bytes; stops everything. Airflow starts
+with an empty folder each time; delivered files are kept, so a second demo downloads nothing.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ LOG_LINES: Final = 15
 
 def main() -> int:
     """Run the demo; return the exit code."""
-    asked = _arguments()
-    signal.signal(signal.SIGTERM, _end)
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, _terminate)
     output = HOME / "data"
     started = time.monotonic()
     shutil.rmtree(HOME / "airflow", ignore_errors=True)
@@ -57,34 +57,34 @@ def main() -> int:
         }
         environment = {
             "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(connection),
-            "SENTINEL2_OUTPUT_URI": f"file://{output}",  # fsspec takes it literally: no %20
+            "SENTINEL2_OUTPUT_URI": f"file://{output}",  # not encoded: fsspec does not decode
         }
-        with Stack(HOME / "airflow", port=asked.port, env=environment) as airflow:
-            print(f"Airflow runs after {time.monotonic() - started:.0f} s", flush=True)
+        with Stack(HOME / "airflow", port=arguments.port, env=environment) as airflow:
+            print(f"Airflow started after {time.monotonic() - started:.0f} s", flush=True)
             run_id = _run_day(airflow)
             _report(output, run_id)
-            print(f"{time.monotonic() - started:.0f} s in all.")
-            if asked.keep:
+            print(f"Total: {time.monotonic() - started:.0f} s.")
+            if arguments.keep:
                 _keep(airflow)
-    if not asked.keep:
-        print("The UI: `make demo KEEP=1` leaves it open, with this run and the emulated service;")
-        print("`make run` opens it for your own account, at http://localhost:8080.")
+    if not arguments.keep:
+        print("UI: `make demo KEEP=1` keeps it running, with this run and the emulated service;")
+        print("`make run` starts it for your own account, at http://localhost:8080.")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave Airflow running until Ctrl-C")
-    parser.add_argument("--port", type=int, default=0, help="of the UI; 0 takes a free one")
+    parser.add_argument("--keep", action="store_true", help="keep Airflow running until Ctrl-C")
+    parser.add_argument("--port", type=int, default=0, help="port of the UI; 0 for a free port")
     return parser.parse_args()
 
 
-def _end(_signum: int, _frame: object) -> None:
-    raise SystemExit(128 + signal.SIGTERM)  # so that what runs is stopped on the way out
+def _terminate(_signum: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)  # so that the context managers stop everything
 
 
 def _emulator(password: str) -> Emulator:
-    """Return the emulated service with the day's products, as its own command line makes it."""
+    """Return the emulated service with the day's products."""
     options = ["--day", DAY, "--products", str(PRODUCTS), "--user", ACCOUNT, "--scale", "0.1"]
     for part in ("identity", "catalogue", "download", "stac", "s3"):
         options += [f"--{part}-port", "0"]
@@ -92,10 +92,10 @@ def _emulator(password: str) -> Emulator:
 
 
 def _run_day(airflow: Stack) -> str:
-    """Let the scheduler run the day, as a backfill of that single day; return the run's id.
+    """Create a backfill of the single day and wait for its run; return the run id.
 
     Raises:
-        StackError: The run failed; the message holds the ends of the failed tasks' logs.
+        StackError: The run failed; the message contains the ends of the failed tasks' logs.
     """
     airflow.unpause(DAG_ID)
     backfill = {
@@ -129,7 +129,7 @@ def _failures(airflow: Stack, run_id: str) -> str:
 
 
 def _report(output: Path, run_id: str) -> None:
-    """Print the delivered files and what they cost, as the run's own summary tells."""
+    """Print the delivered files and the transferred bytes, from the run's summary."""
     summary = _summary(output, run_id)
     folders = sorted({Path(row["folder"]).name for row in summary["table"] if row["folder"]})
     print(f"\n{output}")
@@ -137,14 +137,14 @@ def _report(output: Path, run_id: str) -> None:
         print(f"  {folder.relative_to(output)}")
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             print(f"    {file.relative_to(folder)}  {file.stat().st_size:,} bytes")
-    moved, whole = summary["bytes_transferred"], summary["bytes_of_products"]
+    transferred, total = summary["bytes_transferred"], summary["bytes_of_products"]
     print(f"\n{summary['delivered']} of {summary['products']} products delivered.")
-    if moved:
-        print(f"{moved:,} bytes crossed the wire; the whole products hold {whole:,} bytes.")
+    if transferred:
+        print(f"{transferred:,} bytes transferred; the complete products have {total:,} bytes.")
     else:
-        print("Everything was there already: nothing had to be fetched.")
+        print("All files already existed: nothing was downloaded.")
     if summary["delivered"] != PRODUCTS:
-        raise StackError(f"{PRODUCTS} products were to be delivered; missing: {summary['missing']}")
+        raise StackError(f"Expected {PRODUCTS} delivered products; missing: {summary['missing']}")
 
 
 def _summary(output: Path, run_id: str) -> dict[str, Any]:
@@ -152,12 +152,12 @@ def _summary(output: Path, run_id: str) -> dict[str, Any]:
         summary: dict[str, Any] = json.loads(path.read_text())
         if summary["run_id"] == run_id:
             return summary
-    raise StackError(f"The run {run_id} left no summary below {output / 'runs' / DAG_ID}.")
+    raise StackError(f"The run {run_id} has no summary below {output / 'runs' / DAG_ID}.")
 
 
 def _keep(airflow: Stack) -> None:
-    print(f"\nThe UI: {airflow.url}  user admin, password {airflow.password}")
-    print("Ctrl-C ends it.", flush=True)
+    print(f"\nUI: {airflow.url}  user admin, password {airflow.password}")
+    print("Press Ctrl-C to stop.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         airflow.wait_until_it_ends()
 

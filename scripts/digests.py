@@ -1,7 +1,7 @@
-"""`make digests`: fixes the images of Dockerfile and docker-compose.yaml by their digests.
+"""`make digests`: pins the images of Dockerfile and docker-compose.yaml by digest.
 
-Asks the registry, through docker, which digest each tag has now, and writes it behind the tag:
-``postgres:16@sha256:...``. A digest that is there is replaced. Commit what it changes.
+Reads the current digest of each tag from the registry, with docker, and appends it to the tag:
+``postgres:16@sha256:...``. Existing digests are replaced. Commit the changed files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ IMAGES: Final = {
     "Dockerfile": r"(?P<field>^FROM )(?P<tag>[^\s@]+)(?:@\S+)?",
     "docker-compose.yaml": r"(?P<field>^ +image: )(?P<tag>(?!airflow-copernicus:)[^\s@]+)(?:@\S+)?",
 }
-"""Where images of others stand; the one that is built here has no digest in any registry."""
+"""Patterns of image references, except the image that is built here and in no registry."""
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def main() -> None:
-    """Look up every digest, then write both files; all or nothing."""
+    """Look up all digests, then write both files."""
     written = {name: _fixed(name, pattern) for name, pattern in IMAGES.items()}
     for name, text in written.items():
         (PROJECT / name).write_text(text)
@@ -37,10 +37,10 @@ def _fixed(name: str, pattern: str) -> str:
 
 def _digest(tag: str) -> str:
     command = ["docker", "buildx", "imagetools", "inspect", tag, "--format", "{{json .Manifest}}"]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    digest = str(json.loads(answer)["digest"])
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    digest = str(json.loads(output)["digest"])
     if not DIGEST.fullmatch(digest):
-        raise SystemExit(f"{tag}: docker gives {digest!r}, which is no digest.")
+        raise SystemExit(f"{tag}: docker returned {digest!r}, which is not a digest.")
     print(f"{tag}@{digest}")
     return digest
 

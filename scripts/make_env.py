@@ -1,6 +1,6 @@
-"""`make env`: writes .env for docker compose from .env.example, each secret made at random.
+"""`make env`: writes .env for docker compose from .env.example, with random secrets.
 
-Refuses to touch a .env that is there.
+Fails if .env exists.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RANDOM: Final = (
 
 
 def main() -> None:
-    """Write .env, readable by its owner only, and say what is left to fill in."""
+    """Write .env with mode 0600, and print which values are left to fill in."""
     values = {name: secrets.token_urlsafe(36) for name in RANDOM}
     values[FERNET] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     values["AIRFLOW_UID"] = str(os.getuid() or 50000)
@@ -35,7 +35,7 @@ def main() -> None:
     descriptor = os.open(PROJECT / ".env", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write("\n".join(lines) + "\n")
-    print("Wrote .env with fresh secrets. Fill in COPERNICUS_USERNAME and COPERNICUS_PASSWORD.")
+    print("Wrote .env with new secrets. Fill in COPERNICUS_USERNAME and COPERNICUS_PASSWORD.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""`make pins`: turns the two .in files into requirement files with every version and hash fixed.
+"""`make pins`: compiles the two .in files into requirement files with pinned versions and hashes.
 
-Each file of tests/peers is made anew from its name, which is that of a package.
+The files in tests/peers are also compiled; each file name is the name of a package.
 
-Versions that the files have already stay as they are, unless an .in file forbids them; with
-``--upgrade`` each is the newest that fits. One file serves all the Python versions the project runs
-on: where a package has left one of them, there are two entries with a marker each.
-requirements-dev.txt adds to requirements.txt and never changes a version of it.
+Existing pins are kept if the .in files allow them; with ``--upgrade`` all are updated. Each file
+serves all supported Python versions: if a package has dropped one of them, it has two entries with
+markers. requirements-dev.txt adds packages to requirements.txt and never changes a version of it.
 """
 
 from __future__ import annotations
@@ -27,31 +26,31 @@ HEADER: Final = "# Made by `make pins` from {source}; do not edit. Python 3.11, 
 
 
 def main() -> None:
-    """Write all files; arguments go to ``uv pip compile``."""
-    run = _compiled("requirements.txt", "requirements.in")
-    _write("requirements.txt", [HEADER.format(source="requirements.in"), *run])
+    """Write all files; arguments are passed to ``uv pip compile``."""
+    runtime = _compiled("requirements.txt", "requirements.in")
+    _write("requirements.txt", [HEADER.format(source="requirements.in"), *runtime])
     both = _compiled(
         "requirements-dev.txt", "-c", "requirements.txt", "requirements.in", "requirements-dev.in"
     )
-    only_dev = [entry for entry in both if entry not in run]
+    only_dev = [entry for entry in both if entry not in runtime]
     header = [HEADER.format(source="requirements-dev.in"), "-r requirements.txt"]
     _write("requirements-dev.txt", header + only_dev)
     for file in sorted((PROJECT / PEERS).glob("*.txt")):
         target = f"{PEERS}/{file.name}"
-        entries = _compiled(target, "-", given=file.stem)
+        entries = _compiled(target, "-", stdin=file.stem)
         _write(target, [HEADER.format(source="its name"), *entries])
 
 
-def _compiled(target: str, *what: str, given: str | None = None) -> list[str]:
-    """Let uv write a file, whose versions it keeps; return its entries, each with its hashes."""
-    command = [*COMPILE, *sys.argv[1:], "--output-file", target, *what]
-    subprocess.run(command, cwd=PROJECT, check=True, input=given, text=True)
+def _compiled(target: str, *sources: str, stdin: str | None = None) -> list[str]:
+    """Compile a file with uv, which keeps existing pins; return its entries with their hashes."""
+    command = [*COMPILE, *sys.argv[1:], "--output-file", target, *sources]
+    subprocess.run(command, cwd=PROJECT, check=True, input=stdin, text=True)
     entries = re.split(r"^(?=[^\s#-])", (PROJECT / target).read_text(), flags=re.M)
     return [entry.rstrip() for each in entries[1:] for entry in _with_and_without_extras(each)]
 
 
 def _with_and_without_extras(entry: str) -> list[str]:
-    """Return an entry, and one without its extras: pip wants a hash for either when it is asked."""
+    """Return an entry with and without its extras: pip needs hashes for both forms."""
     return list(dict.fromkeys((re.sub(r"^([^\[=]+)\[[^\]]*\]", r"\1", entry), entry)))
 
 

@@ -1,1 +1,1 @@
-"""The Airflow face of the Copernicus Data Space: connection, operators, timetable, retries."""
+"""Airflow provider of the Copernicus Data Space: hook, operators, timetable, DAG factories."""

@@ -1,4 +1,4 @@
-"""Leads from a task to its product in the Copernicus Browser, to its report, or to a question."""
+"""Links of tasks in the UI: Copernicus Browser, archive report, required action."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ if TYPE_CHECKING:
 _BROWSER_URL: Final = "https://browser.dataspace.copernicus.eu/"
 _DATASETS: Final = {"S2MSI2A": "S2_L2A_CDAS", "S2MSI1C": "S2_L1C_CDAS"}
 REPORTS_PATH: Final = "/copernicus/reports"
-"""Where Airflow's own server shows the reports."""
+"""Path of the reports on Airflow's API server."""
 
 RECONCILE_DAG_ID: Final = "sentinel2_reconcile"
 APPROVAL_DAG_ID: Final = "sentinel2_approve_removals"
 APPROVAL_TASK_ID: Final = "approve"
 
 _ZOOM: Final = 9
-"""Shows a tile of 110 km at once."""
+"""Shows a whole tile of 110 km."""
 
 
 class CopernicusBrowserLink(BaseOperatorLink):
-    """Opens the Copernicus Browser at the place and day of the task's (first) product."""
+    """Opens the Copernicus Browser at the location and day of the batch's first product."""
 
     name = "Copernicus Browser"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """Return the address; runs on the worker once the task has ended."""
+        """Return the URL; called on the worker when the task has finished."""
         batch: Any = getattr(operator, "batch", None)
         return browser_url(*batch["seen"]) if batch and batch.get("seen") else _BROWSER_URL
 
 
 class ArchiveReportLink(BaseOperatorLink):
-    """Opens the report that the task has made, or the list of all where it has made none."""
+    """Opens the report of the task, or the list of all reports if it wrote none."""
 
     name = "Report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """Return the address; runs on the worker once the task has ended."""
+        """Return the URL; called on the worker when the task has finished."""
         key = BaseXCom.XCOM_RETURN_KEY
         settled = BaseXCom.get_value(ti_key=ti_key, key=key)  # type: ignore[arg-type]
         return report_url(settled["ingest"], settled["report_name"]) if settled else report_url()
 
 
 def report_url(*names: str) -> str:
-    """Return the address of a report, by ingest and name, or of the list of all."""
+    """Return the URL of a report, by ingest and name; without arguments, of the list."""
     base = conf.get("api", "base_url", fallback="") or ""
     return "/".join((f"{base.rstrip('/')}{REPORTS_PATH}", *names))
 
 
 def approval_path(run_id: str) -> str:
-    """Return the path below the UI's address where a run's question is answered."""
+    """Return the path, relative to the base URL, of a run's required action."""
     run = f"dags/{APPROVAL_DAG_ID}/runs/{quote(run_id, safe='')}"
     return f"{run}/tasks/{APPROVAL_TASK_ID}/required_actions"
 
 
-def seen(product: Product) -> list[Any]:
-    """Return the few facts `browser_url` needs: type, day, and the middle of the footprint.
+def browser_arguments(product: Product) -> list[Any]:
+    """Return the arguments of `browser_url`: product type, day, and the footprint's centre.
 
-    A list, because every reference of a search holds one.
+    A short list, because the XCom of a search contains one for each batch.
     """
     place = middle(product.footprint) or ()
     day = product.sensed.date().isoformat()
@@ -78,7 +78,7 @@ def seen(product: Product) -> list[Any]:
 def browser_url(
     product_type: str, day: str, lon: float | None = None, lat: float | None = None
 ) -> str:
-    """Return the address of a product type, day (``YYYY-MM-DD``) and place in degrees."""
+    """Return the URL for a product type, day (``YYYY-MM-DD``) and location in degrees."""
     place = {} if lon is None else {"zoom": _ZOOM, "lat": lat, "lng": lon}
     query = {
         **place,

@@ -1,4 +1,4 @@
-"""Which tasks go first: those of today before those of the past."""
+"""Priority weights: tasks of current days are scheduled before backfills and repairs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from airflow.task.priority_strategy import (
 if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
 
-REPAIR: Final = "repair__"
-"""Begins the ids of runs that mend what is already there."""
-_PAST: Final = ("backfill__", REPAIR)
-_BEHIND: Final = 1000
-"""More than the tasks of any DAG: every task of the past is behind every other one."""
+REPAIR_RUN_PREFIX: Final = "repair__"
+"""Prefix of the ids of repair runs, which `sentinel2_reconcile` triggers."""
+_PAST: Final = ("backfill__", REPAIR_RUN_PREFIX)
+_PAST_OFFSET: Final = 1000
+"""More than the number of tasks of any DAG, so that all past tasks rank below all others."""
 
 
 class TodayFirst(PriorityWeightStrategy):
-    """Airflow's own `downstream` weights, but for runs of the past, whose weights are negative.
+    """Airflow's `downstream` weights, with negative weights for backfill and repair runs.
 
-    Airflow asks before the run's type can be read, so the run's id decides.
+    Uses the run id, because Airflow computes weights before the run type is available.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
-        """Return the weight that Airflow stores with the task instance."""
+        """Return the priority weight of a task instance."""
         weight = get_airflow_priority_weight_strategies()["downstream"]().get_weight(ti)
-        return weight - _BEHIND if (ti.run_id or "").startswith(_PAST) else weight
+        return weight - _PAST_OFFSET if (ti.run_id or "").startswith(_PAST) else weight
 
 
 TODAY_FIRST: Final = f"{TodayFirst.__module__}.{TodayFirst.__qualname__}"
-"""The strategy as a `weight_rule`; the plugin registers it under this name."""
+"""The `weight_rule` under which the plugin registers the strategy."""

@@ -1,7 +1,6 @@
-"""What Airflow shows about this project: the connection type and its form.
+"""Provider metadata: the connection type and its form in the UI.
 
-Read by every Airflow process at its start, so nothing heavy is imported here. What the
-fields mean to the code is the hook's business.
+Every Airflow process imports this module at its start, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ CONNECTION_TYPE: Final = "copernicus"
 DISTRIBUTION: Final = "airflow-provider-copernicus"
 
 _OFF: Final = (
-    "As soon as one address is changed, those left empty are switched off. Hosts other than the "
-    "Data Space's must be named in COPERNICUS_TRUSTED_HOSTS."
+    "If any URL is set, services with an empty URL are disabled. Hosts outside the Copernicus Data "
+    "Space must be listed in COPERNICUS_TRUSTED_HOSTS."
 )
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The description Airflow asks of the entry point `apache_airflow_provider`."""
+    """Return the provider metadata, for the entry point `apache_airflow_provider`."""
     return {
         "package-name": DISTRIBUTION,
         "name": "Copernicus Data Space",
@@ -38,10 +37,10 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _standard_fields() -> dict[str, Any]:
-    """The fields every connection has: two of them hidden, the others in the service's words.
+    """Return how the standard fields of a connection are shown.
 
-    The port stays in sight on purpose: the form sends 0 for a port that was left empty, and
-    Airflow then refuses to test the stored connection with a bare "Bad Request".
+    The port stays visible, because the form sends 0 for an empty port, and Airflow then answers
+    the test of the stored connection with "Bad Request".
     """
     return {
         "hidden-fields": ["host", "schema"],
@@ -52,7 +51,7 @@ def _standard_fields() -> dict[str, Any]:
         },
         "placeholders": {
             "login": "you@example.org",
-            "password": "of dataspace.copernicus.eu",
+            "password": "Password for dataspace.copernicus.eu",
             "port": "443",
         },
     }
@@ -61,17 +60,20 @@ def _standard_fields() -> dict[str, Any]:
 def _addresses() -> dict[str, Any]:
     return {
         "identity_url": _text(
-            "Identity address",
-            f"Realm that gives out tokens. Empty: the Data Space's own. {_OFF}",
+            "Identity URL",
+            f"Keycloak realm that issues tokens. Empty: the Copernicus Data Space. {_OFF}",
         ),
         "catalogue_url": _text(
-            "Catalogue address", f"OData root for searches. Empty: the Data Space's own. {_OFF}"
+            "Catalogue URL",
+            f"OData service root for searches. Empty: the Copernicus Data Space. {_OFF}",
         ),
         "download_url": _text(
-            "Download address", f"OData root for files. Empty: the Data Space's own. {_OFF}"
+            "Download URL",
+            f"OData service root for downloads. Empty: the Copernicus Data Space. {_OFF}",
         ),
         "stac_url": _text(
-            "STAC address", f"STAC root that lists files. Empty: the Data Space's own. {_OFF}"
+            "STAC URL",
+            f"STAC API root that lists files. Empty: the Copernicus Data Space. {_OFF}",
         ),
     }
 
@@ -79,18 +81,20 @@ def _addresses() -> dict[str, Any]:
 def _object_store() -> dict[str, Any]:
     return {
         "s3_endpoint_url": _text(
-            "S3 address", f"Object store of the products. Empty: the Data Space's own. {_OFF}"
+            "S3 endpoint URL",
+            f"Object storage of the products. Empty: the Copernicus Data Space. {_OFF}",
         ),
         "s3_access_key": _text(
             "S3 access key",
-            "From the Data Space's S3 key manager. With it, single files come over S3, which can "
-            "continue what broke off.",
+            "From the S3 keys manager of the Copernicus Data Space. With S3 keys, single files are "
+            "downloaded over S3, and interrupted downloads are resumed.",
         ),
-        "s3_secret_key": _secret("S3 secret key", "The secret that belongs to the access key."),
+        "s3_secret_key": _secret("S3 secret key", "The secret key of the S3 access key."),
         "transport": {
-            "label": "Way of single files",
-            "description": "auto: S3 where there are keys, else HTTPS, which also takes over where "
-            "S3 fails. https or s3: only that. Whole zips always come over HTTPS.",
+            "label": "File transport",
+            "description": "Protocol for single files. auto: S3 if keys are set, with HTTPS as "
+            "fallback. https or s3: only that protocol. Zip files are always downloaded over "
+            "HTTPS.",
             "schema": {
                 "type": ["string", "null"],
                 "enum": ["auto", "https", "s3", None],
@@ -102,28 +106,29 @@ def _object_store() -> dict[str, Any]:
 
 def _account() -> dict[str, Any]:
     return {
-        "client_id": _text("OAuth client", "Leave empty unless the Data Space gave you your own."),
+        "client_id": _text(
+            "OAuth client id", "Empty: cdse-public. Set it only if you registered your own client."
+        ),
         "totp_secret": _secret(
             "Two-factor secret",
-            "Base32 secret behind the six-digit codes. Only for accounts with two-factor login.",
+            "Base32 TOTP secret. Only for accounts with two-factor authentication.",
         ),
         "max_connections": {
-            "label": "Transfers at once",
-            "description": "Downloads at the same time over all workers. An ordinary account "
-            "has 4, one of a Copernicus Service 20. The pool `copernicus` follows it when the "
-            "scheduler starts.",
+            "label": "Maximum concurrent transfers",
+            "description": "Over all workers. A standard account may have 4, a Copernicus Services "
+            "account 20. The pool `copernicus` is resized when the scheduler starts.",
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
         },
         "request_spacing_s": {
-            "label": "Pause between requests (seconds)",
-            "description": "Least time between two requests of the account, over all tasks of a "
-            "host. 0: none.",
+            "label": "Minimum request interval (s)",
+            "description": "Minimum time between two requests of the account, over all tasks of a "
+            "host. 0: no limit.",
             "schema": {"type": ["number", "null"], "minimum": 0, "default": 0},
         },
         "quota_gb": {
-            "label": "Most in 30 days (GB)",
-            "description": "No transfer begins once as much was moved; it goes on by itself. The "
-            "service slows down an ordinary account after 12000 GB in any 30 days.",
+            "label": "30-day download quota (GB)",
+            "description": "Downloads wait while the volume of the last 30 days reaches this "
+            "limit. The service throttles standard accounts above 12000 GB in 30 days.",
             "schema": {"type": ["number", "null"], "minimum": 0, "default": 12000},
         },
     }
@@ -139,4 +144,4 @@ def _secret(label: str, description: str) -> dict[str, Any]:
 
 
 EXTRA_FIELDS: Final = frozenset(_addresses() | _object_store() | _account())
-"""Every key the connection's extra may hold."""
+"""All keys of the connection's extra."""

@@ -1,7 +1,6 @@
-"""Decides by the class of an error whether a failed task is tried again, and when.
+"""Retry policy of the operators: fails permanent errors at once and honours ``Retry-After``.
 
-Knows the error hierarchy of the library. How often and how far apart ordinary retries are is
-the task's own business (`retries`, `retry_delay`).
+The number and delay of other retries are those of the task (`retries`, `retry_delay`).
 """
 
 from __future__ import annotations
@@ -16,18 +15,17 @@ from copernicus_dataspace.errors import PermanentError, TransientError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# The service's quotas per minute and per hour are over by then; a monthly one is not worth
-# a task that sleeps for weeks, and a wrong header must not park a run.
+# Covers the service's limits per minute and per hour. Longer waits are cut: a task must not sleep
+# for weeks, and a wrong header must not block a run.
 LONGEST_WAIT: Final = timedelta(hours=1)
 
 _MOST_DOUBLINGS: Final = 16
 
 
 class CopernicusRetryPolicy(RetryPolicy):
-    """Permanent errors fail at once, a wait the service asks for is kept, all else is the task's.
+    """Fails permanent errors, waits as long as the service requests, else uses the task's retries.
 
-    Runs in the worker only: Airflow stores no more than that a task has a policy, so no other
-    component needs this module.
+    Runs only in the worker: Airflow serializes only that a task has a policy.
     """
 
     def evaluate(
@@ -37,22 +35,22 @@ class CopernicusRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002 - Airflow calls by keyword
         context: Context | None = None,
     ) -> RetryDecision:
-        """Judge one failure.
+        """Return the decision for a failed try.
 
-        A wait the service asked for is kept, up to `LONGEST_WAIT`, where the task itself would
-        wait for less. It does not extend the task's `retries`, so a short one must not use them up.
+        Uses the wait that the service requested, up to `LONGEST_WAIT`, if it is longer than the
+        task's own delay. A shorter wait would use up the task's `retries` too early.
         """
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(_first_line(exception))
         if isinstance(exception, TransientError) and exception.retry_after_s:
             wait = timedelta(seconds=min(exception.retry_after_s, LONGEST_WAIT.total_seconds()))
-            if wait > _own_wait(context, try_number):
+            if wait > _default_delay(context, try_number):
                 return RetryDecision.retry(wait, _first_line(exception))
         return RetryDecision.default()
 
 
-def _own_wait(context: Context | None, try_number: int) -> timedelta:
-    """Return the least time the task waits by itself before it is tried again."""
+def _default_delay(context: Context | None, try_number: int) -> timedelta:
+    """Return the minimum delay of the task's own retry settings."""
     if context is None:
         return timedelta(0)
     task = context["task"]
@@ -66,4 +64,4 @@ def _first_line(error: BaseException) -> str:
 
 
 RETRY_POLICY: Final = CopernicusRetryPolicy()
-"""Named in the signature of every operator, because ``.partial()`` takes defaults from there."""
+"""Default argument of every operator, because ``.partial()`` reads defaults from signatures."""

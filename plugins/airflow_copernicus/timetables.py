@@ -1,6 +1,6 @@
-"""When a sensing day is asked for: some time after it ended, because products come late.
+"""Timetable of sensing days: runs start a publication delay after the end of their UTC day.
 
-Knows intervals and the publication delay. Which products a day has is not its business.
+Products are published hours after sensing, so a run at midnight would miss most of its day.
 """
 
 from __future__ import annotations
@@ -25,35 +25,34 @@ _MIDNIGHT: Final = re.compile(r"0+\s+0+(\s+\S+){3}")
 
 
 class SensingDayTimetable(CronDataIntervalTimetable):
-    """Whole UTC days, each one's run created `publication_delay` after the interval's end.
+    """Intervals of whole UTC days, with runs `publication_delay` after the interval's end.
 
     =================== ===========================================================
-    scheduled           at interval end + delay; run id and logical date name the
+    scheduled           at interval end + delay; run id and logical date are the
                         interval's start
-    `catchup=False`     begins with the newest interval whose delay is over, and
-                        leaves none out while DAG and scheduler are up; those that
-                        come due while either is down are left to
-                        `sentinel2_reconcile`, where that is switched on
-    manual, logical     the last interval that ended by then: the UTC day before
-    date given          (by REST and UI; the CLI takes the trigger's own time)
-    manual, none given  no interval
-    backfill of A..B    each interval that starts in A..B and has ended, at once:
-                        who asks by hand does not want to wait. A day still inside
-                        its delay is run too, with what is published so far, and
-                        its scheduled run is then not made a second time;
-                        none before the launch of Sentinel-2A
+    `catchup=False`     starts with the newest interval whose delay is over, and
+                        skips none while DAG and scheduler are running; intervals
+                        missed meanwhile are fetched by `sentinel2_reconcile`, if
+                        that is not paused
+    manual with         the last interval that ended before the logical date: the
+    logical date        UTC day before (REST and UI; the CLI uses the current time)
+    manual without      no interval
+    backfill of A..B    each ended interval that starts in A..B, without delay. A
+                        day still inside its delay gets the products published so
+                        far, and no second, scheduled run. Days before the launch
+                        of Sentinel-2A are skipped
     =================== ===========================================================
 
-    Airflow asks for a backfill in the very words in which it asks for a DAG that has both
+    Airflow calls the timetable in the same way for a backfill and for a DAG with both
     `catchup=True` and an `end_date`: such a DAG is not delayed.
     """
 
     def __init__(self, *, publication_delay: timedelta, cron: str = DAILY) -> None:
-        """Describe the intervals.
+        """Create the timetable.
 
         Args:
             publication_delay: Time from an interval's end to its scheduled run.
-            cron: Where intervals begin and end, in UTC; a five-field expression or a preset.
+            cron: Bounds of the intervals in UTC; a five-field expression or a preset.
         """
         super().__init__(cron, timezone="UTC")
         self.publication_delay = publication_delay
@@ -61,7 +60,7 @@ class SensingDayTimetable(CronDataIntervalTimetable):
 
     @property
     def summary(self) -> str:
-        """The cron expression and the delay, as the list of DAGs shows it."""
+        """The cron expression and the delay, for the list of DAGs."""
         return f"{super().summary} + {self._delay_in_words()}"
 
     def _delay_in_words(self) -> str:
@@ -70,7 +69,7 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         return pendulum.duration(seconds=self.publication_delay.total_seconds()).in_words("en")
 
     def validate(self) -> None:
-        """Check what the constructor must take as it is (a stored DAG has to load again).
+        """Validate the arguments; the constructor does not, so that stored DAGs always load.
 
         Raises:
             AirflowTimetableInvalid: The expression is malformed or has bounds other than UTC
@@ -80,16 +79,16 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         if not _MIDNIGHT.fullmatch(super().summary):
             raise AirflowTimetableInvalid(
                 f"schedule {super().summary!r} has bounds other than midnight UTC, but a run "
-                "covers whole UTC sensing days. To start later in the day raise publication_delay."
+                "covers whole UTC sensing days. To start runs later, increase publication_delay."
             )
         try:
             self._get_next(pendulum.datetime(2024, 1, 1))
-        except ValueError as error:  # a day that never comes
+        except ValueError as error:  # a date that never occurs, such as 30 February
             raise AirflowTimetableInvalid(f"schedule {super().summary!r}: {error}") from error
         if self.publication_delay < timedelta(0):
             raise AirflowTimetableInvalid(
                 f"publication_delay is {self.publication_delay}: a run cannot start before its "
-                "day has ended. Give zero or more."
+                "day has ended. Use zero or more."
             )
 
     def next_dagrun_info(
@@ -98,7 +97,7 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         last_automated_data_interval: DataInterval | None,
         restriction: TimeRestriction,
     ) -> DagRunInfo | None:
-        """The next interval, and when its run may be made."""
+        """Return the next interval and the time of its run."""
         for_backfill = restriction.catchup and restriction.latest is not None
         if restriction.catchup:
             restriction = _since_launch(restriction)
@@ -112,12 +111,12 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         return info._replace(run_after=info.run_after + self.publication_delay)
 
     def run_info_from_dag_run(self, *, dag_run: DagRun) -> DagRunInfo:
-        """The interval after which the schedule goes on, once `dag_run` exists.
+        """Return the interval from which the schedule continues after `dag_run`.
 
-        A run that a backfill made ahead of its delay is passed over, because those before it
-        still wait; the schedule looks at the newest due interval again, and Airflow makes no
-        second run of it. What counts is the logical date, which for a manual run is not the
-        interval it works on: a schedule that met such a run would stand still.
+        A backfill run ahead of its delay is skipped, because earlier days are still waiting: the
+        schedule continues from the newest due interval, of which Airflow creates no second run.
+        The logical date is used, because the data interval of a manual run may be another one, and
+        the schedule would stop at such a run.
         """
         info = super().run_info_from_dag_run(dag_run=dag_run)
         if info.logical_date is None or dag_run.logical_date is None:
@@ -135,10 +134,10 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         return self.infer_manual_data_interval(run_after=due)
 
     def _from_newest_due(self, restriction: TimeRestriction) -> TimeRestriction:
-        """The restriction that skips everything older than the newest interval that is due.
+        """Return a restriction that skips intervals older than the newest due one.
 
-        Airflow's own skipping looks at the intervals' ends, and would pass over an interval
-        that has ended but waits for its delay.
+        Airflow's own catchup logic compares the end of an interval with the current time, and
+        would skip intervals that have ended but are still inside their delay.
         """
         earliest = self._newest_due().start
         if restriction.earliest is not None:
@@ -153,7 +152,7 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         data_interval: DataInterval | None,
         **extra: Any,
     ) -> str:
-        """Scheduled runs are named after the interval's start, all others as Airflow does it."""
+        """Name scheduled runs after the interval's start, and all others as Airflow does."""
         if run_type == "scheduled" and data_interval is not None:
             run_after = data_interval.start
         return super().generate_run_id(
@@ -161,7 +160,7 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         )
 
     def serialize(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON."""
+        """Return the constructor's arguments as JSON."""
         return {
             "cron": super().summary,
             "publication_delay_s": self.publication_delay.total_seconds(),
@@ -169,15 +168,15 @@ class SensingDayTimetable(CronDataIntervalTimetable):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> SensingDayTimetable:
-        """The timetable that `serialize` described."""
+        """Return the timetable from the output of `serialize`."""
         delay = timedelta(seconds=data["publication_delay_s"])
         return cls(cron=data["cron"], publication_delay=delay)
 
 
 def _since_launch(restriction: TimeRestriction) -> TimeRestriction:
-    """The restriction without the years before the mission, which a mistyped backfill may ask for.
+    """Return a restriction that starts at the launch of Sentinel-2A.
 
-    Airflow makes a run of every interval that a timetable names.
+    A backfill with a mistyped start would otherwise create thousands of empty runs.
     """
     launch = pendulum.instance(MISSION.start)
     return restriction._replace(earliest=max(launch, restriction.earliest or launch))

@@ -1,4 +1,4 @@
-"""Earlier names of `airflow_copernicus`: Airflow's database and users' own DAGs hold them.
+"""Earlier import paths of `airflow_copernicus`, stored in Airflow's database and used in DAGs.
 
-Not part of the package that is installed by pip, which never had these names.
+Not part of the pip package, which never had these paths.
 """

@@ -1,4 +1,4 @@
-"""Earlier name of `airflow_copernicus.notifications.webhook`."""
+"""Earlier import path of `airflow_copernicus.notifications.webhook`."""
 
 from airflow_copernicus.notifications.webhook import (
     FailedDaysNotifier,

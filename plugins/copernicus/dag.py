@@ -1,4 +1,4 @@
-"""Earlier name of `airflow_copernicus.dags.ingest`."""
+"""Earlier import path of `airflow_copernicus.dags.ingest`."""
 
 from airflow_copernicus.dags.ingest import build_dag, build_dags, dag_of, day_asset
 

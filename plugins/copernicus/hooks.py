@@ -1,4 +1,4 @@
-"""Earlier name of `airflow_copernicus.hooks.copernicus`."""
+"""Earlier import path of `airflow_copernicus.hooks.copernicus`."""
 
 from airflow_copernicus.hooks.copernicus import CopernicusHook
 

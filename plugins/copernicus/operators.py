@@ -1,4 +1,4 @@
-"""Earlier name of `airflow_copernicus.operators`."""
+"""Earlier import path of `airflow_copernicus.operators`."""
 
 from airflow_copernicus.operators import (
     CopernicusDownloadOperator,

@@ -1,7 +1,7 @@
-"""Earlier name of `airflow_copernicus.priority`, as serialized DAGs hold it."""
+"""Earlier import path of `airflow_copernicus.priority`, stored in serialized DAGs."""
 
 from airflow_copernicus import priority
 
 
 class TodayFirst(priority.TodayFirst):
-    """The same by its earlier name: Airflow finds a strategy by the name of its class."""
+    """The strategy under its earlier path, by which Airflow imports it."""

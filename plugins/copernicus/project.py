@@ -1,4 +1,4 @@
-"""Earlier name of `airflow_copernicus.config.environment`."""
+"""Earlier import path of `airflow_copernicus.config.environment`."""
 
 from airflow_copernicus.config.environment import INGESTS, default_output_uri
 

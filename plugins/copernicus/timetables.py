@@ -1,7 +1,7 @@
-"""Earlier name of `airflow_copernicus.timetables`, as serialized DAGs hold it."""
+"""Earlier import path of `airflow_copernicus.timetables`, stored in serialized DAGs."""
 
 from airflow_copernicus import timetables
 
 
 class SensingDayTimetable(timetables.SensingDayTimetable):
-    """The same by its earlier name: Airflow finds a timetable by the name of its class."""
+    """The timetable under its earlier path, by which Airflow imports it."""

@@ -1,8 +1,7 @@
-"""A whole Airflow on this machine in a folder of its own: `make demo`, `make run`, and the tests.
+"""Runs Airflow on this machine in its own folder, for `make demo`, `make run` and the tests.
 
-`Stack` is a context manager. Inside it the api-server, scheduler, dag-processor and triggerer run
-and are healthy; after it, and also after the death of the process that used it, none of them is
-left. Which connection, which DAG and which account is the caller's business.
+`Stack` is a context manager. Inside it the api-server, scheduler, dag-processor and triggerer are
+running and healthy. They stop at its end, and if the process that uses it dies.
 """
 
 from __future__ import annotations
@@ -24,34 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
-KEEPER: Final = Path(__file__).resolve().with_name("processes.py")
+SUPERVISOR: Final = Path(__file__).resolve().with_name("processes.py")
 POLL_S: Final = 0.3
 START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0
 TAIL_LINES: Final = 30
-_BUSY: Final[int] = 500  # among others, SQLite locked by another component
+_BUSY: Final[int] = 500  # such as a SQLite database locked by another component
 
 
 class StackError(RuntimeError):
-    """Airflow did not start, ended by itself, or did not do in time what was waited for."""
+    """Airflow did not start, exited, or did not reach an expected state in time."""
 
 
 @dataclass
 class Stack:
-    """One Airflow: `with Stack(home) as airflow: airflow.unpause("sentinel2_daily")`.
+    """An Airflow: `with Stack(home) as airflow: airflow.unpause("sentinel2_daily")`.
 
     Args:
-        home: Its folder (AIRFLOW_HOME): database, logs, secrets. Kept; started again, it goes on
-            with what is there.
-        dags_folder: Where the DAG files are.
-        port: Of the UI and the REST interface; 0 takes a free one. Bound to this machine only.
-        executor: With CeleryExecutor workers are started too; broker and result backend are the
-            caller's, in `env`.
-        workers: How many; they are `worker-1`, `worker-2`, …
-        database: SQLAlchemy URL of the metadata database; None is SQLite inside `home`.
-        env: Further environment variables of all components; they win over ours.
-        own_env: Environment variables of single components, by name; they win over all others.
-            With folders of its own a worker is as one on another host.
+        home: AIRFLOW_HOME, with database, logs and secrets. It is kept and reused.
+        dags_folder: Folder of the DAG files.
+        port: Port of the UI and the REST API on localhost; 0 for a free port.
+        executor: With CeleryExecutor, workers are started too; set broker and result backend in
+            `env`.
+        workers: Number of workers, `worker-1`, `worker-2`, …
+        database: SQLAlchemy URL of the metadata database; None for SQLite inside `home`.
+        env: Environment variables of all components; they override the default ones.
+        own_env: Environment variables of single components, by name; they override all others.
+            With its own folders, a worker behaves as on another host.
     """
 
     home: Path
@@ -63,24 +61,24 @@ class Stack:
     env: Mapping[str, str] = field(default_factory=dict)
     own_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     password: str = field(init=False, default="", repr=False)
-    _keeper: subprocess.Popen[bytes] | None = field(init=False, default=None, repr=False)
+    _supervisor: subprocess.Popen[bytes] | None = field(init=False, default=None, repr=False)
     _token: str = field(init=False, default="", repr=False)
 
     @property
     def url(self) -> str:
-        """The address of the UI, without a slash at the end."""
+        """The URL of the UI, without trailing slash."""
         return f"http://localhost:{self.port}"
 
     @property
     def logs(self) -> Path:
-        """The folder of the components' own logs; those of tasks are below `home / "logs"`."""
+        """The folder of the components' logs; task logs are in `home / "logs"`."""
         return self.home / "components"
 
     def __enter__(self) -> Self:
-        """Start, and wait until every component is healthy.
+        """Start all components, and wait until they are healthy.
 
         Raises:
-            StackError: A component ended or was not healthy in time; the message ends with the
+            StackError: A component exited or was not healthy in time; the message contains the
                 last lines of its log.
         """
         try:
@@ -91,63 +89,65 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop every component."""
+        """Stop all components."""
         self.stop()
 
     def stop(self) -> None:
-        """Stop every component and wait until no process is left; harmless when none runs."""
-        if self._keeper is None or self._keeper.stdin is None:
+        """Stop all components and wait for their processes; does nothing if none is running."""
+        if self._supervisor is None or self._supervisor.stdin is None:
             return
-        self._keeper.stdin.close()
+        self._supervisor.stdin.close()
         try:
-            self._keeper.wait(STOP_TIMEOUT_S)
+            self._supervisor.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
-        self._keeper = None
+            self._supervisor.kill()
+            self._supervisor.wait()
+        self._supervisor = None
 
     def kill(self, component: str) -> None:
-        """Kill a component and everything below it, as if its host died; it is started again."""
-        self._order("KILL", component)
+        """Kill a component and its descendants, as if its host failed; it is restarted."""
+        self._send_command("KILL", component)
 
     def restart(self, component: str) -> None:
-        """Ask a component to end, and kill it if it does not soon; it is started again."""
-        self._order("TERM", component)
+        """Stop a component with SIGTERM, then SIGKILL; it is restarted."""
+        self._send_command("TERM", component)
 
     def cli(self, *args: str) -> str:
-        """Run an `airflow` command in this Airflow; return what it wrote to standard output.
+        """Run an `airflow` command in this Airflow; return its standard output.
 
         Raises:
-            StackError: The exit code was not 0; the message holds what the command wrote.
+            StackError: The exit code is not 0; the message contains the output.
         """
         command = [sys.executable, "-m", "airflow", *args]
-        done = subprocess.run(
+        result = subprocess.run(
             command, env=self.environment(), capture_output=True, text=True, check=False
         )
-        if done.returncode:
-            said = f"{done.stdout}\n{done.stderr}".strip()
-            raise StackError(f"airflow {' '.join(args)}: exit code {done.returncode}.\n{said}")
-        return done.stdout
+        if result.returncode:
+            output = f"{result.stdout}\n{result.stderr}".strip()
+            raise StackError(f"airflow {' '.join(args)}: exit code {result.returncode}.\n{output}")
+        return result.stdout
 
     def api(self, method: str, path: str, json: object = None) -> Any:
-        """Return the decoded answer of the REST interface; `path` is what follows /api/v2/.
+        """Return the decoded response of the REST API; `path` is relative to /api/v2/.
 
         Raises:
-            ApiError: The answer's status was 400 or above.
+            ApiError: The status is 400 or above.
         """
         headers = {"Authorization": f"Bearer {self._token}"}
-        answer = ask(method, f"{self.url}/api/v2/{path}", json=json, headers=headers)
-        if not answer.ok:
-            reason = f"{method} {path}: HTTP {answer.status_code}: {answer.text[:2000]}"
-            raise ApiError(answer.status_code, reason)
-        return answer.json() if answer.content else None
+        response = ask(method, f"{self.url}/api/v2/{path}", json=json, headers=headers)
+        if not response.ok:
+            reason = f"{method} {path}: HTTP {response.status_code}: {response.text[:2000]}"
+            raise ApiError(response.status_code, reason)
+        return response.json() if response.content else None
 
     def create(self, path: str, body: object, timeout_s: float = 60.0) -> None:
-        """Create something by REST, again while the database is busy; done where it is there.
+        """Create an object with the REST API, with retries while the database is busy.
+
+        Returns also if the object exists already.
 
         Raises:
-            ApiError: The request itself was refused.
-            StackError: The database stayed busy.
+            ApiError: The request was rejected.
+            StackError: The database remained busy.
         """
 
         def created() -> bool:
@@ -162,10 +162,10 @@ class Stack:
         self.wait(created, timeout_s, lambda: f"{path} could not be created.")
 
     def unpause(self, dag_id: str, timeout_s: float = 90.0) -> None:
-        """Switch a DAG on, once the DAG processor has read its file.
+        """Unpause a DAG as soon as the DAG processor has parsed its file.
 
         Raises:
-            StackError: The DAG did not appear in time; the message holds the import errors.
+            StackError: The DAG did not appear in time; the message contains the import errors.
         """
 
         def known() -> bool:
@@ -180,10 +180,10 @@ class Stack:
         self.wait(known, timeout_s, lambda: f"DAG {dag_id} did not appear. {self._imports()}")
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float = 300.0) -> str:
-        """Wait until a DAG run has ended; return `success` or `failed`.
+        """Wait until a DAG run has finished; return `success` or `failed`.
 
         Raises:
-            StackError: It had not ended in time; the message holds the state of every task.
+            StackError: It did not finish in time; the message contains the states of its tasks.
         """
         run = f"dags/{dag_id}/dagRuns/{run_id}"
         state = ""
@@ -193,48 +193,52 @@ class Stack:
             state = self.api("GET", run)["state"]
             return state in ("success", "failed")
 
-        def still() -> str:
+        def state_of_tasks() -> str:
             tasks = self.api("GET", f"{run}/taskInstances")["task_instances"]
             states = ", ".join(f"{t['task_id']}[{t['map_index']}] {t['state']}" for t in tasks)
             return f"run {run_id} of {dag_id} is {state}: {states or 'no task yet'}."
 
-        self.wait(ended, timeout_s, still)
+        self.wait(ended, timeout_s, state_of_tasks)
         return state
 
     def wait_until_it_ends(self) -> None:
-        """Block while every component runs.
+        """Block while all components are running.
 
         Raises:
-            StackError: A component ended; the message holds the last lines of the logs.
+            StackError: A component exited; the message contains the last lines of the logs.
         """
         self.wait(lambda: False, float("inf"), str)
 
     def wait(self, done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
-        """Poll until done; complain with the logs when Airflow ended or time is up."""
+        """Poll until `done` returns true.
+
+        Raises:
+            StackError: Airflow exited or the timeout expired; the message contains the logs.
+        """
         deadline = time.monotonic() + timeout_s
         while not done():
-            if self._keeper is None or self._keeper.poll() is not None:
+            if self._supervisor is None or self._supervisor.poll() is not None:
                 raise StackError(f"Airflow is not running.\n{self._tails()}")
             if time.monotonic() > deadline:
                 raise StackError(f"Not within {timeout_s:g} s: {why()}\n{self._tails()}")
             time.sleep(POLL_S)
 
     def tail(self, component: str) -> str:
-        """The last lines of a component's log, with its path."""
+        """Return the last lines of a component's log, with its path."""
         log = self.logs / f"{component}.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else ["(no log)"]
         return "\n".join([f"--- {log}", *lines[-TAIL_LINES:]])
 
     def environment(self) -> dict[str, str]:
-        """The environment of every component, and of `airflow` commands meant for this Airflow."""
-        ours = {
+        """Return the environment of all components and of `airflow` commands for this Airflow."""
+        own = {
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__EXECUTOR": self.executor,
         }
         if self.database:
-            ours["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = self.database
-        return {**stack_settings.environment(self.home, self.port), **ours, **self.env}
+            own["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = self.database
+        return {**stack_settings.environment(self.home, self.port), **own, **self.env}
 
     def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -242,35 +246,37 @@ class Stack:
         try:
             self.port, triggers, *tasks = stack_settings.free_ports(self.port, 1 + self.workers)
         except OSError as error:
-            raise StackError(f"Port {self.port}: {error}. Stop what uses it first.") from error
+            raise StackError(
+                f"Port {self.port}: {error}. Stop the process that uses it."
+            ) from error
         self.password = stack_settings.admin_password(self.home)
         components = {}
         for name, command in stack_settings.components(self.executor, self.workers).items():
             ports = stack_settings.log_ports(name, triggers, tasks)
             components[name] = {"command": command, "env": ports | {**self.own_env.get(name, {})}}
-        with (self.logs / "keeper.log").open("wb") as log:
-            self._keeper = subprocess.Popen(
+        with (self.logs / "supervisor.log").open("wb") as log:
+            self._supervisor = subprocess.Popen(
                 [
                     sys.executable,
-                    str(KEEPER),
+                    str(SUPERVISOR),
                     json.dumps({"logs": str(self.logs), "components": components}),
                 ],
                 env=self.environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches us, and we stop them in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops them
             )
         self.wait(self._healthy, START_TIMEOUT_S, lambda: "Airflow did not become healthy.")
         self._log_in()
 
-    def _order(self, how: str, component: str) -> None:
+    def _send_command(self, action: str, component: str) -> None:
         if component not in stack_settings.components(self.executor, self.workers):
             raise StackError(f"There is no component {component}.")
-        if self._keeper is None or self._keeper.stdin is None:
+        if self._supervisor is None or self._supervisor.stdin is None:
             raise StackError("Airflow is not running.")
-        self._keeper.stdin.write(f"{how} {component}\n".encode())
-        self._keeper.stdin.flush()
+        self._supervisor.stdin.write(f"{action} {component}\n".encode())
+        self._supervisor.stdin.flush()
 
     def _healthy(self) -> bool:
         try:
@@ -281,9 +287,9 @@ class Stack:
 
     def _log_in(self) -> None:
         login = {"username": "admin", "password": self.password}
-        answer = ask("POST", f"{self.url}/auth/token", json=login)
-        answer.raise_for_status()
-        self._token = answer.json()["access_token"]
+        response = ask("POST", f"{self.url}/auth/token", json=login)
+        response.raise_for_status()
+        self._token = response.json()["access_token"]
 
     def _imports(self) -> str:
         errors = self.api("GET", "importErrors")["import_errors"]

@@ -1,4 +1,4 @@
-"""The Airflow that docker-compose.yaml describes, without containers: Celery, PostgreSQL, Redis."""
+"""Airflow with Celery, PostgreSQL and Redis as in docker-compose.yaml, without containers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WORKERS: Final = 2
 CONCURRENCY: Final = 2
-"""Tasks at once of each worker."""
+"""Concurrent tasks of each worker."""
 PRELOAD: Final = '{"imports": ["airflow_copernicus.listeners.worker_preload"]}'
 
 
@@ -26,10 +26,10 @@ def cluster(
     own_env: Mapping[str, Mapping[str, str]] | None = None,
     dags_folder: Path = PROJECT / "dags",
 ) -> Iterator[Stack]:
-    """Run it, with `worker-1` and `worker-2`; the arguments are those of `Stack`.
+    """Run the cluster with `worker-1` and `worker-2`; arguments as for `Stack`.
 
-    As in docker-compose.yaml, workers import before they fork, and look every second whether a
-    task has ended: Airflow may miss the moment, and looks again after five by default.
+    As in docker-compose.yaml, workers preload modules, and check every second for finished tasks
+    instead of every five seconds.
 
     Raises:
         ServiceError: PostgreSQL or Redis did not start.

@@ -1,12 +1,10 @@
-"""Runs the components of one Airflow on this machine, and leaves none of them behind.
+"""Supervisor of the components of an Airflow on this machine.
 
-Started by stack.py, which holds the other end of standard input: when that end is closed, whether
-by `Stack.stop()` or because the process that held it was killed, every component is stopped. A line
-there, such as "KILL worker-1", ends one component. A component that has ended is started again, and
-what it left behind ends, as if each were a container with `restart: always`.
-Airflow is imported once, here; the components are forks of this process. That starts them in less
-than half the time, because importing Airflow is most of the work. Knows nothing of health, DAGs or
-the REST interface: stack.py does.
+Started by airflow_stack.py, which holds the other end of standard input. When that end is closed,
+by `Stack.stop()` or because its process was killed, all components are stopped. A line on standard
+input, such as "KILL worker-1", stops one component. A component that exits is restarted and its
+orphaned processes are killed, as in a container with `restart: always`.
+The components are forks of this process, which imports Airflow once; this halves the start time.
 """
 
 from __future__ import annotations
@@ -33,15 +31,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
 EXECUTING: Final = ("scheduler", "worker")
-TASK_GRACE_S: Final = 8.0  # for tasks to end by themselves; what still runs then is killed
-OTHERS_GRACE_S: Final = 2.0  # an idle triggerer takes ten seconds when it is let
+TASK_GRACE_S: Final = 8.0  # for tasks to finish; then they are killed
+OTHERS_GRACE_S: Final = 2.0  # an idle triggerer would take ten seconds
 POLL_S: Final = 0.2
-MOST_BYTES: Final = 4096  # of orders read at once
-MOST_RESTARTS: Final = 20  # on SQLite a component may die of a lock that another holds too long
+MAX_COMMAND_BYTES: Final = 4096  # read at once
+MAX_RESTARTS: Final = 20  # on SQLite, a component may exit because of a locked database
 PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 PR_SET_CHILD_SUBREAPER: Final = 36
 ENTRY: Final = "airflow.__main__"
-WARM: Final = (  # imported while the database is made; the components would import them one by one
+# Imported during the database migration; else each component would import them.
+PRELOADED: Final = (
     "airflow.api_fastapi.app",
     "airflow.api_fastapi.core_api.routes.public",
     "airflow.api_fastapi.core_api.routes.ui",
@@ -52,14 +51,14 @@ WARM: Final = (  # imported while the database is made; the components would imp
 
 
 def main() -> int:
-    """Run the components named in the argument until told to stop; return the exit code.
+    """Run the components of the argument until stopped; return the exit code.
 
     The argument is JSON: the folder of the logs, and for each component its name, its Airflow
-    command line and environment variables of its own. The database is brought up to date first.
+    command line and its environment variables. The database is migrated first.
     """
     job = json.loads(sys.argv[1])
     logs, components = Path(job["logs"]), job["components"]
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what loses its parent becomes our child and is found
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphaned processes become children of this one
     stop_asked = False
 
     def ask(_signum: int, _frame: FrameType | None) -> None:
@@ -72,11 +71,11 @@ def main() -> int:
     restarts = 0
     running = {_fork(logs / "migrate.log", ["db", "migrate"]): "migrate"}
     try:
-        for name in WARM:
+        for name in PRELOADED:
             importlib.import_module(name)
-        while not stop_asked and (orders := _orders(sys.stdin.fileno())) is not None:
-            for order in orders:
-                _obey(order, running)
+        while not stop_asked and (commands := _commands(sys.stdin.fileno())) is not None:
+            for command in commands:
+                _execute(command, running)
             ended = _reap(running)
             if ended == ("migrate", 0):
                 running = {
@@ -85,7 +84,7 @@ def main() -> int:
             elif ended:
                 name, code = ended
                 print(f"{name} ended with exit code {code}", flush=True)
-                if name not in components or restarts == MOST_RESTARTS:
+                if name not in components or restarts == MAX_RESTARTS:
                     return 1
                 restarts += 1
                 _end_orphans(running)
@@ -96,7 +95,7 @@ def main() -> int:
 
 
 def _fork(log: Path, command: list[str], env: Mapping[str, str] | None = None) -> int:
-    """Return the process id of a fork that runs an Airflow command line, its output in a file."""
+    """Fork a process that runs an Airflow command, with its output in a file; return its pid."""
     pid = os.fork()
     if pid:
         return pid
@@ -111,7 +110,7 @@ def _fork(log: Path, command: list[str], env: Mapping[str, str] | None = None) -
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.environ.update(env or {})
-        tempfile.tempdir = None  # found anew, for TMPDIR may be this component's own
+        tempfile.tempdir = None  # reset, because TMPDIR may differ
         setproctitle(f"airflow {' '.join(command)}")
         sys.argv = ["airflow", *command]
         code = _airflow()
@@ -120,7 +119,7 @@ def _fork(log: Path, command: list[str], env: Mapping[str, str] | None = None) -
 
 
 def _airflow() -> int:
-    """Run Airflow's own entry point with sys.argv; return its exit code."""
+    """Run Airflow's entry point with sys.argv; return its exit code."""
     entry = importlib.import_module(ENTRY)
     try:
         entry.main()
@@ -135,23 +134,23 @@ def _airflow() -> int:
     return 0
 
 
-def _orders(descriptor: int) -> list[str] | None:
-    """Wait a moment; return the lines written meanwhile, None once the other end is closed."""
+def _commands(descriptor: int) -> list[str] | None:
+    """Return the lines written within `POLL_S`; None if the other end is closed."""
     readable, _, _ = select.select([descriptor], [], [], POLL_S)
     if not readable:
         return []
-    return os.read(descriptor, MOST_BYTES).decode().splitlines() or None
+    return os.read(descriptor, MAX_COMMAND_BYTES).decode().splitlines() or None
 
 
-def _obey(order: str, running: dict[int, str]) -> None:
-    """End a component: "KILL worker-1" at once, "TERM worker-1" by request and then by force.
+def _execute(command: str, running: dict[int, str]) -> None:
+    """Stop a component: "KILL worker-1" with SIGKILL, "TERM worker-1" with SIGTERM first.
 
-    An Airflow scheduler now and then says that it exits upon SIGTERM, and goes on.
+    An Airflow scheduler sometimes ignores SIGTERM although it logs that it exits.
     """
-    how, name = order.split()
+    action, name = command.split()
     for process in [psutil.Process(pid) for pid, its_name in running.items() if its_name == name]:
         deadline = time.monotonic() + TASK_GRACE_S
-        if how == "TERM":
+        if action == "TERM":
             process.terminate()
             while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
                 time.sleep(POLL_S)
@@ -159,23 +158,23 @@ def _obey(order: str, running: dict[int, str]) -> None:
 
 
 def _kill_tree(process: psutil.Process) -> None:
-    """Kill a process and everything below it."""
+    """Kill a process and its descendants."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        for one in (process, *process.children(recursive=True)):
+        for member in (process, *process.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+                member.kill()
 
 
 def _end_orphans(running: dict[int, str]) -> None:
-    """Kill what has lost its parent, and with that became a child of this process."""
-    while orphans := [one for one in psutil.Process().children() if one.pid not in running]:
+    """Kill orphaned processes, which have become children of this process."""
+    while orphans := [p for p in psutil.Process().children() if p.pid not in running]:
         for orphan in orphans:
             _kill_tree(orphan)
         psutil.wait_procs(orphans, timeout=POLL_S)
 
 
 def _reap(running: dict[int, str]) -> tuple[str, int] | None:
-    """Collect ended children; return name and exit code of a component among them, if any."""
+    """Reap exited children; return name and exit code of a component among them, if any."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -188,9 +187,9 @@ def _reap(running: dict[int, str]) -> tuple[str, int] | None:
 
 
 def _stop_all(running: dict[int, str]) -> None:
-    """End the components, by request and then by force, with everything they started.
+    """Stop all components and their descendants, with SIGTERM and then SIGKILL.
 
-    Those that execute tasks go first: a task that ends in time still finds the others there.
+    Components that execute tasks are stopped first, so that tasks can still report their state.
     """
     executing = [pid for pid, name in running.items() if name.startswith(EXECUTING)]
     others = [pid for pid in running if pid not in executing]

@@ -1,4 +1,4 @@
-"""Asks the REST interface of an Airflow on this machine, past every proxy of the environment."""
+"""Requests to the REST API of an Airflow on this machine, without proxies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIMEOUT_S: Final = 120.0
 
 
 class ApiError(RuntimeError):
-    """The REST interface refused a request; `status` is the HTTP status."""
+    """The REST API rejected a request; `status` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -18,10 +18,10 @@ class ApiError(RuntimeError):
 
 
 def ask(method: str, url: str, **content: Any) -> requests.Response:
-    """Send one request and return its answer, whatever its status.
+    """Send a request and return the response, whatever its status.
 
     Raises:
-        requests.ConnectionError: Nobody listens there.
+        requests.ConnectionError: The server is not running.
     """
     with requests.Session() as session:
         session.trust_env = False

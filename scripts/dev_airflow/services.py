@@ -1,8 +1,8 @@
-"""PostgreSQL and Redis of this machine's packages, for as long as a block runs: no containers.
+"""Temporary PostgreSQL and Redis servers from the installed packages, as context managers.
 
-Each listens on a free port of this machine only, asks for no password, keeps its files in a
-temporary folder, and is gone after the block, and also after the death of the process that ran it.
-What is written is not flushed to disk: the data is not meant to outlive the block.
+Each server listens on a free port of localhost, needs no password and stores its files in a
+temporary folder. It stops at the end of the block, and if the process that started it dies. Data is
+not flushed to disk.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _NO_FLUSH: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off
 
 
 class ServiceError(RuntimeError):
-    """A service is not installed, or did not start; the message has the end of its log."""
+    """A service is not installed or did not start; the message contains the end of its log."""
 
 
 def missing() -> list[str]:
-    """Return which of the Debian packages that this module needs are not installed."""
+    """Return the required Debian packages that are not installed."""
     found = {
         "postgresql": any(Path("/").glob(f"{_POSTGRES_FOLDERS}/initdb")),
         "redis-server": shutil.which("redis-server"),
@@ -58,9 +58,9 @@ def postgres() -> Iterator[str]:
     with _folder() as folder, _log(folder) as log:
         become = _become_postgres(folder)
         data = f"{folder}/data"
-        made = [f"{programs}/initdb", "-D", data, "-U", "airflow", "--auth=trust", "--no-sync"]
-        if subprocess.run([*become, *made], stdout=log, stderr=log, check=False).returncode:
-            raise ServiceError(f"initdb failed.\n{_said(folder)}")
+        initdb = [f"{programs}/initdb", "-D", data, "-U", "airflow", "--auth=trust", "--no-sync"]
+        if subprocess.run([*become, *initdb], stdout=log, stderr=log, check=False).returncode:
+            raise ServiceError(f"initdb failed.\n{_log_tail(folder)}")
         settings = [f"--{setting}" for setting in _NO_FLUSH]
         listen = ["-h", LOCALHOST, "-p", str(port)]
         command = [f"{programs}/postgres", "-D", data, "-k", str(folder), *listen, *settings]
@@ -80,24 +80,24 @@ def redis() -> Iterator[str]:
     with _folder() as folder:
         listen = ["--bind", LOCALHOST, "--port", str(port)]
         command = ["redis-server", *listen, "--save", "", "--dir", str(folder)]
-        with _running([*_end_with_us(), *command], folder, lambda: _listens(port)):
+        with _running([*_die_with_parent(), *command], folder, lambda: _listens(port)):
             yield f"redis://{LOCALHOST}:{port}/0"
 
 
 @contextlib.contextmanager
 def _running(command: list[str], folder: Path, ready: Callable[[], bool]) -> Iterator[None]:
-    """Run a service, its log in a folder; yield once it is ready, and stop it afterwards."""
+    """Run a service with its log in a folder; yield when it is ready, and stop it afterwards."""
     with _log(folder) as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise ServiceError(f"{command} did not start.\n{_said(folder)}")
+                raise ServiceError(f"{command} did not start.\n{_log_tail(folder)}")
             time.sleep(POLL_S)
         yield
     finally:
-        process.send_signal(signal.SIGINT)  # PostgreSQL then waits for no client
+        process.send_signal(signal.SIGINT)  # PostgreSQL: fast shutdown, without waiting for clients
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -105,18 +105,18 @@ def _running(command: list[str], folder: Path, ready: Callable[[], bool]) -> Ite
             process.wait()
 
 
-def _end_with_us() -> list[str]:
+def _die_with_parent() -> list[str]:
     return ["setpriv", "--pdeathsig", "INT"]
 
 
 def _become_postgres(folder: Path) -> list[str]:
-    """Return what runs a command as a user that PostgreSQL accepts, which root is not."""
+    """Return a command prefix that changes the user, because PostgreSQL rejects root."""
     if os.geteuid():
-        return _end_with_us()
+        return _die_with_parent()
     user = pwd.getpwnam(POSTGRES_USER)
     os.chown(folder, user.pw_uid, user.pw_gid)
     ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return [*_end_with_us(), *ids]
+    return [*_die_with_parent(), *ids]
 
 
 @contextlib.contextmanager
@@ -134,7 +134,7 @@ def _log(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _said(folder: Path) -> str:
+def _log_tail(folder: Path) -> str:
     return (folder / "log").read_text(errors="replace")[-2000:]
 
 

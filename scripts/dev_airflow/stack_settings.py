@@ -1,7 +1,7 @@
-"""The settings of an Airflow that stack.py runs: ports, secrets, environment variables.
+"""Settings of an Airflow that airflow_stack.py runs: ports, secrets, environment variables.
 
-Every Airflow folder has secrets of its own, made at random the first time and kept, because the
-database holds what is encrypted with them.
+Every Airflow folder has its own random secrets, which are kept because the database contains data
+encrypted with them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CELERY: Final = "CeleryExecutor"
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
-    """Return the variables every component of the Airflow in `home` shares.
+    """Return the environment variables of all components of the Airflow in `home`.
 
-    Airflow's own variables of the calling shell are left out: they belong to another Airflow.
+    Airflow variables of the calling shell are omitted, because they belong to another Airflow.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
     known = _secrets(home)
@@ -45,21 +45,21 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": known["jwt_secret"],
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # how soon a new file is seen
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # delay until a new file is found
         **_no_proxy(),
         "PYTHONUNBUFFERED": "1",
     }
 
 
 def admin_password(home: Path) -> str:
-    """Return the password of the user `admin`, after writing it where Airflow looks for it."""
+    """Write the password of the user `admin` to Airflow's password file, and return it."""
     password = _secrets(home)["admin_password"]
     _write_private(home / "login.json", {"admin": password})
     return password
 
 
 def components(executor: str, workers: int) -> dict[str, list[str]]:
-    """Return the Airflow command line of each component; workers are numbered from 1."""
+    """Return the Airflow command line of each component; worker numbers start at 1."""
     number = workers if executor == CELERY else 0
     names = [f"worker-{number}" for number in range(1, number + 1)]
     return {
@@ -69,7 +69,7 @@ def components(executor: str, workers: int) -> dict[str, list[str]]:
 
 
 def log_ports(name: str, triggers: int, tasks: Sequence[int]) -> dict[str, str]:
-    """Return where a component serves or looks for logs; a worker serves on a port of its own."""
+    """Return the ports of the log servers; each worker has its own."""
     worker = int(name.removeprefix("worker-")) if name.startswith("worker-") else 1
     return {
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(triggers),
@@ -78,10 +78,10 @@ def log_ports(name: str, triggers: int, tasks: Sequence[int]) -> dict[str, str]:
 
 
 def free_ports(wanted: int, others: int) -> list[int]:
-    """Return the wanted port, or a free one for 0, and as many others that are free now.
+    """Return the wanted port, or a free one for 0, and `others` more free ports.
 
     Raises:
-        OSError: The wanted port is taken.
+        OSError: The wanted port is in use.
     """
     sockets = [socket.socket() for _ in range(1 + others)]
     try:
@@ -95,29 +95,29 @@ def free_ports(wanted: int, others: int) -> list[int]:
 
 
 def _no_proxy() -> dict[str, str]:
-    """Return what keeps any proxy from what stays on this machine, in both spellings.
+    """Return proxy exceptions for localhost, in both spellings of the variable.
 
-    Where both are set, some programs read only the one of small letters.
+    If both are set, some programs read only the lower-case variable.
     """
     given = ",".join(os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY"))
-    hosts = dict.fromkeys(one.strip() for one in f"{given},{LOCALHOST},localhost,::1".split(","))
+    hosts = dict.fromkeys(host.strip() for host in f"{given},{LOCALHOST},localhost,::1".split(","))
     text = "*" if "*" in hosts else ",".join(filter(None, hosts))
     return {"no_proxy": text, "NO_PROXY": text}
 
 
 def _secrets(home: Path) -> dict[str, str]:
-    """Return the secrets of one Airflow folder, made at random when it has none yet."""
+    """Return the secrets of an Airflow folder; create them if there are none."""
     path = home / "secrets.json"
     if not path.exists():
-        made = {name: secrets.token_urlsafe(48) for name in ("jwt_secret", "api_secret_key")}
-        made["admin_password"] = secrets.token_urlsafe(12)
-        made["fernet_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        _write_private(path, made)
+        created = {name: secrets.token_urlsafe(48) for name in ("jwt_secret", "api_secret_key")}
+        created["admin_password"] = secrets.token_urlsafe(12)
+        created["fernet_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        _write_private(path, created)
     return dict(json.loads(path.read_text()))
 
 
 def _write_private(path: Path, value: object) -> None:
-    """Write JSON to a file that only its owner can read."""
+    """Write JSON to a file with mode 0600."""
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(value, file)

@@ -153,10 +153,10 @@ def test_list_of_dags_shows_expression_and_delay(delay, words):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param({"cron": "0 5 * * *"}, "raise publication_delay", id="five o'clock"),
+        pytest.param({"cron": "0 5 * * *"}, "increase publication_delay", id="five o'clock"),
         pytest.param({"cron": "@hourly"}, "midnight UTC", id="hourly"),
         pytest.param({"cron": "every day"}, "columns", id="malformed"),
-        pytest.param({"publication_delay": -HOUR}, "Give zero or more", id="negative delay"),
+        pytest.param({"publication_delay": -HOUR}, "Use zero or more", id="negative delay"),
     ],
 )
 def test_impossible_schedule_is_refused_when_the_dag_is_read(arguments, message):

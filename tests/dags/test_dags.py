@@ -11,7 +11,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow_copernicus.config.ingests import Ingest
 from airflow_copernicus.dags.ingest import build_dag, build_dags
 from airflow_copernicus.hooks.connection_limits import POOL
-from airflow_copernicus.priority import REPAIR
+from airflow_copernicus.priority import REPAIR_RUN_PREFIX
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("pandas", "numpy", "geopandas", "rasterio", "shapely", "pystac", "boto3", "pyogrio")
@@ -82,7 +82,7 @@ def test_every_task_of_the_past_is_behind_every_task_of_today(bag):
     today = weights("scheduled__2024-08-01T00:00:00+00:00")
     assert sorted(today) == [1, 2, 3, 4, 5]
     assert weights("manual__x") == weights(None) == today
-    for run_id in ("backfill__2024-08-01T00:00:00+00:00", f"{REPAIR}2024-08-01"):
+    for run_id in ("backfill__2024-08-01T00:00:00+00:00", f"{REPAIR_RUN_PREFIX}2024-08-01"):
         assert max(weights(run_id)) < 0
 
 

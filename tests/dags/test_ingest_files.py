@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_copernicus.config import ingests
 from airflow_copernicus.config.environment import INGESTS
-from airflow_copernicus.config.ingest_files import TAKEN
+from airflow_copernicus.config.ingest_files import RESERVED_DAG_IDS
 from airflow_copernicus.config.ingests import Ingest, read_all
 from airflow_copernicus.dags.ingest import build_dags, dag_of
 from airflow_copernicus.dags.reconcile import build_reconcile_dag
@@ -61,40 +61,40 @@ def raw(content):
 
 
 UNREADABLE = {
-    "dangling": (dangling, "is a link to nothing"),
+    "dangling": (dangling, "is a broken link"),
     "loop": (loop, "symbolic links"),
-    "pipe": (os.mkfifo, "no regular file"),
-    "socket": (bound, "no regular file"),
-    "device": (lambda path: path.symlink_to("/dev/zero"), "no regular file"),
+    "pipe": (os.mkfifo, "not a regular file"),
+    "socket": (bound, "not a regular file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
     "failing": (lambda path: path.symlink_to("/proc/self/mem"), "Input/output error"),
     "huge": (text(f"area: lake\n# {'x' * 300_000}"), "more than 262,144 bytes"),
     "latin": (raw("area: lake\ndescription: étang\n".encode("latin-1")), "line 2 is not UTF-8"),
     "utf16": (raw(GOOD.encode("utf-16")), "line 1 is not UTF-8"),
     "deep": (text(f"area: {'[' * 100_000}"), "line 1: values are nested too deeply"),
     "deep_maps": (text(f"area: {'{a: ' * 5_000}"), "nested too deeply"),
-    "laughs": (text(LAUGHS), "line 1: & and * that name a value"),
-    "recursive": (text("area: &a {x: *a}"), "line 1: & and *"),
+    "laughs": (text(LAUGHS), "line 1: anchors (&) and aliases (*)"),
+    "recursive": (text("area: &a {x: *a}"), "line 1: anchors (&) and aliases (*)"),
     "glob": (text("area: lake\nbands: [*_PVI.jp2]"), "in quotes"),
-    "tags": (text("area: !!python/object/apply:os.system ['true']"), "types such as !!set"),
-    "sets": (text("tiles: !!set {T36TXL}"), "types such as !!set"),
-    "twice": (text("area: lake\nbands: [B04]\narea: lake"), "line 3: 'area' is given twice"),
-    "twice_inside": (text("area: {type: Point, type: Point}"), "'type' is given twice"),
+    "tags": (text("area: !!python/object/apply:os.system ['true']"), "tags such as !!set"),
+    "sets": (text("tiles: !!set {T36TXL}"), "tags such as !!set"),
+    "twice": (text("area: lake\nbands: [B04]\narea: lake"), "line 3: 'area' is set twice"),
+    "twice_inside": (text("area: {type: Point, type: Point}"), "'type' is set twice"),
     "tabs": (text("bands:\n\t- B04"), "line 2, column 1: "),
-    "list_key": (text("? [a]\n: b"), "where a name should"),
-    "number_key": (text("area: lake\n1: a"), '"1" is no setting'),
-    "list": (text("- area: lake"), "it holds no settings"),
-    "empty_list": (text("[]"), "it holds no settings"),
-    "words": (text("area:lake"), "it holds no settings"),
-    "false": (text("false"), "it holds no settings"),
+    "list_key": (text("? [a]\n: b"), "expected the name of a setting"),
+    "number_key": (text("area: lake\n1: a"), '"1" is not a setting'),
+    "list": (text("- area: lake"), "it has no settings"),
+    "empty_list": (text("[]"), "it has no settings"),
+    "words": (text("area:lake"), "it has no settings"),
+    "false": (text("false"), "it has no settings"),
     "two": (text("area: lake\n---\narea: lake"), "line 2, column 1: expected a single document"),
     "open": (text("area: lake\nbands: [B04"), "line 3, column 1: "),
     "quote": (text("area: 'lake"), "line 1, column 12"),
     "colon": (text("area: lake\ndescription: a: b"), "line 2, column 15"),
-    "control": (raw(b"area: lake\ndescription: \x00"), "line 2: it holds a control character"),
-    "escaped": (text('area: lake\ndescription: "\\0"'), "line 2: the text holds a control"),
+    "control": (raw(b"area: lake\ndescription: \x00"), "line 2: it contains a control character"),
+    "escaped": (text('area: lake\ndescription: "\\0"'), "line 2: the text contains a control"),
     "surrogate": (text('area: lake\ndescription: "\\ud800"'), "line 2"),
-    "empty": (text(""), "neither area nor tiles is given"),
-    "null": (text("~"), "neither area nor tiles is given"),
+    "empty": (text(""), "neither area nor tiles is set"),
+    "null": (text("~"), "neither area nor tiles is set"),
     "binary": (raw(bytes(range(256))), "not UTF-8"),
 }
 
@@ -148,7 +148,9 @@ def test_what_cannot_be_read_is_said_in_words(folder, name):
 
 
 def test_a_file_that_is_gone_is_said_in_words(folder):
-    with pytest.raises(ConfigurationError, match=r"^lake\.yaml cannot be read: it is not there\.$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^lake\.yaml cannot be read: it does not exist\.$"
+    ):
         Ingest.read(folder / "lake.yaml")
     assert "broken" in dag_of(folder / "lake.yaml").dag_display_name
 
@@ -223,14 +225,14 @@ def test_names_that_clash_take_nothing_from_others(folder):
     assert dags["sentinel2_reconcile"].dag_display_name == "sentinel2_reconcile"
     said = {dag.dag_display_name.split(" (broken")[0]: dag.description for dag in broken}
     assert "lake.yaml" in said["lake.yml"] or "Lake.yaml" in said["lake.yml"]
-    assert "has this name already" in said["lake.yaml"]
-    assert "a DAG of this project has this name" in said["sentinel2_reconcile.yaml"]
-    assert "the file's name is no DAG id" in said["__file__.yaml"]
+    assert "already has this DAG id" in said["lake.yaml"]
+    assert "this name is reserved for a DAG of this project" in said["sentinel2_reconcile.yaml"]
+    assert "the file's name is not a valid DAG id" in said["__file__.yaml"]
 
 
 def test_every_other_dag_of_the_project_has_a_name_that_is_taken():
     bag = DagBag(dag_folder=str(INGESTS.parents[1] / "dags"))
-    assert set(bag.dags) - {path.stem for path in INGESTS.glob("*.yaml")} <= set(TAKEN)
+    assert set(bag.dags) - {path.stem for path in INGESTS.glob("*.yaml")} <= set(RESERVED_DAG_IDS)
 
 
 values = st.recursive(

@@ -85,7 +85,7 @@ def test_the_connection_form_is_filled_saved_and_tested(rehearsal, page, picture
     form = browser.new_connection(page, CONNECTION, "Copernicus Data Space")
     for label in ("Account e-mail", "Account password", "Port (enter 443)"):
         expect(form.get_by_text(label, exact=True)).to_be_visible()
-    for text in ("you@example.org", "of dataspace.copernicus.eu", "443"):
+    for text in ("you@example.org", "Password for dataspace.copernicus.eu", "443"):
         expect(form.get_by_placeholder(text)).to_be_visible()
     expect(form.locator("[name=host]")).to_have_count(0)
     form.locator("[name=login]").fill(account["login"])
@@ -161,7 +161,7 @@ def test_the_pages_of_a_run_name_its_products(rehearsal, page, runs, picture):
     picture("run.png")
     row = page.get_by_role("row", name=re.compile(rf"product\.download.*{LABEL}"))
     row.get_by_role("link").first.click()
-    expect(page.get_by_text(re.compile(r"fetched and verified\.$"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"downloaded and verified\.$"))).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ bytes in \d+ requests and [\d.]+ s"))).to_be_visible()
     page.get_by_role("link", name="Details").click()
     link = page.get_by_role("link", name="Copernicus Browser")

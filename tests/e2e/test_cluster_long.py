@@ -119,9 +119,9 @@ def test_a_killed_worker_and_a_restarted_scheduler(tmp_path):
         ]
         title = "The month of 600 products, a worker killed and the scheduler restarted"
         SCALE.record(title, [*figures(cluster, began), *rows])
-        keeper = (cluster.airflow.logs / "keeper.log").read_text()
-        assert "worker-1 ended with exit code -9" in keeper
-        assert "scheduler ended" in keeper
+        supervisor = (cluster.airflow.logs / "supervisor.log").read_text()
+        assert "worker-1 ended with exit code -9" in supervisor
+        assert "scheduler ended" in supervisor
         assert tried_again
         assert_good(cluster)
         assert watch.replaced == []

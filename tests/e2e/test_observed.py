@@ -142,7 +142,7 @@ def test_the_late_day_is_told(hook, run, names):
     message = alert(hook, run, "is late for")
     year = datetime.now(UTC).year
     assert message["text"].startswith(f"{DAG} is late for {DAY}: not complete by {year}-")
-    assert names[1] in message["text"] or "The search has left no result" in message["note"]
+    assert names[1] in message["text"] or "The search has no result" in message["note"]
     assert f"/dags/{DAG}/runs/manual__" in message["url"]
 
 

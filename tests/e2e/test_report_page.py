@@ -86,7 +86,7 @@ def test_a_report_is_found_through_the_menu(airflow, tmp_path):
         page.get_by_role("button", name="Browse").click()
         page.get_by_role("menuitem", name="Sentinel-2 archive").click()
         frame = page.frame_locator("iframe")
-        expect(frame.get_by_role("alert")).to_contain_text("sentinel2_reconcile is switched off")
+        expect(frame.get_by_role("alert")).to_contain_text("sentinel2_reconcile is paused")
         row = frame.get_by_role("row", name=DAG)
         expect(row).to_contain_text(
             "Nothing of the 30 days looked at that can be had is missing, and 1 product is "

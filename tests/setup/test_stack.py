@@ -144,9 +144,9 @@ def test_killed_and_ended_components_come_back(tmp_path, dags):
         assert stack.wait_for_run("probe", run_id, 60) == "success"
         with pytest.raises(StackError, match="no component worker-1"):
             stack.kill("worker-1")
-    keeper = (stack.logs / "keeper.log").read_text()
-    assert "scheduler ended with exit code -9" in keeper
-    assert "dag-processor ended" in keeper
+    supervisor = (stack.logs / "supervisor.log").read_text()
+    assert "scheduler ended with exit code -9" in supervisor
+    assert "dag-processor ended" in supervisor
 
 
 def test_killed_holder_leaves_no_process(tmp_path, dags):

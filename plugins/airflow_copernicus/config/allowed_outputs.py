@@ -1,7 +1,7 @@
-"""Knows which places the runs of this installation may write to.
+"""Checks output URIs against the outputs that this installation allows.
 
-A run's settings come from whoever may trigger it; where files may go is for those to say who keep
-the installation: by the ingest files and by two environment variables.
+Users who may trigger a run choose its params. Administrators decide where runs may write: by the
+ingest files and by two environment variables.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def refuse_outside(output_uri: str) -> None:
-    """Refuse an output that neither an ingest file nor the environment allows; opens nothing.
+def check_output_allowed(output_uri: str) -> None:
+    """Check that an ingest file or the environment allows an output; do not open it.
 
     Raises:
-        ConfigurationError: Names the settings that decide, or what is wrong with the URI.
-        TransientError: An ingest file that may allow it cannot be read now.
+        ConfigurationError: It is not allowed, or the URI is invalid.
+        TransientError: An ingest file cannot be read at present.
     """
     try:
         place = Place.of(output_uri)
@@ -44,60 +44,60 @@ def refuse_outside(output_uri: str) -> None:
     if any(place.is_within(root) for root in _roots()):
         return
     message = (
-        f"output_uri {output_uri!r} is outside of what this installation allows. Take an output of "
-        "an ingest file or SENTINEL2_OUTPUT_URI, or a folder below one; or let whoever keeps the "
-        f"installation add it to {OUTPUT_ROOTS}, a list of URIs with commas between them."
+        f"output_uri {output_uri!r} is not allowed in this installation. Use the output of an "
+        "ingest file, SENTINEL2_OUTPUT_URI, or a folder below one of these; or ask an "
+        f"administrator to add it to {OUTPUT_ROOTS}, a comma-separated list of URIs."
     )
     raise ConfigurationError(message)
 
 
-def refuse_shared(output_uri: str, dag_id: str) -> None:
-    """Refuse an output that one ingest is to have for itself, and another one has, too.
+def check_output_not_shared(output_uri: str, dag_id: str) -> None:
+    """Check that no other ingest writes to the output of an ingest with `one_run_at_a_time`.
 
     Raises:
-        ConfigurationError: Names the others.
-        TransientError: An ingest file that may have it cannot be read now.
+        ConfigurationError: Another ingest has the same output.
+        TransientError: An ingest file cannot be read at present.
     """
     place = Place.of(output_uri)
     others = [
         ingest.dag_id
         for ingest in _ingests()
-        if ingest.dag_id != dag_id and _is_same(place, ingest.defaults["output_uri"])
+        if ingest.dag_id != dag_id and _has_output(place, ingest.defaults["output_uri"])
     ]
     if others:
         message = (
-            f"one_run_at_a_time: {', '.join(others)} writes to {output_uri!r}, too; give each "
-            "ingest an output of its own."
+            f"one_run_at_a_time: {output_uri!r} is also the output of {', '.join(others)}; give "
+            "each ingest its own output."
         )
         raise ConfigurationError(message)
 
 
-def _is_same(place: Place, output_uri: str) -> bool:
+def _has_output(place: Place, output_uri: str) -> bool:
     try:
         other = Place.of(output_uri)
-    except ConfigurationError:  # it writes nowhere
+    except ConfigurationError:  # an ingest with an invalid output never writes
         return False
     return (other.protocol, other.parts) == (place.protocol, place.parts)
 
 
 def _roots() -> Iterator[Place]:
-    """Give what is allowed; ingest files, which take longest to read, come last."""
-    yield from _usable("SENTINEL2_OUTPUT_URI", default_output_uri())
+    """Yield the allowed outputs; those of ingest files last, because reading them is slowest."""
+    yield from _valid_place("SENTINEL2_OUTPUT_URI", default_output_uri())
     for uri in output_roots():
-        yield from _usable(OUTPUT_ROOTS, uri)
+        yield from _valid_place(OUTPUT_ROOTS, uri)
     for ingest in _ingests():
-        yield from _usable(ingest.path.name, ingest.defaults["output_uri"])
+        yield from _valid_place(ingest.path.name, ingest.defaults["output_uri"])
 
 
 def _ingests() -> Iterator[Ingest]:
-    """Give the ingests whose files can be used; the others write nowhere."""
+    """Yield the valid ingests; a broken ingest never writes."""
     for file in files_in(INGESTS):
         with contextlib.suppress(ConfigurationError):
             yield read_in_task(file.path)
 
 
-def _usable(source: str, uri: str) -> Iterator[Place]:
+def _valid_place(source: str, uri: str) -> Iterator[Place]:
     try:
         yield Place.of(uri)
     except ConfigurationError as error:
-        logger.warning("%s allows nothing: %s", source, error)
+        logger.warning("%s is ignored as an allowed output: %s", source, error)

@@ -1,4 +1,4 @@
-"""Knows where this project's own files lie and what its environment variables mean."""
+"""Paths of this project and its environment variables."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ INGESTS: Final = ROOT / "include" / "ingests"
 
 OUTPUT_ROOTS: Final = "SENTINEL2_OUTPUT_ROOTS"
 TRUSTED_HOSTS: Final = "COPERNICUS_TRUSTED_HOSTS"
-"""Set for all components: who may edit a connection could else send its password anywhere."""
+"""An environment variable, because users who may edit connections must not extend the list."""
 
-_OF_ONE_TASK: Final = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
-"""Executors whose tasks have a pod or container each set one of them."""
+_TASK_CONTAINER_VARIABLES: Final = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW_IS_EXECUTOR_CONTAINER")
+"""Set by executors that run each task in its own pod or container."""
 
 
 def default_output_uri() -> str:
-    """Return where files go unless a run says otherwise.
+    """Return the default of the param `output_uri`.
 
-    Not `Path.as_uri`, which writes a blank as ``%20``: fsspec takes paths literally.
+    `Path.as_uri` would encode a space as ``%20``, but fsspec does not decode paths.
     """
     return os.environ.get("SENTINEL2_OUTPUT_URI") or f"file://{ROOT / 'data'}"
 
 
 def output_roots() -> tuple[str, ...]:
-    """Return the URIs below which runs may write, too, beside the outputs of the ingest files."""
-    return _listed(OUTPUT_ROOTS)
+    """Return further URIs below which runs may write, in addition to those of ingest files."""
+    return _comma_separated(OUTPUT_ROOTS)
 
 
 def trusted_hosts() -> tuple[str, ...]:
-    """Return the hosts, besides the service's and this machine, that credentials may go to."""
-    return _listed(TRUSTED_HOSTS)
+    """Return further hosts that may receive credentials; the service and localhost always may."""
+    return _comma_separated(TRUSTED_HOSTS)
 
 
-def _listed(variable: str) -> tuple[str, ...]:
-    named = os.environ.get(variable, "").split(",")
-    return tuple(text.strip() for text in named if text.strip())
+def _comma_separated(variable: str) -> tuple[str, ...]:
+    values = os.environ.get(variable, "").split(",")
+    return tuple(value.strip() for value in values if value.strip())
 
 
 def state_dir() -> Path | None:
-    """Return where the tasks of one host share an account's session and what they learn of it.
+    """Return the folder in which the tasks of a host share an account's session and limits.
 
-    None in a pod or container that an executor has made for one task, where no place is named: its
-    session would be lost with it, so the task ends it.
+    None in a pod or container of a single task, unless the folder is configured: nothing can be
+    shared there, so the task logs out at its end.
     """
-    named = os.environ.get("COPERNICUS_STATE_DIR")
-    if not named and any(os.environ.get(name) for name in _OF_ONE_TASK):
+    configured = os.environ.get("COPERNICUS_STATE_DIR")
+    if not configured and any(os.environ.get(name) for name in _TASK_CONTAINER_VARIABLES):
         return None
     home = os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow"
-    return Path(named or Path(home) / "copernicus").expanduser()
+    return Path(configured or Path(home) / "copernicus").expanduser()

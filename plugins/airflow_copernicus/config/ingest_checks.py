@@ -1,7 +1,7 @@
-"""Finds what is wrong with the settings of an ingest, and says how to write them.
+"""Validates the settings of an ingest file, by JSON schema and by meaning.
 
-Knows what they mean, too: bands, tiles and days that exist, and an area that has a file. What needs
-the area's geometry, the connection or the output is left to whoever uses them.
+Bands, tiles, days and the area's file must exist. The geometry of the area, the connection and the
+output are checked when they are used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow.sdk.io.fs import has_fs
 from airflow_copernicus.config import output_uri
 from airflow_copernicus.config.environment import AREAS
 from airflow_copernicus.config.output_uri import Place
-from airflow_copernicus.config.params import OF_A_RUN, PARAMS, lines
+from airflow_copernicus.config.params import PARAMS, RUN_ONLY_PARAMS, lines
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.timetables import SensingDayTimetable
 from copernicus_dataspace.catalogue.query import MISSION
@@ -49,15 +49,16 @@ if TYPE_CHECKING:
 
     Schemas = Mapping[str, Mapping[str, Any]]
 
-_HOW: Final = {
-    "area": "write a name from include/areas, or west,south,east,north in degrees, WKT or GeoJSON",
+_HINTS: Final = {
+    "area": "write the name of a file in include/areas, west,south,east,north in degrees, WKT or "
+    "GeoJSON",
     "bands": "write a list, such as [SCL_20m, B04_10m]",
     "copernicus_conn_id": "write the id of an Airflow Connection, such as copernicus_default",
-    "max_cloud_cover": "write percent as a number from 0 to 100, or leave it out",
-    "output_uri": output_uri.HOW,
-    "publication_delay": "write minutes, hours or days up to 365 days, such as 36 hours",
+    "max_cloud_cover": "write a percentage from 0 to 100, or omit it",
+    "output_uri": output_uri.HINT,
+    "publication_delay": "write minutes, hours or days, at most 365 days, such as 36 hours",
     "schedule": 'write a preset or cron expression of whole UTC days, such as "@daily"',
-    "start_day": "write a day of the calendar, such as 2024-08-01",
+    "start_day": "write a valid date, such as 2024-08-01",
     "tiles": "write a list, such as [T36TXL, T36TYL]",
 }
 _YES_NO: Final = {**dict.fromkeys(("yes", "on"), True), **dict.fromkeys(("no", "off"), False)}
@@ -66,49 +67,49 @@ _GEOJSON: Final = (
     *("Point", "MultiPoint", "LineString", "MultiLineString"),
 )
 DURATION: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) *(?P<unit>minute|hour|day)s?")
-_LONGEST_DELAY: Final = timedelta(days=365)
-_LONGEST_AHEAD: Final = timedelta(days=366)
-"""A day to begin on that lies further ahead is a mistyped one."""
-_SHOWN: Final = 60
-_MOST: Final = 20
-_LONGEST: Final = 600
+_MAX_DELAY: Final = timedelta(days=365)
+_MAX_DAYS_AHEAD: Final = timedelta(days=366)
+"""A later start day is taken for a typing error."""
+_MAX_SHOWN: Final = 60
+_MAX_PROBLEMS: Final = 20
+_MAX_PROBLEM_LENGTH: Final = 600
 _FORMATS: Final = jsonschema.FormatChecker()
 
 
-def tidied(given: Mapping[str, Any], schemas: Schemas) -> dict[str, Any]:
-    """Return settings with yes and no as booleans, 2.0 as a whole number, where one is wanted."""
-    return {name: _tidied(value, schemas.get(name, {})) for name, value in given.items()}
+def normalised(given: Mapping[str, Any], schemas: Schemas) -> dict[str, Any]:
+    """Return settings with yes/no as booleans and 2.0 as an integer where the schema asks so."""
+    return {name: _normalised(value, schemas.get(name, {})) for name, value in given.items()}
 
 
 def problems(given: Mapping[str, Any], schemas: Schemas) -> list[str]:
-    """Return what is wrong with the settings of a file, in a sentence or two for each problem.
+    """Return a message for each invalid setting of a file.
 
     Args:
-        given: As of `tidied`.
+        given: Settings as `normalised` returns them.
         schemas: JSON schema of every setting, by name.
     """
-    found = {name: _fault(name, value, schemas) for name, value in given.items()}
-    for name, check in _EACH.items():
-        if name in given and not found[name]:
-            found[name] = _complaint(name, check, given[name])
-    wrong = {name for name, said in found.items() if said}
-    for names, check in _TOGETHER.items():
-        if not wrong & {*names}:
-            found[names[0]] = _complaint(names[0], check, given)
-    return [said for said in found.values() if said]
+    messages = {name: _schema_problem(name, value, schemas) for name, value in given.items()}
+    for name, check in _SETTING_CHECKS.items():
+        if name in given and not messages[name]:
+            messages[name] = _value_problem(name, check, given[name])
+    invalid = {name for name, message in messages.items() if message}
+    for names, check in _COMBINATION_CHECKS.items():
+        if not invalid & {*names}:
+            messages[names[0]] = _value_problem(names[0], check, given)
+    return [message for message in messages.values() if message]
 
 
-def in_a_line(found: Sequence[str]) -> str:
-    """Return problems as one text; of very many the first, and of long ones the beginning."""
-    first = [one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..." for one in found[:_MOST]]
-    more = [f"And {len(found) - _MOST:,} more."] if len(found) > _MOST else []
-    return " ".join([*first, *more])
+def one_line(messages: Sequence[str]) -> str:
+    """Join messages into one text; shorten long ones, and omit all after the first few."""
+    first = [_shortened(message, _MAX_PROBLEM_LENGTH) for message in messages[:_MAX_PROBLEMS]]
+    omitted = len(messages) - _MAX_PROBLEMS
+    return " ".join([*first, *([f"And {omitted:,} more."] if omitted > 0 else [])])
 
 
 def duration(text: str) -> timedelta:
-    """Return the time that a text such as ``36 hours`` names; at most the longest there is."""
+    """Parse a duration such as ``36 hours``; too long ones become `timedelta.max`."""
     match = DURATION.fullmatch(text)
-    assert match is not None, "the schema has checked it"  # noqa: S101
+    assert match is not None, "checked by the schema"  # noqa: S101
     try:
         return timedelta(**{f"{match['unit']}s": float(match["number"])})
     except OverflowError:
@@ -116,54 +117,58 @@ def duration(text: str) -> timedelta:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a file would have it, shortened."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    """Return a value as JSON for messages, shortened."""
+    return _shortened(json.dumps(value, ensure_ascii=False), _MAX_SHOWN)
 
 
-def _tidied(value: Any, schema: Mapping[str, Any]) -> Any:
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def _normalised(value: Any, schema: Mapping[str, Any]) -> Any:
     if schema.get("type") == "boolean" and isinstance(value, str):
         return _YES_NO.get(value.lower(), value)
     is_whole = isinstance(value, float) and value.is_integer()
     return int(value) if schema.get("type") == "integer" and is_whole else value
 
 
-def _fault(name: str, value: Any, schemas: Schemas) -> str:
-    """Return what is wrong with the form of a setting, or with its being there at all."""
-    if name in OF_A_RUN:
+def _schema_problem(name: str, value: Any, schemas: Schemas) -> str:
+    """Return a message where a setting is unknown or violates its schema; else an empty text."""
+    if name in RUN_ONLY_PARAMS:
         return (
-            f"{name} belongs to a run, not to a file: every scheduled run would fetch the same. "
-            "Leave it out here, and give it in the trigger form."
+            f"{name} is a param of a single run: every scheduled run would fetch the same. "
+            "Remove it here, and set it in the trigger form."
         )
     if name not in schemas:
-        return f"{shown(name)} is no setting; {_nearest(name, schemas)}"
+        return f"{shown(name)} is not a setting; {_suggestion(name, schemas)}"
     schema = schemas[name]
     if jsonschema.Draft202012Validator(schema, format_checker=_FORMATS).is_valid(value):
         return ""
-    return f"{name}: {shown(value)} cannot be used; {_HOW.get(name) or _how(schema)}."
+    return f"{name}: {shown(value)} cannot be used; {_HINTS.get(name) or _hint(schema)}."
 
 
-def _nearest(name: str, schemas: Schemas) -> str:
-    known = sorted({*schemas} - {*OF_A_RUN})
+def _suggestion(name: str, schemas: Schemas) -> str:
+    known = sorted({*schemas} - {*RUN_ONLY_PARAMS})
     near = difflib.get_close_matches(name.lower(), known, 1) or [
-        one for one in known if name and name.lower() in one
+        setting for setting in known if name and name.lower() in setting
     ]
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
+    return f"did you mean {near[0]}?" if near else f"known settings: {', '.join(known)}."
 
 
-def _how(schema: Mapping[str, Any]) -> str:
+def _hint(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return f"write {' or '.join(schema['enum'])}"
     if schema["type"] == "boolean":
         return "write true or false"
     if schema["type"] == "integer":
-        most = f" to {schema['maximum']}" if "maximum" in schema else ""
-        return f"write a whole number from {schema['minimum']}{most or ' on'}"
-    return "write a text, in quotes where it looks like a number"
+        low, high = schema["minimum"], schema.get("maximum")
+        limits = f"of at least {low}" if high is None else f"from {low} to {high}"
+        return f"write an integer {limits}"
+    return "write a string, in quotes if it looks like a number"
 
 
-def _complaint(name: str, check: Callable[[Any], None], value: Any) -> str:
-    """Return what is wrong with a setting; nothing where that cannot be looked up just now."""
+def _value_problem(name: str, check: Callable[[Any], None], value: Any) -> str:
+    """Return the message of a failed check; an empty text if it cannot be made at present."""
     with contextlib.suppress(TransientError):
         try:
             with reading(**{name: value}):
@@ -175,12 +180,12 @@ def _complaint(name: str, check: Callable[[Any], None], value: Any) -> str:
 
 def _check_area(area: Any) -> None:
     if isinstance(area, str) and area:
-        _check_text(area)
+        _check_area_text(area)
     elif area:
         _check_geojson(area)
 
 
-def _check_text(area: str) -> None:
+def _check_area_text(area: str) -> None:
     try:
         if named_file(area, AREAS) is not None:
             return
@@ -197,7 +202,7 @@ def _check_text(area: str) -> None:
 
 def _check_geojson(area: Any) -> None:
     if not isinstance(area, dict) or area.get("type") not in _GEOJSON:
-        message = f"{shown(area)} is no GeoJSON: its type is none of {', '.join(_GEOJSON)}."
+        message = f"{shown(area)} is not GeoJSON: its type must be one of {', '.join(_GEOJSON)}."
         raise ConfigurationError(message)
 
 
@@ -217,18 +222,17 @@ def _is_tile(text: str) -> bool:
 
 
 def _check_start_day(text: str) -> None:
-    first, last = MISSION.start.date(), utc_now().date() + _LONGEST_AHEAD
+    first, last = MISSION.start.date(), utc_now().date() + _MAX_DAYS_AHEAD
     if not first <= date.fromisoformat(text) <= last:
         message = (
-            f"{text} lies outside of the mission; write a day from {first} on, up to {last}, which "
-            "is a year ahead."
+            f"{text} is outside the mission; write a day from {first} to {last}, a year from today."
         )
         raise ConfigurationError(message)
 
 
 def _check_delay(text: str) -> None:
-    if not duration(text) <= _LONGEST_DELAY:
-        message = f"{shown(text)} cannot be used; {_HOW['publication_delay']}."
+    if not duration(text) <= _MAX_DELAY:
+        message = f"{shown(text)} cannot be used; {_HINTS['publication_delay']}."
         raise ConfigurationError(message)
 
 
@@ -237,14 +241,14 @@ def _check_schedule(cron: str) -> None:
         SensingDayTimetable(cron=cron, publication_delay=timedelta(0)).validate()
     except (AirflowTimetableInvalid, ValueError, OverflowError) as error:
         own = str(error) if str(error).startswith("schedule ") else ""
-        message = own or f"{shown(cron)} cannot be used; {_HOW['schedule']}."
+        message = own or f"{shown(cron)} cannot be used; {_HINTS['schedule']}."
         raise ConfigurationError(message) from error
 
 
 def _check_output(uri: str) -> None:
     protocol = Place.of(uri).protocol
     if protocol not in fsspec.available_protocols() and not has_fs(protocol):
-        message = f"{protocol}:// is no kind of storage that is installed; {output_uri.HOW}."
+        message = f"{protocol}:// is not an installed storage protocol; {output_uri.HINT}."
         raise ConfigurationError(message)
 
 
@@ -252,14 +256,14 @@ def _check_bands(given: Mapping[str, Any]) -> None:
     product_type = given.get("product_type", PARAMS["product_type"]["default"])
     bands = lines(given.get("bands", PARAMS["bands"]["default"]))
     if not bands:
-        message = f"no band is named; {_HOW['bands']}."
+        message = f"the list is empty; {_HINTS['bands']}."
         raise ConfigurationError(message)
     check_bands(bands, product_type)
 
 
 def _check_place(given: Mapping[str, Any]) -> None:
     if not given.get("area") and not lines(given.get("tiles")):
-        message = "neither area nor tiles is given: that would be the whole world; give one."
+        message = "neither area nor tiles is set; set at least one of them."
         raise ConfigurationError(message)
 
 
@@ -268,7 +272,7 @@ def _check_zip(given: Mapping[str, Any]) -> None:
     DeliveryOptions(bands=(), **{name: given[name] for name in names})
 
 
-_EACH: Final[Mapping[str, Callable[[Any], None]]] = {
+_SETTING_CHECKS: Final[Mapping[str, Callable[[Any], None]]] = {
     "area": _check_area,
     "tiles": _check_tiles,
     "start_day": _check_start_day,
@@ -276,7 +280,7 @@ _EACH: Final[Mapping[str, Callable[[Any], None]]] = {
     "schedule": _check_schedule,
     "output_uri": _check_output,
 }
-_TOGETHER: Final[Mapping[tuple[str, str], Callable[[Any], None]]] = {
+_COMBINATION_CHECKS: Final[Mapping[tuple[str, str], Callable[[Any], None]]] = {
     ("bands", "product_type"): _check_bands,
     ("area", "tiles"): _check_place,
     ("keep_archive", "transfer"): _check_zip,

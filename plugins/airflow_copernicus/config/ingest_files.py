@@ -1,4 +1,4 @@
-"""Finds the ingest files of a folder and the DAG id of each; opens none of them."""
+"""Lists the ingest files of a folder and assigns their DAG ids, without opening the files."""
 
 from __future__ import annotations
 
@@ -13,95 +13,95 @@ from copernicus_dataspace.os_errors import may_pass
 if TYPE_CHECKING:
     from pathlib import Path
 
-TAKEN: Final = ("sentinel2_reconcile", "sentinel2_approve_removals", "example_clear_sky")
-"""DAG ids of this project that are no ingests."""
+RESERVED_DAG_IDS: Final = ("sentinel2_reconcile", "sentinel2_approve_removals", "example_clear_sky")
+"""DAG ids of this project that are not ingests."""
 
 _SUFFIXES: Final = (".yaml", ".yml")
 _DAG_ID: Final = re.compile(r"(?!__)[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
-"""Two underscores would give Python's own names to what the DAG file defines; longer ids are no
-task groups of `sentinel2_reconcile`."""
-_LONGEST_BROKEN: Final = 100
+"""Two leading underscores could clash with module attributes such as ``__name__``; longer ids are
+too long for task groups of `sentinel2_reconcile`."""
+_MAX_BROKEN_LENGTH: Final = 100
 
 
 class IngestFile(NamedTuple):
-    """An ingest file, usable or not, and the id of its DAG."""
+    """An ingest file, valid or not, and the id of its DAG."""
 
     path: Path
     dag_id: str
 
 
 def files_in(folder: Path) -> list[IngestFile]:
-    """Return the ingest files of a folder, usable or not, by name.
+    """Return the ingest files of a folder, valid or not, sorted by name.
 
-    Each has its own DAG id: its name, or, where that cannot be, one like it that no other has.
-    Folders, hidden files and copies that editors keep are no ingests.
+    The DAG id is the file's name without its suffix; if that is not a valid or unique id, a similar
+    one. Folders, hidden files and backup copies of editors are ignored.
 
     Raises:
         ConfigurationError: The folder cannot be read.
-        TransientError: Nor can it now, for a fault that may pass.
+        TransientError: The folder cannot be read at present.
     """
     paths = _paths(folder)
-    used = {_folded(dag_id) for dag_id in TAKEN}
+    used = {_comparable(dag_id) for dag_id in RESERVED_DAG_IDS}
     ids: dict[Path, str] = {}
     for path in paths:
-        if _DAG_ID.fullmatch(path.stem) and _folded(path.stem) not in used:
+        if _DAG_ID.fullmatch(path.stem) and _comparable(path.stem) not in used:
             ids[path] = path.stem
-            used.add(_folded(path.stem))
+            used.add(_comparable(path.stem))
     for path in paths:
         if path not in ids:
-            ids[path] = _free(path, used)
-            used.add(_folded(ids[path]))
+            ids[path] = _unused_dag_id(path, used)
+            used.add(_comparable(ids[path]))
     return [IngestFile(path, ids[path]) for path in paths]
 
 
 def file_of(path: Path) -> IngestFile:
-    """Return an ingest file with the DAG id it has among those of its folder."""
+    """Return an ingest file with its DAG id."""
     try:
-        found = next((one for one in files_in(path.parent) if one.path == path), None)
+        found = next((file for file in files_in(path.parent) if file.path == path), None)
     except DataSpaceError:
         found = None
-    return found or IngestFile(path, _free(path, set()))
+    return found or IngestFile(path, _unused_dag_id(path, set()))
 
 
 def find(folder: Path, dag_id: str) -> IngestFile | None:
-    """Return the ingest file of a DAG, usable or not; None where there is none.
+    """Return the ingest file of a DAG, valid or not; None if there is none.
 
     Raises:
         ConfigurationError: The folder cannot be read.
-        TransientError: Nor can it now, for a fault that may pass.
+        TransientError: The folder cannot be read at present.
     """
-    return next((one for one in files_in(folder) if one.dag_id == dag_id), None)
+    return next((file for file in files_in(folder) if file.dag_id == dag_id), None)
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file whose name cannot be the id of its DAG.
+    """Check that a file's name can be the id of its DAG.
 
     Raises:
-        ConfigurationError: It is no DAG id, or another file or DAG of this project has it.
+        ConfigurationError: It is not a valid DAG id, or already in use.
     """
     if file_of(path).dag_id == path.stem:
         return
     name = shown_name(path)
     if not _DAG_ID.fullmatch(path.stem):
         message = (
-            f"{name}: the file's name is no DAG id; use up to 200 letters, digits, _ . and -, and "
-            "begin with one of the first three kinds, not with two _."
+            f"{name}: the file's name is not a valid DAG id; use up to 200 letters, digits, _ . "
+            "and -, and begin with a letter, a digit or a single _."
         )
         raise ConfigurationError(message)
-    if _folded(path.stem) in map(_folded, TAKEN):
-        message = f"{name}: a DAG of this project has this name already; rename the file."
+    if _comparable(path.stem) in map(_comparable, RESERVED_DAG_IDS):
+        message = f"{name}: this name is reserved for a DAG of this project; rename the file."
         raise ConfigurationError(message)
-    others = (one for one in files_in(path.parent) if one.dag_id == one.path.stem)
-    other = next(one for one in others if _folded(one.dag_id) == _folded(path.stem))
+    valid = (file for file in files_in(path.parent) if file.dag_id == file.path.stem)
+    other = next(file for file in valid if _comparable(file.dag_id) == _comparable(path.stem))
     message = (
-        f"{name}: {other.path.name} has this name already, but for its ending, for upper and lower "
-        "case, or for . and -; rename or remove one of the two."
+        f"{name}: {other.path.name} already has this DAG id (suffix, upper and lower case, and . "
+        "versus - do not count); rename or remove one of the two files."
     )
     raise ConfigurationError(message)
 
 
 def shown_name(path: Path) -> str:
-    """Return a file's name for messages, without what cannot be printed or stored."""
+    """Return a file's name for messages, with unprintable characters escaped."""
     return path.name if path.name.isprintable() else repr(path.name)[1:-1]
 
 
@@ -121,16 +121,16 @@ def _is_ingest(entry: os.DirEntry[str]) -> bool:
         return False
     try:
         return not entry.is_dir()
-    except OSError:  # a link that leads round, or where nobody may look
+    except OSError:  # a circular link, or one without permission
         return True
 
 
-def _folded(dag_id: str) -> str:
-    """Return what must differ: some file systems ignore case, and names of groups have no dots."""
+def _comparable(dag_id: str) -> str:
+    """Return the key of uniqueness: some file systems ignore case; task groups have no dots."""
     return dag_id.casefold().replace(".", "-")
 
 
-def _free(path: Path, used: set[str]) -> str:
-    near = re.sub(r"[^A-Za-z0-9_-]", "_", path.stem).lstrip("_-")[:_LONGEST_BROKEN] or "ingest"
-    numbered = (f"{near}_{number}" for number in itertools.count(2))
-    return next(one for one in itertools.chain([near], numbered) if _folded(one) not in used)
+def _unused_dag_id(path: Path, used: set[str]) -> str:
+    base = re.sub(r"[^A-Za-z0-9_-]", "_", path.stem).lstrip("_-")[:_MAX_BROKEN_LENGTH] or "ingest"
+    numbered = (f"{base}_{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([base], numbered) if _comparable(name) not in used)

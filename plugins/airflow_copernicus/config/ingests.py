@@ -1,4 +1,4 @@
-"""Reads the files of include/ingests: one per DAG, checked before any DAG is built from it."""
+"""Ingests: the validated settings of the files in include/ingests, one file per DAG."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from airflow_copernicus.config.ingest_checks import DURATION, duration, in_a_line, problems, tidied
+from airflow_copernicus.config.ingest_checks import (
+    DURATION,
+    duration,
+    normalised,
+    one_line,
+    problems,
+)
 from airflow_copernicus.config.ingest_files import check_name, files_in, shown_name
 from airflow_copernicus.config.ingest_yaml import read_settings
 from airflow_copernicus.config.params import PARAMS
@@ -22,9 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FIRST_DAY: Final = "2015-06-27"
-"""The first day of Sentinel-2 data; backfills may begin anywhere after it."""
+"""The first day of Sentinel-2 data; the earliest day of a backfill."""
 _CONNECTIONS: Final = 2
-"""Half of an ordinary account's: while one download task starts or ends, another moves bytes."""
+"""Half of a standard account's limit, so that two download tasks run at the same time."""
 
 _SCRUB_DAYS: Final = 30
 _KEEP_RUNS_DAYS: Final = 365
@@ -49,27 +55,28 @@ _SCHEMAS: Final = {**_SETTINGS, **{name: param["schema"] for name, param in PARA
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """What one file of include/ingests says.
+    """The settings of one file of include/ingests.
 
     Attributes:
         path: The file.
         dag_id: The file's name.
-        description: One line for the list of DAGs.
-        timetable: From ``schedule``, a cron expression or preset in UTC whose intervals are whole
-            days, and ``publication_delay``, from the end of a day to its scheduled run.
+        description: Shown in the list of DAGs.
+        timetable: Of ``schedule``, a cron expression or preset in UTC with intervals of whole
+            days, and ``publication_delay``, the time from the end of a day to its scheduled run.
         start_day: First day that may be scheduled or backfilled.
         catchup: Whether days missed while the DAG was paused are scheduled later.
         copernicus_conn_id: The Airflow Connection.
-        connections: Transfers at once of each download task, which takes as many slots of the pool.
-        superseded: What becomes of a product once its successor stands, see `retirement.retire`.
-        withdrawn: What becomes of a product that was deleted upstream.
-        max_removals: How many products may be removed in a night without asking a person, see
-            `removal_record.night_limit`.
-        scrub_days: In so many days the bytes of all that is held are read once; 0 for never.
-        keep_runs_days: So many days what runs have noted, and what was moved to quarantine, is
-            kept; 0 for ever.
-        one_run_at_a_time: Whether the ingest alone writes to its output, one run at a time, so that
-            a storage is good enough that cannot keep two runs apart.
+        connections: Concurrent transfers of each download task, and its pool slots.
+        superseded: What happens to a product once its newer version is delivered, see
+            `retirement.retire`.
+        withdrawn: What happens to a product that was deleted upstream.
+        max_removals: Maximum number of products removed in one night without approval, see
+            `removals.record.night_limit`.
+        scrub_days: Period in which every file of the archive is read and compared with its digest
+            once; 0 for never.
+        keep_runs_days: Retention of run records and of the quarantine; 0 for unlimited.
+        one_run_at_a_time: Whether only one run at a time of this ingest alone writes to its output;
+            then storage without conditional writes is allowed.
         defaults: Default of every param, by name.
     """
 
@@ -91,17 +98,17 @@ class Ingest:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return what a file says.
+        """Read and validate a file.
 
         Raises:
-            ConfigurationError: It cannot be read, is no YAML, or says what cannot be meant; the
-                message names the file and all that is wrong.
+            ConfigurationError: The file cannot be read, is not valid YAML, or has invalid settings;
+                the message names the file and every problem.
         """
         check_name(path)
-        settings = tidied(read_settings(path), _SCHEMAS)
-        found = problems(settings, _SCHEMAS)
-        if found:
-            message = f"{shown_name(path)}: {in_a_line(found)}"
+        settings = normalised(read_settings(path), _SCHEMAS)
+        messages = problems(settings, _SCHEMAS)
+        if messages:
+            message = f"{shown_name(path)}: {one_line(messages)}"
             raise ConfigurationError(message)
         return cls(
             path=path,
@@ -123,11 +130,11 @@ class Ingest:
 
 
 def read_in_task(path: Path) -> Ingest:
-    """Return an ingest as `Ingest.read` does, but have a task try again where that may help.
+    """Return an ingest as `Ingest.read` does, but raise a retryable error if the disk fails.
 
     Raises:
-        ConfigurationError: The file cannot be used.
-        TransientError: It cannot be read now, for a fault that may pass.
+        ConfigurationError: The file is invalid.
+        TransientError: The file cannot be read at present.
     """
     try:
         return Ingest.read(path)
@@ -139,7 +146,7 @@ def read_in_task(path: Path) -> Ingest:
 
 
 def read_all(folder: Path) -> Iterator[Ingest]:
-    """Give every ingest of a folder whose file can be read and used.
+    """Yield the ingests of all valid files of a folder.
 
     Raises:
         ConfigurationError, TransientError: The folder cannot be read.

@@ -1,6 +1,6 @@
-"""The parameters of an ingest DAG: their schema, their default, and what the trigger form says.
+"""The params of the DAGs: schema, default, and title and description in the trigger form.
 
-An ingest file gives another default to any of them; who triggers a run may change any for it.
+An ingest file may set another default for most of them; a triggered run may override any.
 """
 
 from __future__ import annotations
@@ -19,137 +19,139 @@ if TYPE_CHECKING:
 
 _STRINGS: Final = {"type": "array", "items": {"type": "string"}}
 _ANY_STRINGS: Final = {**_STRINGS, "type": ["null", "array"]}
-"""May be empty: the form gives null for a field that was typed in and cleared again."""
+"""Null too, because the form sends it for a field that was filled in and cleared again."""
 
 _DAY: Final = {"type": ["null", "string"], "format": "date"}
 
 PARAMS: Final[dict[str, dict[str, Any]]] = {
     "first_day": {
         "title": "First day",
-        "description": "First UTC sensing day, included; days that have not ended are refused. "
-        "Empty: the run's own day, which is the UTC day before its logical date, or yesterday "
-        "where it has none. Leave empty for a backfill, whose own dates count.",
+        "description": "First UTC sensing day, inclusive; it must have ended. Empty: the UTC day "
+        "before the run's logical date, or yesterday if the run has none. Leave empty for a "
+        "backfill, which has its own dates.",
         "schema": _DAY,
         "default": None,
     },
     "last_day": {
         "title": "Last day",
-        "description": "Last UTC sensing day, included. One of the two alone means that one day.",
+        "description": "Last UTC sensing day, inclusive. If only one of the two is set, the run "
+        "covers that single day.",
         "schema": _DAY,
         "default": None,
     },
     "area": {
         "title": "Area of interest",
-        "description": "A name from include/areas, or GeoJSON, or WKT, or "
-        "west,south,east,north in degrees (west > east crosses 180°). May be empty where "
-        "tiles are given.",
+        "description": "The name of a file in include/areas, GeoJSON, WKT, or a bounding box "
+        "west,south,east,north in degrees (west > east crosses 180°). Optional if tiles are set.",
         "schema": {"type": ["null", "string", "object"]},
         "default": None,
     },
     "tiles": {
-        "title": "Tiles",
-        "description": "MGRS tiles such as T36TXL, one a line. With an area, both must hold.",
+        "title": "MGRS tiles",
+        "description": "Such as T36TXL, one per line. With an area, products must match both.",
         "schema": _ANY_STRINGS,
         "default": [],
     },
     "product_type": {
         "title": "Product type",
-        "description": "S2MSI2A: surface reflectance with scene classification. S2MSI1C: top of "
-        "atmosphere.",
+        "description": "S2MSI2A: surface reflectance and scene classification. S2MSI1C: "
+        "top-of-atmosphere reflectance.",
         "schema": {"type": "string", "enum": list(reversed(PRODUCT_TYPES.values()))},
         "default": PRODUCT_TYPES["L2A"],
     },
     "max_cloud_cover": {
-        "title": "Most cloud cover (percent)",
-        "description": "Inclusive. Empty: no limit, and products that do not say pass too.",
+        "title": "Maximum cloud cover (%)",
+        "description": "Inclusive. Empty: no limit; includes products without a cloud cover value.",
         "schema": {"type": ["null", "number"], "minimum": 0, "maximum": 100},
         "default": None,
     },
     "versions": {
-        "title": "Versions",
-        "description": "latest: of each acquisition the newest processing that is online, and all "
-        "parts where it came in several. all: every one that is listed. Products named below are "
-        "fetched whatever their version.",
+        "title": "Product versions",
+        "description": "latest: the newest online version of each acquisition, with all its parts. "
+        "all: every version in the catalogue. Products selected by id are downloaded in any "
+        "version.",
         "schema": {"type": "string", "enum": list(VERSIONS)},
         "default": LATEST,
     },
     "bands": {
         "title": "Bands and files",
-        "description": "One a line: SCL_20m, B04_10m, or B04 for its native resolution; "
-        "L1C bands carry none. With *, ? or / it is a pattern on the path inside the "
-        "product, such as */MTD_TL.xml.",
+        "description": "One per line: SCL_20m, B04_10m, or B04 for the native resolution; L1C "
+        "bands have no resolution suffix. An entry with *, ? or / is a pattern for paths inside "
+        "the product, such as */MTD_TL.xml.",
         "schema": {**_STRINGS, "minItems": 1},
         "default": ["SCL_20m"],
     },
     "product_ids": {
-        "title": "Products",
-        "description": "Ids or names of products, one a line: exactly these, whatever the other "
-        "filters say.",
+        "title": "Product ids",
+        "description": "Ids or names of products, one per line. If set, all other filters are "
+        "ignored.",
         "schema": _ANY_STRINGS,
         "default": [],
     },
     "transfer": {
-        "title": "Transfer",
-        "description": "files: only the wanted files. archive: the whole zip.",
+        "title": "Transfer mode",
+        "description": "files: only the selected files. archive: the whole product as a zip file.",
         "schema": {"type": "string", "enum": list(TRANSFERS)},
         "default": "files",
     },
     "keep_archive": {
-        "title": "Keep the zip",
-        "description": "With archive: store the zip below archive/ too.",
+        "title": "Keep zip file",
+        "description": "With transfer mode archive: also store the zip file below archive/.",
         "schema": {"type": "boolean"},
         "default": False,
     },
     "output_uri": {
-        "title": "Output",
-        "description": "Where files go: file:///path, or s3://connection_id@bucket/path for object "
-        "storage; a place that an ingest file, SENTINEL2_OUTPUT_URI or SENTINEL2_OUTPUT_ROOTS "
-        "names, or one below it.",
+        "title": "Output URI",
+        "description": "file:///path, or s3://connection_id@bucket/path for object storage. Must "
+        "be an output of an ingest file, SENTINEL2_OUTPUT_URI or in SENTINEL2_OUTPUT_ROOTS, or a "
+        "folder below one of these.",
         "schema": {"type": "string", "minLength": 1},
         "default": default_output_uri(),
     },
     "overwrite": {
-        "title": "Fetch again",
-        "description": "Fetch and replace what is already there.",
+        "title": "Overwrite",
+        "description": "Download files that already exist again, and replace them.",
         "schema": {"type": "boolean"},
         "default": False,
     },
 }
 
-OF_A_RUN: Final = ("first_day", "last_day", "product_ids")
-"""Params that no ingest file may set: each of its runs would be about the same days or products."""
+RUN_ONLY_PARAMS: Final = ("first_day", "last_day", "product_ids")
+"""Params that no ingest file may set, because all its runs would fetch the same."""
 
 RECONCILE_PARAMS: Final[dict[str, dict[str, Any]]] = {
     "first_day": {
         "title": "First day",
-        "description": "First UTC sensing day to look at, included. Empty: the thirty newest days "
-        "that are due, and once a week all days that belong to the archive.",
+        "description": "First UTC sensing day to check, inclusive. Empty: the 30 newest days that "
+        "are due, and once a week all days of the archive.",
         "schema": _DAY,
         "default": None,
     },
     "last_day": {
         "title": "Last day",
-        "description": "Last UTC sensing day, included. One of the two alone means that one day.",
+        "description": "Last UTC sensing day, inclusive. If only one of the two is set, the run "
+        "covers that single day.",
         "schema": _DAY,
         "default": None,
     },
     "ingests": {
         "title": "Ingests",
-        "description": "Ids of ingest DAGs, one a line. Empty: all. Those that are switched off "
-        "are reported on, and left alone.",
+        "description": "DAG ids of ingests, one per line. Empty: all. Paused ingests are reported "
+        "but not changed.",
         "schema": _ANY_STRINGS,
         "default": [],
     },
     "dry_run": {
-        "title": "Only report",
-        "description": "Show what would be fetched, replaced and removed, and change nothing.",
+        "title": "Dry run",
+        "description": "Report what would be downloaded, replaced and removed, without changing "
+        "anything.",
         "schema": {"type": "boolean"},
         "default": False,
     },
     "scrub": {
-        "title": "Read all bytes",
-        "description": "Compare the digests of all files of these days now, not only of those "
-        "whose turn it is.",
+        "title": "Verify all files",
+        "description": "Read all files of these days and compare their digests now, not only the "
+        "files that are due for verification.",
         "schema": {"type": "boolean"},
         "default": False,
     },
@@ -162,25 +164,25 @@ def dag_params(defaults: Mapping[str, Any]) -> dict[str, Param]:
 
 
 def reconcile_params() -> dict[str, Param]:
-    """Return the params of the DAG that keeps archives true."""
+    """Return the params of `sentinel2_reconcile`."""
     return {name: _param(param, param["default"]) for name, param in RECONCILE_PARAMS.items()}
 
 
 def approval_params(ingests: Sequence[str]) -> dict[str, Param]:
-    """Return the params of the DAG that asks a person, for the ingests of these DAG ids."""
+    """Return the params of `sentinel2_approve_removals`, for the ingests of these DAG ids."""
     return {
         "ingest": Param(
             next(iter(ingests), ""),
             type="string",
             title="Ingest",
-            description="Whose removals are asked for.",
+            description="DAG id of the ingest whose removals need approval.",
             examples=list(ingests),
         ),
         "with_rejected": Param(
             False,
             type="boolean",
-            title="Ask again",
-            description="Ask for what was rejected, too.",
+            title="Include rejected removals",
+            description="Ask for approval of previously rejected removals again.",
         ),
     }
 
@@ -191,6 +193,6 @@ def _param(param: Mapping[str, Any], default: Any) -> Param:
 
 
 def lines(values: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Return the entries of a one-a-line field, without the blank ones the form sends along."""
+    """Return the non-blank entries of a multi-line field, given as a list or as text."""
     given = values.splitlines() if isinstance(values, str) else values or ()
     return tuple(text for value in given if (text := value.strip()))

@@ -1,4 +1,4 @@
-"""The one net under the reading of settings: what they cannot mean is permanent, and named."""
+"""Turns unexpected errors while settings are read into a permanent error that names them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from copernicus_dataspace.os_errors import may_pass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SHOWN: Final = 60
-_KNOWN: Final = (DataSpaceError, AirflowException, AirflowRuntimeError, MemoryError)
-"""Say themselves what may be done about them."""
+_MAX_SHOWN: Final = 60
+_PASSED_ON: Final = (DataSpaceError, AirflowException, AirflowRuntimeError, MemoryError)
+"""Errors whose messages already say what to do."""
 
 
 @contextlib.contextmanager
 def reading(**settings: Any) -> Iterator[None]:
-    """Name these settings in whatever nobody thought of that goes wrong while they are read.
+    """Replace unexpected errors inside the block by one that names these settings.
 
-    Trying again would find the same settings. A fault of a disk or share that may pass is none of
-    theirs and is handed on, as are errors that say themselves what may be done about them.
+    It is permanent, because a retry would read the same settings. Transient errors of the disk, and
+    errors of the library and of Airflow, pass unchanged.
 
     Raises:
-        ConfigurationError: Anything else went wrong, which is its cause.
+        ConfigurationError: An unexpected error occurred, which is its cause.
     """
     try:
         yield
-    except _KNOWN:
+    except _PASSED_ON:
         raise
     except Exception as error:
         if isinstance(error, OSError) and may_pass(error):
             raise
         message = (
-            f"{_shown(settings)} cannot be used: reading it ended in {type(error).__name__}. "
-            "Write it in another way."
+            f"{_shown(settings)} cannot be used: reading it raised {type(error).__name__}. "
+            "Correct the value."
         )
         raise ConfigurationError(message) from error
 
@@ -48,4 +48,4 @@ def _shown(settings: Mapping[str, Any]) -> str:
 
 def _shortened(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -1,1 +1,1 @@
-"""DAG factories: an ingest, the reconcile, and the approval of removals."""
+"""DAG factories: ingest, reconcile and approval of removals."""

@@ -1,4 +1,4 @@
-"""Builds the DAG in which a person approves removals beyond the limits of an ingest."""
+"""Factory of the DAG in which a user approves removals above the limits of an ingest."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from airflow_copernicus.operators import CopernicusAskOperator, CopernicusRemove
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ANSWER_WITHIN: Final = timedelta(days=30)
-_ASK_AGAIN_AFTER: Final = timedelta(seconds=10)
-"""Where Airflow loses an answer: one that comes before the worker has put the task down."""
-_RUNS_BY_HAND: Final = 16
-"""Beside the one of each ingest that may wait for its answer."""
+_RESPONSE_TIMEOUT: Final = timedelta(days=30)
+_RETRY_DELAY: Final = timedelta(seconds=10)
+"""Airflow loses a response that arrives before the task is deferred; the retry asks again."""
+_EXTRA_ACTIVE_RUNS: Final = 16
+"""In addition to one run of each ingest that waits for a response."""
 _APPROVE: Final = "Approve"
 _REJECT: Final = "Reject"
 
@@ -32,19 +32,19 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
     ingests = [ingest.dag_id for ingest in read_all(folder)]
     with DAG(
         APPROVAL_DAG_ID,
-        description="A person approves removals that are more than an ingest's limits allow.",
+        description="Approval of removals above the limits of an ingest.",
         doc_md=_DOC,
         schedule=None,
         start_date=datetime(2015, 6, 27, tzinfo=UTC),
         catchup=False,
-        max_active_runs=len(ingests) + _RUNS_BY_HAND,
+        max_active_runs=len(ingests) + _EXTRA_ACTIVE_RUNS,
         default_args=DEFAULT_ARGS,
         params=approval_params(ingests),
         tags=TAGS,
         **dag_arguments,
     ) as dag:
-        asked: dict[str, Any] = {name: dag.param(name) for name in ("ingest", "with_rejected")}
-        plan = CopernicusAskOperator(task_id="plan", ingest_folder=folder, **asked)
+        params: dict[str, Any] = {name: dag.param(name) for name in ("ingest", "with_rejected")}
+        plan = CopernicusAskOperator(task_id="plan", ingest_folder=folder, **params)
         question: Any = plan.output
         approve = HITLBranchOperator(
             task_id=APPROVAL_TASK_ID,
@@ -53,19 +53,19 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
             options=[_APPROVE, _REJECT],
             options_mapping={_APPROVE: "remove", _REJECT: "keep"},
             defaults=_REJECT,
-            response_timeout=_ANSWER_WITHIN,
-            retry_delay=_ASK_AGAIN_AFTER,
+            response_timeout=_RESPONSE_TIMEOUT,
+            retry_delay=_RETRY_DELAY,
         )
         remove, keep = (
             CopernicusRemoveOperator(
-                task_id=task_id, ingest_folder=folder, is_approved=is_approved, **asked
+                task_id=task_id, ingest_folder=folder, is_approved=is_approved, **params
             )
             for task_id, is_approved in (("remove", True), ("keep", False))
         )
         plan >> approve >> [remove, keep]
-        with TaskGroup("downstream"):  # an ingest may be named as one of the tasks
+        with TaskGroup("downstream"):  # an ingest may have the same name as a task
             for dag_id in ingests:
-                with TaskGroup(dag_id.replace(".", "-")):  # its id may have no dots
+                with TaskGroup(dag_id.replace(".", "-")):  # group ids have no dots
                     announce(dag_id, remove.output)
     return dag
 
@@ -73,13 +73,13 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
 _DOC: Final = """
 ### What it does
 `sentinel2_reconcile` removes superseded and withdrawn products up to the limits of each ingest
-(`max_removals`). What is more it does not do, but triggers this DAG, which asks once for the whole
-plan: on the start page of the UI under *Required Actions*, or in the tab of that name of the task
-`approve`. It waits without a worker. A newer plan is asked by a run of its own, and the earlier
-question ends.
+(`max_removals`). For removals above the limits it triggers this DAG, which asks for approval of the
+whole plan: on the home page of the UI under *Required Actions*, and in the tab *Required Actions*
+of the task `approve`. The task is deferred and needs no worker. A newer plan starts a new run,
+which replaces the earlier request.
 
-* **Approve**: the catalogue is asked and the archive looked at anew; what both plans name is
-  removed, where every byte of what replaces it is found right.
-* **Reject**, or no answer in thirty days: all of it is kept, and not asked for again until
-  something about it changes. Trigger this DAG with *Ask again* for what was rejected.
+* **Approve**: catalogue and archive are compared again. Products that both comparisons list are
+  removed, if every byte of their replacements is verified.
+* **Reject**, or no response in 30 days: the products are kept. They are not requested again until
+  they change. To request them again, trigger this DAG with *Include rejected removals*.
 """

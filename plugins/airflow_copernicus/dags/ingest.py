@@ -1,4 +1,4 @@
-"""Builds the DAG of an ingest: search, then download and extract per product, then publish."""
+"""Factory of ingest DAGs: search, then download and extract per batch, then publish."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 TAGS: Final = ["sentinel-2", "copernicus"]
 
 _ACTIVE_RUNS: Final = 4
-"""Lets a run by hand pass a running one; transfers are limited by the pool, not by this."""
+"""Allows a manual run beside a scheduled one; the pool limits the transfers."""
 
-_DISPLAYED: Final = 100
-"""Characters of a reason that fit into a list of DAGs."""
+_MAX_REASON_LENGTH: Final = 100
+"""Characters of a reason in the display name, which the list of DAGs shows."""
 
 DEFAULT_ARGS: Final = {
     "retries": 6,
@@ -43,14 +43,14 @@ DEFAULT_ARGS: Final = {
     "max_retry_delay": timedelta(hours=1),
     "weight_rule": TODAY_FIRST,
 }
-"""Two hours and more of trying again: outages of the service last minutes to hours."""
+"""Retries for more than two hours: outages of the service last minutes to hours."""
 
-_LONGEST_SEARCH: Final = timedelta(hours=1)
-_LONGEST_TRANSFER: Final = timedelta(hours=6)
+_SEARCH_TIMEOUT: Final = timedelta(hours=1)
+_DOWNLOAD_TIMEOUT: Final = timedelta(hours=6)
 
 
 def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
-    """Return a DAG for each ingest file of a folder, by DAG id; as of `dag_of`.
+    """Return the DAGs of the ingest files of a folder by DAG id, see `dag_of`.
 
     Raises:
         ConfigurationError: The folder cannot be read.
@@ -60,7 +60,7 @@ def build_dags(folder: Path, **dag_arguments: Any) -> dict[str, DAG]:
 
 
 def dag_of(path: Path, **dag_arguments: Any) -> DAG:
-    """Return the DAG of an ingest file; that of a broken one fails every day and says why.
+    """Return the DAG of an ingest file; the DAG of an invalid file fails daily with the reason.
 
     Args:
         path: The file, whose name is the DAG id.
@@ -73,9 +73,9 @@ def dag_of(path: Path, **dag_arguments: Any) -> DAG:
 
 
 def day_asset(dag_id: str) -> Asset:
-    """Return the asset whose events say which sensing days an ingest has completed.
+    """Return the asset of an ingest's complete sensing days.
 
-    Its events carry the days as partitions, ``YYYY-MM-DD``.
+    The partitions of its events are days, ``YYYY-MM-DD``.
     """
     return Asset(f"sentinel2_day_{dag_id}", uri=f"x-copernicus://{dag_id}/day")
 
@@ -95,17 +95,17 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
         tags=TAGS,
         **dag_arguments,
     ) as dag:
-        asked: dict[str, Any] = {name: dag.param(name) for name in ingest.defaults}
-        wanted = {name: asked[name] for name in WANTED_FIELDS}
+        params: dict[str, Any] = {name: dag.param(name) for name in ingest.defaults}
+        wanted = {name: params[name] for name in WANTED_FIELDS}
         search = CopernicusSearchOperator(
             task_id=SEARCH,
-            bands=asked["bands"],
-            output_uri=asked["output_uri"],
+            bands=params["bands"],
+            output_uri=params["output_uri"],
             copernicus_conn_id=ingest.copernicus_conn_id,
             connections=ingest.connections,
             one_run_at_a_time=ingest.one_run_at_a_time,
-            execution_timeout=_LONGEST_SEARCH,
-            **{name: asked[name] for name in QUERY_FIELDS},
+            execution_timeout=_SEARCH_TIMEOUT,
+            **{name: params[name] for name in QUERY_FIELDS},
         )
 
         @task_group(group_id="product")
@@ -118,7 +118,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
                 copernicus_conn_id=ingest.copernicus_conn_id,
                 pool=POOL,
                 pool_slots=ingest.connections,
-                execution_timeout=_LONGEST_TRANSFER,
+                execution_timeout=_DOWNLOAD_TIMEOUT,
                 **wanted,
             )
             extract = CopernicusExtractOperator(
@@ -133,7 +133,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
         publish = CopernicusPublishOperator(
             task_id="publish",
             search_id=search.task_id,
-            output_uri=asked["output_uri"],
+            output_uri=params["output_uri"],
             trigger_rule="all_done",
             complete_for=ingest.defaults,
             outlets=[day_asset(ingest.dag_id)],
@@ -145,7 +145,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
 
 @task
 def all_delivered(published: dict[str, Any]) -> None:
-    """Make the run fail where products are missing, though complete days were announced."""
+    """Fail the run if products are missing, even though complete days were announced."""
     if published["missing"]:
         message = f"missing: {', '.join(published['missing'])}; see {published['summary']}"
         raise AirflowFailException(message)
@@ -153,10 +153,10 @@ def all_delivered(published: dict[str, Any]) -> None:
 
 def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
     dag_id, name = file_of(path).dag_id, shown_name(path)
-    why = reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+    short = _shortened(reason.removeprefix(f"{name}: ").removeprefix(f"{name} "))
     with DAG(
         dag_id,
-        dag_display_name=f"{dag_id if dag_id == path.stem else name} (broken: {_shortened(why)})",
+        dag_display_name=f"{dag_id if dag_id == path.stem else name} (broken: {short})",
         description=f"Broken: {reason}",
         doc_md=f"This ingest file cannot be used:\n\n    {reason}",
         schedule=SensingDayTimetable(publication_delay=timedelta(0)),
@@ -175,27 +175,27 @@ def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _DISPLAYED else f"{text[:_DISPLAYED]}..."
+    return text if len(text) <= _MAX_REASON_LENGTH else f"{text[:_MAX_REASON_LENGTH]}..."
 
 
 _DOC: Final = """
 ### What arrives
-The wanted files of every matching Sentinel-2 product of the run's UTC sensing days, each in its
-latest version unless the form says otherwise, verified against ESA's own checksum, below
-`bands/<product type>/<YYYY>/<MM>/<DD>/<product>/` of the output, with a STAC item beside them.
+The selected files of every matching Sentinel-2 product of the run's UTC sensing days, by default in
+the latest version. Each file is verified against ESA's checksum and stored in
+`bands/<product type>/<YYYY>/<MM>/<DD>/<product>/` below the output URI, with a STAC item.
 
 ### Which days
 * **Scheduled**: the day that ended one publication delay ago.
-* **Triggered**: the days of the form; left empty, the UTC day before the logical date, or
-  yesterday where there is none.
-* **Backfill**: each day of its range once. Leave the form's days empty.
-* **Missed**, as this DAG was off or the scheduler down: `sentinel2_reconcile` fetches them, where
-  that is switched on.
+* **Triggered**: the days of the form. If empty: the UTC day before the logical date, or yesterday
+  if there is none.
+* **Backfill**: each day of its range once. Leave the days of the form empty.
+* **Missed** while this DAG was paused or the scheduler was down: `sentinel2_reconcile` fetches
+  them, if it is not paused.
 
-A day that has not ended is refused. One is announced as complete to DAGs downstream only where
-that is true for the settings of the ingest's file; the summary says why not.
+A day that has not ended is rejected. A day is announced to downstream DAGs only if it is complete
+for the settings of the ingest file; otherwise the summary gives the reason.
 
-### When it is red
-`publish` and `all_delivered` name what is missing. Clear the failed `download`: what has already
-been verified is not fetched again.
+### If the run fails
+`publish` and `all_delivered` list the missing products. Clear the failed `download` tasks: verified
+files are not downloaded again.
 """

@@ -1,4 +1,4 @@
-"""Builds the DAG that keeps the archives of all ingests true: audit, repair, settle, announce."""
+"""Factory of the DAG that compares archives with the catalogue and repairs them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from airflow_copernicus.timetables import SensingDayTimetable
 if TYPE_CHECKING:
     from pathlib import Path
 
-_AFTER_THE_DAY: Final = timedelta(hours=3)
-"""From the start of the day's own runs, which should have ended by then."""
-_LONGEST: Final = timedelta(hours=23)
-"""A night ends before the next one, though repairs may wait for the quota and go on by themselves.
+_EXTRA_DELAY: Final = timedelta(hours=3)
+"""After the scheduled start of the ingests' own runs, so that these have finished."""
+_RUN_TIMEOUT: Final = timedelta(hours=23)
+"""Ends a run before the next one starts, even if repairs wait for the quota; they continue alone.
 
-Airflow keeps no time of a task that waits for another DAG's run, hence of the run.
+A timeout of the run, because Airflow enforces none of a deferred `TriggerDagRunOperator`.
 """
-_LOOK_EVERY_S: Final = 5
-_NAMED: Final = 5
+_POKE_INTERVAL_S: Final = 5
+_MAX_LISTED: Final = 5
 
 
 def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
@@ -40,16 +40,16 @@ def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
         ConfigurationError: The folder cannot be read.
     """
     delays = [ingest.timetable.publication_delay for ingest in read_all(folder)]
-    delay = max(delays, default=timedelta(days=1)) + _AFTER_THE_DAY
+    delay = max(delays, default=timedelta(days=1)) + _EXTRA_DELAY
     with DAG(
         RECONCILE_DAG_ID,
-        description="What the archives lack, have damaged, or should no longer hold; and mends it.",
+        description="Finds and repairs missing, damaged, superseded and withdrawn products.",
         doc_md=_DOC,
         schedule=SensingDayTimetable(publication_delay=delay),
         start_date=datetime(2015, 6, 27, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=_LONGEST,
+        dagrun_timeout=_RUN_TIMEOUT,
         default_args=DEFAULT_ARGS,
         params=reconcile_params(),
         tags=TAGS,
@@ -64,7 +64,7 @@ def _group(dag: DAG, ingest: IngestFile) -> None:
     days: dict[str, Any] = {name: dag.param(name) for name in ("first_day", "last_day")}
     chosen: Any = dag.param("ingests")
 
-    @task_group(group_id=ingest.dag_id.replace(".", "-"))  # its id may have no dots
+    @task_group(group_id=ingest.dag_id.replace(".", "-"))  # group ids have no dots
     def group() -> None:
         audit = CopernicusAuditOperator(
             task_id="audit",
@@ -78,13 +78,13 @@ def _group(dag: DAG, ingest: IngestFile) -> None:
             task_id="repair",
             trigger_dag_id=ingest.dag_id,
             logical_date=None,
-            skip_when_already_exists=True,  # a second try of this task lets the run go on
+            skip_when_already_exists=True,  # a retry continues to wait for the run
             wait_for_completion=True,
             allowed_states=["success", "failed"],
-            failed_states=[],  # or Airflow fails the task where the run has failed, and tries again
-            poke_interval=_LOOK_EVERY_S,
+            failed_states=[],  # else Airflow retries the task if the run fails
+            poke_interval=_POKE_INTERVAL_S,
             deferrable=True,
-            max_active_tis_per_dagrun=1,  # or they would fill the ingest's active runs
+            max_active_tis_per_dagrun=1,  # else they would use all active runs of the ingest
             retries=1,
         ).expand_kwargs(audit.output)
         settle = CopernicusSettleOperator(
@@ -103,37 +103,37 @@ def _group(dag: DAG, ingest: IngestFile) -> None:
 
 
 def announce(dag_id: str, settled: Any) -> None:
-    """Add the tasks that tell downstream which products of an ingest's days went.
+    """Add the tasks that announce replaced and withdrawn products to downstream DAGs.
 
     Args:
         dag_id: The ingest.
-        settled: Output of the task that removed them, of this ingest or of another.
+        settled: Output of the task that removed them, for this or another ingest.
     """
     asset = day_asset(dag_id)
 
     @task
     def changed_days(settled: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return where to read what changed, for each day on which anything did."""
+        """Return a reference to the changes of each changed day."""
         days: list[dict[str, Any]] = settled["changed"]
         return days if settled["ingest"] == dag_id else []
 
     @task(task_id="announce", outlets=[asset], retry_policy=RETRY_POLICY)
-    def tell(change: dict[str, Any], outlet_events: Any = None) -> None:
-        """Tell downstream which products of a day were replaced or withdrawn."""
+    def announce_change(change: dict[str, Any], outlet_events: Any = None) -> None:
+        """Announce which products of a day were replaced or withdrawn."""
         changes = read_changes(change)
         event = outlet_events[asset]
         event.add_partitions(change["days"])
         event.extra = changes
 
-    tell.expand(change=changed_days(settled))
+    announce_change.expand(change=changed_days(settled))
 
 
 def ask(settled: Any) -> None:
-    """Add the tasks that ask a person for the removals beyond the limits."""
+    """Add the tasks that request approval of removals above the limits."""
 
     @task
     def questions(settled: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the runs to be started; none where the right question waits already."""
+        """Return the runs to trigger; none if the current request is already pending."""
         asks: list[dict[str, Any]] = settled["asks"]
         return asks
 
@@ -141,32 +141,32 @@ def ask(settled: Any) -> None:
         task_id="ask",
         trigger_dag_id=APPROVAL_DAG_ID,
         logical_date=None,
-        reset_dag_run=True,  # a question that waits ends so
+        reset_dag_run=True,  # ends the pending request
     ).expand_kwargs(questions(settled))
 
 
 @task
 def all_present(settled: dict[str, Any]) -> None:
-    """Make the run fail where products could be had and are not there."""
+    """Fail the run if available products are missing."""
     if settled["missing"]:
-        few = ", ".join(settled["missing"][:_NAMED])
+        few = ", ".join(settled["missing"][:_MAX_LISTED])
         message = f"{len(settled['missing'])} products are missing: {few}; see {settled['report']}"
         raise AirflowFailException(message)
 
 
 _DOC: Final = """
 ### What it does
-For every ingest: asks the catalogue what the archive should hold, compares, and lets the ingest's
-own DAG fetch what is missing, late or damaged. Then takes out what was superseded or withdrawn,
-as the ingest's file says, and writes a report, which the task `settle` links to. What is more than
-the ingest's limits let go is asked for: switch `sentinel2_approve_removals` on, too.
+For every ingest, it compares the archive with the catalogue and triggers the ingest's own DAG to
+fetch missing, late and damaged products. Then it removes superseded and withdrawn products as
+configured in the ingest file, and writes a report; the task `settle` has a link to it. Removals
+above the limits of the ingest need approval: also unpause `sentinel2_approve_removals`.
 
 ### Which days
-* **Scheduled**: the thirty newest days that are due; once a week all days since the first one that
-  a schedule or a backfill has delivered, and those of runs by hand.
-* **Triggered**: the days of the form; left empty, as scheduled. *Only report* changes nothing.
+* **Scheduled**: the 30 newest days that are due; once a week all days since the first day delivered
+  by a schedule or a backfill, and the days of manual runs.
+* **Triggered**: the days of the form; if empty, as scheduled. *Dry run* changes nothing.
 
-### When it is red
-`all_present` names what could be had and is not there; the run of the ingest's DAG that `repair`
-has triggered says why.
+### If the run fails
+`all_present` lists available products that are missing. For the reason see the run of the ingest's
+DAG that `repair` has triggered.
 """

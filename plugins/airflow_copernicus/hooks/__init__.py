@@ -9,7 +9,7 @@ __all__ = ["CopernicusHook"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the hook when it is first asked for: parsing a DAG file does without."""
+    """Import the hook at first use, so that parsing a DAG file does not import it."""
     if name != "CopernicusHook":
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

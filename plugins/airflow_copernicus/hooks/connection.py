@@ -1,8 +1,8 @@
-"""Reads a Connection, and knows why one cannot be had: not there, not allowed, or no answer.
+"""Reads an Airflow Connection and distinguishes missing, forbidden and unavailable ones.
 
-Airflow asks one secrets backend after the other and passes over those that fail. Where none has a
-connection it says the same, whether a backend is away or there is no such connection. So then they
-are asked once more here, and what they raise decides.
+Airflow tries its secrets backends in order and ignores errors. It raises the same exception if a
+backend is unavailable and if the connection does not exist. This module then queries the backends
+again and classifies their errors.
 """
 
 from __future__ import annotations
@@ -26,34 +26,36 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError)
-"""What reading a connection raises that is stored in a wrong form."""
+"""Errors raised by a connection that is stored in an invalid format."""
 
 
 def read_connection(get: Callable[[str], Connection], conn_id: str) -> Connection:
     """Return a connection.
 
     Args:
-        get: Airflow's own way to it, `BaseHook.get_connection`.
-        conn_id: Its id.
+        get: `BaseHook.get_connection`.
+        conn_id: Id of the connection.
 
     Raises:
-        ConfigurationError: There is none of this id, it may not be read, or not in its form.
-        ServiceUnavailableError: What keeps the connections does not answer.
+        ConfigurationError: It does not exist, access is denied, or its format is invalid.
+        ServiceUnavailableError: The secrets backend or API server does not respond.
     """
     try:
         return get(conn_id)
     except AirflowNotFoundException as error:
-        raise _missing(conn_id) from error
-    except Exception as error:  # noqa: BLE001 - of whatever kind
-        raise _failed(conn_id, "its keeper", error) from None  # its text may hold a secret
+        raise _not_found(conn_id) from error
+    except Exception as error:  # noqa: BLE001 - a backend may raise anything
+        raise _read_error(
+            conn_id, "the secrets backend", error
+        ) from None  # its text may hold a secret
 
 
 def extra_of(connection: Connection) -> dict[str, Any]:
     """Return a connection's extra.
 
     Raises:
-        ConfigurationError: It is no JSON object. Airflow takes that for an empty one, so that the
-            addresses in it would count for nothing.
+        ConfigurationError: It is not a JSON object. Airflow would treat it as empty, and its URLs
+            would be ignored.
     """
     try:
         extra = json.loads(connection.extra or "{}")
@@ -61,15 +63,15 @@ def extra_of(connection: Connection) -> dict[str, Any]:
         extra = None
     if not isinstance(extra, dict):
         message = (
-            f"the extra of connection {connection.conn_id!r} is no JSON object; correct it, with "
-            "quotes round names and texts."
+            f"the extra of connection {connection.conn_id!r} is not a JSON object; correct it: "
+            "names and strings need double quotes."
         )
         raise ConfigurationError(message)
-    return dict(connection.extra_dejson)  # whose secrets are masked from now on
+    return dict(connection.extra_dejson)  # this property also masks the secrets in logs
 
 
-def _missing(conn_id: str) -> DataSpaceError:
-    """Return why no backend gave a connection."""
+def _not_found(conn_id: str) -> DataSpaceError:
+    """Return the reason why no backend returned a connection."""
     from airflow.sdk.execution_time.supervisor import (  # noqa: PLC0415 - slow to import
         ensure_secrets_backend_loaded,
     )
@@ -78,52 +80,56 @@ def _missing(conn_id: str) -> DataSpaceError:
         try:
             found = backend.get_connection(conn_id=conn_id)
             if found:
-                found.get_uri()  # as Airflow does, which takes it for none where that fails
-                return ServiceUnavailableError(f"connection {conn_id!r} is there now; try again.")
-        except Exception as error:  # noqa: BLE001 - of whatever kind
-            return _failed(conn_id, type(backend).__name__, error)
+                found.get_uri()  # as Airflow does, which ignores a connection if this fails
+                return ServiceUnavailableError(
+                    f"connection {conn_id!r} could not be read at first but exists; try again."
+                )
+        except Exception as error:  # noqa: BLE001 - a backend may raise anything
+            return _read_error(conn_id, type(backend).__name__, error)
     try:
-        _ask_api_server(conn_id)
+        _query_api_server(conn_id)
     except Exception as error:  # noqa: BLE001
-        return _failed(conn_id, "the API server", error)
+        return _read_error(conn_id, "the API server", error)
     return ConfigurationError(
-        f"connection {conn_id!r} does not exist; add it under Admin > Connections, or, outside of "
-        f"a task, as JSON in AIRFLOW_CONN_{conn_id.upper()}."
+        f"connection {conn_id!r} does not exist; add it under Admin > Connections, or as JSON in "
+        f"the environment variable AIRFLOW_CONN_{conn_id.upper()}."
     )
 
 
-def _ask_api_server(conn_id: str) -> None:
-    """Ask as a task does, because Airflow's own backend keeps to itself what went wrong.
+def _query_api_server(conn_id: str) -> None:
+    """Request a connection as a task does; Airflow's own backend hides the error.
 
     Raises:
-        AirflowRuntimeError: It did not answer.
+        AirflowRuntimeError: The request failed.
     """
     from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
     from airflow.sdk.execution_time.comms import GetConnection  # noqa: PLC0415
 
-    line = getattr(task_runner, "SUPERVISOR_COMMS", None)
-    if line is not None:
-        line.send(GetConnection(conn_id=conn_id))
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is not None:
+        supervisor.send(GetConnection(conn_id=conn_id))
 
 
-def _failed(conn_id: str, keeper: str, error: Exception) -> DataSpaceError:
-    """Return what an error means for a connection."""
-    why = type(error).__name__
+def _read_error(conn_id: str, source: str, error: Exception) -> DataSpaceError:
+    """Return the error of the library for an error of a backend."""
+    reason = type(error).__name__
     if isinstance(error, AirflowRuntimeError):
-        why = error.error.error.value
+        reason = error.error.error.value
         is_denied = error.error.error is ErrorType.PERMISSION_DENIED
     else:
         is_denied = isinstance(error, AirflowSecretsBackendAccessDenied)
     if is_denied:
         return ConfigurationError(
-            f"connection {conn_id!r} may not be read here ({why}); ask whoever keeps this Airflow."
+            f"access to connection {conn_id!r} is denied ({reason}); ask the administrator of this "
+            "Airflow."
         )
     is_malformed = isinstance(error, _MALFORMED) and not isinstance(error, OSError)
     if is_malformed or type(error) is AirflowException:  # as Connection.from_uri raises it
         return ConfigurationError(
-            f"connection {conn_id!r} is kept by {keeper} in a form that Airflow cannot read "
-            f"({why}); write it as JSON or as a URI."
+            f"connection {conn_id!r} has an invalid format in {source} ({reason}); write it as "
+            "JSON or as a URI."
         )
     return ServiceUnavailableError(
-        f"connection {conn_id!r} could not be read: {keeper} does not answer ({why}); try again."
+        f"connection {conn_id!r} could not be read: {source} does not respond ({reason}); try "
+        "again."
     )

@@ -1,6 +1,6 @@
-"""Numbers of the connection's extra: how many transfers the account may have at once, and others.
+"""Numeric limits in the connection's extra, such as the maximum number of concurrent transfers.
 
-Read by the scheduler at its start, so nothing heavy is imported here.
+The scheduler imports this module at its start, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -13,42 +13,44 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 POOL: Final = "copernicus"
-"""The Airflow pool whose slots are the transfers at once of the account."""
-ORDINARY: Final = 4
-"""Of an ordinary account, https://documentation.dataspace.copernicus.eu/Quotas.html."""
-_MOST: Final = 1000
-"""Keeps "inf" a number of slots."""
+"""The Airflow pool; its slots are the account's concurrent transfers."""
+DEFAULT_MAX_CONNECTIONS: Final = 4
+"""Of a standard account, https://documentation.dataspace.copernicus.eu/Quotas.html."""
+_MAX_SLOTS: Final = 1000
+"""Upper bound, so that "inf" is a valid number of slots."""
 
 
-def most_connections(extra: Mapping[str, Any]) -> int:
-    """Return the transfers at once that a connection's extra allows.
-
-    Raises:
-        ConfigurationError: `max_connections` is no number, or below 1.
-    """
-    return int(min(number(extra, "max_connections", ORDINARY, least=1), _MOST))
-
-
-def refuse_more(connections: int, most: int, conn_id: str) -> None:
-    """Refuse more transfers at once than the account may have.
+def max_connections(extra: Mapping[str, Any]) -> int:
+    """Return the maximum number of concurrent transfers of a connection.
 
     Raises:
-        ConfigurationError: Names both numbers, and where they are set.
+        ConfigurationError: `max_connections` is not a number, or below 1.
     """
-    if connections > most:
+    return int(
+        min(number(extra, "max_connections", DEFAULT_MAX_CONNECTIONS, minimum=1), _MAX_SLOTS)
+    )
+
+
+def check_max_connections(connections: int, maximum: int, conn_id: str) -> None:
+    """Check a number of concurrent transfers against the limit of the connection.
+
+    Raises:
+        ConfigurationError: It is above the limit; the message names both settings.
+    """
+    if connections > maximum:
         message = (
-            f"connection {conn_id!r} allows {most} transfers at once (max_connections), "
-            f"{connections} were asked for; lower `connections` of the ingest (pool_slots of the "
-            "task), or raise max_connections if the account has more, and restart the scheduler."
+            f"connection {conn_id!r} allows {maximum} concurrent transfers (max_connections), but "
+            f"{connections} are configured; lower `connections` of the ingest (pool_slots of the "
+            "task), or raise max_connections if the account allows more, and restart the scheduler."
         )
         raise ConfigurationError(message)
 
 
-def number(extra: Mapping[str, Any], name: str, default: float, *, least: float) -> float:
+def number(extra: Mapping[str, Any], name: str, default: float, *, minimum: float) -> float:
     """Return a number of a connection's extra.
 
     Raises:
-        ConfigurationError: It is no number, or too small.
+        ConfigurationError: It is not a number, or below the minimum.
     """
     value = extra.get(name)
     if value in (None, ""):
@@ -56,8 +58,10 @@ def number(extra: Mapping[str, Any], name: str, default: float, *, least: float)
     try:
         given = float(value)
     except (TypeError, ValueError):
-        given = least - 1
-    if not given >= least:
-        message = f"{name} {value!r} in the extra cannot be used; write {least:g} or more."
+        given = minimum - 1
+    if not given >= minimum:
+        message = (
+            f"{name} {value!r} in the extra cannot be used; write a number of at least {minimum:g}."
+        )
         raise ConfigurationError(message)
     return given

@@ -1,4 +1,4 @@
-"""Turns an Airflow Connection into a client, and search arguments into a query."""
+"""The Copernicus hook: creates a client from an Airflow Connection, and queries from arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from airflow_copernicus.config.environment import AREAS, TRUSTED_HOSTS, state_di
 from airflow_copernicus.config.params import lines
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.connection import extra_of, read_connection
-from airflow_copernicus.hooks.connection_limits import most_connections, number, refuse_more
+from airflow_copernicus.hooks.connection_limits import (
+    check_max_connections,
+    max_connections,
+    number,
+)
 from airflow_copernicus.provider_info import CONNECTION_TYPE, EXTRA_FIELDS
 from copernicus_dataspace.account_check import check
 from copernicus_dataspace.catalogue import arguments
@@ -35,23 +39,23 @@ if TYPE_CHECKING:
     from copernicus_dataspace.models.time_range import Window
 
 _QUOTA_GB: Final = 12_000.0
-"""Of an ordinary account in any thirty days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
-_MOST_GB: Final = 1e9
-_LONGEST_SPACING_S: Final = 3600.0
-"""Both keep "inf" a number."""
+"""Of a standard account in any 30 days, https://documentation.dataspace.copernicus.eu/Quotas.html."""
+_MAX_QUOTA_GB: Final = 1e9
+_MAX_SPACING_S: Final = 3600.0
+"""Upper bounds, so that "inf" is a valid number."""
 _URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 _TEXTS = ("totp_secret", "client_id", "s3_access_key", "s3_secret_key", "transport")
 
 
 class CopernicusHook(BaseHook):
-    """Reaches the Data Space with the account of an Airflow Connection of type ``copernicus``.
+    """Connects to the Data Space with an Airflow Connection of type ``copernicus``.
 
-    Login is the account's e-mail address. The connection's extra may hold `identity_url`,
+    The login is the account's e-mail address. The connection's extra may contain `identity_url`,
     `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `s3_access_key`,
     `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections`,
-    `request_spacing_s` and `quota_gb`; as soon as one URL is given, those not given are off. URLs
-    may lead to the service's own hosts by https, to this machine, and to the hosts that the
-    environment variable ``COPERNICUS_TRUSTED_HOSTS`` names.
+    `request_spacing_s` and `quota_gb`. If any URL is set, services without a URL are disabled. Only
+    the service's own hosts over https, localhost, and the hosts in the environment variable
+    ``COPERNICUS_TRUSTED_HOSTS`` are allowed.
     """
 
     conn_name_attr = "copernicus_conn_id"
@@ -64,15 +68,15 @@ class CopernicusHook(BaseHook):
         self.copernicus_conn_id = copernicus_conn_id
 
     def get_conn(self, connections: int = 1) -> Client:
-        """Return a new client, to be closed by the caller; nothing is sent yet.
+        """Return a new client, to be closed by the caller; it sends no request yet.
 
         Args:
-            connections: Transfers at once; at most the connection's `max_connections`.
+            connections: Concurrent transfers; at most the connection's `max_connections`.
 
         Raises:
-            ConfigurationError: The connection is not there, lacks or contradicts something, or
-                allows fewer connections.
-            ServiceUnavailableError: What keeps it does not answer.
+            ConfigurationError: The connection does not exist, is incomplete or invalid, or allows
+                fewer connections.
+            ServiceUnavailableError: The secrets backend or API server does not respond.
         """
         return self._client(connections, state_dir=state_dir())
 
@@ -80,7 +84,7 @@ class CopernicusHook(BaseHook):
         connection = read_connection(self.get_connection, self.copernicus_conn_id)
         with reading(copernicus_conn_id=self.copernicus_conn_id):
             extra = extra_of(connection)
-            refuse_more(connections, most_connections(extra), self.copernicus_conn_id)
+            check_max_connections(connections, max_connections(extra), self.copernicus_conn_id)
             try:
                 username, password = _login(connection)
                 return Client(
@@ -96,12 +100,12 @@ class CopernicusHook(BaseHook):
                 raise ConfigurationError(message) from error
 
     def search(self, query: Query) -> list[Product]:
-        """Return the products a query asks for, one of each name, of all processing baselines.
+        """Return the products that match a query, of all processing baselines.
 
         See `Catalogue.search`, and `catalogue.versions.choose` for the latest of each acquisition.
 
         Raises:
-            DataSpaceError: The catalogue refused the question or cannot be asked.
+            DataSpaceError: The catalogue rejected the query or is unavailable.
         """
         with self.get_conn() as client:
             return choose(client.service.catalogue.search(query), ALL)[0]
@@ -120,23 +124,23 @@ class CopernicusHook(BaseHook):
     ) -> pd.DataFrame:
         """Return the metadata of matching products, one row each, oldest sensing first.
 
-        Of all versions: an acquisition that was processed anew has a row for each baseline.
+        All versions are included: a reprocessed acquisition has one row for each baseline.
 
         Args:
-            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north``; your own code
-                may give a `pathlib.Path` to a file elsewhere. A text is never taken for a path.
-            tiles: MGRS tiles; with an area, both must hold.
+            area: Name of a file in include/areas, GeoJSON, WKT, ``west,south,east,north``, or a
+                `pathlib.Path` to a file elsewhere. A string is never used as a path.
+            tiles: MGRS tiles; with an area, products must match both.
             product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
             max_cloud_cover: Percent, inclusive; None for no limit.
             first_day: First UTC sensing day, ``YYYY-MM-DD``.
-            last_day: Last UTC sensing day, included; one alone means that one day.
-            product_ids: Ids or names: exactly these, whatever the other arguments say.
-            geometry: Whether a GeoDataFrame with the footprints is returned.
+            last_day: Last UTC sensing day, inclusive; a single date covers that day.
+            product_ids: Ids or names of products; all other filters are then ignored.
+            geometry: Whether to return a GeoDataFrame with the footprints.
 
         Raises:
-            DataSpaceError: An argument cannot be used, or the catalogue cannot be asked.
+            DataSpaceError: An argument is invalid, or the catalogue is unavailable.
         """
-        from copernicus_dataspace.catalogue.dataframe import to_frame  # noqa: PLC0415 - pandas takes long to import
+        from copernicus_dataspace.catalogue.dataframe import to_frame  # noqa: PLC0415 - pandas is slow to import
 
         query = build_query(
             window=days_window(first_day, last_day),
@@ -149,10 +153,10 @@ class CopernicusHook(BaseHook):
         return to_frame(self.search(query), geometry=geometry)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try all that the connection names; return whether it works, and sentences about it.
+        """Check every configured service; return the overall result and a message.
 
-        Logs in anew, so that a changed password shows, and logs out again. Where that goes well,
-        tasks of this host no longer take an earlier refusal for the last word.
+        Uses a new login, so that a changed password takes effect, and logs out again. On success,
+        the tasks of this host forget an earlier failed login.
         """
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         try:
@@ -164,8 +168,8 @@ class CopernicusHook(BaseHook):
         except DataSpaceError as error:
             return False, str(error)
         findings.sort(key=lambda finding: finding.is_good)
-        words = " ".join(finding.words for finding in findings)
-        return all(finding.is_good for finding in findings), words
+        message = " ".join(finding.words for finding in findings)
+        return all(finding.is_good for finding in findings), message
 
 
 def build_query(
@@ -177,13 +181,13 @@ def build_query(
     max_cloud_cover: float | None,
     product_ids: Sequence[str] | None,
 ) -> Query:
-    """Return the query the arguments of a search stand for.
+    """Return the query for the arguments of a search.
 
     Raises:
         QueryError: Neither area, tiles nor products are given, or the days are missing.
-        AreaError: The area cannot be used.
-        ConfigurationError: Another argument cannot be used.
-        TransientError: The area's file cannot be read now.
+        AreaError: The area is invalid.
+        ConfigurationError: Another argument is invalid.
+        TransientError: The area's file cannot be read at present.
     """
     with reading(area=area):
         place = None if lines(product_ids) else _area(area)
@@ -204,32 +208,32 @@ def build_query(
 
 
 def _area(given: Any) -> Area | None:
-    """Return an area as a person wrote it; None where it is left empty."""
-    from copernicus_dataspace.geometry.area import Area  # noqa: PLC0415 - shapely takes long to import
+    """Parse the argument `area`; None if it is empty."""
+    from copernicus_dataspace.geometry.area import Area  # noqa: PLC0415 - shapely is slow to import
 
     given = given.strip() if isinstance(given, str) else given
     return Area.parse(given, folder=AREAS) if given else None
 
 
 def days_window(first_day: str | None, last_day: str | None) -> Window | None:
-    """Return the window of the days given, both included; one alone means that one day.
+    """Return the window of days, both inclusive; a single date covers that day.
 
     Raises:
-        QueryError: A day is malformed, or none of the mission, or they are reversed.
+        QueryError: A day is malformed or outside the mission, or the days are in reverse order.
     """
     with reading(first_day=first_day, last_day=last_day):
         return arguments.days_window(first_day, last_day)
 
 
 def _addresses(extra: Mapping[str, Any]) -> dict[str, Any]:
-    _refuse_misspelt(extra)
+    _check_extra_keys(extra)
     urls = {name: extra.get(name) for name in _URLS}
-    _refuse_untrusted(Endpoints.resolve(**urls))
+    _check_trusted_hosts(Endpoints.resolve(**urls))
     return urls
 
 
-def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
-    """Refuse a key that is nearly a known one: a misspelt URL would lead to the real service."""
+def _check_extra_keys(extra: Mapping[str, Any]) -> None:
+    """Reject keys similar to a known one: a misspelled URL would select the real service."""
     for name in set(extra) - EXTRA_FIELDS:
         near = difflib.get_close_matches(name, EXTRA_FIELDS, n=1, cutoff=0.8)
         if near:
@@ -237,34 +241,34 @@ def _refuse_misspelt(extra: Mapping[str, Any]) -> None:
             raise ConfigurationError(message)
 
 
-def _refuse_untrusted(endpoints: Endpoints) -> None:
-    """Refuse addresses that the installation has not named, before anything is sent anywhere."""
+def _check_trusted_hosts(endpoints: Endpoints) -> None:
+    """Reject hosts that the installation does not trust, before any request."""
     try:
         untrusted = endpoints.untrusted(trusted_hosts())
     except ConfigurationError as error:
         message = f"the environment variable {TRUSTED_HOSTS}: {error}"
         raise ConfigurationError(message) from error
     if untrusted:
-        named = ", ".join(f"{name} leads to {host}" for name, host in untrusted.items())
+        hosts = ", ".join(f"{name} has the host {host}" for name, host in untrusted.items())
         message = (
-            f"{named}. Passwords, tokens and keys go by https to the "
-            "service's own hosts, to this machine, and to hosts that the environment variable "
-            f"{TRUSTED_HOSTS} names, to no other; nothing was sent. Correct the address, or let "
-            "whoever runs this Airflow add the host there, for all components."
+            f"{hosts}, which is not trusted; nothing was sent. Credentials are sent only over "
+            "https to the service's own hosts, to localhost, and to hosts in the variable "
+            f"{TRUSTED_HOSTS}. Correct the URL, or ask the administrator of this Airflow to add "
+            "the host to that variable for all components."
         )
         raise ConfigurationError(message)
 
 
 def _login(connection: Connection) -> tuple[str, str]:
     if not connection.login or not connection.password:
-        lacking = "login (the account's e-mail address)" if not connection.login else "password"
-        message = f"it has no {lacking}; enter it under Admin > Connections."
+        missing = "login (the account's e-mail address)" if not connection.login else "password"
+        message = f"it has no {missing}; enter it under Admin > Connections."
         raise ConfigurationError(message)
     return connection.login, connection.password
 
 
 def _texts(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a client that are texts, as far as they are given."""
+    """Return the string arguments of a client that are set."""
     texts = {name: str(extra[name]) for name in _TEXTS if extra.get(name)}
     if "s3_secret_key" in texts:
         mask_secret(texts["s3_secret_key"])
@@ -273,8 +277,8 @@ def _texts(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _options(extra: Mapping[str, Any], **others: Any) -> ClientOptions:
     return ClientOptions(
-        request_spacing_s=min(_LONGEST_SPACING_S, number(extra, "request_spacing_s", 0.0, least=0)),
-        quota_bytes=1e9 * min(_MOST_GB, number(extra, "quota_gb", _QUOTA_GB, least=0.0)),
+        request_spacing_s=min(_MAX_SPACING_S, number(extra, "request_spacing_s", 0.0, minimum=0)),
+        quota_bytes=1e9 * min(_MAX_QUOTA_GB, number(extra, "quota_gb", _QUOTA_GB, minimum=0.0)),
         on_new_token=mask_secret,
         **others,
     )

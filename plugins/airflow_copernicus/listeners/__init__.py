@@ -1,1 +1,1 @@
-"""What happens at the start of a scheduler or a worker."""
+"""Code that runs at the start of a scheduler or a worker."""

@@ -1,6 +1,6 @@
-"""Gives the pool as many slots as the account may have transfers at once.
+"""Sets the slots of the pool to the account's maximum number of concurrent transfers.
 
-Runs in the scheduler, which may read connections and write pools.
+Runs in the scheduler, which has access to connections and pools.
 """
 
 from __future__ import annotations
@@ -17,56 +17,65 @@ from sqlalchemy import select
 
 from airflow_copernicus.config.environment import INGESTS
 from airflow_copernicus.config.ingests import read_all
-from airflow_copernicus.hooks.connection_limits import ORDINARY, POOL, most_connections
+from airflow_copernicus.hooks.connection_limits import (
+    DEFAULT_MAX_CONNECTIONS,
+    POOL,
+    max_connections,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DESCRIPTION: Final = (
-    "Transfers at once of the Copernicus account; follows max_connections of the connection at "
+    "Concurrent transfers of the Copernicus account; set from max_connections of the connection at "
     "each start of the scheduler"
 )
 _DEFAULT_CONNECTION: Final = "copernicus_default"
-_TRIES: Final = 5
+_MAX_ATTEMPTS: Final = 5
 
 logger = logging.getLogger(__name__)
 
 
-def follow_connections(ingests: Path = INGESTS) -> None:
-    """Make the pool, or resize it; its slots are the least any ingest's connection allows.
+def update_pool(ingests: Path = INGESTS) -> None:
+    """Create or resize the pool; its slots are the lowest limit of all ingests' connections.
 
-    While one of the connections cannot be read, a pool that is there stays as it is, and a new one
-    is made as if that connection were of an ordinary account.
+    If a connection cannot be read, an existing pool is not resized, and a new pool assumes the
+    limit of a standard account for it.
     """
-    named = [*read_all(ingests)] if ingests.is_dir() else []
-    conn_ids = {ingest.copernicus_conn_id for ingest in named} or {_DEFAULT_CONNECTION}
+    known = [*read_all(ingests)] if ingests.is_dir() else []
+    conn_ids = {ingest.copernicus_conn_id for ingest in known} or {_DEFAULT_CONNECTION}
     allowed = [_allowed(conn_id) for conn_id in sorted(conn_ids)]
-    least = min(ORDINARY if one is None else one for one in allowed)
-    slots = _set_pool(least, resize=None not in allowed)
-    for ingest in named:
+    lowest = min(DEFAULT_MAX_CONNECTIONS if limit is None else limit for limit in allowed)
+    slots = _set_pool(lowest, resize=None not in allowed)
+    for ingest in known:
         if 0 <= slots < ingest.connections:
             logger.error(
-                "%s: connections is %d, but the pool %s has %d slots: its downloads would wait for "
-                "ever. Lower connections in include/ingests, or raise max_connections of %s.",
+                "%s: connections is %d, but the pool %s has %d slots: its downloads cannot start. "
+                "Lower connections in include/ingests, or raise max_connections of %s.",
                 *(ingest.dag_id, ingest.connections, POOL, slots, ingest.copernicus_conn_id),
             )
 
 
 def _allowed(conn_id: str) -> int | None:
     try:
-        return most_connections(Connection.get_connection_from_secrets(conn_id).extra_dejson)
+        return max_connections(Connection.get_connection_from_secrets(conn_id).extra_dejson)
     except AirflowNotFoundException:
-        logger.info("Connection %s is not there yet; it does not size the pool.", conn_id)
-    except Exception as error:  # noqa: BLE001 - whatever it is, there must be a pool
+        logger.info(
+            "Connection %s does not exist yet; it is ignored for the size of the pool.", conn_id
+        )
+    except Exception as error:  # noqa: BLE001 - the pool must exist in any case
         logger.warning(
-            "Connection %s does not size the pool: %s: %s", conn_id, type(error).__name__, error
+            "Connection %s is ignored for the size of the pool: %s: %s",
+            conn_id,
+            type(error).__name__,
+            error,
         )
     return None
 
 
 def _set_pool(slots: int, *, resize: bool) -> int:
-    """Return the slots the pool has now."""
-    for attempt in run_with_db_retries(max_retries=_TRIES):
+    """Create or update the pool; return its slots."""
+    for attempt in run_with_db_retries(max_retries=_MAX_ATTEMPTS):
         with attempt, create_session() as session:
             pool = session.scalar(select(Pool).where(Pool.pool == POOL))
             if pool is None:

@@ -1,4 +1,4 @@
-"""What happens when the scheduler starts: the pool follows the connection."""
+"""Listener that creates or resizes the pool when the scheduler starts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ logger = logging.getLogger(__name__)
 
 @hookimpl
 def on_starting(component: Any) -> None:
-    """Make or resize the pool; whatever goes wrong is logged and does not hinder the scheduler.
+    """Create or resize the pool; errors are logged and do not stop the scheduler.
 
-    Airflow calls this before a job knows its own type, hence the look at the command line.
+    Airflow calls this before the type of a job is set, so the command line is checked.
     """
     if sys.argv[1:2] != ["scheduler"] or type(component).__name__ != "Job":
         return
     try:
-        from airflow_copernicus.listeners.pool import follow_connections  # noqa: PLC0415 - for the scheduler only
+        from airflow_copernicus.listeners.pool import update_pool  # noqa: PLC0415 - only needed in the scheduler
 
-        follow_connections()
+        update_pool()
     except Exception:
         logger.exception(
-            "The pool could not be made or resized. Where it does not exist, downloads wait for "
-            "ever: airflow pools set copernicus 4 'Transfers at once of the Copernicus account'"
+            "The pool could not be created or resized. If it does not exist, downloads cannot "
+            "start; create it: airflow pools set copernicus 4 'Concurrent transfers of the account'"
         )

@@ -1,12 +1,12 @@
-"""Imports, once in a Celery worker, what each of its tasks would else import for itself.
+"""Preloads modules in a Celery worker, so that its tasks do not import them one by one.
 
-A task is a fork of its worker and lives for seconds, most of which go into imports. Celery imports
-this module before it forks where Airflow's settings say so:
+Each task is a short-lived fork of its worker and spends most of its time on imports. Celery imports
+this module before it forks, with this Airflow setting:
 
     AIRFLOW__CELERY__EXTRA_CELERY_CONFIG=
         {"imports": ["airflow_copernicus.listeners.worker_preload"]}
 
-Such a worker uses the code it was started with: restart it after an update.
+Restart such workers after an update of the code.
 """
 
 from __future__ import annotations
@@ -24,4 +24,4 @@ for _name in (
 ):
     import_module(_name)
 
-_storage = ObjectStoragePath("file:///").fs  # any makes Airflow load all kinds of storage
+_storage = ObjectStoragePath("file:///").fs  # loads all file system providers

@@ -1,7 +1,7 @@
-"""Tells what is known of a run that has failed or is late; works with whatever there is.
+"""Summarises a failed or late run for a notification, as far as its records are available.
 
-Takes what Airflow hands to callbacks, which is less than a task knows: the run as an object or as
-JSON, and no params.
+Airflow passes less context to callbacks than to tasks: the run as an object or as JSON, and no
+params.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow_copernicus.config.environment import INGESTS, default_output_uri
 from airflow_copernicus.config.ingest_files import find
 from airflow_copernicus.config.ingests import Ingest
 from airflow_copernicus.config.params import PARAMS, lines
-from airflow_copernicus.runs.context import open_store, refuse_unended, sensing_window
+from airflow_copernicus.runs.context import check_days_have_ended, open_store, sensing_window
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.ingest.run_records import RunRecords
 from copernicus_dataspace.ingest.run_summary import summarise
@@ -27,21 +27,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SEARCH: Final = "search"
-"""Task id of the search in the DAGs of this project."""
+"""Task id of the search task."""
 
-_MOST_NAMED: Final = 20
-"""Missing products a report names; the summary names all."""
+_MAX_LISTED: Final = 20
+"""Missing products listed in a report; the summary lists all."""
 _TIMES: Final = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
-_NOT_FETCHED: Final = "not fetched"
+_NOT_FETCHED: Final = "not downloaded"
 
 
 def report(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of a callback's run, as plain values.
+    """Return the state of a callback's run as JSON values.
 
-    ``dag_id``, ``run_id``, ``days``, ``period`` (the days in words), ``products`` and ``delivered``
-    (numbers), ``missing`` (names of the first few with their reasons) and ``missing_count``,
-    ``summary`` (its address), ``url`` (of the run in the UI) and ``note`` (what could not be found
-    out).
+    ``dag_id``, ``run_id``, ``days``, ``period`` (the days as text), ``products`` and ``delivered``
+    (numbers), ``missing`` (the first few names with reasons), ``missing_count``, ``summary`` (its
+    URI), ``url`` (of the run in the UI) and ``note`` (why details are not available).
     """
     run = _run(context)
     known: dict[str, Any] = {
@@ -59,8 +58,8 @@ def report(context: Mapping[str, Any]) -> dict[str, Any]:
     try:
         settings = _settings(run)
         known["days"] = _days(run, settings)
-        known |= _found(run, settings["output_uri"] or default_output_uri())
-    except Exception as error:  # noqa: BLE001 - an alert that says less beats none
+        known |= _delivery_state(run, settings["output_uri"] or default_output_uri())
+    except Exception as error:  # noqa: BLE001 - an alert with fewer details is better than none
         known["note"] = f"{type(error).__name__}: {error}"
     return {**known, "period": _period(known["days"])}
 
@@ -76,7 +75,7 @@ def _run(context: Mapping[str, Any]) -> Any:
 
 
 def _settings(run: Any) -> dict[str, Any]:
-    """Return the run's params: its own, else those of its ingest file, else the defaults."""
+    """Return the params: of the run's configuration, the ingest file, or the defaults."""
     file = find(INGESTS, run.dag_id)
     own = {name: param["default"] for name, param in PARAMS.items()}
     return {**(Ingest.read(file.path).defaults if file else own), **(run.conf or {})}
@@ -87,26 +86,26 @@ def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:
         return []
     chosen = settings["first_day"], settings["last_day"]
     window = sensing_window(*chosen, {"dag_run": run})
-    refuse_unended(window, is_chosen=any(chosen))
+    check_days_have_ended(window, is_chosen=any(chosen))
     return [day.isoformat() for day in window.days]
 
 
-def _found(run: Any, output_uri: str) -> dict[str, Any]:
+def _delivery_state(run: Any, output_uri: str) -> dict[str, Any]:
     store = open_store(output_uri)
     layout = placed(store, RunLayout(run.dag_id, run.run_id))
     records = RunRecords(store, layout, SEARCH)
     search = records.search()
     if search is None:
-        return {"note": "The search has left no result; look at its log."}
+        return {"note": "The search has no result; see the log of the task search."}
     summary = summarise(search, records.all_products(), records.attempts(), records.delivered())
     reasons = {row["name"]: row["error"] or _NOT_FETCHED for row in summary["table"]}
     reasons |= {row["label"]: row["why"] for row in summary.get("unusable", ())}
-    named = summary["missing"][:_MOST_NAMED]
+    listed = summary["missing"][:_MAX_LISTED]
     return {
         "days": summary["days"],
         "products": summary["products"],
         "delivered": summary["delivered"],
-        "missing": [{"name": name, "reason": reasons.get(name, "offline")} for name in named],
+        "missing": [{"name": name, "reason": reasons.get(name, "offline")} for name in listed],
         "missing_count": len(summary["missing"]),
         "summary": store.uri(f"{layout.records_dir}/summary.json"),
     }

@@ -1,8 +1,8 @@
-"""Tells people of days that have failed or are late, by a POST to a webhook.
+"""Notifications about failed and late days, sent to a webhook.
 
-`FailedDaysNotifier` goes into a DAG's ``on_failure_callback``, `late_after` into its ``deadline``;
-docs/how-to/alerts-and-metrics.md shows both. The webhook is an Airflow Connection: host is its
-address, and the password, if there is one, the secret end of it.
+Use `FailedDaysNotifier` in a DAG's ``on_failure_callback`` and `late_after` in its ``deadline``
+(docs/how-to/alerts-and-metrics.md). The webhook is an Airflow Connection: the host is its URL, and
+the optional password is the secret last part of the URL.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CONN_ID: Final = "copernicus_alerts"
 
-_FOUND: Final = """
+_DETAILS: Final = """
 {%- if alert.note %} {{ alert.note }}{% else %} \
 {{ alert.delivered }} of {{ alert.products }} products delivered, {{ alert.missing_count }} missing.
 {%- for product in alert.missing %}
@@ -40,27 +40,27 @@ Summary: {{ alert.summary }}
 {%- endif %}
 Run: {{ alert.url }}
 """
-FAILED: Final = "{{ alert.dag_id }} failed for {{ alert.period }}." + _FOUND
+FAILED: Final = "{{ alert.dag_id }} failed for {{ alert.period }}." + _DETAILS
 LATE: Final = (
     "{{ alert.dag_id }} is late for {{ alert.period }}: not complete by "
-    "{{ deadline.deadline_time }}." + _FOUND
+    "{{ deadline.deadline_time }}." + _DETAILS
 )
 
-_TRIES: Final = 3
-_BETWEEN_S: Final = 2.0
-_ANSWER_S: Final = 20.0
+_MAX_ATTEMPTS: Final = 3
+_RETRY_DELAY_S: Final = 2.0
+_TIMEOUT_S: Final = 20.0
 
 
 class FailedDaysNotifier(BaseNotifier):
-    """Posts ``{"text": …}`` with what is known of the run to a webhook, see `reports.report`.
+    """Posts ``{"text": …}`` and the state of the run to a webhook, see `run_report.report`.
 
-    Both arguments are template fields; ``alert`` in a template is what is posted beside the text.
+    Both arguments are template fields; ``alert`` in a template is the state of the run.
     """
 
     template_fields: Sequence[str] = ("conn_id", "text")
 
     def __init__(self, conn_id: str = CONN_ID, text: str = FAILED, **kwargs: Any) -> None:
-        """Describe the message.
+        """Create the notifier.
 
         Args:
             conn_id: The Airflow Connection of the webhook.
@@ -72,12 +72,12 @@ class FailedDaysNotifier(BaseNotifier):
         self.text = text
 
     def __call__(self, *args: Any) -> None:
-        """Send; of a copy, since rendering replaces the templates and runs share a notifier."""
+        """Send the message from a copy: rendering replaces templates, and runs share a notifier."""
         (context,) = args
         copy.copy(self).send({**context, "alert": report(context)})
 
     def send(self, context: dict[str, Any]) -> None:
-        """Render and send once."""
+        """Render and send the message."""
         super().__call__(context)
 
     def notify(self, context: Context) -> None:
@@ -87,25 +87,25 @@ class FailedDaysNotifier(BaseNotifier):
 
 
 class LateDaysNotifier(FailedDaysNotifier):
-    """The same for a missed deadline; ``deadline.deadline_time`` in its template is when."""
+    """The notifier of missed deadlines; templates have ``deadline.deadline_time``."""
 
     def __init__(self, conn_id: str = CONN_ID, text: str = LATE, **kwargs: Any) -> None:
-        """Describe the message; as of `FailedDaysNotifier`."""
+        """Create the notifier; arguments as for `FailedDaysNotifier`."""
         super().__init__(conn_id, text, **kwargs)
 
 
 def late_after(
     interval: timedelta, conn_id: str = CONN_ID, text: str | None = None
 ) -> DeadlineAlert:
-    """Return a deadline for a DAG: its runs succeed within so long of being queued, or it tells.
+    """Return a deadline for a DAG that sends a message if a run has not succeeded in time.
 
-    The message is sent by the triggerer, so it needs no free worker, and any executor will do.
+    The triggerer sends the message, so it needs no worker and works with any executor.
 
     Args:
-        interval: From the moment a run is queued.
+        interval: Time since the run was queued.
         conn_id: The Airflow Connection of the webhook.
-        text: Template of the message; None for `LATE`, which is not spelt out here because Airflow
-            makes a callback's arguments a tag of its own metrics.
+        text: Template of the message; None for `LATE`. Not the text itself, because Airflow uses
+            the arguments of a callback as tags of its metrics.
     """
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
@@ -115,20 +115,21 @@ def late_after(
 
 
 async def tell_late(conn_id: str, text: str | None, context: dict[str, Any]) -> None:
-    """Notify of a missed deadline, beside the triggerer's event loop; it is found by its name."""
+    """Send the message about a missed deadline in a thread; Airflow stores the path of this."""
     await asyncio.to_thread(LateDaysNotifier(conn_id, text or LATE), context)
 
 
 def post(conn_id: str, message: Mapping[str, Any]) -> None:
-    """Send a message as JSON to the webhook of a connection, again where that fails.
+    """Post a message as JSON to the webhook of a connection, with retries.
 
     Raises:
-        AirflowException: It was not taken; the address is not told, for it may hold a secret.
+        AirflowException: The webhook did not accept it. The message omits the URL, which may
+            contain a secret.
     """
-    url = _address(BaseHook.get_connection(conn_id))
+    url = _webhook_url(BaseHook.get_connection(conn_id))
     retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(_TRIES),
-        wait=tenacity.wait_fixed(_BETWEEN_S),
+        stop=tenacity.stop_after_attempt(_MAX_ATTEMPTS),
+        wait=tenacity.wait_fixed(_RETRY_DELAY_S),
         retry=tenacity.retry_if_exception_type(AirflowException),
         reraise=True,
     )
@@ -139,17 +140,18 @@ def _post(conn_id: str, url: str, message: Mapping[str, Any]) -> None:
     import requests  # noqa: PLC0415 - not needed to parse a DAG file
 
     try:
-        answer = requests.post(url, json=dict(message), timeout=_ANSWER_S)
+        response = requests.post(url, json=dict(message), timeout=_TIMEOUT_S)
     except requests.RequestException as error:
-        why = type(error).__name__
+        reason = type(error).__name__
     else:
-        if answer.ok:
+        if response.ok:
             return
-        why = f"HTTP {answer.status_code}"
-    raise AirflowException(f"the webhook of connection {conn_id!r} did not take the alert: {why}.")
+        reason = f"HTTP {response.status_code}"
+    error_message = f"the webhook of connection {conn_id!r} did not accept the alert: {reason}."
+    raise AirflowException(error_message)
 
 
-def _address(connection: Connection) -> str:
+def _webhook_url(connection: Connection) -> str:
     host = connection.host or ""
     base = host if "://" in host else f"{connection.schema or 'https'}://{host}"
     port = f":{connection.port}" if connection.port else ""

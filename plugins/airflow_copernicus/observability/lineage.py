@@ -1,8 +1,7 @@
-"""Tells OpenLineage which products a task read and which folders it wrote.
+"""OpenLineage datasets: the products a task read and the folders it wrote.
 
-A dataset is named as OpenLineage's naming specification has it: a product by the download
-service's address and its own name, a folder by ``file`` or its bucket and its path. Nothing of
-OpenLineage is needed before its provider asks.
+Names follow OpenLineage's naming specification: a product has the download service's URL as
+namespace, a folder ``file`` or its bucket. OpenLineage is imported only if its provider is active.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from copernicus_dataspace.ingest.run_records import Delivered
     from copernicus_dataspace.models.product import Product
 
-MOST_DATASETS: Final = 100
-"""Inputs a task tells of, and outputs: an event is one message, and a run may hold thousands."""
+MAX_DATASETS: Final = 100
+"""Maximum inputs, and outputs, of an event: a run may have thousands."""
 
 _LOCAL: Final = ("", "file", "local")
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What was read or written.
+    """A dataset that was read or written.
 
     Attributes:
-        namespace: Where it is.
-        name: What it is called there.
-        files: Number of its files, if that is known.
-        size_bytes: Their size.
+        namespace: Namespace of OpenLineage's naming specification.
+        name: Name within the namespace.
+        files: Number of files, if known.
+        size_bytes: Total size of the files, if known.
     """
 
     namespace: str
@@ -46,52 +45,52 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a task read and wrote."""
+    """The datasets a task read and wrote."""
 
     inputs: tuple[Dataset, ...] = ()
     outputs: tuple[Dataset, ...] = ()
 
 
 class TellsLineage:
-    """What an operator inherits to be asked by OpenLineage once its task has ended.
+    """Mixin for operators that report their datasets to OpenLineage.
 
     Attributes:
-        lineage: Left by `execute`, so that nothing need be looked up afterwards: OpenLineage asks
-            in a fork of the task, which must not talk to Airflow.
+        lineage: Set by `execute`, because OpenLineage reads it in a fork of the task, which must
+            not communicate with Airflow.
     """
 
     lineage = Lineage()
 
     def get_openlineage_facets_on_complete(
         self,
-        task_instance: Any,  # noqa: ARG002 - of the protocol
+        task_instance: Any,  # noqa: ARG002 - part of the protocol
     ) -> OperatorLineage[Any, Any]:
-        """Return the inputs and outputs; of a failed task, those it got to."""
+        """Return the inputs and outputs; of a failed task, those of its completed part."""
         from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415
         from openlineage.client.event_v2 import InputDataset  # noqa: PLC0415
 
         return OperatorLineage(
-            inputs=[InputDataset(one.namespace, one.name) for one in self.lineage.inputs],
-            outputs=[_output(one) for one in self.lineage.outputs],
+            inputs=[InputDataset(source.namespace, source.name) for source in self.lineage.inputs],
+            outputs=[_output(target) for target in self.lineage.outputs],
         )
 
 
-def products(service_url: str, found: Iterable[Product]) -> tuple[Dataset, ...]:
-    """Return products as datasets of the service with that address; none where it has none."""
+def product_datasets(service_url: str, found: Iterable[Product]) -> tuple[Dataset, ...]:
+    """Return products as datasets of the service with this URL; none if the URL has no host."""
     parts = urlsplit(service_url)
     namespace = f"{parts.scheme}://{parts.netloc}"
-    told = itertools.islice(found, MOST_DATASETS) if parts.netloc else ()
-    return tuple(Dataset(namespace, product.stem) for product in told)
+    listed = itertools.islice(found, MAX_DATASETS) if parts.netloc else ()
+    return tuple(Dataset(namespace, product.stem) for product in listed)
 
 
-def folders(delivered: Mapping[str, Delivered]) -> tuple[Dataset, ...]:
-    """Return the delivered products' folders as datasets."""
-    told = itertools.islice(delivered.values(), MOST_DATASETS)
-    return tuple(place(one.folder, one.files, one.bytes) for one in told)
+def folder_datasets(delivered: Mapping[str, Delivered]) -> tuple[Dataset, ...]:
+    """Return the folders of delivered products as datasets."""
+    listed = itertools.islice(delivered.values(), MAX_DATASETS)
+    return tuple(dataset_at(entry.folder, entry.files, entry.bytes) for entry in listed)
 
 
-def place(uri: str, files: int | None = None, size_bytes: int | None = None) -> Dataset:
-    """Return the dataset at an address of the output store."""
+def dataset_at(uri: str, files: int | None = None, size_bytes: int | None = None) -> Dataset:
+    """Return the dataset of a URI of the output store."""
     scheme, _, rest = uri.rpartition("://")
     if scheme in _LOCAL:
         return Dataset("file", rest, files, size_bytes)

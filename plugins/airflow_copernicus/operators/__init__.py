@@ -1,4 +1,4 @@
-"""The steps of a run: search, download, extract, publish. Each is thin around a library call."""
+"""Operators of the ingest, reconcile and approval DAGs; each calls the library."""
 
 from airflow_copernicus.operators.audit import CopernicusAuditOperator
 from airflow_copernicus.operators.products import (

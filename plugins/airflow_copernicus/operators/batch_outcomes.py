@@ -1,4 +1,4 @@
-"""Knows how a batch of products is named, and how one that fails leaves the others alone."""
+"""Label and results of a batch of products, and the state of its task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_copernicus.links import seen
+from airflow_copernicus.links import browser_arguments
 from copernicus_dataspace.errors import (
     DataSpaceError,
     InProgressError,
@@ -24,54 +24,54 @@ if TYPE_CHECKING:
     from copernicus_dataspace.ingest.staging import Staged
     from copernicus_dataspace.models.product import Product
 
-_NAMED: Final = 3
-_QUOTA_AGAIN: Final = timedelta(hours=1)
-_CLAIMED_AGAIN: Final = timedelta(seconds=30)
-_STATES: Final = {True: "fetched and verified", False: "is there already"}
+_MAX_LISTED: Final = 3
+_QUOTA_RETRY_DELAY: Final = timedelta(hours=1)
+_IN_PROGRESS_RETRY_DELAY: Final = timedelta(seconds=30)
+_STATES: Final = {True: "downloaded and verified", False: "already exists"}
 
 logger = logging.getLogger(__name__)
 
 
 def describe(products: Sequence[Product]) -> dict[str, Any]:
-    """Return what of a batch is shown: its label, and the place the browser link leads to."""
+    """Return the label of a batch, and the arguments of its browser link (``seen``)."""
     first = products[0]
     label = (
         _label(first) if len(products) == 1 else f"{len(products)} products from {_label(first)}"
     )
-    return {"label": label, "seen": seen(first)}
+    return {"label": label, "seen": browser_arguments(first)}
 
 
 class BatchOutcomes:
-    """What became of the products of a batch, told in the log too.
+    """The results of the products of a batch; each is also logged.
 
     Attributes:
-        good: Products that went well.
-        errors: Messages of the others, by product stem.
-        quota: Why products were not begun, where the account may not move more.
-        leased: Why others were not, by product stem: another run has them in its hands.
+        succeeded: Products without errors.
+        errors: Messages of the failed products, by product stem.
+        quota: The error if the account's quota is used up.
+        in_progress: Errors of products that another run is downloading, by product stem.
     """
 
-    def __init__(self, of: int) -> None:
-        """Begin with none out of so many products."""
-        self.good: list[Product] = []
+    def __init__(self, total: int) -> None:
+        """Create results for a batch of `total` products."""
+        self.succeeded: list[Product] = []
         self.errors: dict[str, str] = {}
         self.quota: QuotaReachedError | None = None
         self.in_progress: dict[str, InProgressError] = {}
         self._errors: list[Exception] = []
-        self._of = of
+        self._total = total
 
     def fetched(self, staged: Staged) -> None:
-        """Note what became of the fetch of a product."""
+        """Add the result of a product's download."""
         if isinstance(staged.error, QuotaReachedError):
             self.quota = staged.error
         elif staged.error is not None:
             self.failed(staged.product, staged.error)
         else:
-            self.good.append(staged.product)
+            self.succeeded.append(staged.product)
             logger.info("%s: %s.", staged.product.stem, _STATES[staged.is_new])
 
     def failed(self, product: Product, error: Exception) -> None:
-        """Note the error of a product."""
+        """Add the error of a product."""
         if isinstance(error, InProgressError):
             self.in_progress[product.stem] = error
             return
@@ -83,51 +83,52 @@ class BatchOutcomes:
         self._errors.append(error)
 
     def end(self) -> None:
-        """End the task well where all went well.
+        """Return if all products succeeded; else raise the error that sets the task's state.
 
         Raises:
-            AirflowRescheduleException: Products wait for the quota, or for other runs; the task
-                leaves its worker and its slots, and looks again later.
-            TransientError: At least one product may succeed later.
-            PermanentError: Products failed, and none of them may succeed later.
-            Exception: Something failed that nobody foresaw.
+            AirflowRescheduleException: Products wait for the quota or for other runs; the task
+                releases its worker and pool slots, and continues later.
+            TransientError: Products failed, and a retry may succeed.
+            PermanentError: Products failed, and no retry can succeed.
+            Exception: An unexpected error occurred.
         """
         if self.quota:
-            _come_back(_QUOTA_AGAIN, str(self.quota))
+            _reschedule(_QUOTA_RETRY_DELAY, str(self.quota))
         self._raise_any()
         if self.in_progress:
-            named = " ".join(map(str, [*self.in_progress.values()][:_NAMED]))
-            _come_back(
-                _CLAIMED_AGAIN, f"{len(self.in_progress)} of {self._of} products wait: {named}"
+            reasons = " ".join(map(str, [*self.in_progress.values()][:_MAX_LISTED]))
+            _reschedule(
+                _IN_PROGRESS_RETRY_DELAY,
+                f"{len(self.in_progress)} of {self._total} products wait: {reasons}",
             )
 
     def _raise_any(self) -> None:
-        foreseen = [error for error in self._errors if isinstance(error, DataSpaceError)]
-        unforeseen = [error for error in self._errors if not isinstance(error, DataSpaceError)]
-        if unforeseen:
-            raise unforeseen[0]
-        if len(foreseen) == 1:
-            raise foreseen[0]
-        if foreseen:
-            named = "; ".join([*self.errors.values()][:_NAMED])
-            message = f"{len(foreseen)} of {self._of} products failed: {named}"
-            raise _joined(foreseen, message)
+        expected = [error for error in self._errors if isinstance(error, DataSpaceError)]
+        unexpected = [error for error in self._errors if not isinstance(error, DataSpaceError)]
+        if unexpected:
+            raise unexpected[0]
+        if len(expected) == 1:
+            raise expected[0]
+        if expected:
+            reasons = "; ".join([*self.errors.values()][:_MAX_LISTED])
+            message = f"{len(expected)} of {self._total} products failed: {reasons}"
+            raise _combined(expected, message)
 
 
-def _come_back(after: timedelta, reason: str) -> NoReturn:
+def _reschedule(after: timedelta, reason: str) -> NoReturn:
     later = datetime.now(UTC) + after
-    logger.warning("%s This task looks again at %s.", reason, f"{later:%H:%M:%S} UTC")
+    logger.warning("%s The task is rescheduled for %s.", reason, f"{later:%H:%M:%S} UTC")
     raise AirflowRescheduleException(later)  # type: ignore[no-untyped-call]
 
 
-def _joined(failed: Sequence[DataSpaceError], message: str) -> DataSpaceError:
-    """Return one error for several: one that may pass decides, for only then a retry helps."""
-    passing = [error for error in failed if isinstance(error, TransientError)]
-    if not passing:
+def _combined(failed: Sequence[DataSpaceError], message: str) -> DataSpaceError:
+    """Return one error for several; it is transient if any of them is."""
+    transient = [error for error in failed if isinstance(error, TransientError)]
+    if not transient:
         return PermanentError(message)
-    asked_s = max(error.retry_after_s or 0.0 for error in passing)
-    is_limited = any(isinstance(error, RateLimitedError) for error in passing)
-    return (RateLimitedError if is_limited else TransientError)(message, asked_s or None)
+    retry_after_s = max(error.retry_after_s or 0.0 for error in transient)
+    is_limited = any(isinstance(error, RateLimitedError) for error in transient)
+    return (RateLimitedError if is_limited else TransientError)(message, retry_after_s or None)
 
 
 def _label(product: Product) -> str:

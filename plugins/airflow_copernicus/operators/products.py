@@ -1,4 +1,4 @@
-"""The steps every batch of products goes through: download, then extract."""
+"""The download and extract operators, which process one batch of products."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ if TYPE_CHECKING:
     from copernicus_dataspace.models.product import Product
 
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
-"""Arguments and params that decide what of each product is delivered, and where."""
+"""Arguments and params that determine the delivered files of each product, and their location."""
 
 
 class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
-    """Fetches what is missing of a batch of products, verified, into the run's staging folder.
+    """Downloads and verifies the missing files of a batch of products into the staging folder.
 
-    As many transfers run at once as the task has `pool_slots`; more than the connection's
-    `max_connections` are refused. What already stands in the output, or was staged by an earlier
-    try, is not fetched again. One product failing does not keep the others of its batch from being
-    fetched, and where the task does not end well, these are delivered at once, so that neither they
-    nor other runs wait for its next try. Where the account has moved what the connection's
-    `quota_gb` allows in thirty days, the task leaves its worker and its slots, and looks again
-    after an hour; where other runs are just fetching some of the products, after half a minute.
+    The task has as many concurrent transfers as `pool_slots`, at most the connection's
+    `max_connections`. Files that are delivered already, or were staged by an earlier try, are not
+    downloaded again. A failed product does not stop the others of its batch; if the task fails or
+    waits, the completed products are delivered at once. The task is rescheduled, without worker and
+    pool slots, after an hour if the account has reached the connection's `quota_gb` in 30 days, and
+    after 30 seconds if other runs are downloading some of the products.
 
-    Every argument is a template field.
+    All arguments are template fields.
     """
 
     template_fields: Sequence[str] = ("batch", *WANTED_FIELDS, "copernicus_conn_id")
@@ -71,17 +70,17 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        """Describe the download.
+        """Create the operator.
 
         Args:
             batch: A reference from CopernicusSearchOperator.
             bands: Band names and patterns.
-            transfer: ``files`` fetches only what is wanted, ``archive`` the whole zip.
-            keep_archive: Whether the zip is kept.
-            overwrite: Whether what is there is fetched again.
+            transfer: ``files`` for the selected files only, ``archive`` for the whole zip file.
+            keep_archive: Whether to store the zip file.
+            overwrite: Whether to download existing files again.
             output_uri: As for the search.
             copernicus_conn_id: The Airflow Connection.
-            retry_policy: Judges failures by the class of the error.
+            retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
         super().__init__(retry_policy=retry_policy, **kwargs)
@@ -94,14 +93,14 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         self.copernicus_conn_id = copernicus_conn_id
 
     def execute(self, context: Context) -> None:
-        """Fetch the batch and record what was moved."""
-        records, _, jobs = _open(self, context)
+        """Download the batch and record the transfer statistics."""
+        records, _, jobs = _open_batch(self, context)
         outcomes = BatchOutcomes(len(jobs))
         try:
             self._fetch(context, records, jobs, outcomes)
         finally:
-            if len(outcomes.good) < len(jobs):
-                _hand_over(records, self.batch["batch"], jobs, outcomes)
+            if len(outcomes.succeeded) < len(jobs):
+                _deliver_staged(records, self.batch["batch"], jobs, outcomes)
         outcomes.end()
 
     def _fetch(
@@ -114,7 +113,7 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         began = time.monotonic()
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.pool_slots) as client,
-            metrics.of_transfers(context, client.service.statistics),
+            metrics.record_transfers(context, client.service.statistics),
         ):
             service = client.service
             usage = Usage(jobs[0].store, service.account_id)
@@ -127,25 +126,25 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             finally:
                 attempt = _attempt(service.statistics, time.monotonic() - began, outcomes.errors)
                 quota.note()
-                if attempt.requests or attempt.errors:  # not each look at what others fetch
+                if attempt.requests or attempt.errors:  # not if all products wait for other runs
                     records.add_attempt(self.batch["batch"], attempt)
                 self.log.info(
-                    "%d bytes in %d requests and %.1f s; summed over %d connections, %.1f s moving "
-                    "bytes and %.1f s waiting; tried again %d times, too many requests %d times.",
+                    "Transferred %d bytes in %d requests and %.1f s; over %d connections: %.1f s "
+                    "transferring and %.1f s waiting; %d retries, %d responses with HTTP 429.",
                     *(attempt.bytes_transferred, attempt.requests, attempt.seconds),
                     *(service.connections, attempt.moving_s, attempt.waiting_s),
                     *(attempt.retries, attempt.rate_limited),
                 )
-                self.lineage = _lineage(service.address, outcomes.good)
+                self.lineage = _lineage(service.address, outcomes.succeeded)
 
 
 class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
-    """Puts the staged files of a batch into place and writes each product's STAC item.
+    """Moves the staged files of a batch to their final paths and writes the STAC items.
 
-    Needs no account. Where another run has taken over a product that was long staged, the task
-    leaves its worker, and looks again after half a minute.
+    Needs no account. If another run has taken over a product whose lease expired, the task is
+    rescheduled after 30 seconds.
 
-    Every argument is a template field.
+    All arguments are template fields.
     """
 
     template_fields: Sequence[str] = ("batch", *WANTED_FIELDS)
@@ -164,7 +163,7 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        """Describe the extraction; arguments as for CopernicusDownloadOperator."""
+        """Create the operator; arguments as for CopernicusDownloadOperator."""
         super().__init__(retry_policy=retry_policy, **kwargs)
         self.batch = batch
         self.bands = bands
@@ -174,8 +173,8 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         self.output_uri = output_uri
 
     def execute(self, context: Context) -> None:
-        """Deliver the batch and record what stands."""
-        records, search, jobs = _open(self, context)
+        """Deliver the batch and record the delivered products."""
+        records, search, jobs = _open_batch(self, context)
         delivered: dict[str, Delivered] = {}
         outcomes = BatchOutcomes(len(jobs))
         try:
@@ -186,8 +185,8 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
                     outcomes.failed(job.product, error)
         finally:
             records.add_delivered(self.batch["batch"], delivered)
-            held = [job.product for job in jobs if job.product.stem in delivered]
-            self.lineage = _lineage(search.get("service", ""), held, delivered)
+            stored = [job.product for job in jobs if job.product.stem in delivered]
+            self.lineage = _lineage(search.get("service", ""), stored, delivered)
         outcomes.end()
 
     def _deliver(self, job: ProductJob) -> Delivered:
@@ -197,72 +196,77 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         return Delivered(len(files), sum(file.size_bytes for file in files), folder)
 
 
-def _hand_over(
+def _deliver_staged(
     records: RunRecords, key: str, jobs: Sequence[ProductJob], outcomes: BatchOutcomes
 ) -> None:
-    """Deliver what is staged before the task ends or waits: its next try may be hours away.
+    """Deliver staged products before the task fails or waits, because its next try may be late.
 
-    Two tasks that wait for each other's products would never end.
+    It also avoids a deadlock of two tasks that wait for each other's products.
     """
-    good = {product.stem for product in outcomes.good}
-    bad, earlier = {*outcomes.errors, *outcomes.in_progress}, records.handed_over(key)
-    done = []
+    succeeded = {product.stem for product in outcomes.succeeded}
+    excluded, earlier = {*outcomes.errors, *outcomes.in_progress}, records.handed_over(key)
+    delivered = []
     for job in jobs:
         stem = job.product.stem
         try:
-            if stem not in bad and (stem in good - earlier or job.receipt() is not None):
+            if stem not in excluded and (stem in succeeded - earlier or job.receipt() is not None):
                 deliver(job)
-                done.append(stem)
+                delivered.append(stem)
         except Exception as error:  # noqa: BLE001 - the others of the batch go on
             outcomes.failed(job.product, error)
-    if done:
-        records.add_handed_over(key, done)
+    if delivered:
+        records.add_handed_over(key, delivered)
 
 
-def _attempt(moved: TransferStatistics, seconds: float, errors: dict[str, str]) -> Attempt:
+def _attempt(statistics: TransferStatistics, seconds: float, errors: dict[str, str]) -> Attempt:
     return Attempt(
-        requests=moved.requests,
-        bytes_transferred=moved.bytes,
+        requests=statistics.requests,
+        bytes_transferred=statistics.bytes,
         seconds=seconds,
         errors=errors,
-        moving_s=moved.moving_s,
-        waiting_s=moved.waiting_s,
-        retries=moved.retries,
-        rate_limited=moved.rate_limited,
+        moving_s=statistics.moving_s,
+        waiting_s=statistics.waiting_s,
+        retries=statistics.retries,
+        rate_limited=statistics.rate_limited,
     )
 
 
 def _lineage(
     service: str, read: list[Product], delivered: dict[str, Delivered] | None = None
 ) -> lineage.Lineage:
-    inputs = lineage.products(service, read)
-    return lineage.Lineage(inputs, lineage.folders(delivered or {}))
+    inputs = lineage.product_datasets(service, read)
+    return lineage.Lineage(inputs, lineage.folder_datasets(delivered or {}))
 
 
-def _open(
+def _open_batch(
     operator: CopernicusDownloadOperator | CopernicusExtractOperator, context: Context
 ) -> tuple[RunRecords, Mapping[str, Any], list[ProductJob]]:
-    """Return the run's records, what its search noted, and the places of the batch's products.
+    """Return the run's records, the record of its search, and the jobs of the batch.
 
-    What was put in place before the batch's download has ended is not fetched again, even to
-    overwrite it: other runs may have done that since.
+    Products that an earlier try has delivered are not overwritten again: other runs may have
+    replaced them since.
     """
     batch = operator.batch
     if not isinstance(batch, dict) or not {"search", "batch", "stamp"} <= set(batch):
-        message = "batch is no reference of a search; map over them: expand(batch=search.output)."
+        message = (
+            "batch is not an output of CopernicusSearchOperator; use expand(batch=search.output)."
+        )
         raise ConfigurationError(message)
     store = open_store(operator.output_uri or default_output_uri())
     run = placed(store, run_layout(context, batch["stamp"]))
     records = RunRecords(store, run, batch["search"])
     products = records.products(batch["batch"])
-    search, there = records.search() or {}, records.handed_over(batch["batch"])
-    asked = {name: getattr(operator, name) for name in WANTED_FIELDS if name != "output_uri"}
-    with reading(**asked):
+    search, delivered = records.search() or {}, records.handed_over(batch["batch"])
+    settings = {name: getattr(operator, name) for name in WANTED_FIELDS if name != "output_uri"}
+    with reading(**settings):
         wanted = DeliveryOptions(
-            **{**asked, "bands": lines(operator.bands)},
+            **{**settings, "bands": lines(operator.bands)},
             is_standing=search.get("standing", True),
             is_scheduled=search.get("scheduled", False),
         )
-    rest = replace(wanted, overwrite=False)
-    jobs = [ProductJob(store, run, one, rest if one.stem in there else wanted) for one in products]
+    keep = replace(wanted, overwrite=False)
+    jobs = [
+        ProductJob(store, run, product, keep if product.stem in delivered else wanted)
+        for product in products
+    ]
     return records, search, jobs

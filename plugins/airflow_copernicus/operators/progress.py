@@ -1,4 +1,4 @@
-"""Shows how far a transfer is: log lines, the task's state in the UI, or a bar in a terminal."""
+"""Progress of transfers: log lines, the task's state in the UI, or a terminal progress bar."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ logger = logging.getLogger(__name__)
 _LOG_SHARE: Final = 0.1
 _LOG_AT_MOST_EVERY_S: Final = 1.0
 _LOG_EVERY_S: Final = 30.0
-_SHOW_EVERY_S: Final = 5.0
-"""Showing costs a request to Airflow's API of some 20 ms."""
+_STORE_EVERY_S: Final = 5.0
+"""Each update is a request of about 20 ms to Airflow's API."""
 
 
 def progress_of(context: Mapping[str, Any]) -> Callable[[str, int | None], Callable[[int], None]]:
-    """Return what makes a listener for each transfer of a task; listeners may be told by threads.
+    """Return a factory of thread-safe progress callbacks, one for each transfer of a task.
 
-    With a terminal attached it is a tqdm bar, else a line in the log every 10 % or 30 s, for the
-    transfers that take a second or more, and the ``progress`` entry of the task's Storage tab for
-    all of them together, both with MB, MB/s and time left.
+    In a terminal a callback updates a tqdm bar. Else it logs every 10 % or 30 s of transfers that
+    take a second or more, and updates the ``progress`` entry of the task's Storage tab with the
+    total of all transfers; both with MB, MB/s and remaining time.
     """
     if sys.stderr.isatty():
-        return _bar
-    shown = _Shown(context.get("task_state_store"))
+        return _progress_bar
+    task_progress = _TaskProgress(context.get("task_state_store"))
 
     def begin(name: str, total_bytes: int | None) -> Callable[[int], None]:
-        shown.expect(total_bytes)
-        return _Log(name, total_bytes, shown).told
+        task_progress.add_transfer(total_bytes)
+        return _TransferLog(name, total_bytes, task_progress).update
 
     return begin
 
 
-def _bar(name: str, total_bytes: int | None) -> Callable[[int], None]:
-    from tqdm import tqdm  # noqa: PLC0415 - for terminals only
+def _progress_bar(name: str, total_bytes: int | None) -> Callable[[int], None]:
+    from tqdm import tqdm  # noqa: PLC0415 - only needed in a terminal
 
     bar = tqdm(desc=name, total=total_bytes, unit="B", unit_scale=True)
 
-    def told(size_bytes: int) -> None:
+    def update(size_bytes: int) -> None:
         bar.update(size_bytes)
         if total_bytes is not None and bar.n >= total_bytes:
             bar.close()
 
-    return told
+    return update
 
 
-class _Moved:
-    """Counts the bytes of one transfer, or of several."""
+class _ByteCounter:
+    """Counts the bytes of one or more transfers."""
 
     def __init__(self, total_bytes: int | None) -> None:
         self.total_bytes = total_bytes
@@ -66,63 +66,63 @@ class _Moved:
 
     def line(self, now: float) -> str:
         rate = self.done_bytes / max(now - self.began, 1e-3)
-        moved = f"{megabytes(self.done_bytes)} at {rate / 1e6:.1f} MB/s"
+        done = f"{megabytes(self.done_bytes)} at {rate / 1e6:.1f} MB/s"
         if not self.total_bytes:
-            return moved
+            return done
         share = min(1.0, self.done_bytes / self.total_bytes)
         left_s = max(0, self.total_bytes - self.done_bytes) / max(rate, 1.0)
-        return f"{share:.0%} of {megabytes(self.total_bytes)}, {moved}, {left_s:.0f} s left"
+        return f"{share:.0%} of {megabytes(self.total_bytes)}, {done}, {left_s:.0f} s left"
 
 
-class _Shown(_Moved):
+class _TaskProgress(_ByteCounter):
     """All transfers of a task together, as the task's Storage tab shows them."""
 
     def __init__(self, store: Any) -> None:
         super().__init__(0)
         self._store = store
-        self._shown = self.began
+        self._updated = self.began
 
-    def expect(self, total_bytes: int | None) -> None:
-        """Note that another transfer has begun."""
+    def add_transfer(self, total_bytes: int | None) -> None:
+        """Add a new transfer to the total."""
         with self.lock:
             if self.total_bytes is not None:
                 self.total_bytes = total_bytes and self.total_bytes + total_bytes
 
-    def told(self, name: str, size_bytes: int, now: float) -> None:
-        """Note that so many more bytes were written."""
+    def update(self, name: str, size_bytes: int, now: float) -> None:
+        """Add written bytes."""
         with self.lock:
             self.done_bytes += size_bytes
-            if self._store is None or now - self._shown < _SHOW_EVERY_S:
+            if self._store is None or now - self._updated < _STORE_EVERY_S:
                 return
-            self._shown = now
+            self._updated = now
         try:
             self._store.set("progress", {"product": name, "moved": self.line(now)})
         except AirflowRuntimeError as error:
-            logger.debug("The progress could not be shown: %s", error)
+            logger.debug("The progress could not be stored: %s", error)
 
 
-class _Log(_Moved):
-    """One transfer, as the log shows it."""
+class _TransferLog(_ByteCounter):
+    """Progress of one transfer in the log."""
 
-    def __init__(self, name: str, total_bytes: int | None, shown: _Shown) -> None:
+    def __init__(self, name: str, total_bytes: int | None, task_progress: _TaskProgress) -> None:
         super().__init__(total_bytes)
         self._name = name
-        self._shown = shown
+        self._task_progress = task_progress
         self._logged = self.began
         self._logged_bytes = 0
 
-    def told(self, size_bytes: int) -> None:
-        """Note that so many more bytes were written."""
+    def update(self, size_bytes: int) -> None:
+        """Add written bytes."""
         now = time.monotonic()
-        self._shown.told(self._name, size_bytes, now)
+        self._task_progress.update(self._name, size_bytes, now)
         with self.lock:
             self.done_bytes += size_bytes
-            if not self._is_due(now):
+            if not self._is_log_due(now):
                 return
             self._logged, self._logged_bytes = now, self.done_bytes
         logger.info("%s: %s", self._name, self.line(now))
 
-    def _is_due(self, now: float) -> bool:
+    def _is_log_due(self, now: float) -> bool:
         since_s = now - self._logged
         if since_s >= _LOG_EVERY_S:
             return True

@@ -1,4 +1,4 @@
-"""The last step: one page about the run, and an event for every complete day."""
+"""The publish operator: the run's summary, and an asset event for every complete day."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     """Writes the run's summary, refreshes the STAC catalogue, and announces complete days.
 
-    Each outlet asset gets an event for each complete sensing day, its partition, and none where no
-    day is, see `runs.announcement`. Fails where products are missing and no day is announced;
-    where some days are, the returned ``missing`` names what the others lack.
+    Each outlet asset gets an event for each complete sensing day, with the day as partition, see
+    `runs.announcement`. Fails if products are missing and no day is complete. If some days are
+    complete, the returned ``missing`` lists the missing products of the others.
     """
 
     template_fields: Sequence[str] = ("search_id", "output_uri")
@@ -46,15 +46,15 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        """Describe the publication.
+        """Create the operator.
 
         Args:
-            search_id: Task id of the search whose products are summed up.
+            search_id: Task id of the search to summarise.
             output_uri: As for the search.
-            complete_for: Settings by the names of the search's arguments, and ``keep_archive``: a
-                run that searched with others announces no day, but that it may ask for more bands.
-                None where the settings of a run are always its DAG's own.
-            retry_policy: Judges failures by the class of the error.
+            complete_for: Settings by the names of the search's arguments, and ``keep_archive``. A
+                run with other settings, except additional bands, announces no day. None to accept
+                the settings of any run.
+            retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator; `outlets` are the assets to announce.
         """
         super().__init__(retry_policy=retry_policy, **kwargs)
@@ -63,18 +63,18 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         self.complete_for = complete_for
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Summarise, announce, and return the summary's address and what is missing."""
+        """Write the summary, announce days, return the summary's URI and the missing products."""
         store = open_store(self.output_uri or default_output_uri())
         run = placed(store, run_layout(context))
         records = RunRecords(store, run, self.search_id)
         search = records.search()
         if search is None:
-            message = "the search has left no result; look at its log."
+            message = "the search has no result; see the log of the search task."
             raise NotStagedError(message)
         products, delivered = records.all_products(), records.delivered()
         summary = summarise(search, products, records.attempts(), delivered)
         summary["bytes_30_days"] = Usage(store, search["account"]).sweep()
-        metrics.of_run(context, summary)
+        metrics.record_run(context, summary)
         refresh_all(store, products)
         announced = announce(store, summary, self.complete_for)
         missing = summary["missing"]
@@ -82,8 +82,10 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         text = as_text(summary)
         self.log.info("\n%s", text)
         address = records.write_summary(summary, text)
-        metrics.quota(summary["bytes_30_days"], summary["quota_bytes"])
-        self.lineage = lineage.Lineage(lineage.folders(delivered), (lineage.place(address),))
+        metrics.record_quota(summary["bytes_30_days"], summary["quota_bytes"])
+        self.lineage = lineage.Lineage(
+            lineage.folder_datasets(delivered), (lineage.dataset_at(address),)
+        )
         if not missing:
             store.delete(run.staging_dir)
         if missing and not announced.days:
@@ -91,12 +93,12 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
                 f"{len(missing)} products are missing: {', '.join(missing[:5])}; see {address}"
             )
             raise PermanentError(message)
-        self._tell(context, announced, address)
+        self._add_events(context, announced, address)
         return {"summary": address, "missing": missing}
 
-    def _tell(self, context: Context, announced: Announcement, address: str) -> None:
+    def _add_events(self, context: Context, announced: Announcement, address: str) -> None:
         if not announced.days:
-            self.outlets = []  # or Airflow makes an event without a day
+            self.outlets = []  # else Airflow creates an event without a partition
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.add_partitions(announced.days)

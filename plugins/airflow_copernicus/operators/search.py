@@ -1,4 +1,4 @@
-"""The first step: which products the run's days hold, recorded and handed on in batches."""
+"""The search operator: finds and records the products of a run, in batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
-from airflow_copernicus.config.allowed_outputs import refuse_shared
+from airflow_copernicus.config.allowed_outputs import check_output_not_shared
 from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.config.params import lines
 from airflow_copernicus.config.setting_errors import reading
@@ -15,13 +15,13 @@ from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
 from airflow_copernicus.observability import lineage, metrics
 from airflow_copernicus.operators.batch_outcomes import describe
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.announcement import DECIDING
+from airflow_copernicus.runs.announcement import COMPLETENESS_SETTINGS
 from airflow_copernicus.runs.context import (
+    check_days_have_ended,
+    check_no_days_in_backfill,
+    check_run_conf,
     is_scheduled,
     open_store,
-    refuse_in_backfill,
-    refuse_unended,
-    refuse_unknown,
     repair_of,
     run_layout,
     search_id,
@@ -57,21 +57,21 @@ QUERY_FIELDS: Final = (
     "product_ids",
     "versions",
 )
-"""Arguments and params that decide which products a run is about."""
+"""Arguments and params that determine the products of a run."""
 
 
 class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
-    """Finds the products of the run's days and hands them on in batches.
+    """Searches the products of the run's days and groups them in batches.
 
-    Returns one reference per batch, to be mapped over: ``search`` and ``batch`` (where its record
-    lies), ``stamp`` (of this search), ``label`` (its name in the UI) and ``seen`` (where the
-    browser link leads). The products themselves are recorded in the output store. A batch is one
-    product while products are few.
+    Returns one reference per batch, for dynamic task mapping: ``search`` and ``batch`` (ids of its
+    record), ``stamp`` (id of this search), ``label`` (map index label) and ``seen`` (arguments of
+    the browser link). The products are recorded in the output store. If there are few products,
+    each batch has one.
 
-    Every argument but `connections` and `one_run_at_a_time` is a template field. Products the
-    catalogue lists as offline are named in the log and the summary, and left out; so are those
-    another version replaces, and rows that cannot be used, which the run is red for at its end. An
-    output that lacks what later tasks need is refused here, see `storage.write_check`.
+    All arguments except `connections` and `one_run_at_a_time` are template fields. Products that
+    are offline or superseded are skipped, and listed in the log and the summary; so are invalid
+    catalogue rows, which also fail the run at its end. The output is checked for the operations
+    that later tasks need, see `storage.write_check`.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -96,26 +96,26 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        """Describe the search.
+        """Create the operator.
 
         Args:
-            bands: Checked here, so that a misspelt band fails before anything is fetched.
-            area: Name in include/areas, GeoJSON, WKT, or ``west,south,east,north`` in degrees.
-            tiles: MGRS tiles; with an area, both must hold.
+            bands: Only validated here, so that a misspelled band fails before any download.
+            area: Name of a file in include/areas, GeoJSON, WKT, or ``west,south,east,north``.
+            tiles: MGRS tiles; with an area, products must match both.
             product_type: ``S2MSI2A`` or ``S2MSI1C``.
             max_cloud_cover: Percent, inclusive; None for no limit.
             first_day: First UTC sensing day, ``YYYY-MM-DD``; None for the run's own day.
-            last_day: Last UTC sensing day, included; one alone means that one day.
-            product_ids: Ids or names: exactly these, whatever the other arguments say.
-            versions: ``latest``: of each acquisition the newest processing, and both halves where
-                it came in two; ``all``: every one that is listed.
-            output_uri: Where the run's records go; None for the project's default.
+            last_day: Last UTC sensing day, inclusive; a single date covers that day.
+            product_ids: Ids or names of products; all other filters are then ignored.
+            versions: ``latest`` for the newest version of each acquisition, with all its parts;
+                ``all`` for every version in the catalogue.
+            output_uri: URI of the output store; None for the default.
             copernicus_conn_id: The Airflow Connection.
-            connections: Transfers at once of each download task, its `pool_slots`; refused here
-                where the account may not have as many, before there are tasks that never start.
-            one_run_at_a_time: Whether no other run writes to the output meanwhile, so that a
-                storage is good enough that cannot keep two runs apart.
-            retry_policy: Judges failures by the class of the error.
+            connections: `pool_slots` of the download tasks; checked here against the limit of the
+                account, because tasks with too many slots would never start.
+            one_run_at_a_time: Whether no other run writes to the output; then storage without
+                conditional writes is allowed.
+            retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
         super().__init__(retry_policy=retry_policy, **kwargs)
@@ -134,30 +134,30 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.one_run_at_a_time = one_run_at_a_time
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Search, record what was found, and return the references."""
+        """Search, record the products, and return the references."""
         store = open_store(self.output_uri or default_output_uri())
         run = placed(store, run_layout(context))
         search = search_id(context)
         records = RunRecords(store, run, search)
-        refuse_unknown(context)
+        check_run_conf(context)
         self._check_output(store, records, run.dag_id)
         query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
-            metrics.of_transfers(context, client.service.statistics),
+            metrics.record_transfers(context, client.service.statistics),
         ):
             is_repair, service = repair is not None, client.service
             found, left_out, unusable = self._search(service.catalogue, query, is_repair=is_repair)
             if found:
                 service.try_account()
-            tries = _tries(service.statistics)
+            counts = _request_counts(service.statistics)
             quota = {"account": service.account_id, "quota_bytes": service.quota_bytes}
         products = [product for product in found if product.online]
-        away = [product for product in found if not product.online]
-        offline = [product.stem for product in away]
-        self._tell(query, products, offline, tries["requests"])
-        metrics.of_search(context, len(products), len(offline))
-        self.lineage = lineage.Lineage(lineage.products(service.address, products))
+        offline_products = [product for product in found if not product.online]
+        offline = [product.stem for product in offline_products]
+        self._log_result(query, products, offline, counts["requests"])
+        metrics.record_search(context, len(products), len(offline))
+        self.lineage = lineage.Lineage(lineage.product_datasets(service.address, products))
         chosen = bool(query.product_ids)
         days = {product.sensed.date() for product in products} if chosen else query.sensed.days
         facts = {
@@ -168,13 +168,15 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             "standing": is_repair or not chosen,
             "scheduled": is_scheduled(context, self.first_day, self.last_day, chosen),
             "repair": repair,
-            "asked": self._asked(),
-            "open_days": sorted({product.sensed.date().isoformat() for product in away}),
+            "asked": self._completeness_settings(),
+            "open_days": sorted(
+                {product.sensed.date().isoformat() for product in offline_products}
+            ),
             "offline": offline,
             "left_out": left_out,
             "unusable": unusable,
             "service": service.address,
-            **tries,
+            **counts,
             **quota,
         }
         shared = {"search": search, "stamp": uuid.uuid4().hex[:12]}
@@ -184,13 +186,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         ]
 
     def _check_output(self, store: Store, records: RunRecords, dag_id: str) -> None:
-        """Refuse an output that lacks what the run needs, before anything is fetched.
+        """Check the output before any download.
 
         Raises:
-            ConfigurationError: It does, or is not the run's to have.
+            ConfigurationError: It lacks a required operation, or belongs to something else.
         """
         if self.one_run_at_a_time:
-            refuse_shared(self.output_uri or default_output_uri(), dag_id)
+            check_output_not_shared(self.output_uri or default_output_uri(), dag_id)
         try:
             refuse_foreign(store)
             records.clear()
@@ -202,14 +204,14 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
     ) -> tuple[list[Product], list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the wanted products, and in JSON those left out for them and unusable rows.
+        """Return the selected products, and as JSON the superseded ones and the invalid rows.
 
-        What has vanished since an audit asked for it does not keep the rest from being mended.
+        A repair ignores products that have been deleted upstream since the audit.
         """
         versions = ALL if query.product_ids else self.versions
         listed = catalogue.find(query) if is_repair else catalogue.search(query)
         found, others = choose(listed, versions)
-        left_out = [one.to_json() for one in others]
+        left_out = [record.to_json() for record in others]
         if left_out:
             self.log.info(left_out_in_words(left_out))
         return found, left_out, [row.to_json() for row in listed.unusable]
@@ -220,9 +222,9 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         with reading(product_ids=self.product_ids):
             product_ids = lines(self.product_ids)
         window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
-        refuse_in_backfill(context, self.first_day, self.last_day, product_ids)
+        check_no_days_in_backfill(context, self.first_day, self.last_day, product_ids)
         if window is not None:
-            refuse_unended(window, is_chosen=bool(self.first_day or self.last_day))
+            check_days_have_ended(window, is_chosen=bool(self.first_day or self.last_day))
             with reading(bands=self.bands, product_type=self.product_type):
                 check_bands(lines(self.bands), self.product_type)
         return build_query(
@@ -234,27 +236,27 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             product_ids=product_ids,
         )
 
-    def _asked(self) -> dict[str, Any]:
-        """Return what decides which files of a day are wanted, see `runs.announcement`."""
+    def _completeness_settings(self) -> dict[str, Any]:
+        """Return the settings that determine a complete day, see `runs.announcement`."""
         area = self.area if isinstance(self.area, str | dict) else self.area and str(self.area)
-        return {**{name: getattr(self, name) for name in DECIDING}, "area": area}
+        return {**{name: getattr(self, name) for name in COMPLETENESS_SETTINGS}, "area": area}
 
-    def _tell(
+    def _log_result(
         self, query: Query, products: list[Product], offline: list[str], requests: int
     ) -> None:
-        where = ", ".join(query.product_ids or query.tiles) or (query.area and query.area.name)
+        place = ", ".join(query.product_ids or query.tiles) or (query.area and query.area.name)
         self.log.info(
-            "Asked for %s, sensed %s, %s, at most %s percent cloud.",
-            *(query.product_type, query.sensed, where, query.max_cloud_cover),
+            "Searched for %s, sensed %s, %s, maximum cloud cover %s %%.",
+            *(query.product_type, query.sensed, place, query.max_cloud_cover),
         )
-        self.log.info("%d products found by %d requests.", len(products), requests)
+        self.log.info("Found %d products with %d requests.", len(products), requests)
         if not products:
-            self.log.info("Nothing to do: the catalogue lists no matching product that is online.")
+            self.log.info("Nothing to do: the catalogue has no matching online products.")
         if offline:
-            self.log.warning("Offline, left out: %s", ", ".join(offline))
+            self.log.warning("Skipped, because they are offline: %s", ", ".join(offline))
 
 
-def _tries(statistics: TransferStatistics) -> dict[str, int]:
+def _request_counts(statistics: TransferStatistics) -> dict[str, int]:
     return {
         "requests": statistics.requests,
         "retries": statistics.retries,

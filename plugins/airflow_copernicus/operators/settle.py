@@ -1,4 +1,4 @@
-"""The last step of a reconcile: what became of what was found."""
+"""The settle operator: checks repairs, removes products, and writes the report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_copernicus.links import ArchiveReportLink
 from airflow_copernicus.observability import metrics
 from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.approval_requests import (
-    approval_facts,
+    approval_status,
     new_run_id,
     state_of,
-    trigger_of,
+    trigger_kwargs,
 )
 from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.pruning import prune
@@ -47,18 +47,16 @@ if TYPE_CHECKING:
 
 
 class CopernicusSettleOperator(BaseOperator):
-    """Looks again after the repairs, retires what should no longer be held, and reports.
+    """Checks the repairs, removes superseded and withdrawn products, and writes the report.
 
-    What was superseded goes only once its successor stands and every byte of it was compared, and
-    only as much as the ingest's limits let go without being asked, see `reconcile.removals.record`.
-    Returns ``ingest``, ``report_name``, ``report`` (the page's address), ``missing`` (names of
-    products that could be had and are not there), ``changed``: for each day on which products were
-    replaced or withdrawn, where to read which; and ``asks``, to be mapped over: the run that is to
-    ask a person for the other removals, and the one whose question it replaces; none where the
-    right question waits already. In the end what old runs have left is removed, see
-    `airflow_copernicus.runs.pruning`.
+    A superseded product is removed only if its newer version is delivered and verified, and only
+    within the limits of the ingest, see `reconcile.removals.record`. Returns ``ingest``,
+    ``report_name``, ``report`` (URI of the page), ``missing`` (names of available products that are
+    missing), ``changed`` (references to the changes of each changed day) and ``asks``, for dynamic
+    task mapping: the approval run to trigger, and the one it replaces; none if the current request
+    is pending. At the end files of old runs are removed, see `airflow_copernicus.runs.pruning`.
 
-    Every argument but `ingest_file` is a template field.
+    All arguments except `ingest_file` are template fields.
     """
 
     template_fields: Sequence[str] = ("ingests",)
@@ -73,14 +71,14 @@ class CopernicusSettleOperator(BaseOperator):
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        """Describe the settlement; arguments as for CopernicusAuditOperator."""
+        """Create the operator; arguments as for CopernicusAuditOperator."""
         super().__init__(retry_policy=retry_policy, **kwargs)
         self.ingest_file = str(ingest_file)
         self.ingests = ingests
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Settle, refresh the catalogue, report, and return where the report is."""
-        archive = Archive.chosen(self.ingest_file, self.ingests, context)
+        """Remove, refresh the STAC catalogue, write the report, and return the results."""
+        archive = Archive.of_file(self.ingest_file, self.ingests, context)
         plan, ingest = _plan(archive), archive.ingest
         retired = _retire(archive, plan)
         if not plan.is_dry:
@@ -92,7 +90,7 @@ class CopernicusSettleOperator(BaseOperator):
             "report": address,
             "missing": [] if plan.is_dry else [*still_missing(retired.outcomes), *plan.unusable],
             "changed": archive.write_changes(retired.outcomes),
-            "asks": [trigger_of(ingest.dag_id, run_id) for run_id in retired.asks],
+            "asks": [trigger_kwargs(ingest.dag_id, run_id) for run_id in retired.asks],
         }
         if not plan.is_dry:
             prune(archive)
@@ -109,17 +107,17 @@ class CopernicusSettleOperator(BaseOperator):
             "made": made.isoformat(timespec="seconds"),
             "dry_run": plan.is_dry,
             "switched_off": archive.is_switched_off,
-            "approval": approval_facts(archive, retired.removals),
+            "approval": approval_status(archive, retired.removals),
         }
         report = build(plan, outcomes, known.with_days(*found, until=plan.last), facts)
         name = report_name(report)
         self.log.info("\n%s", as_text(report))
         address = files.write(name, report)
-        self.log.info("The report: %s", address)
+        self.log.info("Report: %s", address)
         if not plan.is_dry:
-            files.remember(_remembered(known.with_days(*found), plan))
+            files.remember(_updated_history(known.with_days(*found), plan))
         if plan.is_routine or archive.is_switched_off:
-            metrics.of_report(report)
+            metrics.record_report(report)
             files.write_latest(report)
         elif not plan.is_dry:
             files.note_approval(**facts["approval"], answer="")
@@ -130,12 +128,14 @@ def _plan(archive: Archive) -> Plan:
     try:
         return Plan.read(archive.store.read(archive.plan_path) or b"")
     except UNREADABLE as error:
-        message = "the audit has left no plan, or it is damaged; look at its log, and clear it."
+        message = (
+            "the plan of the audit is missing or damaged; see the log of the audit, and clear it."
+        )
         raise NotStagedError(message) from error
 
 
 def _retire(archive: Archive, plan: Plan) -> RemovalOutcome:
-    """Remove what may go without being asked; nothing in a dry run, which asks nobody."""
+    """Carry out removals within the limits; none in a dry run, which also requests none."""
     repairer, files, now = archive.repairer(), archive.files, archive.began
     outcomes = repairer.judge(plan, archive.policies)
     if plan.is_dry:
@@ -153,17 +153,19 @@ def _retire(archive: Archive, plan: Plan) -> RemovalOutcome:
 def _delays_of_repaired(
     archive: Archive, outcomes: Sequence[RepairResult]
 ) -> dict[str, list[float]]:
-    """Return the hours from sensing to delivery of the days on which something was fetched."""
-    repaired = (one.finding.product.sensed.date() for one in outcomes if one.now == NOW_PRESENT)
-    held = Inventory(archive.store).entries(archive.terms.product_type, sorted({*repaired}))
-    return delays_h(one for one in held if archive.ingest.dag_id in one.ingests)
+    """Return the hours from sensing to delivery, by day with repaired products."""
+    repaired = {
+        result.finding.product.sensed.date() for result in outcomes if result.now == NOW_PRESENT
+    }
+    entries = Inventory(archive.store).entries(archive.terms.product_type, sorted(repaired))
+    return delays_h(entry for entry in entries if archive.ingest.dag_id in entry.ingests)
 
 
-def _remembered(history: History, plan: Plan) -> History:
-    """Return what to remember: a look at a range by hand is no turn of the rolling ones."""
+def _updated_history(history: History, plan: Plan) -> History:
+    """Return the state to store; a run for given days does not count as a routine run."""
     if not plan.is_routine:
         return history
     survey = plan.survey or history.survey
-    if plan.left_alone:  # their damage is to be found again
+    if plan.left_alone:  # the next run must find their damage again
         return replace(history, survey=survey)
     return replace(history, survey=survey, scrubbed=plan.last + timedelta(days=1))

@@ -1,1 +1,1 @@
-"""What belongs to one DAG run or one archive: its days, its store, its events, its clean-up."""
+"""DAG runs and archives: days, output store, asset events and clean-up."""

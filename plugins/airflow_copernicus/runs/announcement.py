@@ -1,7 +1,7 @@
-"""Decides which sensing days a run may announce as complete: only those of which that is true.
+"""Decides which sensing days a run may announce as complete.
 
-It has to be true for the settings of the ingest itself, whatever the run asked for, and of what
-stands in the output.
+A day is complete if the output has all products for the settings of the ingest file, whatever the
+settings of the run.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.storage.store import Store
 
-DECIDING: Final = (
+COMPLETENESS_SETTINGS: Final = (
     *("area", "tiles", "product_type", "max_cloud_cover", "versions", "bands", "output_uri"),
 )
-"""Settings that decide which files of a day are wanted, and where."""
+"""Settings that determine the files of a complete day, and their location."""
 
-_MOST_ANNOUNCED: Final = 1000
-"""Days of one run: each is an event, and a run of every DAG downstream."""
-_MOST_COUNTED: Final = 400
-"""Days whose numbers of products an event tells; each event of a run repeats those of all."""
-_MOST_NAMED: Final = 20
+_MAX_ANNOUNCED_DAYS: Final = 1000
+"""Maximum days per run: each causes an event, and a run of every downstream DAG."""
+_MAX_COUNTED_DAYS: Final = 400
+"""Maximum days with product counts in an event; each event of a run repeats all counts."""
+_MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Which days a run announces, and why not others.
+    """The days a run announces, and the reasons why others are not announced.
 
     Attributes:
         days: ``YYYY-MM-DD``, in order.
-        products: How many products the run delivered of each of these days; empty for many days.
-        reasons: A sentence for each thing that keeps days from being announced.
+        products: Number of delivered products by day; empty if there are many days.
+        reasons: One sentence for each reason.
     """
 
     days: list[str]
@@ -54,53 +54,57 @@ def announce(
     """Return what a run may announce.
 
     Args:
-        store: Where its products stand.
-        summary: As of `copernicus_dataspace.ingest.run_summary.summarise`.
-        settings: Of the ingest whose days these are, by the names of its params; None where the
-            run's own settings are those.
+        store: The output store.
+        summary: Result of `copernicus_dataspace.ingest.run_summary.summarise`.
+        settings: Settings of the ingest by param name; None to use those of the run.
     """
     repair = summary.get("repair")
     own = {**(summary.get("asked") or {}), **(settings or {})}
-    other = _other(summary, own)
+    other = _difference(summary, own)
     if other:
         return Announcement([], {}, [f"No day is announced as complete: {other}."])
-    looked_at = {*(summary["days"] if repair is None else repair)}
-    there = [day for day in summary["complete_days"] if day in looked_at]
-    whole = [day for day in there if _stands(store, summary, day, own)]
-    days, beyond = whole[:_MOST_ANNOUNCED], whole[_MOST_ANNOUNCED:]
+    checked = {*(summary["days"] if repair is None else repair)}
+    candidates = [day for day in summary["complete_days"] if day in checked]
+    complete = [day for day in candidates if _is_delivered(store, summary, day, own)]
+    days, beyond = complete[:_MAX_ANNOUNCED_DAYS], complete[_MAX_ANNOUNCED_DAYS:]
     delivered = Counter(row["day"] for row in summary["table"])
     return Announcement(
         days=days,
-        products={day: delivered[day] for day in days} if len(days) <= _MOST_COUNTED else {},
-        reasons=[*_reasons(summary, {*summary["days"], *looked_at} - {*whole}), *_too_many(beyond)],
+        products={day: delivered[day] for day in days} if len(days) <= _MAX_COUNTED_DAYS else {},
+        reasons=[
+            *_reasons(summary, {*summary["days"], *checked} - {*complete}),
+            *_too_many(beyond),
+        ],
     )
 
 
-def _other(summary: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """Return what a run was about other than the days of its ingest, in words; empty for those."""
-    asked = summary.get("asked")
-    if asked is None:
-        return "an older version has made the search and not noted what for; clear it"
+def _difference(summary: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """Return why a run does not cover its ingest's days; an empty text if it does."""
+    used = summary.get("asked")
+    if used is None:
+        return "the search was made by an older version that did not record its settings; clear it"
     if summary["chosen"] and summary.get("repair") is None:
-        return "the run asked for single products"
-    others = _others(own, asked)
-    named = f"the run asked for other {', '.join(others)} than {summary['dag_id']} itself"
-    return named if others else ""
+        return "the run selected single products"
+    others = _different_settings(own, used)
+    message = f"the run has other settings than {summary['dag_id']}: {', '.join(others)}"
+    return message if others else ""
 
 
-def _others(own: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Return in which settings a run differs from its ingest; it may ask for more bands."""
-    theirs, ours = _comparable(own), _comparable(asked)
-    differs = {name for name in DECIDING if theirs[name] != ours[name]}
-    if theirs["bands"] <= ours["bands"]:
+def _different_settings(own: Mapping[str, Any], used: Mapping[str, Any]) -> list[str]:
+    """Return the settings in which a run differs from its ingest; more bands are allowed."""
+    ingest_settings, run_settings = _comparable(own), _comparable(used)
+    differs = {
+        name for name in COMPLETENESS_SETTINGS if ingest_settings[name] != run_settings[name]
+    }
+    if ingest_settings["bands"] <= run_settings["bands"]:
         differs.discard("bands")
-    return [name for name in DECIDING if name in differs]
+    return [name for name in COMPLETENESS_SETTINGS if name in differs]
 
 
 def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings so that those which mean the same are equal, as the form changes them."""
+    """Return normalised settings for comparison, because the form changes their format."""
     return {
-        **{name: _plain(settings.get(name)) for name in DECIDING},
+        **{name: _plain(settings.get(name)) for name in COMPLETENESS_SETTINGS},
         "tiles": set(map(normalise_tile, lines(settings.get("tiles")))),
         "bands": set(lines(settings.get("bands"))),
         "output_uri": str(settings.get("output_uri") or default_output_uri()).rstrip("/"),
@@ -111,48 +115,52 @@ def _plain(value: Any) -> Any:
     return value.strip() or None if isinstance(value, str) else value
 
 
-def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str, Any]) -> bool:
-    """Tell whether all that the run found of a day, or was to mend of it, stands as wanted."""
+def _is_delivered(
+    store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str, Any]
+) -> bool:
+    """Return whether all products that the run found or had to repair are delivered completely."""
     names = {row["name"] for row in summary["table"] if row["day"] == day}
     ids = set((summary.get("repair") or {}).get(day, ()))
     if not names:
         return not ids
     inventory, sensed = Inventory(store), parse_day(day)
     zips = inventory.kept_zips(own["product_type"], sensed) if own.get("keep_archive") else None
-    whole = [
+    complete = [
         entry.product
         for entry in inventory.day(own["product_type"], sensed)
         if not entry.lacking(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
     ]
-    return names <= {product.stem for product in whole} and ids <= {one.id for one in whole}
+    return names <= {product.stem for product in complete} and ids <= {
+        product.id for product in complete
+    }
 
 
 def _too_many(beyond: list[str]) -> list[str]:
     if not beyond:
         return []
     return [
-        f"Not announced, as one run announces {_MOST_ANNOUNCED:,} days at most: {len(beyond):,} "
-        f"complete days from {beyond[0]} to {beyond[-1]}. Ask for these in runs of their own, or "
-        "by a backfill."
+        f"Not announced, because a run announces at most {_MAX_ANNOUNCED_DAYS:,} days: "
+        f"{len(beyond):,} complete days from {beyond[0]} to {beyond[-1]}. Use separate runs or a "
+        "backfill for these."
     ]
 
 
-def _reasons(summary: Mapping[str, Any], lacking: set[str]) -> list[str]:
-    odd = {row["day"] for row in summary.get("unusable", ())}
+def _reasons(summary: Mapping[str, Any], incomplete: set[str]) -> list[str]:
+    unusable = {row["day"] for row in summary.get("unusable", ())}
     repair = summary.get("repair")
     causes = {
         "products are offline": {*summary.get("open_days", ())},
-        "rows of the catalogue cannot be used": lacking if None in odd else odd,
-        "it is not known what else they lack": set() if repair is None else lacking - {*repair},
-        "wanted files are missing": lacking,
+        "rows of the catalogue are invalid": incomplete if None in unusable else unusable,
+        "other missing products are unknown": set() if repair is None else incomplete - {*repair},
+        "files are missing": incomplete,
     }
     reasons = []
     for cause, affected in causes.items():
-        days = sorted(lacking & affected)
-        lacking = lacking - affected
+        days = sorted(incomplete & affected)
+        incomplete = incomplete - affected
         if days:
-            named = ", ".join(days[:_MOST_NAMED])
-            more = len(days) - _MOST_NAMED
+            listed = ", ".join(days[:_MAX_LISTED])
+            more = len(days) - _MAX_LISTED
             rest = f" and {more} more days" if more > 0 else ""
-            reasons.append(f"Not announced as complete, as {cause}: {named}{rest}.")
+            reasons.append(f"Not announced as complete, because {cause}: {listed}{rest}.")
     return reasons

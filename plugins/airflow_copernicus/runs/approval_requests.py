@@ -1,4 +1,4 @@
-"""Knows how a run of one DAG asks a person through a run of another, and whether it waits still."""
+"""Runs of `sentinel2_approve_removals`: their ids, configuration and state."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _ANSWERED: Final = ["success", "failed", "skipped", "upstream_failed", "removed"
 
 
 def new_run_id(dag_id: str, began: datetime) -> str:
-    """Return the id of a run that asks for the removals of an ingest."""
+    """Return the run id of an approval request for an ingest."""
     return f"{dag_id}__{began:%Y-%m-%dT%H%M%SZ}"
 
 
-def trigger_of(dag_id: str, run_id: str) -> dict[str, Any]:
-    """Return how to start a run that asks, or to clear one whose question is to end."""
+def trigger_kwargs(dag_id: str, run_id: str) -> dict[str, Any]:
+    """Return the arguments to trigger an approval run, or to clear one and end its request."""
     return {"trigger_run_id": run_id, "conf": {"ingest": dag_id}}
 
 
 def state_of(ti: Any, run_id: str) -> str:
-    """Return how far a run that is to ask has come, as `reconcile.removal_limits` names it.
+    """Return the state of an approval run, as a state of `reconcile.removal_limits`.
 
     Args:
-        ti: Of the running task.
-        run_id: The run that asks.
+        ti: The running task instance.
+        run_id: The approval run.
     """
     if not hasattr(ti, "get_dr_count"):  # outside Airflow
         return ASKED
@@ -45,12 +45,12 @@ def state_of(ti: Any, run_id: str) -> str:
     return ENDED if answered else ASKED
 
 
-def approval_facts(archive: Archive, removals: RemovalRecord) -> dict[str, Any]:
-    """Return what a report says of the removals that wait, and of those that were rejected.
+def approval_status(archive: Archive, removals: RemovalRecord) -> dict[str, Any]:
+    """Return the pending and rejected removals for a report.
 
-    ``waiting`` and ``rejected`` (numbers of products), ``since`` (an ISO instant), ``path`` (below
-    the UI's address, where to answer), ``where`` (which task of which DAG), ``switch_on`` (the DAG
-    to be switched on, or empty) and ``is_lost`` (whether it is not known what was removed of late).
+    ``waiting`` and ``rejected`` (numbers of products), ``since`` (an ISO 8601 time), ``path`` (of
+    the required action, relative to the base URL), ``where`` (task and DAG), ``switch_on`` (the
+    DAG to unpause, or empty) and ``is_lost`` (whether the record of recent removals is lost).
     """
     request = removals.request
     get_dag = getattr(archive.context["ti"], "get_dag", None)

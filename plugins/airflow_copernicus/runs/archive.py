@@ -1,4 +1,4 @@
-"""Knows what an ingest's archive is: its place, what it wants, and who may change it."""
+"""The archive of an ingest, as seen by the reconcile and approval DAGs."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_EVENTS: Final = 500
-"""Airflow maps over 1024 at most."""
+_MAX_EVENTS: Final = 500
+"""Below Airflow's maximum of 1024 mapped tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archive of one ingest, as a run that keeps it true sees it.
+    """The archive of an ingest within a reconcile or approval run.
 
     Attributes:
-        ingest: What its file says.
-        known: Ids of all ingests of that folder.
-        store: Where it lies.
-        run: The run, and its places there.
-        context: Of the running task.
+        ingest: Settings of the ingest.
+        known: DAG ids of all ingests in the folder.
+        store: The output store.
+        run: The run and its paths in the store.
+        context: Context of the running task.
     """
 
     ingest: Ingest
@@ -63,32 +63,34 @@ class Archive:
     context: Mapping[str, Any]
 
     @classmethod
-    def chosen(
+    def of_file(
         cls, ingest_file: str, ingests: Sequence[str] | None, context: Mapping[str, Any]
     ) -> Self:
         """Return the archive of an ingest file.
 
         Raises:
-            ConfigurationError: An ingest is chosen that is none, or whose file cannot be used.
-            AirflowSkipException: Other ingests are chosen; or all are, and the file cannot be used.
+            ConfigurationError: `ingests` names an unknown ingest, or one with an invalid file.
+            AirflowSkipException: `ingests` does not include this one; or it is empty, and the file
+                is invalid.
         """
         with reading(ingests=ingests):
             file, wanted = file_of(Path(ingest_file)), lines(ingests)
-        known = {one.dag_id for one in files_in(file.path.parent)}
+        known = {other.dag_id for other in files_in(file.path.parent)}
         if set(wanted) - known:
-            message = f"ingests: there is no {', '.join(sorted(set(wanted) - known))}; there are "
+            unknown = ", ".join(sorted(set(wanted) - known))
+            message = f"ingests: unknown ingest {unknown}; known ingests: "
             raise ConfigurationError(message + ", ".join(sorted(known)))
         if wanted and file.dag_id not in wanted:
-            message = f"{file.dag_id} is not among the chosen ingests: {', '.join(wanted)}."
+            message = f"{file.dag_id} is not among the selected ingests: {', '.join(wanted)}."
             raise AirflowSkipException(message)
         try:
             ingest = read_in_task(file.path)
         except ConfigurationError as error:
             if wanted:
-                message = f"ingests: {file.dag_id} is chosen, but is broken: {error}"
+                message = f"ingests: {file.dag_id} is selected, but its file is invalid: {error}"
                 raise ConfigurationError(message) from error
-            logger.warning("%s is broken and left out: %s", file.dag_id, error)
-            message = f"{file.dag_id} is broken: {error}"
+            logger.warning("%s is skipped, because its file is invalid: %s", file.dag_id, error)
+            message = f"the file of {file.dag_id} is invalid: {error}"
             raise AirflowSkipException(message) from error
         store = open_store(ingest.defaults["output_uri"])
         refuse_foreign(store)
@@ -96,113 +98,115 @@ class Archive:
         return cls(ingest, frozenset(known), store, run, context)
 
     @classmethod
-    def named(cls, folder: str, ingest: str, context: Mapping[str, Any]) -> Self:
+    def of_dag_id(cls, folder: str, ingest: str, context: Mapping[str, Any]) -> Self:
         """Return the archive of an ingest of a folder, by its DAG id.
 
         Raises:
-            ConfigurationError: There is no such ingest, or its file cannot be used.
+            ConfigurationError: The ingest does not exist, or its file is invalid.
         """
         files = {file.dag_id: file.path for file in files_in(Path(folder))}
         if not isinstance(ingest, str) or ingest not in files:
-            message = f"ingest: there is no {ingest!r}; there are {', '.join(sorted(files))}."
+            message = (
+                f"ingest: unknown ingest {ingest!r}; known ingests: {', '.join(sorted(files))}."
+            )
             raise ConfigurationError(message)
-        return cls.chosen(str(files[ingest]), [ingest], context)
+        return cls.of_file(str(files[ingest]), [ingest], context)
 
     @property
     def began(self) -> datetime:
-        """When the run began; what it does hours later belongs to the same night."""
+        """Start time of the run; limits per night refer to it, however long the run takes."""
         return getattr(self.context["dag_run"], "start_date", None) or utc_now()
 
     @property
     def policies(self) -> Policies:
-        """What becomes of products that should no longer be held."""
+        """How superseded and withdrawn products are removed."""
         return Policies(self.ingest.superseded, self.ingest.withdrawn)
 
     @property
     def is_switched_off(self) -> bool:
-        """Whether the ingest's DAG is paused: its runs would wait for ever."""
+        """Whether the ingest's DAG is paused, so that its runs would not start."""
         get_dag = getattr(self.context["ti"], "get_dag", None)
         return bool(get_dag and get_dag(self.ingest.dag_id).is_paused)
 
     @property
     def terms(self) -> Terms:
-        """What is wanted of each product."""
-        asked = self.ingest.defaults
+        """The settings that determine the wanted products and files."""
+        params = self.ingest.defaults
         return Terms(
             ingest=self.ingest.dag_id,
-            product_type=asked["product_type"],
-            bands=lines(asked["bands"]),
-            versions=asked["versions"],
-            keep_archive=asked["keep_archive"],
+            product_type=params["product_type"],
+            bands=lines(params["bands"]),
+            versions=params["versions"],
+            keep_archive=params["keep_archive"],
             delay=self.ingest.timetable.publication_delay,
             known=self.known,
         )
 
     @property
     def area(self) -> str:
-        """Where it is, in words."""
+        """Area and tiles, as text for reports."""
         area, tiles = self.ingest.defaults["area"], lines(self.ingest.defaults["tiles"])
-        named = area if isinstance(area, str) else "an area of its own" if area else ""
+        named = area if isinstance(area, str) else "custom geometry" if area else ""
         return ", ".join(filter(None, (named, *tiles)))
 
     @property
     def files(self) -> ReportFiles:
-        """Its reports, and what it remembers."""
+        """Reports and stored state of the archive."""
         return ReportFiles(self.store, self.ingest.dag_id)
 
     @property
     def folder(self) -> str:
-        """Folder of what this run notes about it."""
+        """Folder of this run's records about the archive."""
         return f"{self.run.records_dir}/{self.run.name_of(self.ingest.dag_id)}"
 
     @property
     def plan_path(self) -> str:
-        """Path of the audit's plan."""
+        """Path of the plan of the audit."""
         return f"{self.folder}/plan.json"
 
     @property
     def changes_path(self) -> str:
-        """Path of what the run has replaced and withdrawn, by day."""
+        """Path of the products replaced and withdrawn by the run, by day."""
         return f"{self.folder}/changes.json"
 
     @property
     def question_path(self) -> str:
-        """Path of the removals that the run asks for."""
+        """Path of the removals for which the run requests approval."""
         return f"{self.folder}/question.json"
 
     def write_changes(self, outcomes: Iterable[RepairResult]) -> list[dict[str, Any]]:
-        """Write what was replaced and withdrawn; return where to read it, for each day."""
+        """Write the replaced and withdrawn products; return references by day."""
         changed = changes(outcomes)
         self.store.write(self.changes_path, json.dumps(changed, indent=1).encode())
         output_uri = self.ingest.defaults["output_uri"]
         return [
             {"days": days, "output_uri": output_uri, "path": self.changes_path}
-            for days in shared_out(sorted(changed))
+            for days in group_days(sorted(changed))
         ]
 
     def query(self, window: Window) -> Query:
-        """Return what the catalogue is asked for."""
-        asked = self.ingest.defaults
+        """Return the catalogue query for a window."""
+        params = self.ingest.defaults
         return build_query(
             window=window,
-            area=asked["area"],
-            tiles=asked["tiles"],
-            product_type=asked["product_type"],
-            max_cloud_cover=asked["max_cloud_cover"],
+            area=params["area"],
+            tiles=params["tiles"],
+            product_type=params["product_type"],
+            max_cloud_cover=params["max_cloud_cover"],
             product_ids=(),
         )
 
     def repairer(self) -> Repairer:
-        """Return what changes it; its leases are not those of the run's other archives."""
+        """Return the repairer, whose leases differ from those of the run's other archives."""
         own = replace(self.run, run_id=f"{self.run.run_id} {self.ingest.dag_id}")
         return Repairer(self.store, Leases(self.store, own), self.terms, datetime.now(UTC))
 
 
 def read_changes(change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was ``replaced`` and ``withdrawn`` on days, as of `Archive.write_changes`.
+    """Return the products ``replaced`` and ``withdrawn``, from a result of `Archive.write_changes`.
 
     Raises:
-        NotStagedError: It is not there, or is damaged.
+        NotStagedError: The file is missing or damaged.
     """
     store = open_store(change["output_uri"])
     try:
@@ -211,20 +215,20 @@ def read_changes(change: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "replaced": {
                 text_of(old): list(texts_of(new))
-                for one in changes
-                for old, new in one["replaced"].items()
+                for day in changes
+                for old, new in day["replaced"].items()
             },
-            "withdrawn": [gone for one in changes for gone in texts_of(one["withdrawn"])],
+            "withdrawn": [name for day in changes for name in texts_of(day["withdrawn"])],
         }
     except UNREADABLE as error:
         message = (
-            f"{store.uri(change['path'])} is not there or is damaged, so that what changed on "
-            f"{', '.join(change['days'])} is not known: clear the task that wrote it."
+            f"{store.uri(change['path'])} is missing or damaged, so the changes on "
+            f"{', '.join(change['days'])} are unknown: clear the task that wrote it."
         )
         raise NotStagedError(message) from error
 
 
-def shared_out(days: Sequence[str]) -> list[list[str]]:
-    """Return the days one by one, or, where they are very many, several at a time."""
-    size = max(1, -(-len(days) // _MOST_EVENTS))
+def group_days(days: Sequence[str]) -> list[list[str]]:
+    """Group days, one per group if there are at most `_MAX_EVENTS`."""
+    size = max(1, -(-len(days) // _MAX_EVENTS))
     return [list(days[start : start + size]) for start in range(0, len(days), size)]

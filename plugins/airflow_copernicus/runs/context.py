@@ -1,4 +1,4 @@
-"""Turns the context of a running task into plain values: its run, its days, its store."""
+"""Reads the context of a running task: its run, its sensing days, its output store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
-from airflow_copernicus.config.allowed_outputs import refuse_outside
+from airflow_copernicus.config.allowed_outputs import check_output_allowed
 from airflow_copernicus.config.params import PARAMS
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.connection import read_connection
@@ -25,42 +25,42 @@ if TYPE_CHECKING:
 _ONE_DAY: Final = timedelta(days=1)
 _BACKFILL: Final = "backfill"
 _INTERVAL_RUNS: Final = ("scheduled", _BACKFILL)
-_BY_OPERATOR: Final = "operator_triggered"
-_AHEAD: Final = timedelta(minutes=5)
-"""By which the clock of the host that made a run may be ahead of this one's."""
+_TRIGGERED: Final = "operator_triggered"
+_CLOCK_SKEW: Final = timedelta(minutes=5)
+"""Tolerated difference to the clock of the host that created a run."""
 
 REPAIR_KEY: Final = "copernicus_repair"
-"""Key of the configuration that `sentinel2_reconcile` gives to the runs that it triggers: by
-``YYYY-MM-DD``, the ids of all products that the day lacks."""
-_BY_AIRFLOW: Final = frozenset({"openlineage"})
-"""Keys that TriggerDagRunOperator adds to a configuration."""
+"""Key in the configuration of runs triggered by `sentinel2_reconcile`: by ``YYYY-MM-DD``, the ids
+of all missing products of the day."""
+_AIRFLOW_CONF_KEYS: Final = frozenset({"openlineage"})
+"""Keys that TriggerDagRunOperator adds to the configuration."""
 
 
 def run_layout(context: Mapping[str, Any], stamp: str = "") -> RunLayout:
-    """Return the run's own places in the store, for the search of that stamp."""
+    """Return the run's paths in the store, for the search with this stamp."""
     dag_run = context["dag_run"]
     return RunLayout(dag_run.dag_id, dag_run.run_id, stamp)
 
 
 def search_id(context: Mapping[str, Any]) -> str:
-    """Return what tells this search task from others of its run."""
+    """Return an id of this search task that is unique in its run."""
     ti = context["ti"]
     return ti.task_id if ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
 
 
 def open_store(output_uri: str) -> Store:
-    """Return the store at any fsspec URI that this installation allows, see `outputs`.
+    """Return the store at an fsspec URI that this installation allows, see `allowed_outputs`.
 
-    ``s3://conn_id@bucket/path`` names its connection.
+    ``s3://conn_id@bucket/path`` includes the id of its connection.
 
     Raises:
         ConfigurationError: The URI is malformed, relative or not allowed, its connection does not
-            exist, or its kind of storage is not installed.
-        StorageRefusedError: Its keys cannot be used.
-        StorageUnavailableError: Its keys cannot be had now.
+            exist, or its storage protocol is not installed.
+        StorageRefusedError: The credentials are invalid.
+        StorageUnavailableError: The credentials cannot be read at present.
     """
     with reading(output_uri=output_uri):
-        refuse_outside(output_uri)
+        check_output_allowed(output_uri)
         try:
             path = ObjectStoragePath(output_uri)
             if path.conn_id:
@@ -72,81 +72,86 @@ def open_store(output_uri: str) -> Store:
             raise ConfigurationError(message) from error
 
 
-def refuse_unknown(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:
-    """Refuse a configuration of the run that names no param of its DAG, such as a misspelt one.
+def check_run_conf(context: Mapping[str, Any], params: Collection[str] = tuple(PARAMS)) -> None:
+    """Check that all keys of the run's configuration are params of its DAG.
 
-    A DAG without these params may take what it likes. `REPAIR_KEY` is for runs that another DAG
+    DAGs without these params are not checked. `REPAIR_KEY` is allowed in runs that another DAG
     triggers.
 
     Raises:
-        QueryError: Names the unknown keys and the known ones.
+        QueryError: There are unknown keys, such as misspelled ones.
     """
     known = set(context["dag"].params) if "dag" in context else set()
-    unknown = set(context["dag_run"].conf or {}) - known - _BY_AIRFLOW
-    if context["dag_run"].run_type == _BY_OPERATOR:
+    unknown = set(context["dag_run"].conf or {}) - known - _AIRFLOW_CONF_KEYS
+    if context["dag_run"].run_type == _TRIGGERED:
         unknown -= {REPAIR_KEY}
     if unknown and set(params) <= known:
         names = ", ".join(sorted(unknown))
-        message = f"the run's configuration has no param {names}; there are {', '.join(params)}."
+        message = (
+            f"unknown param {names} in the run's configuration; params are {', '.join(params)}."
+        )
         raise QueryError(message)
 
 
 def is_backfill(context: Mapping[str, Any]) -> bool:
-    """Tell whether the run is part of a backfill."""
+    """Return whether the run is part of a backfill."""
     return bool(context["dag_run"].run_type == _BACKFILL)
 
 
 def is_scheduled(context: Mapping[str, Any], *chosen: Any) -> bool:
-    """Tell whether the run's schedule or a backfill gave it its days, and nobody chose others."""
+    """Return whether the run's days come from its schedule or a backfill, not from its params."""
     return context["dag_run"].run_type in _INTERVAL_RUNS and not any(chosen)
 
 
 def repair_of(context: Mapping[str, Any]) -> dict[str, list[str]] | None:
-    """Return what the days lack that the run is to mend, see `REPAIR_KEY`; None for no repair.
+    """Return the missing products of the run's days, see `REPAIR_KEY`; None if it is no repair.
 
     Raises:
-        QueryError: The configuration holds something else under that key.
+        QueryError: The value has a wrong type.
     """
     given = (context["dag_run"].conf or {}).get(REPAIR_KEY)
     if given is None:
         return None
     try:
-        return {f"{sensing_day(day)}": [str(one) for one in ids] for day, ids in given.items()}
+        return {
+            f"{sensing_day(day)}": [str(product_id) for product_id in ids]
+            for day, ids in given.items()
+        }
     except (AttributeError, TypeError) as error:
-        message = f"the run's configuration has {REPAIR_KEY} {given!r}; write days and their ids."
+        message = f"{REPAIR_KEY} {given!r} in the run's configuration is invalid; write ids by day."
         raise QueryError(message) from error
 
 
-def refuse_unended(window: Window, *, is_chosen: bool) -> None:
-    """Refuse days that have not ended: what they hold is not known yet.
+def check_days_have_ended(window: Window, *, is_chosen: bool) -> None:
+    """Check that the run's days have ended, because more products may be sensed until then.
 
     Args:
         window: The run's days.
-        is_chosen: Whether somebody chose them; others come from the clock of another host.
+        is_chosen: Whether they are params; else the clock of another host may be slightly ahead.
 
     Raises:
-        QueryError: Names the last day, the present, and the days that may be asked for.
+        QueryError: The last day has not ended.
     """
     now = utc_now()
-    if window.end > now + (timedelta(0) if is_chosen else _AHEAD):
+    if window.end > now + (timedelta(0) if is_chosen else _CLOCK_SKEW):
         day, yesterday = (window.end - timedelta(microseconds=1)).date(), now.date() - _ONE_DAY
         message = (
-            f"the day {day} has not ended, it is {now:%Y-%m-%d %H:%M} UTC: its products are still "
-            f"to come. Choose first_day and last_day up to {yesterday}, or leave both empty."
+            f"the day {day} has not ended yet (now: {now:%Y-%m-%d %H:%M} UTC). Choose first_day "
+            f"and last_day up to {yesterday}, or leave both empty."
         )
         raise QueryError(message)
 
 
-def refuse_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:
-    """Refuse days or products chosen for a backfill, which gives each of its runs its own day.
+def check_no_days_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:
+    """Check that a backfill run has no days or products as params, because it has its own day.
 
     Raises:
-        QueryError: The run is part of a backfill and anything is chosen.
+        QueryError: It has.
     """
     if any(chosen) and is_backfill(context):
         message = (
-            "first_day, last_day and product_ids may not be set for a backfill: every one of its "
-            "runs would fetch the same. Choose the backfill's own dates instead."
+            "first_day, last_day and product_ids may not be set for a backfill: all of its runs "
+            "would fetch the same. Use the backfill's own dates instead."
         )
         raise QueryError(message)
 
@@ -154,20 +159,20 @@ def refuse_in_backfill(context: Mapping[str, Any], *chosen: Any) -> None:
 def sensing_window(
     first_day: str | None, last_day: str | None, context: Mapping[str, Any]
 ) -> Window:
-    """Return the run's UTC sensing days: those asked for, else the run's own.
+    """Return the run's UTC sensing days, by the first rule that applies.
 
-    1. `first_day` and `last_day`, both included; one alone means that one day.
-    2. The data interval of a scheduled or backfill run, which starts at its logical date. A run by
-       hand that a backfill takes up has kept its own, which ended by then.
-    3. The UTC day before the logical date, or before the run was asked for where it has none. Not
-       the data interval: the command line derives that of a run by hand from the present.
+    1. `first_day` and `last_day`, both inclusive; a single date covers that day.
+    2. The data interval of a scheduled or backfill run, shifted to its logical date: a manual run
+       that a backfill reprocesses keeps its earlier data interval.
+    3. The UTC day before the logical date, or before `run_after` if there is none. Not the data
+       interval: the command line derives that of a manual run from the current time.
 
     Raises:
-        QueryError: The days are malformed, reversed, or none of the mission.
+        QueryError: The days are malformed, in reverse order or outside the mission.
     """
-    asked = days_window(first_day, last_day)
-    if asked is not None:
-        return asked
+    chosen = days_window(first_day, last_day)
+    if chosen is not None:
+        return chosen
     dag_run = context["dag_run"]
     with reading(logical_date=dag_run.logical_date):
         return of_mission(_own_days(dag_run))

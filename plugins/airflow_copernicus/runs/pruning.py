@@ -1,4 +1,4 @@
-"""Removes what runs have left in an archive's output and nobody needs any more."""
+"""Removes expired leases, staged files, run records and quarantined products of an archive."""
 
 from __future__ import annotations
 
@@ -24,69 +24,68 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_STAGED_FOR: Final = timedelta(days=7)
-"""What a run fetched and never delivered is kept that long, in case somebody clears its tasks."""
-_UNENDED: Final = ["queued", "running"]
-_ASKED_AT_ONCE: Final = 50
-"""Runs that Airflow is asked about in one request, whose address names them."""
+_KEEP_STAGING: Final = timedelta(days=7)
+"""Retention of staged files that were not delivered, in case the tasks are cleared."""
+_UNFINISHED: Final = ["queued", "running"]
+_RUNS_PER_REQUEST: Final = 50
+"""Runs per request to Airflow, whose URL contains their ids."""
 
 
 def prune(archive: Archive) -> None:
-    """Remove what is older than the ingest's `keep_runs_days`.
+    """Remove files older than the ingest's `keep_runs_days`.
 
-    See docs/how-to/space-and-retention.md. That is never of a run that has not ended, nor of one
-    that asks for removals. What cannot be removed is told to the log, and tried again by the next
-    night.
+    See docs/how-to/space-and-retention.md. Unfinished runs and pending approval requests are kept.
+    Errors are logged; the next nightly run tries again.
     """
     now = archive.began
     try:
         sweep_leases(archive.store, now)
-        _prune_staging(archive, now - _STAGED_FOR)
+        _prune_staging(archive, now - _KEEP_STAGING)
         sweep_usage(archive.store)
         if archive.ingest.keep_runs_days:
             before = now - timedelta(days=archive.ingest.keep_runs_days)
-            gone = [*_prune_runs(archive, before)]
-            gone += quarantine.prune(archive.store, archive.ingest.dag_id, before, now)
+            removed = [*_prune_runs(archive, before)]
+            removed += quarantine.prune(archive.store, archive.ingest.dag_id, before, now)
             logger.info(
-                "%d records of old runs and old products of the quarantine removed.", len(gone)
+                "Removed %d records of old runs and old products in quarantine.", len(removed)
             )
     except (DataSpaceError, AirflowRuntimeError) as error:
-        logger.warning("What old runs have left is not all removed: %s", error)
+        logger.warning("Not all files of old runs could be removed: %s", error)
 
 
 def _prune_staging(archive: Archive, before: datetime) -> None:
     for dag_id, old in old_staging(archive.store, before, archive.known).items():
-        for one in _ended(archive.context["ti"], dag_id, old):
-            archive.store.delete(one.path)
+        for run in _finished(archive.context["ti"], dag_id, old):
+            archive.store.delete(run.path)
 
 
 def _prune_runs(archive: Archive, before: datetime) -> Iterator[str]:
-    """Remove the records of old runs of the ingest, and what others have noted about it."""
+    """Remove the records of old runs of the ingest, and of other DAGs' runs about it."""
     ingest, store = archive.ingest.dag_id, archive.store
     request = archive.files.removals(archive.began).request
     kept = {archive.run.run_id, *([request.run_id] if request else ())}
     for dag_id, about in ((ingest, ""), (archive.run.dag_id, ingest), (APPROVAL_DAG_ID, ingest)):
-        old = [one for one in old_runs(store, dag_id, before, about) if one.run_id not in kept]
-        for one in _ended(archive.context["ti"], dag_id, old):
-            store.delete(one.path)
-            yield one.path
+        old = [run for run in old_runs(store, dag_id, before, about) if run.run_id not in kept]
+        for run in _finished(archive.context["ti"], dag_id, old):
+            store.delete(run.path)
+            yield run.path
 
 
-def _ended(ti: Any, dag_id: str, runs: Sequence[OldRun]) -> Iterator[OldRun]:
-    """Give those of the runs that have ended; outside Airflow all have."""
+def _finished(ti: Any, dag_id: str, runs: Sequence[OldRun]) -> Iterator[OldRun]:
+    """Yield the finished runs; outside Airflow all runs."""
     count = getattr(ti, "get_dr_count", None)
     if count is None:
         yield from runs
         return
-    for start in range(0, len(runs), _ASKED_AT_ONCE):
-        some = runs[start : start + _ASKED_AT_ONCE]
-        has_unended = _has_unended(count, dag_id, some)
+    for start in range(0, len(runs), _RUNS_PER_REQUEST):
+        chunk = runs[start : start + _RUNS_PER_REQUEST]
+        any_unfinished = _any_unfinished(count, dag_id, chunk)
         yield from (
-            one for one in some if not has_unended or not _has_unended(count, dag_id, [one])
+            run for run in chunk if not any_unfinished or not _any_unfinished(count, dag_id, [run])
         )
 
 
-def _has_unended(count: Any, dag_id: str, runs: Iterable[OldRun]) -> bool:
-    run_ids = [one.run_id for one in runs]
-    asked = {} if None in run_ids else {"run_ids": run_ids}
-    return bool(count(dag_id, states=_UNENDED, **asked))
+def _any_unfinished(count: Any, dag_id: str, runs: Iterable[OldRun]) -> bool:
+    run_ids = [run.run_id for run in runs]
+    selection = {} if None in run_ids else {"run_ids": run_ids}
+    return bool(count(dag_id, states=_UNFINISHED, **selection))

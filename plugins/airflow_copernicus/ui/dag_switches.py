@@ -1,4 +1,4 @@
-"""Knows whether the DAGs that keep the archives true are switched on; reads Airflow's database."""
+"""Warnings if the DAGs that maintain the archives are paused, from Airflow's database."""
 
 from __future__ import annotations
 
@@ -17,37 +17,39 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEEPERS: Final = (RECONCILE_DAG_ID, APPROVAL_DAG_ID)
+MAINTENANCE_DAGS: Final = (RECONCILE_DAG_ID, APPROVAL_DAG_ID)
 
 
-def switched_on() -> set[str] | None:
-    """Return which of the `KEEPERS` are there and not paused; None where that cannot be read."""
-    running = select(DagModel.dag_id).where(
-        DagModel.dag_id.in_(KEEPERS), DagModel.is_paused.is_(False), DagModel.is_stale.is_(False)
+def unpaused_dags() -> set[str] | None:
+    """Return the unpaused `MAINTENANCE_DAGS`; None if the database cannot be read."""
+    unpaused = select(DagModel.dag_id).where(
+        DagModel.dag_id.in_(MAINTENANCE_DAGS),
+        DagModel.is_paused.is_(False),
+        DagModel.is_stale.is_(False),
     )
     try:
         with create_session() as session:
-            return {*session.scalars(running)}
+            return {*session.scalars(unpaused)}
     except SQLAlchemyError:
-        logger.warning("Whether %s are switched on cannot be read.", KEEPERS, exc_info=True)
+        logger.warning("Cannot read whether %s are paused.", MAINTENANCE_DAGS, exc_info=True)
         return None
 
 
-def alarms(on: Collection[str] | None) -> list[str]:
-    """Return what keeps archives from being looked after, in sentences."""
-    if on is None or RECONCILE_DAG_ID in on:
+def alarms(unpaused: Collection[str] | None) -> list[str]:
+    """Return warnings about archives that are not maintained."""
+    if unpaused is None or RECONCILE_DAG_ID in unpaused:
         return []
     return [
-        f"{RECONCILE_DAG_ID} is switched off: what came late, is damaged or missing, and days that "
-        "passed while the scheduler was down, are neither noticed nor fetched. Switch on "
-        f"{' and '.join(sorted({*KEEPERS} - {*on}, reverse=True))}."
+        f"{RECONCILE_DAG_ID} is paused: late, damaged and missing products, and days missed while "
+        "the scheduler was down, are neither detected nor downloaded. Unpause "
+        f"{' and '.join(sorted({*MAINTENANCE_DAGS} - {*unpaused}, reverse=True))}."
     ]
 
 
-def notes(on: Collection[str] | None) -> list[str]:
-    """Return what else should be known of the `KEEPERS`, in sentences."""
-    if on is None:
-        return [f"It is not known just now whether {' and '.join(KEEPERS)} are switched on."]
-    if RECONCILE_DAG_ID in on and APPROVAL_DAG_ID not in on:
-        return [f"{APPROVAL_DAG_ID} is switched off: what it is to ask a person for waits."]
+def notes(unpaused: Collection[str] | None) -> list[str]:
+    """Return notes about the state of the `MAINTENANCE_DAGS`."""
+    if unpaused is None:
+        return [f"It is unknown whether {' and '.join(MAINTENANCE_DAGS)} are paused."]
+    if RECONCILE_DAG_ID in unpaused and APPROVAL_DAG_ID not in unpaused:
+        return [f"{APPROVAL_DAG_ID} is paused: removals that need approval wait."]
     return []

@@ -1,4 +1,4 @@
-"""What this project adds to Airflow's UI; every Airflow process reads it at its start."""
+"""The menu entry and app of the report pages; every Airflow process imports this at its start."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class ReportPages:
-    """The pages of `ui.report_pages`, imported when the first of them is asked for.
+    """The app of `ui.report_pages`, imported at the first request.
 
-    They need much of Airflow's server, which takes seconds, and all but the API server do without.
+    The import takes seconds, and only the API server needs it.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle a request."""
         from airflow_copernicus.ui.report_pages import app  # noqa: PLC0415
 
         await app(scope, receive, send)
 
 
 def reports_view() -> dict[str, str]:
-    """Return the entry of the menu: a path, because only its own server may frame a page."""
+    """Return the menu entry; with a path, because pages allow only their own origin as frame."""
     base = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return {
         "name": "Sentinel-2 archive",

@@ -1,8 +1,7 @@
-"""Shows the reports that lie in the ingests' outputs to people who may see those DAGs.
+"""Pages with the reports of the ingests, for users who may read those DAGs.
 
-Nobody else: an app of a plugin is open to anyone unless it asks for the user itself. Who may write
-to an output is not trusted with the UI: pages are drawn here from the reports' JSON, once it is
-checked, and what others have put beside it is shown to nobody.
+Apps of plugins are public unless they authenticate the user themselves. Files in an output are not
+trusted: pages are rendered from the validated JSON of a report, and no other file is served.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from airflow_copernicus.config.environment import INGESTS
 from airflow_copernicus.config.ingest_files import files_in, find
 from airflow_copernicus.config.ingests import Ingest
 from airflow_copernicus.runs.context import open_store
-from airflow_copernicus.ui.dag_switches import alarms, notes, switched_on
+from airflow_copernicus.ui.dag_switches import alarms, notes, unpaused_dags
 from copernicus_dataspace.errors import DataSpaceError, ReportError
 from copernicus_dataspace.reports import html_page, wording
 from copernicus_dataspace.reports.reader import MOST_BYTES, read_json, read_report
@@ -36,80 +35,81 @@ logger = logging.getLogger(__name__)
 
 _LATEST: Final = "latest"
 _FILE: Final = re.compile(r"(latest|\d{4}-\d{2}-\d{2}T\d{6}Z)(?P<kind>\.html|\.json|)", re.ASCII)
-_NOSNIFF: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
-_SHOWN: Final = {
-    **_NOSNIFF,
+_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
+_PAGE_HEADERS: Final = {
+    **_HEADERS,
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin"
     ),
     "X-Frame-Options": "SAMEORIGIN",
 }
-"""Whatever is shown, it can run nothing and ask for nothing; it has an origin of its own, so that
-the login goes with its links."""
+"""Pages can run no scripts and load nothing; they keep their origin, so links send the login."""
 
 app = FastAPI(
     title="Sentinel-2 archive",
     dependencies=[Depends(get_user)],
     openapi_url=None,
 )
-_MAY_SEE: Final = [Depends(requires_access_dag(method="GET"))]
-DagId = Annotated[str, Path(description="The ingest, as requires_access_dag looks for it.")]
+_READ_ACCESS: Final = [Depends(requires_access_dag(method="GET"))]
+DagId = Annotated[str, Path(description="DAG id of the ingest; requires_access_dag reads it.")]
 
 
 @app.exception_handler(AnyHTTPException)
-def in_words(_: Request, error: AnyHTTPException) -> Response:
-    """Answer with the reason alone: people read it in a browser."""
-    headers = {**_SHOWN, **(error.headers or {})}
+def plain_text_error(_: Request, error: AnyHTTPException) -> Response:
+    """Return the error as plain text, which is readable in a browser."""
+    headers = {**_PAGE_HEADERS, **(error.headers or {})}
     return PlainTextResponse(_encoded(f"{error.detail}\n"), error.status_code, headers)
 
 
 @app.get("/reports")
 def list_reports(user: GetUserDep) -> Response:
-    """Show one line for each ingest the user may see."""
-    seen = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+    """Show one row for each ingest the user may read."""
+    readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     try:
-        names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in seen]
+        names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in readable]
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    on = switched_on()
+    unpaused = unpaused_dags()
     rows = (_row(name) for name in names)
-    return _html(html_page.overview(rows, alarms=alarms(on), notes=notes(on)))
+    return _html(html_page.overview(rows, alarms=alarms(unpaused), notes=notes(unpaused)))
 
 
-@app.get("/reports/{dag_id}", dependencies=_MAY_SEE)
+@app.get("/reports/{dag_id}", dependencies=_READ_ACCESS)
 def find_latest(dag_id: DagId) -> Response:
-    """Lead to the latest report of an ingest, in whose folder its links hold."""
-    return RedirectResponse(f"{_ingest(dag_id).dag_id}/{_LATEST}", headers=_NOSNIFF)
+    """Redirect to the latest report of an ingest, where relative links work."""
+    return RedirectResponse(f"{_ingest(dag_id).dag_id}/{_LATEST}", headers=_HEADERS)
 
 
-@app.get("/reports/{dag_id}/{name}", dependencies=_MAY_SEE)
+@app.get("/reports/{dag_id}/{name}", dependencies=_READ_ACCESS)
 def show_report(dag_id: DagId, name: str) -> Response:
-    """Show one report: as a page, or as JSON where the name ends so."""
-    asked = _FILE.fullmatch(name)
-    if asked is None:
-        message = f"{name!r} is no report; they are called latest or like 2026-11-23T030000Z."
+    """Show a report: as a page, or as JSON if the name ends with ``.json``."""
+    match = _FILE.fullmatch(name)
+    if match is None:
+        message = f"{name!r} is not the name of a report, such as latest or 2026-11-23T030000Z."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
-    stem = name.removesuffix(asked["kind"])
+    stem = name.removesuffix(match["kind"])
     try:
         content = _read(dag_id, f"{stem}.json")
-        if asked["kind"] != ".json":
-            now = alarms(switched_on()) if stem == _LATEST else ()  # others are of their time
-            return _html(html_page.html(read_report(content), alarms=now))
+        if match["kind"] != ".json":
+            current = alarms(unpaused_dags()) if stem == _LATEST else ()
+            return _html(html_page.html(read_report(content), alarms=current))
         read_json(content)
     except ReportError as error:
         message = f"{stem}.json of {dag_id} cannot be shown: {error}"
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error
-    named = {"Content-Disposition": f'inline; filename="{stem}.json"'}
-    return Response(content, media_type="application/json", headers={**_SHOWN, **named})
+    disposition = {"Content-Disposition": f'inline; filename="{stem}.json"'}
+    return Response(
+        content, media_type="application/json", headers={**_PAGE_HEADERS, **disposition}
+    )
 
 
 def _html(content: str) -> Response:
-    return HTMLResponse(_encoded(content), headers=_SHOWN)
+    return HTMLResponse(_encoded(content), headers=_PAGE_HEADERS)
 
 
 def _encoded(text: str) -> bytes:
-    """Return a text as UTF-8; names of files may hold what has none."""
+    """Encode as UTF-8; file names may contain surrogates."""
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -127,19 +127,19 @@ def _read(dag_id: str, name: str) -> bytes:
     """Return a file of an ingest's reports.
 
     Raises:
-        HTTPException: There is no such ingest or file, or its output cannot be read.
-        ReportError: The file is too large.
+        HTTPException: The ingest or file does not exist, or the output cannot be read.
+        ReportError: The file is empty or too large.
     """
     ingest = _ingest(dag_id)
     try:
         content = _content(_open(ingest), f"{reports_dir(dag_id)}/{name}")
     except (HTTPException, ReportError):
         raise
-    except Exception as error:  # every storage has errors of its own
+    except Exception as error:  # file systems raise errors of many classes
         logger.warning("The output of %s cannot be read.", dag_id, exc_info=True)
         message = (
-            f"The output of {dag_id} cannot be read: {error}. Once its connection is corrected, "
-            "restart the API server."
+            f"The output of {dag_id} cannot be read: {error}. Correct its connection, and restart "
+            "the API server."
         )
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error
     if content is None:
@@ -149,10 +149,10 @@ def _read(dag_id: str, name: str) -> bytes:
 
 
 def _content(store: Store, path: str) -> bytes | None:
-    """Return what a file holds, None where there is none; a pipe has no size and is not read."""
+    """Return the content of a file, None if there is none; the size is 0 for pipes."""
     size = store.size(path)
     if size is not None and not 0 < size <= MOST_BYTES:
-        message = f"it has {size:,} bytes; 1 to {MOST_BYTES:,} are read."
+        message = f"it has {size:,} bytes; expected 1 to {MOST_BYTES:,}."
         raise ReportError(message)
     return None if size is None else store.read(path)
 
@@ -163,12 +163,12 @@ def _ingest(dag_id: str) -> Ingest:
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     if found is None:
-        message = f"There is no ingest {dag_id!r}; an ingest is a file of include/ingests."
+        message = f"There is no ingest {dag_id!r} in include/ingests."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     try:
         return Ingest.read(found.path)
     except DataSpaceError as error:
-        message = f"The file of {dag_id} cannot be used: {error}"
+        message = f"The file of {dag_id} is invalid: {error}"
         raise HTTPException(status.HTTP_404_NOT_FOUND, message) from error
 
 

@@ -25,7 +25,7 @@ BROKEN = {
     "area": ('area: leak\nproduct_type: "S2MSI2A"', "no such name"),
     "band": ("area: lake\nbands: [SCL_30m]", "SCL exists at 20m and 60m"),
     "yaml": ("area: [", "is not YAML"),
-    "pipe": (None, "no regular file"),
+    "pipe": (None, "not a regular file"),
 }
 
 
@@ -61,7 +61,9 @@ def test_reconcile_leaves_a_broken_ingest_out_with_a_warning(ingests, caplog, na
         with pytest.raises(AirflowSkipException):
             step.execute(make_context(dag_id="sentinel2_reconcile"))
         (record,) = (one for one in caplog.records if one.levelno == logging.WARNING)
-        assert record.getMessage().startswith(f"{name} is broken and left out: {name}.yaml")
+        assert record.getMessage().startswith(
+            f"{name} is skipped, because its file is invalid: {name}.yaml"
+        )
         assert BROKEN[name][1] in record.getMessage()
 
 
@@ -91,16 +93,19 @@ def test_a_night_of_broken_ingests_alone_is_green(tmp_path):
 @pytest.mark.parametrize("name", BROKEN)
 def test_choosing_a_broken_ingest_says_so(ingests, name):
     for step in steps(ingests.folder, name, ingests=[INGEST, name]):
-        with pytest.raises(ConfigurationError, match=f"^ingests: {name} is chosen, but ") as caught:
+        with pytest.raises(
+            ConfigurationError, match=f"^ingests: {name} is selected, but "
+        ) as caught:
             step.execute(make_context(dag_id="sentinel2_reconcile"))
         assert BROKEN[name][1] in str(caught.value)
     for step in steps(ingests.folder, name, ingests=[INGEST]):
-        with pytest.raises(AirflowSkipException, match="not among the chosen"):
+        with pytest.raises(AirflowSkipException, match="not among the selected"):
             step.execute(make_context(dag_id="sentinel2_reconcile"))
     with pytest.raises(
-        ConfigurationError, match=r"no nonsense; there are area, band, pipe, sentin"
+        ConfigurationError,
+        match=r"unknown ingest nonsense; known ingests: area, band, pipe, sentin",
     ):
-        Archive.chosen(str(ingests.folder / f"{INGEST}.yaml"), ["nonsense"], make_context())
+        Archive.of_file(str(ingests.folder / f"{INGEST}.yaml"), ["nonsense"], make_context())
 
 
 def test_what_breaks_after_the_audit_is_left_out_too(connected, ingests):
@@ -109,19 +114,19 @@ def test_what_breaks_after_the_audit_is_left_out_too(connected, ingests):
     context = make_context(dag_id="sentinel2_reconcile")
     audit.execute(context)
     spoil(ingests.folder / f"{INGEST}.yaml", "bands: [SCL_30m]")
-    with pytest.raises(AirflowSkipException, match="is broken"):
+    with pytest.raises(AirflowSkipException, match="is invalid"):
         settle.execute(context)
 
 
 def test_a_broken_ingest_still_wants_what_it_shares(ingests):
-    archive = Archive.chosen(str(ingests.folder / f"{INGEST}.yaml"), None, make_context())
+    archive = Archive.of_file(str(ingests.folder / f"{INGEST}.yaml"), None, make_context())
     assert set(BROKEN) < archive.known
 
 
 def test_the_pool_follows_the_good_ones(ingests, connect):
     initdb()
     connect({"conn_type": "copernicus", "extra": {"max_connections": 3}})
-    pool.follow_connections(ingests.folder)
+    pool.update_pool(ingests.folder)
     with create_session() as session:
         assert session.scalar(select(Pool).where(Pool.pool == POOL)).slots == 3
         session.query(Pool).filter(Pool.pool == POOL).delete()
@@ -133,4 +138,4 @@ def test_an_alert_of_a_broken_ingest_says_why(ingests, monkeypatch, name):
     told = run_report.report({"dag": DAG(name, schedule=None), "run_id": "manual__x"})
     assert BROKEN[name][1] in told["note"]
     told = run_report.report({"dag": DAG(INGEST, schedule=None), "run_id": "manual__x"})
-    assert told["note"] == "The search has left no result; look at its log."
+    assert told["note"] == "The search has no result; see the log of the task search."

@@ -116,7 +116,7 @@ def test_nor_is_one_of_a_download(connected, search, output, name, value):
 @pytest.mark.parametrize("ingest", [["a"], {"a": 1}, 5, None, "nowhere"])
 def test_nor_is_an_ingest_that_is_none(ingest_file, areas, ingest):
     ask = CopernicusAskOperator(task_id="ask", ingest_folder=ingest_file.parent, ingest=ingest)
-    with pytest.raises(ConfigurationError, match="there is no"):
+    with pytest.raises(ConfigurationError, match="unknown ingest"):
         ask.execute(make_context())
 
 
@@ -139,7 +139,7 @@ def test_what_nobody_thought_of_names_the_setting_and_its_cause(search, monkeypa
         raise error("deep inside")
 
     monkeypatch.setattr(Area, "parse", parse)
-    with pytest.raises(ConfigurationError, match=f"area 'x.*ended in {error.__name__}") as refused:
+    with pytest.raises(ConfigurationError, match=f"area 'x.*raised {error.__name__}") as refused:
         search(area="x" * 500)
     assert isinstance(refused.value.__cause__, error)
     assert len(str(refused.value)) < 300

@@ -80,7 +80,7 @@ def test_a_backend_that_is_away_is_tried_again_wherever_it_stands(backend, error
     with pytest.raises(ServiceUnavailableError if passing else ConfigurationError) as caught:
         CopernicusHook("mine").get_conn()
     assert "connection 'mine'" in str(caught.value)
-    assert ("Vault does not answer" in str(caught.value)) is passing
+    assert ("Vault does not respond" in str(caught.value)) is passing
     assert SECRET not in str(caught.value)
 
 
@@ -91,10 +91,10 @@ def test_a_backend_that_is_away_is_tried_again_wherever_it_stands(backend, error
         (
             AirflowRuntimeError(error_of(ErrorType.API_SERVER_ERROR)),
             ServiceUnavailableError,
-            "the API server does not answer",
+            "the API server does not respond",
         ),
-        (BrokenPipeError(SECRET), ServiceUnavailableError, "the API server does not answer"),
-        (error_of(ErrorType.PERMISSION_DENIED), ConfigurationError, "may not be read"),
+        (BrokenPipeError(SECRET), ServiceUnavailableError, "the API server does not respond"),
+        (error_of(ErrorType.PERMISSION_DENIED), ConfigurationError, "is denied"),
     ],
     ids=str,
 )

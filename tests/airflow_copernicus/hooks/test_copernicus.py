@@ -151,8 +151,8 @@ def test_more_connections_than_the_account_has_are_refused(emulator, connect, ex
     account = emulator.connection()
     connect({**account, "extra": {**account["extra"], **extra}})
     words = (
-        rf"'copernicus_default' allows {most} transfers at once \(max_connections\), "
-        rf"{asked} were asked for"
+        rf"'copernicus_default' allows {most} concurrent transfers \(max_connections\), "
+        rf"but {asked} are configured"
     )
     with pytest.raises(ConfigurationError, match=words):
         CopernicusHook().get_conn(asked)

@@ -125,7 +125,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
         tiles=["36TXL"],
         output_uri=(tmp_path / "output").as_uri(),
     )
-    with pytest.raises(ConfigurationError, match=f"{field} leads to"):
+    with pytest.raises(ConfigurationError, match=f"{field} has the host"):
         search.execute(make_context())
     with pytest.raises(ConfigurationError, match=VARIABLE):
         CopernicusHook().search_frame(tiles="36TXL", first_day="2024-08-01")
@@ -136,7 +136,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
 @pytest.mark.parametrize("url", FOREIGN)
 def test_a_host_that_only_looks_trusted_is_not(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=f"identity_url leads to .*{VARIABLE}"):
+    with pytest.raises(ConfigurationError, match=f"identity_url has the host .*{VARIABLE}"):
         CopernicusHook().get_conn()
 
 
@@ -199,7 +199,7 @@ def test_the_installation_names_hosts_and_ports(
     if is_trusted:
         CopernicusHook().get_conn().close()
     else:
-        with pytest.raises(ConfigurationError, match="download_url leads to"):
+        with pytest.raises(ConfigurationError, match="download_url has the host"):
             CopernicusHook().get_conn()
 
 

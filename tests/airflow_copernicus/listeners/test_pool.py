@@ -63,14 +63,14 @@ def set_slots(number):
 
 def test_a_new_pool_has_the_slots_of_the_connection(ingests, allow):
     allow(20)
-    pool.follow_connections(ingests(lake="area: lake"))
+    pool.update_pool(ingests(lake="area: lake"))
     assert slots() == 20
 
 
 def test_a_pool_follows_a_changed_connection(ingests, allow):
     set_slots(4)
     allow("3")
-    pool.follow_connections(ingests(lake="area: lake"))
+    pool.update_pool(ingests(lake="area: lake"))
     assert slots() == 3
     with create_session() as session:
         found = session.scalar(select(Pool).where(Pool.pool == POOL))
@@ -82,7 +82,7 @@ def test_the_least_of_several_connections_decides(ingests, allow):
     allow(20)
     allow(3, "second")
     folder = ingests(one="area: lake", two="area: lake\ncopernicus_conn_id: second", bad="bands: [")
-    pool.follow_connections(folder)
+    pool.update_pool(folder)
     assert slots() == 3
 
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_read_counts_as_an_ordinary_account(ingests, allow, numbe
         allow(number)
     if before:
         set_slots(before)
-    pool.follow_connections(ingests(lake="area: lake"))
+    pool.update_pool(ingests(lake="area: lake"))
     assert slots() == after
 
 
@@ -104,27 +104,30 @@ def test_a_secret_that_cannot_be_fetched_leaves_a_pool_of_an_ordinary_account(
         raise PermissionError("vault is sealed")
 
     monkeypatch.setattr(pool.Connection, "get_connection_from_secrets", fail)
-    pool.follow_connections(ingests(lake="area: lake"))
+    pool.update_pool(ingests(lake="area: lake"))
     assert slots() == 4
-    assert "copernicus_default does not size the pool: PermissionError: vault is" in caplog.text
+    assert (
+        "copernicus_default is ignored for the size of the pool: PermissionError: vault is"
+        in caplog.text
+    )
 
 
 def test_without_ingests_the_usual_connection_decides(tmp_path, allow):
     allow(2)
-    pool.follow_connections(tmp_path / "nowhere")
+    pool.update_pool(tmp_path / "nowhere")
     assert slots() == 2
 
 
 def test_no_bound_is_many_slots(ingests, allow):
     allow("inf")
-    pool.follow_connections(ingests(lake="area: lake"))
+    pool.update_pool(ingests(lake="area: lake"))
     assert slots() == 1000
 
 
 def test_an_ingest_that_asks_for_more_is_an_error_in_the_log(ingests, allow, caplog):
     allow(3)
     with caplog.at_level(logging.ERROR):
-        pool.follow_connections(
+        pool.update_pool(
             ingests(greedy="area: lake\nconnections: 4", modest="area: lake\nconnections: 3")
         )
     (record,) = (one for one in caplog.records if one.name == "airflow_copernicus.listeners.pool")
@@ -144,7 +147,7 @@ def test_several_schedulers_may_start_at_once(ingests, allow):
     allow(3)
     folder = ingests(lake="area: lake")
     with ThreadPoolExecutor(4) as schedulers:
-        for started in [schedulers.submit(pool.follow_connections, folder) for _ in range(4)]:
+        for started in [schedulers.submit(pool.update_pool, folder) for _ in range(4)]:
             started.result()
     assert slots() == 3
 
@@ -153,7 +156,7 @@ def test_what_goes_wrong_is_logged_and_hinders_nobody(monkeypatch, caplog):
     def fail():
         raise RuntimeError("no database")
 
-    monkeypatch.setattr(pool, "follow_connections", fail)
+    monkeypatch.setattr(pool, "update_pool", fail)
     monkeypatch.setattr(sys, "argv", ["airflow", "scheduler"])
     scheduler.on_starting(component=Job())
     assert "airflow pools set copernicus 4" in caplog.text

@@ -22,7 +22,7 @@ SECRET = "T000/B000/hush-hush"
 
 @pytest.fixture
 def hook(connect, monkeypatch):
-    monkeypatch.setattr(webhook, "_BETWEEN_S", 0.0)
+    monkeypatch.setattr(webhook, "_RETRY_DELAY_S", 0.0)
     with webhook_server.listening() as hook:
         connect({"conn_type": "http", "host": hook.address, "password": SECRET}, webhook.CONN_ID)
         yield hook
@@ -82,22 +82,22 @@ def test_a_late_day_is_told_while_it_runs(connected, ingest, output, hook):
     assert text.startswith(
         f"{DAG_ID} is late for 2024-08-01: not complete by 2024-08-03T12:00:00+00:00. 0 of 1 "
     )
-    assert ": not fetched\n" in text
+    assert ": not downloaded\n" in text
 
 
 @pytest.mark.parametrize(
     ("context", "period", "note"),
     [
-        (make_context(), "2024-08-01", "search has left no result"),
+        (make_context(), "2024-08-01", "search has no result"),
         (
             {"dag": DAG(DAG_ID, schedule=None), "run_id": "manual__x"},
             "days unknown",
-            "search has left no result",
+            "search has no result",
         ),
         (
             {"dag": DAG("elsewhere", schedule=None), "run_id": "manual__x"},
             "days unknown",
-            "search has left no result",
+            "search has no result",
         ),
         (
             {"dag": DAG("broken", schedule=None), "run_id": "manual__x"},
@@ -134,7 +134,7 @@ def test_blank_lines_of_the_form_are_no_products(output, hook):
 
 
 def test_many_missing_products_are_counted(connected, ingest, output, hook, monkeypatch):
-    monkeypatch.setattr(run_report, "_MOST_NAMED", 1)
+    monkeypatch.setattr(run_report, "_MAX_LISTED", 1)
     connected.faults.add(Fault(service="download", status=403, times=None))
     for hour in ("08", "10", "12"):
         connected.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z", scale=0.003))
@@ -162,7 +162,7 @@ def test_a_webhook_that_stumbles_is_asked_again(hook):
 def test_a_webhook_that_refuses_is_no_secret_but_its_address_is(hook):
     hook.statuses = [404] * 3
     with pytest.raises(
-        AirflowException, match=r"'copernicus_alerts' did not take.*HTTP 404"
+        AirflowException, match=r"'copernicus_alerts' did not accept.*HTTP 404"
     ) as caught:
         webhook.post(webhook.CONN_ID, {"text": "x"})
     assert SECRET not in str(caught.value)
@@ -170,7 +170,7 @@ def test_a_webhook_that_refuses_is_no_secret_but_its_address_is(hook):
 
 
 def test_a_webhook_that_is_away_is_told_without_its_address(connect, monkeypatch):
-    monkeypatch.setattr(webhook, "_BETWEEN_S", 0.0)
+    monkeypatch.setattr(webhook, "_RETRY_DELAY_S", 0.0)
     connect(
         {"conn_type": "http", "host": "http://127.0.0.1:9", "password": SECRET}, webhook.CONN_ID
     )
@@ -189,7 +189,7 @@ def test_a_webhook_that_is_away_is_told_without_its_address(connect, monkeypatch
 )
 def test_addresses(parts, address):
     empty = {"host": None, "schema": None, "port": None, "password": None}
-    assert webhook._address(SimpleNamespace(**{**empty, **parts})) == address
+    assert webhook._webhook_url(SimpleNamespace(**{**empty, **parts})) == address
 
 
 def test_every_dag_takes_alerts(tmp_path):

@@ -84,12 +84,12 @@ def test_a_product_that_failed_was_not_read(connected, tmp_path):
     ],
 )
 def test_places_are_named_as_openlineage_names_them(uri, namespace, name):
-    assert lineage.place(uri) == lineage.Dataset(namespace, name)
+    assert lineage.dataset_at(uri) == lineage.Dataset(namespace, name)
 
 
 def test_an_event_holds_no_more_than_a_hundred_datasets():
     many = {str(n): Delivered(1, 2, f"s3://b/{n}") for n in range(5000)}
-    assert len(lineage.folders(many)) == lineage.MOST_DATASETS
+    assert len(lineage.folder_datasets(many)) == lineage.MAX_DATASETS
 
 
 def test_nothing_of_openlineage_is_needed_without_its_provider():

@@ -109,7 +109,7 @@ def test_a_run_is_counted(connected, ingest, statsd):
 
 
 def test_the_quota_is_a_gauge(statsd):
-    metrics.quota(3 * BYTES, 12 * BYTES)
+    metrics.record_quota(3 * BYTES, 12 * BYTES)
     assert statsd.lines() == [
         f"airflow.copernicus.quota_used_bytes:{3 * BYTES}|g",
         f"airflow.copernicus.quota_bytes:{12 * BYTES}|g",
@@ -117,8 +117,8 @@ def test_the_quota_is_a_gauge(statsd):
 
 
 def test_how_complete_an_archive_is_is_a_gauge(statsd):
-    metrics.of_report(REPORT)
-    metrics.of_report({**REPORT, "completeness": {"30": None}})
+    metrics.record_report(REPORT)
+    metrics.record_report({**REPORT, "completeness": {"30": None}})
     missing = "airflow.copernicus.archive_missing,dag_id=lake:2|g"
     offline = "airflow.copernicus.archive_offline,dag_id=lake:3|g"
     share = "airflow.copernicus.archive_complete_percent,dag_id=lake:99.5|g"
@@ -136,8 +136,8 @@ def test_opentelemetry_takes_every_metric_as_it_is(connected, ingest, otel, capl
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         a_run(connected, ingest)
-        metrics.quota(1, 2)
-        metrics.of_report(REPORT)
+        metrics.record_quota(1, 2)
+        metrics.record_report(REPORT)
     (resource,) = otel.get_metrics_data().resource_metrics
     names = {one.name.removeprefix("airflow.") for one in resource.scope_metrics[0].metrics}
     assert not [record for record in caplog.records if "metric" in record.message.lower()]

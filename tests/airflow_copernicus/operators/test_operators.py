@@ -274,7 +274,7 @@ def test_a_failed_search_leaves_nothing_of_the_last_one(connected, ingest):
         ingest()
     output = {"output_uri": ran.output.as_uri()}
     publish = CopernicusPublishOperator(task_id="publish", search_id="search", **output)
-    with pytest.raises(NotStagedError, match="the search has left no result"):
+    with pytest.raises(NotStagedError, match="the search has no result"):
         publish.execute(make_context())
 
 

@@ -120,7 +120,7 @@ def test_a_newer_version_that_is_offline_hides_none_that_is_online(
     assert ran.summary["offline"] == [stem(gone)]
     (text,) = ran.output.glob("runs/*/*/summary.txt")
     assert f"Offline, not to be had: {stem(gone)}." in text.read_text()
-    assert f"Offline, left out: {stem(gone)}" in capsys.readouterr().out
+    assert f"Skipped, because they are offline: {stem(gone)}" in capsys.readouterr().out
 
 
 def test_two_large_parts_of_a_tile_both_arrive(connected, ingest):

@@ -230,7 +230,7 @@ def test_a_damaged_plan_is_said_in_words(change, connected, ingests, monkeypatch
         return true(self, context)
 
     monkeypatch.setattr(CopernicusSettleOperator, "execute", damage)
-    with pytest.raises(NotStagedError, match="no plan, or it is damaged"):
+    with pytest.raises(NotStagedError, match="plan of the audit is missing or damaged"):
         ingests.reconcile()
 
 
@@ -256,7 +256,7 @@ def test_damaged_changes_are_said_in_words(content, ingests):
         "path": "changes.json",
     }
     event = SimpleNamespace(add_partitions=None)
-    with pytest.raises(NotStagedError, match=r"changes.json is not there or is damaged.*clear"):
+    with pytest.raises(NotStagedError, match=r"changes.json is missing or damaged.*clear"):
         tell(change, {None: event})
 
 

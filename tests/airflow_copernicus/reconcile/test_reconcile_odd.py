@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 
 from airflow_copernicus.dags.reconcile import build_reconcile_dag
 from airflow_copernicus.operators import CopernicusAuditOperator
-from airflow_copernicus.runs.archive import shared_out
+from airflow_copernicus.runs.archive import group_days
 from copernicus_dataspace.errors import ProductNotFoundError, QueryError, ServiceUnavailableError
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace_emulator import Fault
@@ -190,7 +190,7 @@ def test_a_changed_cloud_limit_is_no_fault_of_the_catalogue(ingests, twelve):
 def test_days_to_come_are_not_looked_at(connected, ingests):
     today = utc_now().date()
     ahead = f"{today + timedelta(days=2)}"
-    with pytest.raises(QueryError, match=f"first_day {ahead} lies in the future"):
+    with pytest.raises(QueryError, match=f"first_day {ahead} is in the future"):
         ingests.reconcile(first_day=ahead, last_day=ahead)
     settled = ingests.reconcile(first_day=f"{today - timedelta(days=1)}", last_day=ahead)
     assert settled["report"]["looked_at"] in (2, 3)  # midnight may pass
@@ -238,7 +238,7 @@ def test_a_range_by_hand_is_no_turn_of_the_rolling_looks(connected, ingest, inge
 )
 def test_very_many_changed_days_areshared_out(number, events):
     days = [f"{DAY + timedelta(days=n)}" for n in range(number)]
-    shares = shared_out(days)
+    shares = group_days(days)
     assert len(shares) == events
     assert [*itertools.chain(*shares)] == days
 

@@ -77,7 +77,7 @@ def test_a_run_with_other_settings_announces_nothing(
     assert ran.announced == {}
     assert ran.summary["complete_days"] == []
     (reason,) = ran.summary["not_complete"]
-    assert "No day is announced as complete: the run asked for other" in reason
+    assert "No day is announced as complete: the run has other settings" in reason
     assert all(name in reason for name in conf)
 
 
@@ -115,7 +115,7 @@ def test_single_products_complete_no_day(connected, lakes):
     product = connected.add(lake_product())
     ran = lakes().run({"product_ids": [product.id]})
     assert (ran.errors, ran.announced) == ([], {})
-    assert "asked for single products" in ran.summary["not_complete"][0]
+    assert "selected single products" in ran.summary["not_complete"][0]
 
 
 def test_each_day_has_its_own_number_of_products(connected, lakes):
@@ -129,7 +129,7 @@ def test_each_day_has_its_own_number_of_products(connected, lakes):
 
 
 def test_events_of_very_many_days_stay_small(connected, lakes, monkeypatch):
-    monkeypatch.setattr(announcement, "_MOST_COUNTED", 2)
+    monkeypatch.setattr(announcement, "_MAX_COUNTED_DAYS", 2)
     ran = lakes().run({"first_day": "2024-08-01", "last_day": "2024-08-03"})
     assert [extra["products"] for extra in ran.announced.values()] == [{}] * 3
 
@@ -141,7 +141,7 @@ def test_an_offline_product_keeps_its_day_from_being_announced(connected, lakes)
     assert ran.errors == []
     assert ran.announced.keys() == {"2024-08-02"}
     assert ran.summary["not_complete"] == [
-        "Not announced as complete, as products are offline: 2024-08-01."
+        "Not announced as complete, because products are offline: 2024-08-01."
     ]
     assert lakes().run(run_id="alone").announced == {}
 
@@ -171,7 +171,7 @@ def test_what_no_longer_stands_is_not_announced(connected, lakes):
     next(ingest.output.glob("bands/**/*.jp2")).unlink()
     ingest.publish(context, ran)
     assert (ran.errors, ran.announced) == ([], {})
-    assert "wanted files are missing: 2024-08-01" in ran.summary["not_complete"][0]
+    assert "files are missing: 2024-08-01" in ran.summary["not_complete"][0]
 
 
 def test_a_search_that_has_not_noted_what_it_asked_for_announces_nothing(connected, lakes):
@@ -184,7 +184,7 @@ def test_a_search_that_has_not_noted_what_it_asked_for_announces_nothing(connect
     path.write_text(json.dumps({name: noted[name] for name in noted.keys() - {"asked"}}))
     ingest.publish(context, ran)
     assert (ran.errors, ran.announced) == ([], {})
-    assert "an older version has made the search" in ran.summary["not_complete"][0]
+    assert "the search was made by an older version" in ran.summary["not_complete"][0]
 
 
 def test_each_day_that_is_not_announced_is_named_once_with_its_cause(connected, lakes):
@@ -197,9 +197,9 @@ def test_each_day_that_is_not_announced_is_named_once_with_its_cause(connected, 
     ran = lakes().run({"first_day": "2024-08-01", "last_day": "2024-08-04"})
     assert ran.announced.keys() == {"2024-08-04"}
     assert ran.summary["not_complete"] == [
-        "Not announced as complete, as products are offline: 2024-08-02.",
-        "Not announced as complete, as rows of the catalogue cannot be used: 2024-08-01.",
-        "Not announced as complete, as wanted files are missing: 2024-08-03.",
+        "Not announced as complete, because products are offline: 2024-08-02.",
+        "Not announced as complete, because rows of the catalogue are invalid: 2024-08-01.",
+        "Not announced as complete, because files are missing: 2024-08-03.",
     ]
 
 
@@ -212,7 +212,7 @@ def test_a_repair_says_why_it_announces_nothing(connected, lakes):
     ran = mend(ingest, conf)
     assert (ran.errors, ran.announced, ran.summary["delivered"]) == ([], {}, 1)
     assert ran.summary["not_complete"] == [
-        "Not announced as complete, as it is not known what else they lack: 2024-08-01."
+        "Not announced as complete, because other missing products are unknown: 2024-08-01."
     ]
 
 
@@ -223,7 +223,7 @@ def now(text):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"first_day": "2024-08-02"}, "2024-08-02 has not ended, it is 2024-08-02 23:59"),
+        ({"first_day": "2024-08-02"}, r"2024-08-02 has not ended yet \(now: 2024-08-02 23:59"),
         ({"last_day": "2024-08-03"}, "2024-08-03 has not ended"),
         ({"first_day": "2024-07-30", "last_day": "2024-08-02"}, "2024-08-02 has not ended"),
         ({"first_day": "2199-01-01"}, "last_day up to 2024-08-01, or leave both empty"),

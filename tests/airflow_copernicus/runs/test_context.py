@@ -193,8 +193,8 @@ def test_a_batch_must_be_mapped_over():
 @pytest.mark.parametrize(
     ("output_uri", "words"),
     [
-        ("relative/folder", "no absolute path"),
-        ("~/data", "no absolute path"),
+        ("relative/folder", "not an absolute path"),
+        ("~/data", "not an absolute path"),
         ("file:///proc/nowhere", "cannot be written"),
         ("s3://nowhere@bucket/x", "cannot be used .*nowhere"),
         ("gopher://x/y", "cannot be used"),
@@ -214,5 +214,7 @@ def test_an_output_that_cannot_be_used_is_red_at_once(connected, output_uri, wor
 def test_a_misspelt_param_of_a_run_is_refused(connected, ingest):
     context = make_context(run_type="manual", run_id="manual", conf={"frist_day": "2024-08-01"})
     context["dag"] = SimpleNamespace(params=PARAMS)
-    with pytest.raises(QueryError, match="no param frist_day; there are first_day"):
+    with pytest.raises(
+        QueryError, match="unknown param frist_day in the run's configuration; params are first_day"
+    ):
         ingest(context)

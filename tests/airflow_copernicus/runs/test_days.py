@@ -108,21 +108,21 @@ def test_a_plan_of_days_before_the_mission_is_damaged(connected, lakes, audit, t
     plan = json.loads(path.read_text())
     path.write_text(json.dumps({**plan, name: ["0024-08-01"] if name == "days" else "0024-08-01"}))
     settle = CopernicusSettleOperator(task_id="settle", ingest_file=lakes.path)
-    with pytest.raises(NotStagedError, match="or it is damaged"):
+    with pytest.raises(NotStagedError, match="or damaged"):
         settle.execute(context)
 
 
 def test_one_run_announces_no_more_days_than_a_bound(connected, lakes, monkeypatch):
-    monkeypatch.setattr(announcement, "_MOST_ANNOUNCED", 2)
+    monkeypatch.setattr(announcement, "_MAX_ANNOUNCED_DAYS", 2)
     ran = lakes.run({"first_day": "2024-07-28", "last_day": "2024-08-01"})
     assert ran.errors == []
     assert ran.announced.keys() == {"2024-07-28", "2024-07-29"}
     assert ran.summary["complete_days"] == ["2024-07-28", "2024-07-29"]
     (why,) = ran.summary["not_complete"]
-    assert "one run announces 2 days at most: 3 complete days from 2024-07-30 to 2024-08-01" in why
+    assert "a run announces at most 2 days: 3 complete days from 2024-07-30 to 2024-08-01" in why
 
 
 def test_all_of_the_mission_is_one_run_that_announces_a_bounded_number(connected, lakes):
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     ran = lakes.run({"first_day": f"{LAUNCH}", "last_day": f"{yesterday}"})
-    assert len(ran.announced) == announcement._MOST_ANNOUNCED < (yesterday - LAUNCH).days
+    assert len(ran.announced) == announcement._MAX_ANNOUNCED_DAYS < (yesterday - LAUNCH).days

@@ -183,7 +183,10 @@ def test_a_night_that_cannot_ask_airflow_removes_less_and_ends_well(
     assert settled["asks"] == settled["changed"] == []
     assert list(output.glob("runs/sentinel2_reconcile/**/changes.json"))
     assert old.exists()
-    assert "is not all removed: API_SERVER_ERROR" in caplog.text + capsys.readouterr().out
+    assert (
+        "Not all files of old runs could be removed: API_SERVER_ERROR"
+        in caplog.text + capsys.readouterr().out
+    )
     del airflow[INGEST]
     ingests.reconcile()
     assert not old.exists()

@@ -132,7 +132,7 @@ def test_a_run_called_repair_is_no_repair(connected, lakes, run_type):
 def test_only_a_run_that_another_dag_triggers_may_be_a_repair(connected, lakes):
     product = connected.add(lake_product())
     conf = {"product_ids": [product.id], REPAIR_KEY: {}}
-    with pytest.raises(QueryError, match=f"no param {REPAIR_KEY}"):
+    with pytest.raises(QueryError, match=f"unknown param {REPAIR_KEY}"):
         lakes.run(conf)
     lakes.run(conf, run_type="operator_triggered", run_id="mended")
     (item,) = items(lakes)

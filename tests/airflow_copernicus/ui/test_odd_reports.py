@@ -133,7 +133,7 @@ def large(path):
         (lambda path: path.symlink_to("nowhere"), "has no report"),
         (pipe, "it has 0 bytes"),
         (lambda path: path.symlink_to("/dev/zero"), "it has 0 bytes"),
-        (large, "bytes; 1 to 100,000,000 are read"),
+        (large, "bytes; expected 1 to 100,000,000"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_words(visit, latest, output, make, words):  # noqa: F811
@@ -160,7 +160,12 @@ def test_broken_ingests_have_rows(visit, project, latest):  # noqa: F811
     (project / ".#lake.yaml").symlink_to("user@host.1")
     (project / "no id.yaml").write_text("area: lake")
     answer = visit("lake", "lake_2", "no_id", "hills").get("/reports")
-    for words in ("is a link to nothing", "lake.yaml has this name", "is no DAG id", "30 days"):
+    for words in (
+        "is a broken link",
+        "lake.yaml already has this DAG id",
+        "is not a valid DAG id",
+        "30 days",
+    ):
         assert words in answer.text
 
 

@@ -159,12 +159,12 @@ def test_a_page_that_others_have_put_there_is_not_shown(visit, reported):
     ("path", "words"),
     [
         ("/reports/nowhere", "There is no ingest 'nowhere'"),
-        ("/reports/broken", '"colour" is no setting; there are'),
+        ("/reports/broken", '"colour" is not a setting; known settings:'),
         ("/reports/hills/latest", "hills has no report latest.json."),
         ("/reports/lake/2026-11-24T030000Z.json", "lake has no report 2026-11-24T030000Z.json."),
-        ("/reports/lake/yesterday", "'yesterday' is no report"),
-        (f"/reports/lake/{NAME}.txt", "is no report"),
-        (f"/reports/lake/{NAME}%0A", "is no report"),
+        ("/reports/lake/yesterday", "'yesterday' is not the name of a report"),
+        (f"/reports/lake/{NAME}.txt", "is not the name of a report"),
+        (f"/reports/lake/{NAME}%0A", "is not the name of a report"),
         ("/reports/..%2f..%2fsecret", "Not Found"),
         ("/reports/lake/..%2f..%2fsecret.html", "Not Found"),
         ("/reports/lake%2f..%2f..%2fsecret/latest", "Not Found"),
@@ -186,13 +186,13 @@ def test_overview_names_the_ingests_one_may_see(visit, reported, project, output
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert 'href="reports/lake/latest"' in answer.text
     assert "Nothing of the 30 days looked at that can be had is missing" in answer.text
-    assert "is no setting" in answer.text
+    assert "is not a setting" in answer.text
     assert "hills" not in answer.text
     assert "other" not in answer.text
 
 
-OFF = "sentinel2_reconcile is switched off"
-BOTH = "Switch on sentinel2_reconcile and sentinel2_approve_removals."
+OFF = "sentinel2_reconcile is paused"
+BOTH = "Unpause sentinel2_reconcile and sentinel2_approve_removals."
 
 
 @pytest.mark.parametrize("path", ["/reports", "/reports/lake/latest", "/reports/lake/latest.html"])
@@ -203,7 +203,7 @@ BOTH = "Switch on sentinel2_reconcile and sentinel2_approve_removals."
         ({}, BOTH),
         (
             {"sentinel2_reconcile": True, "sentinel2_approve_removals": False},
-            "Switch on sentinel2_reconcile.",
+            "Unpause sentinel2_reconcile.",
         ),
     ],
     ids=["both off", "none there", "one off"],
@@ -235,12 +235,12 @@ def test_questions_that_nobody_is_asked_are_told_of(visit, reported, database):
     database(sentinel2_reconcile=False, sentinel2_approve_removals=True)
     text = visit("lake").get("/reports").text
     assert "alert" not in text
-    assert "sentinel2_approve_removals is switched off" in text
+    assert "sentinel2_approve_removals is paused" in text
 
 
 def test_a_database_that_cannot_be_read_hides_no_report(visit, reported):
     browser = visit("lake")
-    assert "It is not known just now whether sentinel2_reconcile" in browser.get("/reports").text
+    assert "It is unknown whether sentinel2_reconcile" in browser.get("/reports").text
     assert "<h1>lake" in browser.get("/reports/lake/latest").text
 
 

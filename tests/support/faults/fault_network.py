@@ -364,7 +364,7 @@ IDENTITY = (
         "extra that is no JSON",
         account(extra="{'identity_url': 'http://127.0.0.1:1'}"),
         ConfigurationError,
-        "is no JSON object",
+        "is not a JSON object",
     ),
     (
         "no such connection",
@@ -376,13 +376,13 @@ IDENTITY = (
         "secrets backend away",
         lambda stage: stage.backend_raises(ConnectionError("with the word horse")),
         ServiceUnavailableError,
-        "Backend does not answer (ConnectionError)",
+        "Backend does not respond (ConnectionError)",
     ),
     (
         "connection kept in a wrong form",
         lambda stage: stage.backend_raises(ValueError("with the word horse")),
         ConfigurationError,
-        "in a form that Airflow cannot read",
+        "has an invalid format",
     ),
 )
 

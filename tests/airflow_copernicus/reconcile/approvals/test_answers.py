@@ -54,7 +54,7 @@ def test_what_is_rejected_stays_and_is_not_asked_for_again(approvals, asked, old
     actions = {one["action"] for one in later["report"]["exceptions"]}
     assert actions == {"kept: its removal was rejected"}
     assert held(approvals.output) == names(*old[2:], *new)
-    with pytest.raises(AirflowSkipException, match="no removal waits"):
+    with pytest.raises(AirflowSkipException, match="no removals are pending"):
         approvals.ask("another")
 
 
@@ -94,7 +94,7 @@ def test_a_newer_plan_takes_the_place_of_the_one_that_waits(
     newer_of(more, connected)
     ended, begun = _an_hour_later(approvals)["asks"]
     assert [ended] == asked["asks"]
-    with pytest.raises(AirflowSkipException, match="a newer plan has taken the place"):
+    with pytest.raises(AirflowSkipException, match="a newer request replaces this one"):
         approvals.ask()
     approvals.ask(begun["trigger_run_id"])
     assert sorted(approvals.questioned(begun["trigger_run_id"])) == names(*old[2:-1], more)
@@ -127,7 +127,7 @@ def test_a_question_ends_where_nothing_is_left_to_ask(connected, approvals, aske
     settled = approvals.reconcile()
     assert settled["asks"] == asked["asks"]
     assert settled["report"]["approval"]["waiting"] == 0
-    with pytest.raises(AirflowSkipException, match="or none waits"):
+    with pytest.raises(AirflowSkipException, match="or no removals are pending"):
         approvals.ask()
     assert approvals.answer(is_approved=True)["removed"] == []
     assert set(names(*old[2:])) < set(held(approvals.output))
@@ -163,9 +163,9 @@ def test_a_changed_policy_is_not_what_was_approved(approvals, asked, old, policy
 
 
 def test_nothing_is_done_for_an_ingest_that_is_switched_off(approvals, asked, old, new):
-    with pytest.raises(AirflowSkipException, match="switched off"):
+    with pytest.raises(AirflowSkipException, match="is paused"):
         approvals.ask("another", is_paused=True)
-    with pytest.raises(AirflowSkipException, match="switched off"):
+    with pytest.raises(AirflowSkipException, match="is paused"):
         approvals.answer(is_approved=True, is_paused=True)
     assert held(approvals.output) == names(*old[2:], *new)
 
@@ -224,7 +224,7 @@ def test_an_answer_to_a_lost_question_is_red_and_nothing_is_removed(approvals, a
         if content is not None:
             path.write_text(content)
         for is_approved in (True, False):
-            with pytest.raises(NotStagedError, match="gone or damaged: nothing is removed"):
+            with pytest.raises(NotStagedError, match="missing or damaged: nothing is removed"):
                 approvals.answer(is_approved=is_approved)
     assert held(approvals.output) == names(*old[2:], *new)
 
@@ -236,7 +236,10 @@ def test_only_an_ingest_of_the_folder_can_be_asked_about(approvals, name):
 
 
 def test_a_misspelt_setting_of_the_run_is_refused(approvals):
-    with pytest.raises(QueryError, match="has no param path; there are ingest, with_rejected"):
+    with pytest.raises(
+        QueryError,
+        match="unknown param path in the run's configuration; params are ingest, with_rejected",
+    ):
         approvals.ask("another", conf={"path": "x"})
 
 
