@@ -140,9 +140,9 @@ def _report(output: Path, run_id: str) -> None:
     moved, whole = summary["bytes_transferred"], summary["bytes_of_products"]
     print(f"\n{summary['delivered']} of {summary['products']} products delivered.")
     if moved:
-        print(f"{moved:,} bytes crossed the wire; the whole products hold {whole:,} bytes.")
+        print(f"{moved:,} bytes transferred; the complete products have {whole:,} bytes.")
     else:
-        print("Everything was there already: nothing had to be fetched.")
+        print("All files existed already: nothing was downloaded.")
     if summary["delivered"] != PRODUCTS:
         raise StackError(f"{PRODUCTS} products were to be delivered; missing: {summary['missing']}")
 

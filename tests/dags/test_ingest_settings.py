@@ -105,7 +105,7 @@ MEANT = [
     ("bands: ['', ' ']", "bands: no band is named"),
     ("bands: [4]", "bands: [4] cannot be used"),
     ("bands: [SCL_30m]", "bands: 'SCL_30m': SCL exists at 20m and 60m"),
-    ("bands: [SLC_20m]", "'SLC_20m' is no band, did you mean SCL_20m? S2MSI2A has B01_20m|60m"),
+    ("bands: [SLC_20m]", "'SLC_20m' is not a band, did you mean SCL_20m? S2MSI2A has B01_20m|60m"),
     ("bands: [B10]", "S2MSI2A has no B10"),
     ("product_type: S2MSI1C\nbands: [SCL_20m]", "bands: 'SCL_20m': S2MSI1C has no SCL"),
     ("product_type: S2MSI1C", "bands: 'SCL_20m': S2MSI1C has no SCL"),
@@ -117,8 +117,8 @@ MEANT = [
     ("area: leak", 'area: "leak": no such name; there are: lake. Did you mean lake?'),
     ("area: NO", 'area: "NO": no such name'),
     ("area: 2024-01-01", 'area: "2024-01-01": no such name'),
-    ("area: /etc/passwd", "no name: paths and addresses are not followed"),
-    ("area: ../ingests/lake", "no name: paths"),
+    ("area: /etc/passwd", "not a name: paths and URLs are not allowed"),
+    ("area: ../ingests/lake", "not a name: paths"),
     ("area: ' '", "it is empty"),
     ("area: {lake: north}", 'area: {"lake": "north"} is no GeoJSON'),
     ("area: 12", "area: 12 cannot be used"),
@@ -126,15 +126,24 @@ MEANT = [
     ("area: ''", "neither area nor tiles is given"),
     ("area: {}\ntiles: []", "neither area nor tiles is given"),
     ("area:\ntiles: ['', ' ']", "neither area nor tiles is given"),
-    ("area: 8,53,9", 'area: "8,53,9": 3 numbers, [8.0, 53.0, 9.0], are no box; write four'),
+    (
+        "area: 8,53,9",
+        'area: "8,53,9": 3 numbers, [8.0, 53.0, 9.0], are not a bounding box; write four',
+    ),
     ("area: 8,53,9,north", "area: \"8,53,9,north\": 'north' is not a number"),
-    ("area: 8,54,9,53", "the box has no inside: south is not below north"),
+    ("area: 8,54,9,53", "the bounding box is empty: south is not below north"),
     ("area: 8,53,8,54", "west equals east"),
-    ("area: 8,nan,9,54", "are no box; write four numbers"),
-    ("area: POLIGON ((8 53, 9 53, 9 54, 8 53))", "POLIGON is neither a name nor a type of WKT"),
+    ("area: 8,nan,9,54", "are not a bounding box; write four numbers"),
+    (
+        "area: POLIGON ((8 53, 9 53, 9 54, 8 53))",
+        "POLIGON is neither a name nor a supported WKT type",
+    ),
     ("area: lake (north)", 'area: "lake (north)": no such name; there are: lake. Did you mean'),
-    ("area: CURVEPOLYGON((0 0,1 1,2 0,0 0))", "CURVEPOLYGON is neither a name nor a type of WKT"),
-    ('area: \'{"type": "Polygon"\'', "the JSON is broken at line 1"),
+    (
+        "area: CURVEPOLYGON((0 0,1 1,2 0,0 0))",
+        "CURVEPOLYGON is neither a name nor a supported WKT type",
+    ),
+    ('area: \'{"type": "Polygon"\'', "the JSON is invalid at line 1"),
     ('area: \'{"type": "Lake"}\'', "is no GeoJSON: its type is none of"),
     ("area: '[8, 53, 9, 54]'", "is no GeoJSON"),
     (f"area: '{'[' * 100_000}'", "nested too deeply"),
@@ -180,7 +189,12 @@ def test_what_cannot_be_meant_is_said_in_words(folder, content, words):
 def test_all_that_is_wrong_is_named_at_once(folder):
     said = message(folder, "max_cloud: 20\nbands: [B4]\nfirst_day: 2024-08-01\ncatchup: maybe\n")
     assert said.count("max_cloud") >= 2
-    for words in ("'B4' is no band", "first_day belongs to a run", "true or false", "whole world"):
+    for words in (
+        "'B4' is not a band",
+        "first_day belongs to a run",
+        "true or false",
+        "whole world",
+    ):
         assert words in said
     said = message(folder, "area: leak\nproduct_type: L1C\nbands: [B10]\ntransfer: zip")
     assert "whole world" not in said

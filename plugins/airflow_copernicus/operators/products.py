@@ -260,7 +260,7 @@ def _open(
     with reading(**asked):
         wanted = DeliveryOptions(
             **{**asked, "bands": lines(operator.bands)},
-            is_standing=search.get("standing", True),
+            is_permanent=search.get("standing", True),
             is_scheduled=search.get("scheduled", False),
         )
     rest = replace(wanted, overwrite=False)

@@ -122,7 +122,7 @@ def _stands(store: Store, summary: Mapping[str, Any], day: str, own: Mapping[str
     whole = [
         entry.product
         for entry in inventory.day(own["product_type"], sensed)
-        if not entry.lacking(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
+        if not entry.problems(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
     ]
     return names <= {product.stem for product in whole} and ids <= {one.id for one in whole}
 
