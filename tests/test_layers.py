@@ -1,6 +1,7 @@
 """The arrows between packages point downward only, and no folder is too large to read."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -114,3 +115,44 @@ def test_the_library_runs_without_airflow():
     code += "\n".join(f"import {name}" for name in modules(LIBRARY))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+FOREIGN_WORDS = {"airflow", "dag", "dags", "xcom"}
+ALLOWED = (
+    '"dag_id"',  # key of leases, and of a run's search and summary
+    '"dataspace:dag_id"',  # field of items
+    "``dag_id``",  # the documentation of the key
+    "summary['dag_id']",
+    '"airflow-provider-copernicus"',  # the user agent
+    r'r"dags/[\w-]+/runs/',  # a path that stored reports hold
+)
+"""Where the library must write these words: stored keys and what other programs see."""
+
+
+def test_the_library_has_never_heard_of_airflow():
+    """Neither strings, comments and identifiers nor templates hold words of Airflow."""
+    files = [path for path in (ROOT / LIBRARY).rglob("*") if path.suffix in {".py", ".j2"}]
+    assert len(files) > 100
+    used = set()
+    for path in files:
+        text = path.read_text()
+        for known in ALLOWED:
+            text = text.replace(known, "")
+        used |= {(path.name, word) for word in words_of(text) if word in FOREIGN_WORDS}
+    assert used == set()
+
+
+def words_of(text):
+    """Return the words of a text in lower case; of identifiers their parts."""
+    parts = re.sub(r"([a-z])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3 \2\4", text)
+    return {word.lower() for word in re.findall(r"[A-Za-z]+", parts)}
+
+
+@pytest.mark.parametrize("text", ["of_dag", "dag_ids", "DagRun", "the DAG's", "ADag", "Airflow's"])
+def test_words_are_found_in_identifiers_too(text):
+    assert words_of(text) & FOREIGN_WORDS
+
+
+@pytest.mark.parametrize("text", ["dagger", "_find_agents", "SLD_AGE", "headagent"])
+def test_parts_of_other_words_are_not_found(text):
+    assert not words_of(text) & FOREIGN_WORDS

@@ -34,7 +34,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, and what it needs, only then."""
+    """Import public names lazily."""
     home = importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}")
     if name not in _HOMES and not name.endswith("Error"):
         message = f"module {__name__!r} has no attribute {name!r}"

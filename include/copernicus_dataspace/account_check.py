@@ -1,4 +1,4 @@
-"""Tries, for a person who waits, everything that the settings of an account name."""
+"""Checks the settings of an account: login, catalogue, STAC, downloads and S3 keys."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from copernicus_dataspace.service import Service
 
 _BUSY: Final = (ProductUnavailableError, RateLimitedError)
-"""Say nothing against the account."""
-_MAY_DOWNLOAD: Final = ("it may download", "The account may download.")
+"""Errors that do not mean that the account is wrong."""
+_MAY_DOWNLOAD: Final = ("the account may download", "The account may download.")
 _KEYS_OPEN: Final = ("the S3 keys open files", "The S3 keys are accepted.")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one trial.
+    """The result of one check.
 
     Attributes:
-        is_good: Whether what was tried works.
+        is_good: Whether the check passed.
         words: A sentence about it.
     """
 
@@ -38,10 +38,10 @@ class CheckResult:
 
 
 def check(client: Service, day: date) -> list[CheckResult]:
-    """Try login, catalogue, STAC, downloads and S3 keys; return what came of each, in this order.
+    """Check login, catalogue, STAC, downloads and S3 keys; return the results in this order.
 
-    What the settings leave out is not tried; whether account and keys open files, only where the
-    day has a product.
+    Services that are not configured are skipped. Downloads are checked only if the day has a
+    product.
     """
     products: list[Product] = []
 
@@ -75,9 +75,9 @@ def _tried(trial: Callable[[], str]) -> CheckResult:
 
 
 def _opened(transport: Transport, product: Product, trial: str, words: str) -> str:
-    """Open a file of a product; return the words, or that the trial could not be made."""
+    """Open a file of a product; return the words, or that the check could not be made."""
     try:
         transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
     except _BUSY as error:
-        return f"Whether {trial} could not be tried: {error}"
+        return f"Could not check whether {trial}: {error}"
     return words

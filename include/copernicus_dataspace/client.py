@@ -1,4 +1,4 @@
-"""Search and download of Sentinel-2 products with one account: the way in for Python programs."""
+"""Search and download of Sentinel-2 products with one account: the client for Python programs."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 
 _OWNER: Final = "python"
 _RUN: Final = "download"
-"""The same every time, so that what an interrupted download has left is used."""
+"""Always the same, so that a repeated call resumes an interrupted download."""
 _LONGEST_PATH: Final = 1000
 
 
 class Client:
     """One account of the Copernicus Data Space; use it with ``with``, or close it.
 
-    Nothing is sent before something is asked for, and a search needs no valid account. Several
-    threads may use one client.
+    Nothing is sent before the first call. A search needs no valid account. The client is
+    thread-safe.
 
     Attributes:
-        service: The parts of the service, for programs that need one of them alone.
+        service: The single services, for programs that need only one of them.
     """
 
     def __init__(  # noqa: PLR0913
@@ -77,25 +77,25 @@ class Client:
             password: Its password.
             totp_secret: Base32 secret of its second factor, where it has one.
             client_id: OAuth client; None for the public one of the Data Space.
-            identity_url: Of the identity service. As soon as one URL is given, those not given are
-                off, and the real service is not contacted. The URLs are trusted: the password goes
-                to this one.
+            identity_url: Of the identity service. As soon as one URL is given, the others are off
+                unless given too, and the real service is not contacted. The URLs are trusted: the
+                password is sent to this one.
             catalogue_url: Of the OData catalogue.
             download_url: Of the download service.
             stac_url: Of the STAC API.
             s3_endpoint_url: Of the object store.
-            s3_access_key: For the object store; with its secret key, or not at all.
+            s3_access_key: For the object store; needs the secret key.
             s3_secret_key: Its secret key.
-            transport: ``auto`` takes single files from the object store where there are keys, and
-                from the download service where that fails; ``https`` and ``s3`` allow one only.
-            connections: Transfers at once; an ordinary account may have 4.
+            transport: ``auto`` reads single files from the object store if there are keys, and
+                falls back to the download service; ``https`` and ``s3`` allow only one of them.
+            connections: Concurrent transfers; an ordinary account may have 4.
             options: For installations of many processes.
 
         Raises:
             ConfigurationError: An argument is malformed, or contradicts another one.
         """
         if bool(s3_access_key) != bool(s3_secret_key):
-            message = "one of s3_access_key and s3_secret_key lacks; give both, or neither."
+            message = "only one of s3_access_key and s3_secret_key is set; set both or neither."
             raise ConfigurationError(message)
         endpoints = Endpoints.resolve(
             identity_url=identity_url,
@@ -136,16 +136,16 @@ class Client:
             product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
             max_cloud_cover: Percent of the product, inclusive; None for no limit.
             first_day: First UTC sensing day, ``YYYY-MM-DD``.
-            last_day: Last UTC sensing day, included. One day given alone is that day.
-            product_ids: Ids or names: exactly these, whatever the other arguments say.
-            versions: ``latest``: of an acquisition that was processed anew only the latest product;
-                ``all``: each of them.
+            last_day: Last UTC sensing day, included. If only one of the two is given, it is both.
+            product_ids: Ids or names: exactly these; the other filters are ignored.
+            versions: ``latest``: only the latest product of a reprocessed acquisition; ``all``:
+                each of them.
 
         Raises:
             QueryError: The arguments contradict each other, or the catalogue refused them.
             AreaError: The area cannot be used.
             ProductNotFoundError: One of product_ids is not listed.
-            TransientError: The catalogue cannot be asked now.
+            TransientError: The catalogue is not available now.
         """
         query = build_query(
             window=days_window(first_day, last_day),
@@ -171,27 +171,27 @@ class Client:
     ) -> list[pystac.Item]:
         """Download files of products, each verified; return their STAC items, in the same order.
 
-        A file stands at ``<to>/bands/<product type>/<YYYY>/<MM>/<DD>/<product>/`` under ESA's own
-        name, once it is right; what stands there is not downloaded again. After an interruption the
-        same call goes on.
+        Files are stored below ``<to>/bands/<product type>/<YYYY>/<MM>/<DD>/<product>/`` under ESA's
+        own name once they are verified. Existing files are not downloaded again. The same call
+        resumes an interrupted download.
 
         Args:
-            products: Of a search; several times the same one counts once.
+            products: From a search; duplicates are ignored.
             bands: Names such as ``SCL_20m`` or ``B04_10m``, or patterns such as ``*/MTD_TL.xml``.
             to: A folder, or any fsspec URL such as ``s3://bucket/folder``.
-            transfer: ``files`` downloads only these files; ``archive`` takes them out of the whole
-                zip while it passes.
-            overwrite: Whether what is there is downloaded again.
+            transfer: ``files`` downloads only these files; ``archive`` downloads the whole zip and
+                extracts them while it arrives.
+            overwrite: Whether existing files are downloaded again.
             progress: Whether a progress bar is shown.
 
         Raises:
-            DownloadError: Some products failed; the others have arrived.
+            DownloadError: Some products failed; the others were downloaded.
             ConfigurationError: An argument cannot be used.
-            StorageRefusedError: Nothing can be written there.
-            StorageUnavailableError: Nothing can be written there now.
+            StorageRefusedError: The folder cannot be written.
+            StorageUnavailableError: The folder cannot be written now.
         """
         wanted = DeliveryOptions(
-            _texts("bands", bands), transfer, overwrite=overwrite, is_standing=False
+            _texts("bands", bands), transfer, overwrite=overwrite, is_permanent=False
         )
         store = Store(*fsspec.core.url_to_fs(os.fspath(to)))
         run = RunLayout(_OWNER, _RUN, uuid.uuid4().hex)
@@ -202,7 +202,7 @@ class Client:
             return download(jobs, self.service, bar)
 
     def close(self) -> None:
-        """End the session where it is this client's alone, and close all connections."""
+        """End the session unless it is shared, and close all connections."""
         self.service.close()
 
     def __enter__(self) -> Self:
@@ -222,17 +222,17 @@ def _area(given: str | Path | Mapping[str, Any] | Area | None) -> Area | None:
 
 
 def _texts(name: str, given: Sequence[str]) -> tuple[str, ...]:
-    """Return a sequence of texts, which one text alone is meant as, too."""
+    """Return a tuple of strings; a single string counts as one element."""
     texts = (given,) if isinstance(given, str) else tuple(given)
     if not all(isinstance(text, str) for text in texts):
-        message = f"{name} {given!r} is no list of texts."
+        message = f"{name} is {given!r}; expected a list of strings."
         raise ConfigurationError(message)
     return texts
 
 
 @contextlib.contextmanager
 def _progress_bar(*, is_shown: bool) -> Iterator[Progress]:
-    """Give one bar for all transfers."""
+    """Show one bar for all transfers."""
     with tqdm(total=0, unit="B", unit_scale=True, desc="Sentinel-2", disable=not is_shown) as bar:
 
         def begin(_name: str, total_bytes: int | None) -> Callable[[int], None]:

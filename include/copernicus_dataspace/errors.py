@@ -1,41 +1,42 @@
-"""All errors of the library, grouped by what can be done about them.
+"""All errors of the library, grouped by whether a retry can help.
 
 ::
 
     DataSpaceError
     ├── DownloadError             some products of a download failed
     ├── PermanentError            trying again cannot help
-    │   ├── ConfigurationError        a setting of the connection, or this machine's proxy,
-    │   │                             certificates or clock must be mended
+    │   ├── ConfigurationError        a setting, or this machine's proxy, certificates or clock,
+    │   │                             must be corrected
     │   ├── CredentialsError          the account was refused
-    │   ├── AccessDeniedError         the account may not have this
-    │   ├── QueryError                the catalogue refused the question
+    │   ├── AccessDeniedError         the account has no right to this
+    │   ├── QueryError                the catalogue refused the query
     │   ├── AreaError                 the area of interest cannot be used
     │   ├── BandError                 a wanted band or file does not exist
     │   ├── ProductNotFoundError      no such product, or no longer offered
-    │   ├── NotStagedError            nothing was fetched that could be delivered
+    │   ├── NotStagedError            nothing was downloaded that could be delivered
     │   ├── ReportError               a stored report is damaged
-    │   ├── RefusedRequestError       the service refused a request we built, or redirects abroad
-    │   ├── UnsafeContentError        a member that would leave its folder, or is a bomb
-    │   ├── StorageRefusedError       the output lacks a right, a bucket, or an operation
-    │   │   └── NoConditionalWriteError   it cannot write a file only where there is none
+    │   ├── RefusedRequestError       the service refused the form of a request, or redirected it
+    │   │                             to a foreign host
+    │   ├── UnsafeContentError        a member that would leave its folder, or a zip bomb
+    │   ├── StorageRefusedError       the output has no such bucket, permission or operation
+    │   │   └── NoConditionalWriteError   it cannot create a file only if it does not exist
     │   └── CorruptProductError       the product contradicts its own manifest
     └── TransientError            a later attempt may succeed
-        ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete answer
-        ├── RateLimitedError          429 after our own waiting
+        ├── ServiceUnavailableError   5xx, connection lost, unreadable or incomplete response
+        ├── RateLimitedError          429 after all retries
         │   └── LoginLimitedError         of the identity service
-        ├── ProductUnavailableError   listed, but its bytes cannot be had now
-        ├── QuotaReachedError         the account has moved what it may in thirty days
+        ├── ProductUnavailableError   listed, but not downloadable now
+        ├── QuotaReachedError         the account's 30-day download quota is used up
         ├── InProgressError           another run is downloading the product
-        ├── CorruptDownloadError      size or checksum differ; the partial file is gone
-        ├── StorageUnavailableError   the output fails for a reason that may pass
-        │   └── MissingFileError          a file is not there, or not any more
-        └── StorageFullError          too little room where the bytes should go
+        ├── CorruptDownloadError      size or checksum differ; the partial file was removed
+        ├── StorageUnavailableError   the output fails temporarily
+        │   └── MissingFileError          a file does not exist, or no longer
+        └── StorageFullError          too little free space
 
-`StoppedError`, which is none of them, ends work that the program itself has stopped.
+`StoppedError` is not a `DataSpaceError`: it ends work that the program itself has stopped.
 
-A message says what failed, which one, what was observed and expected, and what to do.
-No message holds a token, a password, or the query string of a URL.
+A message says what failed, for which product or file, what was observed and expected, and what to
+do. No message holds a token, a password, or the query string of a URL.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ class DataSpaceError(Exception):
     """Everything this library raises on purpose.
 
     Attributes:
-        status: HTTP status of the answer that it stands for; None where there was none.
-        code: What the service calls the error, such as ``invalid_grant`` or ``NoSuchKey``; empty
-            where its own words were not found.
-        reason: How the answer explains it.
-        is_own: Whether the answer may be the service's; what stands between writes other forms.
-        url: What was asked for, without account and query; empty where nothing was asked for.
-        product: Name of the product it is about, without ``.SAFE``; empty where it is about none.
+        status: HTTP status of the response; None if there was none.
+        code: Error code of the service, such as ``invalid_grant`` or ``NoSuchKey``; empty if the
+            response has none.
+        reason: Explanation in the response.
+        is_own: Whether the response has the service's own form, not that of a proxy or gateway.
+        url: URL of the request, without account and query; empty if there was none.
+        product: Name of the product concerned, without ``.SAFE``; empty if there is none.
     """
 
     status: int | None = None
@@ -67,7 +68,7 @@ class DataSpaceError(Exception):
     product: str = ""
 
     def of_answer(self, error: DataSpaceError) -> Self:
-        """Take over from another error which answer it stands for; return this one."""
+        """Copy status, code, reason and URL from another error; return this one."""
         self.status, self.code, self.reason = error.status, error.code, error.reason
         self.is_own, self.url = error.is_own, error.url
         return self
@@ -77,11 +78,11 @@ class DataSpaceError(Exception):
 
 
 class DownloadError(DataSpaceError):
-    """Some products of a download failed; the others have arrived.
+    """Some products of a download failed; the others were downloaded.
 
     Attributes:
-        items: STAC items of those that have arrived (`pystac.Item`).
-        errors: Of the others, by product name without ``.SAFE``.
+        items: STAC items of the downloaded products (`pystac.Item`).
+        errors: Error of each other product, by name without ``.SAFE``.
     """
 
     def __init__(
@@ -93,14 +94,14 @@ class DownloadError(DataSpaceError):
 
 
 class PermanentError(DataSpaceError):
-    """Trying again cannot help; a person must change something."""
+    """A retry cannot help; a person must change something."""
 
 
 class TransientError(DataSpaceError):
     """A later attempt may succeed.
 
     Attributes:
-        retry_after_s: Seconds the service asked us to wait; None where it did not say.
+        retry_after_s: Seconds to wait as requested by the service; None if it did not say.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -111,7 +112,7 @@ class TransientError(DataSpaceError):
 class ConfigurationError(PermanentError, ValueError):
     """A setting is missing, malformed, or contradicts another one.
 
-    Settings of the machine count, too: its proxy, its certificates, its clock.
+    Settings of the machine count too: proxy, certificates, clock.
     """
 
 
@@ -124,7 +125,7 @@ class AccessDeniedError(PermanentError):
 
 
 class QueryError(PermanentError, ValueError):
-    """The question is malformed, or the catalogue refused it (HTTP 400 or 422)."""
+    """The query is malformed, or the catalogue refused it (HTTP 400 or 422)."""
 
 
 class AreaError(PermanentError, ValueError):
@@ -136,38 +137,38 @@ class BandError(PermanentError, ValueError):
 
 
 class ProductNotFoundError(PermanentError):
-    """The catalogue does not know the product. Not for a product whose bytes are missing."""
+    """The catalogue does not list the product. Not for a product that is offline."""
 
 
 class NotStagedError(PermanentError):
-    """A product is to be delivered whose download has not ended well."""
+    """A product is to be delivered, but its download has not succeeded."""
 
 
 class ReportError(PermanentError, ValueError):
-    """A stored report is damaged, or holds what no report can. Not for one that is not there."""
+    """A stored report is damaged or has invalid values. Not for a missing report."""
 
 
 class RefusedRequestError(PermanentError):
-    """The service refused a request for its form, or sent us to a host that is not its own."""
+    """The service refused the form of a request, or redirected it to a foreign host."""
 
 
 class UnsafeContentError(PermanentError):
-    """A member name leaves its folder, is a link or a duplicate, or expands beyond reason."""
+    """A zip member leaves its folder, is a link or a duplicate, or is a zip bomb."""
 
 
 class StorageRefusedError(PermanentError):
-    """Where the files go refuses what is done there: a right, a bucket or an operation is missing.
+    """The output refuses an operation: a permission, a bucket or the operation itself is missing.
 
-    Which failures those are, `storage_errors` decides by their cause.
+    See `storage.failures` for the classification.
     """
 
 
 class NoConditionalWriteError(StorageRefusedError):
-    """Where the files go cannot write one only where there is none: two runs may do so at once."""
+    """The output cannot create a file only if it does not exist, so two runs may both write it."""
 
 
 class CorruptProductError(PermanentError):
-    """Members of a complete, verified archive contradict the manifest inside it.
+    """Members of a complete, verified zip contradict the manifest inside it.
 
     Attributes:
         members: One line per failing member: path, observed, expected.
@@ -179,47 +180,47 @@ class CorruptProductError(PermanentError):
 
 
 class ServiceUnavailableError(TransientError):
-    """The service answered 5xx, not at all, or with something unreadable or incomplete."""
+    """The service responded 5xx, not at all, or with an unreadable or incomplete body."""
 
 
 class RateLimitedError(TransientError):
-    """The service still answers 429 after our own waiting."""
+    """The service still responds 429 after all retries."""
 
 
 class LoginLimitedError(RateLimitedError):
-    """The identity service answers 429; that says nothing about transfers."""
+    """The identity service responds 429; transfers are not limited by that."""
 
 
 class ProductUnavailableError(TransientError):
-    """The catalogue lists the product, but its bytes cannot be had now."""
+    """The catalogue lists the product, but it cannot be downloaded now."""
 
 
 class QuotaReachedError(TransientError):
-    """The account has moved as many bytes in thirty days as the connection lets it."""
+    """The account has transferred its quota of bytes for thirty days."""
 
 
 class InProgressError(TransientError):
-    """Another run is just fetching the product, or has fetched it and not yet delivered it."""
+    """Another run is downloading the product, or has not yet delivered it."""
 
 
 class CorruptDownloadError(TransientError):
-    """Size or checksum of received bytes differ from what was promised."""
+    """Size or checksum of received bytes differ from the expected ones."""
 
 
 class StorageUnavailableError(TransientError):
-    """Where the files go cannot be read or written now; `storage_errors` judges by the cause."""
+    """The output cannot be read or written now; see `storage.failures`."""
 
 
 class MissingFileError(StorageUnavailableError, FileNotFoundError):
-    """A file that should stand where the files go is not there, or not any more."""
+    """A file that should exist in the output does not, or no longer."""
 
 
 class StorageFullError(TransientError):
-    """The disk that should take the bytes has too little room for them."""
+    """The disk has too little free space."""
 
 
 class StoppedError(Exception):
-    """The client was stopped while a request was under way; not the service's doing."""
+    """The client was stopped during a request."""
 
 
 UNREADABLE: Final = (
@@ -231,4 +232,4 @@ UNREADABLE: Final = (
     RecursionError,
     UnsafeContentError,
 )
-"""What reading a record raises that is damaged, or that somebody else wrote."""
+"""Exceptions raised by reading a record that is damaged or not ours."""

@@ -1,4 +1,4 @@
-"""Errors of a disk or share: which of them may pass, by errno(3)."""
+"""Classifies errors of a disk or share as temporary or permanent, by errno(3)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _LASTING: Final = (errno.ENXIO, errno.EBADF, *NOT_ALLOWED, *IMPOSSIBLE_NAME, *NOT_SUPPORTED)
 _LASTING_KINDS: Final = (
     *(FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError),
-    ValueError,  # what a file object cannot do is an OSError, too
+    ValueError,  # io.UnsupportedOperation is both
 )
 
 
 def may_pass(error: OSError) -> bool:
-    """Tell whether a fault of a disk or share may be over soon, such as EIO or a stale handle."""
+    """Tell whether an error of a disk or share may be temporary, such as EIO or a stale handle."""
     return not isinstance(error, _LASTING_KINDS) and error.errno not in _LASTING

@@ -1,4 +1,4 @@
-"""Puts the parts together: one client for one account of the service."""
+"""Access to all services of the Data Space with one account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from copernicus_dataspace.auth.identity_service import Account, Realm
+from copernicus_dataspace.auth.identity_service import Account, IdentityService
 from copernicus_dataspace.auth.shared_session import LOCK_WAIT_S, TokenSource, without_failures
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.catalogue.search import Catalogue
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class _once(cached_property[T]):  # noqa: N801 - read as a decorator
-    """A cached property that is made once, though several threads ask for it at the same time."""
+    """A cached property that is computed once even if several threads read it at the same time."""
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> T:  # type: ignore[override]
         with instance.making:
@@ -56,16 +56,16 @@ def _no_op(_secret: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """What only an installation of many processes needs to set.
+    """Options for installations of many processes.
 
     Attributes:
-        request_spacing_s: Least time in seconds between the starts of two requests, of all clients
-            that share a `state_dir`.
-        quota_bytes: What the account may move in thirty days; see `ingest.quota`.
-        state_dir: Folder in which the clients of one host share the account's session, its turns
-            and what they learn about its limits; None for a client that keeps that to itself.
-        on_new_token: Called with every new secret, so that logs can be masked.
-        is_interactive: Whether little is tried again, for somebody who waits.
+        request_spacing_s: Minimum time in seconds between the starts of two requests, over all
+            clients that share a `state_dir`.
+        quota_bytes: Bytes the account may transfer in thirty days; see `ingest.quota`.
+        state_dir: Folder in which the clients of one host share the account's session, request
+            spacing and learned limits; None to share nothing.
+        on_new_token: Called with every new token, so that logs can be masked.
+        is_interactive: Whether to retry only a few times because a person waits.
     """
 
     request_spacing_s: float = 0.0
@@ -76,14 +76,13 @@ class ClientOptions:
 
 
 class Service:
-    """One account's access to the Data Space, part by part; use it with ``with``, or close it.
+    """One account's access to the Data Space; use it with ``with``, or close it.
 
-    Nothing is sent before something is asked for; searching needs no account. Several threads may
-    use one.
+    Nothing is sent before the first call. Searching needs no account. Thread-safe.
 
     Attributes:
-        connections: Transfers at once.
-        before_transfer: Called before each transfer; what it raises ends the transfer.
+        connections: Concurrent transfers.
+        before_transfer: Called before each transfer; its exceptions end the transfer.
     """
 
     def __init__(  # noqa: PLR0913
@@ -97,21 +96,21 @@ class Service:
         options: ClientOptions | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Open nothing yet.
+        """Check the settings; nothing is sent.
 
         Args:
-            endpoints: Where the service is.
-            account: Who downloads.
-            connections: Transfers at once, over all transports.
-            transport: ``auto`` takes single files from the object store where there are keys, and
-                from the download service where that fails; ``https`` and ``s3`` allow one of them
-                only. Zips come from the download service in any case.
-            s3_keys: None where the account has none.
-            options: Of the installation; None for a client by itself.
-            sleep: Waits that many seconds; None for a wait that `stop` ends.
+            endpoints: Base URLs of the services.
+            account: Account for login.
+            connections: Concurrent transfers over all transports.
+            transport: ``auto`` reads single files from the object store if there are keys, and
+                falls back to the download service; ``https`` and ``s3`` allow only one of them.
+                Zips always come from the download service.
+            s3_keys: None if the account has none.
+            options: Options of the installation; None for the defaults.
+            sleep: Waits for a number of seconds; None for a wait that `stop` ends.
 
         Raises:
-            ConfigurationError: Two of these contradict each other.
+            ConfigurationError: An argument is invalid or contradicts another one.
         """
         _check(connections, transport, s3_keys)
         self.making = threading.RLock()
@@ -130,33 +129,33 @@ class Service:
 
     @property
     def statistics(self) -> TransferStatistics:
-        """What has been moved so far."""
+        """Transfer statistics of this client."""
         return self._http.statistics
 
     @property
     def address(self) -> str:
-        """Where products come from; empty where no such part of the service is set."""
+        """URL products are downloaded from; empty if none is set."""
         return self._endpoints.download_url or self._endpoints.s3_endpoint_url or ""
 
     @property
     def quota_bytes(self) -> float:
-        """What the account may move in thirty days."""
+        """Bytes the account may transfer in thirty days."""
         return self._options.quota_bytes
 
     @property
     def account_id(self) -> str:
-        """A hash of the service's address and the user's name, which tells accounts apart."""
+        """A hash of identity URL and user name that identifies the account."""
         return hashlib.sha256(self._key.encode()).hexdigest()[:16]
 
     @_once
     def catalogue(self) -> Catalogue:
-        """The search."""
+        """The OData catalogue."""
         url = self._endpoints.require("catalogue_url")
         return Catalogue(self._http, url, self._retries(self._attempts))
 
     @_once
     def stac(self) -> Stac | None:
-        """The list of many products' files; None where it is switched off."""
+        """The STAC API; None if it is off."""
         url = self._endpoints.stac_url
         return Stac(self._http, url, self._retries(BRIEF)) if url else None
 
@@ -164,12 +163,12 @@ class Service:
     def tokens(self) -> TokenSource:
         """The account's session, one for all clients that share a `state_dir`."""
         url = self._endpoints.require("identity_url")
-        realm = Realm(self._http, url, self._account, self._retries(BRIEF))
+        realm = IdentityService(self._http, url, self._account, self._retries(BRIEF))
         host = self._session_host(lock_wait_s=LOCK_WAIT_S, pause=self._http.pause)
         return TokenSource(realm, host, on_new_token=self._options.on_new_token)
 
     def forget_failures(self) -> None:
-        """Let the next task of this host try at once what the identity service refused earlier."""
+        """Forget refused logins, so that the next client of this host tries to log in at once."""
         self._session_host().exchange(without_failures)
 
     def _session_host(self, **waiting: Any) -> SharedFile:
@@ -178,7 +177,7 @@ class Service:
 
     @_once
     def downloads(self) -> Downloads:
-        """The bytes."""
+        """Downloads over all transports."""
         retries = self._retries(PACED)
         return Downloads(
             self._transports(),
@@ -186,16 +185,16 @@ class Service:
             self._slots,
             retries,
             lambda: self.before_transfer(),  # noqa: PLW0108 - it may be set later
-            self._listed_again,
+            self._look_up,
         )
 
-    def _listed_again(self, product: Product) -> Product | None:
-        """Return what the catalogue says of a product by now; None where it does not say."""
+    def _look_up(self, product: Product) -> Product | None:
+        """Return the product as it is listed now; None if it cannot be found."""
         query = Query(sensed=MISSION, product_ids=(product.id,))
         try:
             return next(iter(self.catalogue.find(query)), None)
         except DataSpaceError as error:
-            logger.warning("%s: not looked up again: %s", product.stem, error)
+            logger.warning("%s: cannot be looked up in the catalogue: %s", product.stem, error)
             return None
 
     @_once
@@ -205,7 +204,7 @@ class Service:
 
     @_once
     def s3(self) -> S3 | None:
-        """The object store; None without keys, or where it is switched off."""
+        """The object store; None without keys, or if it is off."""
         url = self._endpoints.s3_endpoint_url
         return S3(self._http, url, self._s3_keys) if self._s3_keys and url else None
 
@@ -232,9 +231,9 @@ class Service:
         return store if self._transport == "s3" else [*store, self.https]
 
     def try_account(self) -> None:
-        """Log in, so that a refused password is found before many tasks try it.
+        """Log in, so that a wrong password is found before many processes try it.
 
-        Nothing is tried for an account with a second factor, whose codes may serve once only.
+        Does nothing for an account with a second factor: a one-time code can be used only once.
 
         Raises:
             CredentialsError: The account was refused.
@@ -244,12 +243,12 @@ class Service:
             self.tokens.token()
 
     def stop(self) -> None:
-        """Let what other threads are doing end soon, with `StoppedError`."""
+        """Make all work in other threads end soon with `StoppedError`."""
         self._slots.stop()
         self._http.stop()
 
     def close(self) -> None:
-        """End the session where it is this client's alone, and close all connections."""
+        """End the session unless it is shared, and close all connections."""
         if "tokens" in self.__dict__:
             self.tokens.end()
         if "_pace" in self.__dict__:
@@ -265,7 +264,7 @@ class Service:
 
 def _check(connections: int, transport: str, s3_keys: S3Keys | None) -> None:
     if connections < 1:
-        message = f"max_connections is {connections}; an account has 1 or more."
+        message = f"max_connections is {connections}; expected 1 or more."
         raise ConfigurationError(message)
     if transport not in TRANSPORTS:
         message = f"transport {transport!r} is unknown; write {', '.join(TRANSPORTS)}."

@@ -1,6 +1,6 @@
-"""The stand-in as a program: ``python -m dataspace_emulator``.
+"""The emulator as a program: ``python -m copernicus_dataspace_emulator``.
 
-Writes one line of JSON with its addresses once it answers, and ends on SIGTERM or SIGINT.
+Writes one line of JSON with its URLs once it is ready, and ends on SIGTERM or SIGINT.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _TOTP_SECRET: Final = "EMULATOR_TOTP_SECRET"  # noqa: S105 - its name
 
 
 def emulator(arguments: argparse.Namespace, password: str) -> Emulator:
-    """The stand-in the arguments ask for, holding its products; not yet answering."""
+    """Return an emulator for the arguments, with its products; not started."""
     made = Emulator(
         now=arguments.now,
         clock_speed=arguments.clock_speed,
@@ -92,7 +92,7 @@ def _rehearsal(arguments: argparse.Namespace) -> Rehearsal:
 
 
 def _days(arguments: argparse.Namespace) -> tuple[date, date]:
-    """First and last day with products; a range that is empty where only zips are offered."""
+    """Return first and last day with products; an empty range if only zips are offered."""
     if arguments.first or arguments.last:
         first = arguments.first or arguments.last
         last = arguments.last or first
@@ -106,7 +106,7 @@ def _days(arguments: argparse.Namespace) -> tuple[date, date]:
 
 
 def main() -> int:
-    """Run until told to stop."""
+    """Run until a signal."""
     options = parser()
     arguments = options.parse_args()
     password = arguments.password or secrets.token_urlsafe(12)
@@ -128,7 +128,7 @@ def main() -> int:
             "s3_access_key": running.s3_access_key,
         }
         if not arguments.password:
-            ready["password"] = password  # made up a moment ago: nobody else can know it
+            ready["password"] = password  # generated above, so it must be printed
         if not os.environ.get(_SECRET_KEY):
             ready["s3_secret_key"] = running.s3_secret_key
         secret = running.users[arguments.user].totp_secret

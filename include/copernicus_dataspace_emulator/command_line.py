@@ -1,4 +1,4 @@
-"""The program's options, and how their texts are read."""
+"""Command-line options of the emulator."""
 
 import argparse
 import os
@@ -29,70 +29,75 @@ _FAULT_VALUES: Final[dict[str, Callable[[str], Any]]] = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The program's options."""
+    """Return the argument parser."""
     options = argparse.ArgumentParser(
-        prog="python -m dataspace_emulator",
+        prog="python -m copernicus_dataspace_emulator",
         description="A local Copernicus Data Space.",
         epilog=f"Kinds of faults: {', '.join(sorted(KINDS))}.",
     )
-    _add_addresses(options.add_argument_group("where it listens, and who may log in"))
-    _add_products(options.add_argument_group("what it offers"))
-    _add_behaviour(options.add_argument_group("how it behaves"))
+    _add_addresses(options.add_argument_group("addresses and account"))
+    _add_products(options.add_argument_group("products"))
+    _add_behaviour(options.add_argument_group("behaviour"))
     return options
 
 
 def _add_addresses(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 in a container")
-    add("--public-host", help="host name that clients are told, if it is another")
+    add("--public-host", help="host name in URLs for clients; default: --host")
     add("--identity-port", type=int, default=9443)
     add("--catalogue-port", type=int, default=9444)
     add("--download-port", type=int, default=9445)
     add("--stac-port", type=int, default=9446)
     add("--s3-port", type=int, default=9447)
     add("--user", default=os.environ.get("EMULATOR_USER", "user@example.org"))
-    add("--password", default=os.environ.get("EMULATOR_PASSWORD"), help="made up if not given")
+    add("--password", default=os.environ.get("EMULATOR_PASSWORD"), help="generated if not given")
     add(
         "--second-factor",
         action="store_true",
-        help="ask for one-time codes; their secret is EMULATOR_TOTP_SECRET, or made up and told",
+        help="require one-time codes; the secret is EMULATOR_TOTP_SECRET, or generated and printed",
     )
     add(
         "--reusable",
         choices=("tokens", "codes"),
         action="append",
         default=[],
-        help="take refresh tokens, or one-time codes, more than once; may be repeated",
+        help="accept refresh tokens, or one-time codes, more than once; may be repeated",
     )
 
 
 def _add_products(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--folder", type=Path, help="real product zips to offer as they are")
+    add("--folder", type=Path, help="folder with real product zips to offer")
     add("--day", type=date.fromisoformat, help=f"one day with products; default: {FIRST_DAY}")
     add("--from", dest="first", type=date.fromisoformat, help="first of many days")
     add("--to", dest="last", type=date.fromisoformat, help="last of many days, included")
-    add("--products", type=int, default=5, help="clear products a day")
-    add("--cloudy", type=int, default=1, help="cloudy products a day, beside the clear ones")
+    add("--products", type=int, default=5, help="clear products per day")
+    add("--cloudy", type=int, default=1, help="additional cloudy products per day")
     place = group.add_mutually_exclusive_group()
     place.add_argument("--area", type=_area, default=_LAKE, help="west,south,east,north in degrees")
     place.add_argument("--tile", type=_tile, action="append", help="MGRS tile; may be repeated")
-    add("--scale", type=float, default=0.01, help="1 makes products of their real size, 1 GB")
-    add("--prepare", action="store_true", help="make every product before answering")
+    add("--scale", type=float, default=0.01, help="size of products; 1 is the real size of 1 GB")
+    add("--prepare", action="store_true", help="generate all products before the start")
     add(
         "--checksum",
         choices=sorted(CHECKSUMS),
         default="full",
-        help="what the catalogue tells of zips; late: nothing in the first minute of a product",
+        help="checksums of zips in the catalogue; late: none in the first minute of a product",
     )
-    add("--delete", type=int, default=0, help="so many L2A products of each day are deleted")
-    add("--delete-after-h", type=float, default=0.0, help="hours after they were published")
+    add("--delete", type=int, default=0, help="number of L2A products per day to delete")
+    add("--delete-after-h", type=float, default=0.0, help="hours from publication to deletion")
 
 
 def _add_behaviour(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--now", help="the catalogue's present as an ISO time; default: the real clock")
-    add("--clock-speed", type=float, default=0.0, help="seconds of it, from --now, in a second")
+    add("--now", help="current time of the catalogue, as ISO 8601; default: the real clock")
+    add(
+        "--clock-speed",
+        type=float,
+        default=0.0,
+        help="speed of the clock after --now, in seconds per second",
+    )
     add(
         "--fault",
         type=_fault,
@@ -102,13 +107,23 @@ def _add_behaviour(group: argparse._ArgumentGroup) -> None:
         help="e.g. download:status,status=503,times=3,match=SCL; may be repeated; times=always",
     )
     add("--max-connections", type=int, default=4, help="concurrent transfers of an account")
-    add("--late-release-s", type=float, default=0.0, help="an ended transfer still counts")
-    add("--quota-gb", type=float, default=12000, help="beyond it: 1 connection of 1 MB/s")
-    add("--ranges", choices=sorted(RANGES), default="ignored", help="what a Range request gets")
-    add("--legacy-errors", action="store_true", help="the download's error bodies of 2023")
+    add(
+        "--late-release-s",
+        type=float,
+        default=0.0,
+        help="seconds until the slot of an ended transfer is free",
+    )
+    add(
+        "--quota-gb",
+        type=float,
+        default=12000,
+        help="30-day quota; beyond it 1 connection of 1 MB/s",
+    )
+    add("--ranges", choices=sorted(RANGES), default="ignored", help="response to Range requests")
+    add("--legacy-errors", action="store_true", help="error bodies of the download service of 2023")
     add("--token-lifetime-s", type=float, default=600, help="default: 600")
-    add("--latency-s", type=float, default=0.0, help="wait before every answer")
-    add("--bytes-per-s", type=float, help="speed of a connection; default: unlimited")
+    add("--latency-s", type=float, default=0.0, help="delay of every response")
+    add("--bytes-per-s", type=float, help="bandwidth of a connection; default: unlimited")
 
 
 def _area(text: str) -> tuple[float, float, float, float]:
@@ -123,7 +138,7 @@ def _tile(text: str) -> str:
 
 
 def _fault(text: str) -> Fault:
-    """The fault of a text such as ``download:status,status=503,times=3``."""
+    """Parse a fault such as ``download:status,status=503,times=3``."""
     place, *pairs = text.split(",")
     service, _, kind = place.partition(":")
     try:
@@ -133,6 +148,6 @@ def _fault(text: str) -> Fault:
         return Fault(service, kind or "status", **given)
     except KeyError as error:
         known = ", ".join(_FAULT_VALUES)
-        raise argparse.ArgumentTypeError(f"{error} is none of {known}") from error
+        raise argparse.ArgumentTypeError(f"{error} is unknown; expected {known}") from error
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,6 +1,6 @@
-"""The stand-in as one object: services, catalogue, calendar and script.
+"""The emulator as an object: services, catalogue, clock and scripted faults.
 
-Made for ``with``; what it binds and writes is gone afterwards.
+A context manager; it releases its ports and removes its files at the end.
 """
 
 import tempfile
@@ -110,19 +110,19 @@ class Emulator(Settings):
         )
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start the services."""
         for host in self._hosts:
             host.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Stop, and delete what was made."""
+        """Stop the services, and delete generated files."""
         with ThreadPoolExecutor(len(self._hosts)) as pool:  # each waits for its own loop
             list(pool.map(Host.stop, self._hosts))
         self._folder.cleanup()
 
     def clock(self) -> datetime:
-        """The catalogue's present."""
+        """Current time of the catalogue."""
         return self._clock.read(self.now)
 
     def _url(self, place: int, path: str) -> str:
@@ -130,32 +130,32 @@ class Emulator(Settings):
 
     @property
     def identity_url(self) -> str:
-        """Address of the realm."""
+        """URL of the realm."""
         return self._url(0, REALM)
 
     @property
     def catalogue_url(self) -> str:
-        """Address of the catalogue."""
+        """URL of the catalogue."""
         return self._url(1, ROOT)
 
     @property
     def download_url(self) -> str:
-        """Address of the download service."""
+        """URL of the download service."""
         return self._url(2, ROOT)
 
     @property
     def stac_url(self) -> str:
-        """Address of STAC."""
+        """URL of the STAC API."""
         return self._url(3, STAC_ROOT)
 
     @property
     def s3_endpoint_url(self) -> str:
-        """Address of S3; the bucket is ``eodata``, the region ``default``."""
+        """URL of S3; the bucket is ``eodata``, the region ``default``."""
         return self._url(4, "")
 
     @property
     def s3_keys(self) -> dict[str, str]:
-        """The S3 keys, named as a connection's extra fields are."""
+        """The S3 keys, with the field names of the library's settings."""
         return {"s3_access_key": self.s3_access_key, "s3_secret_key": self.s3_secret_key}
 
     def _addresses(self) -> Addresses:
@@ -170,26 +170,26 @@ class Emulator(Settings):
 
     @property
     def faults(self) -> Faults:
-        """The scripted misbehaviour."""
+        """The scripted faults."""
         return self._line.faults
 
     @property
     def requests(self) -> list[Record]:
-        """The journal, in order of arrival."""
+        """The request log, in order of arrival."""
         return self._line.journal
 
     @property
     def grants(self) -> Counter[str]:
-        """Tokens granted, by type of grant."""
+        """Number of granted tokens by grant type."""
         return self._tokens.grants
 
     @property
     def peak_connections(self) -> int:
-        """Most transfers one account ever had or wanted at once."""
+        """Maximum number of concurrent transfers an account had or tried to start."""
         return self._slots.peak
 
     def connection(self, **extra: Any) -> dict[str, Any]:
-        """An Airflow connection to this stand-in for its first user; S3 keys only if given."""
+        """Return an Airflow connection to this emulator for its first user."""
         login, user = next(iter(self.users.items()))
         urls = {
             "identity_url": self.identity_url,
@@ -207,11 +207,11 @@ class Emulator(Settings):
         }
 
     def add(self, recipe: Recipe) -> Product:
-        """Offer a synthetic product; its bytes are made when first needed."""
+        """Offer a synthetic product; its files are generated when first needed."""
         return self._offered(from_recipe(recipe, Path(self._folder.name)))
 
     def add_zip(self, path: Path | str) -> Product:
-        """Offer a real product zip as it is."""
+        """Offer a real product zip."""
         return self._offered(from_zip(Path(path)))
 
     def _offered(self, product: Product) -> Product:
@@ -220,11 +220,11 @@ class Emulator(Settings):
     def remove(
         self, product_id: str, cause: str = "Obsolete product", at: str | None = None
     ) -> None:
-        """Withdraw a product, now or at an ISO time: it goes to the deleted ones.
+        """Delete a product, now or at an ISO time; it is then listed in ``DeletedProducts``.
 
         Raises:
             KeyError: It is not offered.
-            ValueError: The service gives no such cause.
+            ValueError: The service has no such cause.
         """
         check_cause(cause)
         if at is None:
@@ -235,15 +235,15 @@ class Emulator(Settings):
         )
 
     def touch(self, *product_ids: str) -> None:
-        """Change nothing of products but their ModificationDate, as campaigns do.
+        """Change only the ModificationDate of products.
 
         Raises:
-            KeyError: One is not offered.
+            KeyError: A product is not offered.
         """
         self._stock.touch(product_ids, self.clock())
 
     def exchange(self, product_id: str, **changes: Any) -> Product:
-        """Offer other bytes under the same id and name; ``changes`` are of the recipe.
+        """Offer other files under the same id and name; ``changes`` apply to the recipe.
 
         Raises:
             KeyError: It is not offered.
@@ -252,16 +252,16 @@ class Emulator(Settings):
         return self._stock.exchange(product_id, self.clock(), changes)
 
     def rewrite(self, product_id: str, change: Callable[[Any], Any]) -> None:
-        """List a product by what a function makes of its row: odd, or no object at all.
+        """Modify the row of a product by a function, for example to an invalid one.
 
-        The row is still found by the product's true facts, and its bytes stay what they are.
+        Searches still use the true values, and downloads are unchanged.
         """
         self._stock.rewritten[product_id] = change
 
     def expire_tokens(self) -> None:
-        """Let all access tokens expire now."""
+        """Expire all access tokens."""
         self._tokens.expire_tokens()
 
     def end_sessions(self) -> None:
-        """Let all refresh tokens die now."""
+        """Expire all refresh tokens."""
         self._tokens.end_sessions()

@@ -1,6 +1,6 @@
-"""Products for a rehearsal: some a day, over one place, as the satellites might pass.
+"""Products for a rehearsal: some per day over one place, as in a plausible orbit.
 
-Pure: the same days and place always give the same products.
+Deterministic: the same days and place always give the same products.
 """
 
 import itertools
@@ -26,9 +26,9 @@ _FIRST_BASELINE: Final = "05.10"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What is offered on each day: ``clear`` and ``cloudy`` L2A products and their L1C.
+    """Products per day: ``clear`` and ``cloudy`` L2A products and their L1C.
 
-    ``place`` is longitude and latitude in degrees; imagery smaller than a tile lies round it.
+    ``place`` is longitude and latitude in degrees; imagery smaller than a tile is centred on it.
     """
 
     place: tuple[float, float]
@@ -41,14 +41,14 @@ class Rehearsal:
     def over(
         cls, area: tuple[float, float, float, float], *, clear: int, cloudy: int, scale: float
     ) -> "Rehearsal":
-        """Over the middle of an area given as west, south, east, north in degrees."""
+        """Over the centre of an area given as west, south, east, north in degrees."""
         west, south, east, north = area
         middle = ((west + east) / 2, (south + north) / 2)
         return cls(middle, covering(*middle), clear, cloudy, scale)
 
     @classmethod
     def at(cls, names: Sequence[str], *, clear: int, cloudy: int, scale: float) -> "Rehearsal":
-        """In given tiles; the place is the middle of the first."""
+        """In given tiles; the place is the centre of the first."""
         first = tile(names[0])
         ring = first.footprint()["coordinates"][0]
         middle = ((ring[0][0] + ring[2][0]) / 2, (ring[0][1] + ring[2][1]) / 2)

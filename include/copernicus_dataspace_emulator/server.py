@@ -1,7 +1,4 @@
-"""The listening sockets and the way bytes leave them.
-
-Knows HTTP/1.1 and the network's own mischief; what is answered is the services' business.
-"""
+"""The HTTP/1.1 server, and faults of the network."""
 
 import math
 import os
@@ -30,7 +27,7 @@ from copernicus_dataspace_emulator.http.messages import (
     size_of,
 )
 
-# nginx, which stands in front of such services, takes request lines of 8 KiB by default.
+# nginx, in front of the services, accepts request lines of 8 KiB by default.
 _LONGEST_LINE: Final = 8192
 _PIECE_BYTES: Final = 4 << 20
 _LAST_PIECE_BYTES: Final = 16 << 10
@@ -39,7 +36,7 @@ _TICK_S: Final = 0.01
 
 @dataclass(slots=True)
 class Line:
-    """What all services share on the wire: journal, faults, slowness."""
+    """Shared by all services: request log, faults, latency and bandwidth."""
 
     latency_s: float = 0.0
     bytes_per_s: float | None = None
@@ -48,7 +45,7 @@ class Line:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection; reads requests and writes answers until either side hangs up."""
+    """A connection: reads requests and writes responses until either side closes it."""
 
     protocol_version = "HTTP/1.1"
     server_version = "nginx"
@@ -57,14 +54,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: "Host"
 
     def handle_one_request(self) -> None:
-        """Read one request and answer it; whatever breaks on the wire ends the connection."""
+        """Handle a request; network errors close the connection."""
         try:
             self._serve()
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Write nothing: the journal is the log."""
+        """Write nothing: there is a request log."""
 
     def _serve(self) -> None:
         self.close_connection = True
@@ -79,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer()
 
     def _refuse(self, status: int) -> None:
-        """Answer what cannot be read as a request, and hang up."""
+        """Respond to an invalid request, and close the connection."""
         record = Record.of(self.server.service.name, Request("", "", "", Message()))
         self.server.line.journal.append(record)
         self._send(gateway.page(status), record)
@@ -114,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The body, in one piece or in chunks.
 
         Raises:
-            ValueError: Its length, or that of a chunk, is no number.
+            ValueError: Its length, or that of a chunk, is not a number.
         """
         if self.headers.get("Transfer-Encoding", "identity").lower() != "chunked":
             return self.rfile.read(_length(self.headers.get("Content-Length") or "0", 10))
@@ -184,9 +181,9 @@ def _length(text: str | bytes, base: int) -> int:
 
 
 def _pieces(size: int, bytes_per_s: float | None, response: Response) -> Iterator[tuple[int, int]]:
-    """Cut ``[0, size)``, also where it stalls, and stall there; ends early where it is to end.
+    """Yield chunks of ``[0, size)``, with stalls and early ends of the response.
 
-    The last piece is small, so that what it releases is released late.
+    The last chunk is small, so that resources are released late.
     """
     step = _PIECE_BYTES if bytes_per_s is None else max(1, int(bytes_per_s * _TICK_S))
     start, tail = 0, max(0, size - min(_LAST_PIECE_BYTES, step))
@@ -203,7 +200,7 @@ def _pieces(size: int, bytes_per_s: float | None, response: Response) -> Iterato
 
 
 class Host(ThreadingHTTPServer):
-    """One service listening on a port of its own, in threads that die with the process."""
+    """A service listening on its own port, in daemon threads."""
 
     daemon_threads = True
     block_on_close = False
@@ -217,15 +214,15 @@ class Host(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
-        """The port really bound."""
+        """The bound port."""
         return int(self.server_address[1])
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering and cut what is still open."""
+        """Stop serving and close open connections."""
         self.shutdown()
         self.server_close()
         self._thread.join()
@@ -236,20 +233,20 @@ class Host(ThreadingHTTPServer):
                 continue  # gone already
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for this machine's name, which can take seconds."""
+        """Bind without resolving this machine's name, which can take seconds."""
         socket.socket.bind(self.socket, self.server_address)
         self.server_address = self.socket.getsockname()
 
     def process_request(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        """Remember the connection, then serve it in a thread."""
+        """Register the connection, then serve it in a thread."""
         if isinstance(request, socket.socket):
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Forget the connection and close it."""
+        """Unregister and close the connection."""
         if isinstance(request, socket.socket):
             self._open.discard(request)
         super().shutdown_request(request)

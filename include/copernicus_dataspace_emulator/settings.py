@@ -1,4 +1,4 @@
-"""What can be set of the stand-in, and what it is unless it is set."""
+"""Settings of the emulator and their defaults."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -13,24 +13,23 @@ def _one_user() -> dict[str, User]:
 
 @dataclass
 class Settings:
-    """How a local Copernicus Data Space behaves.
+    """Settings of an emulator.
 
-    ``now`` is the catalogue's calendar, an ISO text that may be set at any time; None lets
-    the real clock run. From a time that was set it goes on by ``clock_speed`` seconds in each
-    real second. ``folder`` holds real product zips to offer. Lifetimes, lateness and
-    latency are in seconds. ``ports`` are those of identity, catalogue, download, STAC and S3,
-    0 for any; ``public_host`` is the host name clients are told. ``ranges`` says what the
-    download makes of Range: "ignored", "honoured", "refused" (501) or "unsatisfiable" (416).
-    The S3 keys are the first user's. Rates hold over all clients; None lets all pass.
-    ``legacy_errors`` gives the download the error bodies of 2023. An account beyond
-    ``quota_bytes`` in thirty days gets one connection of 1 MB/s. Refresh tokens and one-time codes
-    are taken once where they are ``single_use``; after ``most_wrong_logins`` in a row, None for
-    any number, an account is locked for a minute.
+    ``now`` is the current time of the catalogue as an ISO time, which may be set at any time; None
+    is the real clock. A set clock advances by ``clock_speed`` seconds per real second. ``folder``
+    has real product zips to offer. Lifetimes, delays and latency are in seconds. ``ports`` are
+    those of identity, catalogue, download, STAC and S3, 0 for any; ``public_host`` is the host name
+    in URLs for clients. ``ranges`` is the download service's response to Range: "ignored",
+    "honoured", "refused" (501) or "unsatisfiable" (416). The S3 keys belong to the first user.
+    Rate limits apply to all clients together; None is unlimited. ``legacy_errors`` selects the
+    download service's error bodies of 2023. An account beyond ``quota_bytes`` in thirty days gets
+    one connection of 1 MB/s. ``single_use`` refresh tokens and one-time codes are accepted once;
+    after ``most_wrong_logins`` in a row, None for unlimited, an account is locked for a minute.
 
-    What is not known of the service can be tried either way: ``offline_status`` is what a
-    product that is not online gets, ``retry_after_s`` goes with the answer to too many transfers,
-    ``cuts_at_expiry`` lets a transfer end with its token, ``explains_errors`` gives the
-    catalogue's complaints as objects instead of texts.
+    Unknown behaviour of the service can be selected: ``offline_status`` is the status of an offline
+    product, ``retry_after_s`` is sent with too many transfers, ``cuts_at_expiry`` ends a transfer
+    with its token, ``explains_errors`` makes the catalogue's error details objects instead of
+    strings.
     """
 
     now: str | None = "2026-11-20T12:00:00Z"

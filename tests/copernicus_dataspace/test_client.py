@@ -86,7 +86,7 @@ def test_those_that_fail_are_named_and_the_others_arrive(emulator, client, tmp_p
     emulator.faults.add(Fault("download", status=404, times=None, match=bad.id))
     products = client.search(tiles=["36TXL"], first_day=DAY, last_day="2024-08-02")
     with pytest.raises(
-        DownloadError, match="1 of 2 products failed, the others have arrived"
+        DownloadError, match="1 of 2 products failed, the others were downloaded"
     ) as it:
         client.download(products, bands=["SCL_20m"], to=tmp_path, progress=False)
     (item,) = it.value.items
@@ -164,7 +164,7 @@ def test_filters_and_versions(emulator, client):
 @pytest.mark.parametrize(
     ("arguments", "kind", "words"),
     [
-        ({}, QueryError, "neither first_day nor last_day nor product_ids"),
+        ({}, QueryError, "none of first_day, last_day and product_ids"),
         ({"first_day": DAY}, QueryError, "neither area nor tiles"),
         ({"tiles": ["36TXL"], "first_day": "1 August"}, QueryError, "1 August"),
         ({"tiles": ["36TXL"], "first_day": DAY, "last_day": "2024-07-01"}, QueryError, "2024-07"),
@@ -183,7 +183,7 @@ def test_what_cannot_be_asked_is_said_in_words(client, arguments, kind, words):
     ("arguments", "words"),
     [
         ({"bands": ["SCL_20m"], "transfer": "ftp"}, "transfer 'ftp' is unknown"),
-        ({"bands": [20]}, "is no list of texts"),
+        ({"bands": [20]}, "expected a list of strings"),
     ],
 )
 def test_arguments_of_a_download_are_checked(client, tmp_path, arguments, words):

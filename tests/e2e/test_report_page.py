@@ -89,7 +89,7 @@ def test_a_report_is_found_through_the_menu(airflow, tmp_path):
         expect(frame.get_by_role("alert")).to_contain_text("sentinel2_reconcile is paused")
         row = frame.get_by_role("row", name=DAG)
         expect(row).to_contain_text(
-            "Nothing of the 30 days looked at that can be had is missing, and 1 product is "
+            "No available products of the 30 days checked are missing, and 1 product is "
             "offline; 7 products repaired."
         )
         row.get_by_role("link", name=DAG).click()

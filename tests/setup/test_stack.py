@@ -116,7 +116,7 @@ def test_an_account_that_was_copied_wrongly_makes_no_connection(monkeypatch):
 
     monkeypatch.setenv("COPERNICUS_USERNAME", "user@example.org")
     monkeypatch.setenv("COPERNICUS_PASSWORD", "word\n")
-    with pytest.raises(StackError, match="COPERNICUS_PASSWORD: password holds a line break"):
+    with pytest.raises(StackError, match="COPERNICUS_PASSWORD: password contains a line break"):
         run._connection(Airflow())
 
 

@@ -1,11 +1,11 @@
-"""Knows what an account's names and secrets may look like; one copied wrongly is named, not tried.
+"""Validates user names, passwords and keys, so that values copied wrongly are never sent.
 
-Keys, client ids and the secret of a second factor are ASCII by their makers' rules: any other
-letter is a look-alike. A password and an e-mail address may hold any letter. None of them begins
-or ends with a blank, or holds a line break: those come from files and from copying, and each wrong
-login brings an account nearer to being locked. Whoever has such a password has to change it.
+Keys, client ids and the secret of a second factor are ASCII: any other letter is a look-alike. A
+password and an e-mail address may contain any letter. None of them begins or ends with a blank or
+contains a line break: those come from files and from copying, and each wrong login brings an
+account closer to being locked. Such a password must be changed.
 
-Messages name the field and the flaw, never the value.
+Messages name the field and the problem, never the value.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from typing import Final
 from copernicus_dataspace.errors import ConfigurationError
 
 _BREAKS: Final = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of what no value holds: controls, halves of pairs, ends of lines."""
+"""Unicode categories that no value contains: controls, surrogates, line separators."""
 _UNSEEN: Final = (*_BREAKS, "Cf", "Zs")
-"""Beside them what no value begins or ends with: blanks, and marks such as that of byte order."""
+"""Categories that no value begins or ends with: also blanks, and format characters (BOM)."""
 
 
 def refuse_flawed(field: str, value: str, *, is_ascii: bool = False) -> None:
-    """Refuse a value that cannot be meant.
+    """Refuse a value that was copied wrongly.
 
     Args:
         field: Its name, for the message.
         value: As it was given.
-        is_ascii: Whether it may hold no letters beyond ASCII.
+        is_ascii: Whether only ASCII is valid.
 
     Raises:
-        ConfigurationError: Names the field, and what is wrong with it.
+        ConfigurationError: Names the field and the problem.
     """
     kinds = [unicodedata.category(one) for one in value]
     if set(kinds) & set(_BREAKS):
-        flaw = "holds a line break, or another character that does not show"
+        flaw = "contains a line break or another invisible character"
     elif set(kinds[:1] + kinds[-1:]) & set(_UNSEEN):
-        flaw = "begins or ends with a blank, or with something else that does not show"
+        flaw = "begins or ends with a blank or another invisible character"
     elif is_ascii and not value.isascii():
-        flaw = "holds a letter that is not ASCII and only looks like one"
+        flaw = "contains a letter that looks like ASCII but is not"
     else:
         return
-    message = f"{field} {flaw}; copy it anew, without anything before or behind it."
+    message = f"{field} {flaw}; copy it again, without anything before or after it."
     raise ConfigurationError(message)

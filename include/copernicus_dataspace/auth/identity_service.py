@@ -1,6 +1,4 @@
-"""Knows the identity service: logs in, renews, logs out, and what its refusals mean.
-
-Who holds a session, and for how long, is the matter of `session`.
+"""The identity service (Keycloak): login, token refresh and logout. See also `shared_session`.
 
 Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html
 """
@@ -47,23 +45,23 @@ _WHAT: Final = "identity service"
 _ANSWER_S: Final = 30.0
 _LOGOUT_S: Final = 10.0
 _USED_SHARE: Final = 0.8
-"""A token is renewed once this share of its lifetime has passed, so that none expires in use."""
+"""A token is renewed after this share of its lifetime, so that it never expires in use."""
 _SHORT_S: Final = 60.0
-"""Taken for the lifetime of a token that comes without one."""
+"""Assumed lifetime of a token that has none."""
 LONGEST_LIFE_S: Final = 86_400.0
-"""No token counts as valid for longer: one that does was noted by a clock that was ahead."""
+"""Maximum lifetime of a token; a stored one that exceeds it was written by a wrong clock."""
 _NOT_HERE: Final = (404, 410)
 _TOKEN: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who logs in.
+    """An account of the Data Space.
 
     Attributes:
         username: The account's e-mail address.
         password: Its password.
-        totp_secret: Base32 secret of the second factor; None where the account has none.
+        totp_secret: Base32 secret of the second factor; None if the account has none.
         client_id: OAuth client; the public one of the Data Space unless an account has its own.
 
     Raises:
@@ -82,7 +80,7 @@ class Account:
         refuse_flawed("totp_secret", (self.totp_secret or "").replace(" ", ""), is_ascii=True)
 
     def fingerprint(self) -> str:
-        """Return what changes with the password, costly to guess it from; takes some 40 ms."""
+        """Return a hash of the credentials that is costly to attack; takes about 40 ms."""
         secret = json.dumps([self.password, self.totp_secret, self.client_id]).encode()
         salt = self.username.encode()
         return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
@@ -90,7 +88,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One answer of the token endpoint, with times on the caller's clock, in seconds."""
+    """Response of the token endpoint, with times in seconds on the caller's clock."""
 
     access: str = field(repr=False)
     refresh: str | None = field(repr=False)
@@ -100,15 +98,15 @@ class Token:
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any], now: float) -> Self:
-        """Return the token of an answer received now.
+        """Return the token of a response received now.
 
         Raises:
-            ServiceUnavailableError: The answer holds no token.
+            ServiceUnavailableError: The response has no token.
         """
         try:
             access = _text(answer["access_token"])
         except (KeyError, TypeError) as error:
-            message = f"{_WHAT}: the answer to a login lacks {error}; try again."
+            message = f"{_WHAT}: the login response has no {error}; try again."
             raise ServiceUnavailableError(message) from error
         refresh = answer.get("refresh_token")
         lifetime_s = _seconds(answer.get("expires_in"), _SHORT_S)
@@ -122,7 +120,7 @@ class Token:
 
     @classmethod
     def from_record(cls, record: object) -> Self | None:
-        """Return the token `to_record` was given; None for anything else."""
+        """Return the token of a record that `to_record` wrote; None for anything else."""
         if not isinstance(record, dict):
             return None
         try:
@@ -139,17 +137,17 @@ class Token:
         return token if math.isfinite(times) else None
 
     def to_record(self) -> dict[str, Any]:
-        """Return a JSON object for `from_record`; it holds the secrets."""
+        """Return a JSON object for `from_record`; it contains the tokens."""
         return asdict(self)
 
 
-class Realm:
-    """The identity service, as one account uses it; keeps no token.
+class IdentityService:
+    """The identity service for one account; stores no token.
 
     Attributes:
-        account: Who logs in.
-        clock: Returns the present in seconds.
-        codes: Of the account's second factor; None where it has none.
+        account: Account for login.
+        clock: Returns the present time in seconds.
+        codes: One-time codes of the second factor; None if the account has none.
     """
 
     def __init__(
@@ -160,14 +158,14 @@ class Realm:
         retries: Retries,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Use the realm at an address.
+        """Use the realm at a base URL.
 
         Args:
             http: Sends the requests.
             identity_url: Base URL of the realm.
-            account: Who logs in.
-            retries: What to do while the service is overloaded.
-            clock: Of the times of its tokens.
+            account: Account for login.
+            retries: Retry policy.
+            clock: Clock of the tokens' times.
         """
         self._http = http
         self._url = identity_url + _TOKEN_PATH
@@ -178,10 +176,10 @@ class Realm:
         self.codes = Codes(account.totp_secret, http.wait) if account.totp_secret else None
 
     def refreshed(self, old: Token) -> Token | None:
-        """Return a token for a refresh token; None where that has died.
+        """Return a token for a refresh token; None if that has expired.
 
         Raises:
-            TransientError: The service cannot be reached, or is out of order.
+            TransientError: The service is not available.
         """
         if not old.refresh or self.clock() >= old.refresh_until:
             return None
@@ -194,14 +192,14 @@ class Realm:
             return None
 
     def logged_in(self) -> Token:
-        """Return the token of a new session; a refused password is tried once.
+        """Log in and return the token; a wrong password is tried once.
 
-        With a second factor it is tried again with the next code: another host may have used the
-        first one, which the service refuses in the words of a wrong password.
+        With a second factor the login is repeated with the next code: another host may have used
+        the first one, and the service refuses both in the same way.
 
         Raises:
             CredentialsError: The account was refused.
-            TransientError: The service cannot be reached, or the account has all its sessions.
+            TransientError: The service is not available, or the account has too many sessions.
         """
         try:
             return self._entered()
@@ -216,11 +214,11 @@ class Realm:
         except CredentialsError as error:
             if self.codes is None or not may_be_used_code(error):
                 raise
-            logger.info("The one-time code may have served elsewhere; the next one is tried.")
+            logger.info("The one-time code may have been used already; trying the next one.")
             return self._grant(self._password_form)
 
     def log_out(self, token: Token) -> None:
-        """End a session, of which an account may have a hundred; a failure does not matter."""
+        """End a session (an account may have a hundred); errors are ignored."""
         form = {"client_id": self.account.client_id, "refresh_token": token.refresh or ""}
         try:
             self._http.post_form(self._logout_url, form, what=_WHAT, answer_s=_LOGOUT_S).close()
@@ -238,7 +236,7 @@ class Realm:
         return form
 
     def _grant(self, make_form: Callable[[], Mapping[str, str]]) -> Token:
-        """Return the token of a grant; the form is made anew for each try, as codes grow old."""
+        """Return the token of a grant; the form is built for each attempt, because codes expire."""
 
         def attempt() -> Token:
             sent_at = self.clock()
@@ -257,7 +255,7 @@ class Realm:
 
     def _absent(self, error: ProductUnavailableError) -> DataSpaceError:
         if error.status in _NOT_HERE and self._http.setting_of(self._url):
-            return ConfigurationError(f"There is no identity service at identity_url: {error}")
+            return ConfigurationError(f"No identity service was found at identity_url: {error}")
         return ServiceUnavailableError(str(error), error.retry_after_s)
 
 
@@ -269,7 +267,7 @@ def _text(value: object) -> str:
 
 
 def _seconds(value: object, default: float) -> float:
-    """Return a lifetime that the service gave, a day at most; the default for none."""
+    """Return a lifetime given by the service, at most a day, or else the default."""
     try:
         seconds = float(str(value))
     except ValueError:

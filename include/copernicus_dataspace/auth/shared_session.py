@@ -1,7 +1,7 @@
-"""Holds the one session that all tasks of a host share, so that an account logs in seldom.
+"""Shares one login session between all processes of a host.
 
-Too many logins lead to a ban, and an account may have a hundred sessions. What the tasks share lies
-in a locked file of the host, see `host_state`; docs/decisions/0007 tells why.
+Too many logins lead to a ban, and an account may have at most a hundred sessions. The session is
+kept in a locked file, see `limits.shared_file` and docs/decisions/0007.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from copernicus_dataspace.http.status_errors import BlockedError, TokenRefusedEr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from copernicus_dataspace.auth.identity_service import Realm
+    from copernicus_dataspace.auth.identity_service import IdentityService
     from copernicus_dataspace.limits.shared_file import SharedFile
 
     State = dict[str, Any]
@@ -32,39 +32,38 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOCK_WAIT_S: Final = 300.0
-"""Longer than all tries of a login that another process is busy with."""
+"""Longer than all attempts of a login in another process."""
 
 _REST_S: Final = 60.0
-"""Nobody asks again for so long after all tries have failed."""
+"""Wait of all processes after all attempts have failed."""
 _LONGEST_REST_S: Final = 3600.0
 _REFUSED_S: Final = 3600.0
-"""A refused account is tried again after so long, for one that was locked for a while."""
+"""Wait before a refused account is tried again: it may have been locked temporarily."""
 _MOST_RENEWALS: Final = 5
-"""Tokens replaced within a minute because the service refused them."""
+"""Maximum number of refused tokens replaced within a minute."""
 _REFUSED_AGAIN: Final = (
-    "The download service refuses every token, however new; it may be out of order, or this "
-    "account may not download."
+    "The download service refuses every token, even new ones; it may be broken, or this account "
+    "may not download."
 )
 
 
 class TokenSource:
-    """Hands out an access token that is valid now; safe to share between threads."""
+    """Provides a valid access token; thread-safe."""
 
     def __init__(
         self,
-        realm: Realm,
+        realm: IdentityService,
         host: SharedFile,
         *,
         on_new_token: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Create the source; nothing is sent before the first token is asked for.
+        """Create the source; nothing is sent before the first token is requested.
 
         Args:
-            realm: Gives tokens out; its clock is the same for all who share them.
-            host: Where the session is shared; of this account with this password alone, its lock
-                is held while one process logs in.
-            on_new_token: Called with every secret that was not known yet, so that logs can be
-                masked.
+            realm: The identity service; its clock is shared by all processes.
+            host: File with the shared session, one per account and password; locked while a
+                process logs in.
+            on_new_token: Called with every new token, so that logs can be masked.
         """
         self._realm = realm
         self._host = host
@@ -74,10 +73,10 @@ class TokenSource:
         self._lock = threading.Lock()
 
     def token(self) -> str:
-        """Return an access token with life left, logging in or renewing where needed.
+        """Return a valid access token; logs in or renews it if needed.
 
         Raises:
-            CredentialsError: The account was refused, whichever task asked; not tried again.
+            CredentialsError: The account was refused, by whichever process; not retried.
             TransientError: The identity service cannot be reached.
         """
         with self._lock:
@@ -86,10 +85,10 @@ class TokenSource:
             return self._token.access
 
     def renew(self, refused: str) -> str:
-        """Return a token other than the refused one; many threads and tasks cause one renewal.
+        """Return a token other than the refused one; concurrent calls cause one renewal.
 
         Raises:
-            CredentialsError: The account was refused, whichever task asked; not tried again.
+            CredentialsError: The account was refused, by whichever process; not retried.
             TransientError: The identity service cannot be reached.
         """
         with self._lock:
@@ -98,7 +97,7 @@ class TokenSource:
             return self._token.access
 
     def end(self) -> None:
-        """End the session if nobody shares it; a failure does not matter."""
+        """End the session unless it is shared; errors are ignored."""
         with self._lock:
             token, self._token = self._token, None
         is_own = self._host.is_alone and self._has_logged_in
@@ -106,7 +105,7 @@ class TokenSource:
             self._realm.log_out(token)
 
     def _failure(self, error: DataSpaceError) -> State:
-        """Return what is written down about a failure: a refusal of the account, or a rest."""
+        """Return the stored state of a failure: a refusal of the account, or a wait."""
         now = self._realm.clock()
         if isinstance(error, TransientError):
             rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
@@ -115,7 +114,7 @@ class TokenSource:
         return {"refusal": {"until": now + _REFUSED_S, "why": str(error)}}
 
     def _next_token(self, refused: str | None) -> Token:
-        """Return the token that the tasks share, or a new one where it is refused or old."""
+        """Return the shared token, or a new one if it was refused or is old."""
         results: list[Token | DataSpaceError] = []
 
         def advanced(state: State) -> State:
@@ -132,7 +131,7 @@ class TokenSource:
         return result
 
     def _advanced(self, state: State, refused: str | None) -> tuple[State, Token | DataSpaceError]:
-        """Return the tasks' state after this one has asked, and what it gets."""
+        """Return the new shared state, and the token or error for the caller."""
         now = self._realm.clock()
         shared = Token.from_record(state.get("session"))
         is_alive = shared is not None and now < shared.expires_at <= now + LONGEST_LIFE_S
@@ -156,13 +155,13 @@ class TokenSource:
         return {**without_failures(state), **self._code(), **session}, token
 
     def _learn_code(self, state: State) -> None:
-        """Let no one-time code be sent that another task has sent."""
+        """Prevent the reuse of a one-time code that another process has used."""
         step, codes = state.get("code_step"), self._realm.codes
         if codes and isinstance(step, int):
             codes.last_step = step
 
     def _code(self) -> State:
-        """Return what is written down of the last one-time code."""
+        """Return the stored state of the last one-time code."""
         codes = self._realm.codes
         return {"code_step": codes.last_step} if codes and codes.last_step is not None else {}
 
@@ -174,7 +173,7 @@ class TokenSource:
         return token
 
     def _refreshed(self, old: Token, *, is_urgent: bool) -> Token | None:
-        """Return a renewed token; None where the password has to do, at the latest when it must."""
+        """Return a renewed token; None if a login is needed instead."""
         try:
             return self._realm.refreshed(old)
         except BlockedError:
@@ -182,16 +181,16 @@ class TokenSource:
         except ServiceUnavailableError as error:
             if not is_urgent:
                 raise
-            logger.warning("%s The session cannot be renewed; logging in anew.", error)
+            logger.warning("%s The session cannot be renewed; logging in again.", error)
             return None
 
 
 def _known(state: State, now: float) -> DataSpaceError | None:
-    """Return what this or another task was told a while ago."""
+    """Return the stored error of an earlier attempt, by any process, that is still valid."""
     refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
     if refusal:
         minutes = math.ceil((refusal["until"] - now) / 60)
-        message = f"{refusal['why']} The next try is in {minutes} min."
+        message = f"{refusal['why']} The next attempt is in {minutes} min."
         return CredentialsError(message)
     if rest:
         kind = LoginLimitedError if rest.get("is_limit") else ServiceUnavailableError
@@ -200,14 +199,14 @@ def _known(state: State, now: float) -> DataSpaceError | None:
 
 
 def _renewals(state: State, now: float) -> list[float]:
-    """Return when tokens were replaced, lately, because the service refused them."""
+    """Return the times of recent replacements of refused tokens."""
     found = state.get("renewals")
     times = found if isinstance(found, list) else []
     return [one for one in times if isinstance(one, int | float) and now - _REST_S < one <= now]
 
 
 def _lasting(note: object, now: float) -> State | None:
-    """Return a note that is of our form, and neither over nor the work of a wrong clock."""
+    """Return a stored failure if it is well-formed, not over, and not from a wrong clock."""
     if not isinstance(note, dict) or not isinstance(note.get("why"), str):
         return None
     until = note.get("until")
@@ -217,5 +216,5 @@ def _lasting(note: object, now: float) -> State | None:
 
 
 def without_failures(state: State) -> State:
-    """Return a session's state without what was refused; for `SharedFile.exchange`."""
+    """Return a session's state without stored failures; for `SharedFile.exchange`."""
     return {name: value for name, value in state.items() if name not in ("refusal", "rest")}

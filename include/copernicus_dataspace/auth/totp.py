@@ -1,7 +1,4 @@
-"""Makes the one-time codes of a second factor; each is sent once, for it may serve once only.
-
-Source: RFC 6238, whose steps of 30 s Keycloak keeps.
-"""
+"""One-time codes (TOTP, RFC 6238, steps of 30 s) of a second factor; each is used only once."""
 
 from __future__ import annotations
 
@@ -15,33 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEP_S: Final = 30.0
-"""A code lives so long."""
+"""Lifetime of a code."""
 
 
 class Codes:
     """The codes of one secret, in order.
 
     Attributes:
-        last_step: Step of the last code given out, counted from 1970; None before the first. The
-            processes of a host tell each other.
+        last_step: Step of the last code returned, counted from 1970; None before the first. Shared
+            by the processes of a host.
     """
 
     def __init__(self, secret: str, wait: Callable[[float], object]) -> None:
-        """Make codes.
+        """Create the codes of a secret.
 
         Args:
-            secret: In base32; blanks do not count.
-            wait: Waits that many seconds.
+            secret: In base32; blanks are ignored.
+            wait: Waits for a number of seconds.
         """
         self.last_step: int | None = None
         self._secret = secret.replace(" ", "")
         self._wait = wait
 
     def next(self) -> str:
-        """Return the present code; the next one, once its time has come, if that was given out.
+        """Return the current code; waits for the next one if that was already used.
 
         Raises:
-            CredentialsError: The secret is none.
+            CredentialsError: The secret is invalid.
         """
         now = time.time()
         step = math.floor(now / STEP_S)
@@ -60,5 +57,5 @@ def _code(secret: str, step: int) -> str:
     try:
         return pyotp.TOTP(secret).at(int(step * STEP_S))
     except (binascii.Error, ValueError) as error:
-        message = "totp_secret is not a base32 secret; copy it from the authenticator set-up page."
+        message = "totp_secret is not valid base32; copy it from the authenticator set-up page."
         raise CredentialsError(message) from error

@@ -1,4 +1,4 @@
-"""Turns the arguments of a search, as a person gives them, into a query."""
+"""Converts the arguments of a search to a query."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def days_window(first_day: str | date | None, last_day: str | date | None) -> Window | None:
-    """Return the window of two UTC sensing days, both included; one alone means that one day.
+    """Return the window of two UTC sensing days, both included; one alone is a single day.
 
     Args:
-        first_day: ``YYYY-MM-DD``, or a date; None or empty where it is not given.
+        first_day: ``YYYY-MM-DD`` or a date; None or empty if not given.
         last_day: Likewise.
 
     Raises:
@@ -45,27 +45,29 @@ def build_query(
     max_cloud_cover: float | None = None,
     product_ids: Sequence[str] = (),
 ) -> Query:
-    """Return the query that the arguments of a search stand for.
+    """Return the query for the arguments of a search.
 
     Args:
-        window: Of sensing; may be None where product_ids are given.
-        area: Where; None for everywhere.
+        window: Sensing time; may be None if product_ids are given.
+        area: Area of interest; None for everywhere.
         tiles: MGRS tiles; with an area, both must hold.
         product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
         max_cloud_cover: Percent, inclusive; None for no limit.
-        product_ids: Ids or names: exactly these, whatever the other arguments say.
+        product_ids: Ids or names: exactly these; the other filters are ignored.
 
     Raises:
-        QueryError: Neither days nor products are given, or neither area, tiles nor products; or
-            one of them cannot be used.
+        QueryError: Neither days nor products are given, or neither area, tiles nor products, or
+            an argument is invalid.
     """
     if product_ids:
         return Query(sensed=MISSION, product_ids=tuple(product_ids))
     if window is None:
-        message = "neither first_day nor last_day nor product_ids are given; give one of them."
+        message = "none of first_day, last_day and product_ids is given; give at least one."
         raise QueryError(message)
     if area is None and not tiles:
-        message = "neither area nor tiles are given: that would be the whole world; give one."
+        message = (
+            "neither area nor tiles is given, which would be the whole world; give one of them."
+        )
         raise QueryError(message)
     return Query(
         sensed=window,

@@ -1,4 +1,4 @@
-"""Turns products into tables; the only module of the library that needs pandas."""
+"""Converts products to DataFrames; the only module that needs pandas."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _COLUMNS = {
 
 
 def to_frame(products: Sequence[Product], *, geometry: bool = False) -> pd.DataFrame:
-    """Return one row per product, in the order given; typed columns even where there are no rows.
+    """Return one row per product, in the given order; columns are typed even without rows.
 
     Args:
-        products: What to list.
+        products: The products.
         geometry: Whether to return a GeoDataFrame with the footprints, in EPSG:4326: valid, cut at
-            180 degrees, None where the catalogue lists none that can be used.
+            180 degrees, None if unusable.
     """
     rows = [_row(product) for product in products]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)

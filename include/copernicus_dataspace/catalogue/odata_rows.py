@@ -1,7 +1,7 @@
-"""Reads rows of the catalogue's answer one by one: a product, or in words why it cannot be used.
+"""Parses rows of the catalogue: each is a product, or unusable with an explanation.
 
-What a product is called, what it is, when it was sensed and how large it is must be readable, and
-its cloud cover where a limit is set. What else cannot be read counts as unknown.
+Name, id, product type, sensing time and size must be valid, and the cloud cover if it is limited.
+Other invalid values count as unknown.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ T = TypeVar("T")
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME: Final = re.compile(r"S2[A-Z]_[A-Za-z0-9_-]{1,200}(\.SAFE)?")
-"""Of either convention; Zarr and other formats have an ending of their own."""
+"""Names of both conventions; Zarr and other formats have another suffix."""
 _PATH: Final = re.compile(r"/?([ -.0-~]+/)*[ -.0-~]+")
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _MOST_BYTES: Final = 10**12
-"""A product has some 1e9, the largest of 2015 some 1e10."""
+"""Products have about 1e9, the largest of 2015 about 1e10."""
 _ALL_PERCENT: Final = 100
-_DECIMALS: Final = 6  # a percentage may exceed its bounds by noise of the service's arithmetic
+_DECIMALS: Final = 6  # percentages may exceed their bounds by rounding errors
 _LEVELS: Final = 12  # of a geometry; a collection of MultiPolygons has 8
 _SHOWN_CHARS: Final = 120
 _FLAGS: Final = {"true": True, "false": False}
@@ -41,13 +41,13 @@ _FLAGS: Final = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class UnusableRow:
-    """A row of which no product can be made.
+    """A row that cannot be used as a product.
 
     Attributes:
-        name: The product's name as listed, in printable ASCII; empty where there is none.
-        id: Its id, likewise.
-        day: Its sensing day, ``YYYY-MM-DD``; None where it cannot be told.
-        why: What cannot be used, observed and expected.
+        name: Product name as listed, in printable ASCII; may be empty.
+        id: Product id, likewise.
+        day: Sensing day, ``YYYY-MM-DD``; None if unknown.
+        why: The invalid values, observed and expected.
     """
 
     name: str
@@ -57,24 +57,24 @@ class UnusableRow:
 
     @property
     def label(self) -> str:
-        """What the row is called where there is room for little."""
+        """Short name of the row."""
         return self.name or (f"id {self.id}" if self.id else "a row without name and id")
 
     def __str__(self) -> str:
         return f"{self.label}: {self.why}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts, and the label, as JSON values."""
+        """Return all fields and the label as JSON values."""
         return {**asdict(self), "label": self.label}
 
 
 class Row(NamedTuple):
-    """What one row says.
+    """A parsed row.
 
     Attributes:
-        product: What can be read of it; None where that is no product.
-        unusable: Why the product cannot be used; None where it can.
-        unknown: What cannot be read and counts as unknown, in words.
+        product: The product, as far as it can be parsed; None if it cannot.
+        unusable: Why the product cannot be used; None if it can.
+        unknown: Invalid values that count as unknown, as text.
     """
 
     product: Product | None
@@ -83,11 +83,11 @@ class Row(NamedTuple):
 
 
 class _OddError(Exception):
-    """A value is not what it should be; the message says what was expected."""
+    """A value is invalid; the message says what was expected."""
 
 
 class _Reader:
-    """Reads fields, and notes which of them cannot be read."""
+    """Parses fields, and collects the invalid ones."""
 
     def __init__(self) -> None:
         self.flaws: list[str] = []
@@ -105,19 +105,19 @@ class _Reader:
         try:
             return read(value)
         except _OddError as error:
-            notes.append(f"its {name} is {shown(value)}, {error}")
+            notes.append(f"its {name} is {shortened(value)}, {error}")
             return None
 
 
 def read_row(row: object, *, limits_cloud_cover: bool = False) -> Row:
-    """Return what a row says; never raises, whatever it holds.
+    """Parse a row; never raises.
 
     Args:
-        row: An entity of the catalogue, as JSON gave it.
-        limits_cloud_cover: Whether a product can be used only if its cloud cover is known.
+        row: An entity of the catalogue, as parsed JSON.
+        limits_cloud_cover: Whether the cloud cover must be known.
     """
     if not isinstance(row, dict):
-        return Row(None, UnusableRow("", "", None, f"it is {shown(row)}, not an object"))
+        return Row(None, UnusableRow("", "", None, f"it is {shortened(row)}, not an object"))
     reader = _Reader()
     product, sensed = _product(row, reader, limits_cloud_cover=limits_cloud_cover)
     if not reader.flaws:
@@ -127,8 +127,8 @@ def read_row(row: object, *, limits_cloud_cover: bool = False) -> Row:
     return Row(product, UnusableRow(name, identifier, day, "; ".join(reader.flaws)))
 
 
-def shown(value: object) -> str:
-    """Return a value as a message may show it: short, and in printable ASCII."""
+def shortened(value: object) -> str:
+    """Return a value for messages: shortened, and in printable ASCII."""
     try:
         text = ascii(value)
     except RecursionError:
@@ -137,7 +137,7 @@ def shown(value: object) -> str:
 
 
 def whole_number(value: object) -> int | None:
-    """Return a number that is not negative and has no fraction; None for all else."""
+    """Parse a non-negative integer; None for anything else."""
     if isinstance(value, str):
         return int(value) if _DIGITS.fullmatch(value) else None
     if isinstance(value, float) and value.is_integer():
@@ -150,7 +150,7 @@ def whole_number(value: object) -> int | None:
 def _product(
     row: Mapping[str, Any], reader: _Reader, *, limits_cloud_cover: bool
 ) -> tuple[Product | None, datetime | None]:
-    """Return what can be read of a product, and when it was sensed though it be none."""
+    """Return the product as far as it can be parsed, and its sensing time even if it cannot."""
     attributes = reader.optional("Attributes", row.get("Attributes"), _attributes) or {}
     identifier = reader.needed("Id", row.get("Id"), _id)
     name = reader.needed("Name", row.get("Name"), _name)
@@ -204,7 +204,7 @@ def _name(value: object) -> str:
 
 
 def _product_type(value: object, name: str) -> str:
-    """Return the type that is listed, else that of the name, which must not say otherwise."""
+    """Return the listed type, or else that of the name; they must not contradict each other."""
     levels = [kind for level, kind in PRODUCT_TYPES.items() if f"MSI{level}" in name]
     kind = levels[0] if value is None and levels else value
     known = levels if ProductName.parse(name) else list(PRODUCT_TYPES.values())
@@ -225,7 +225,7 @@ def _instant(value: object) -> datetime:
 def _sensed(value: object) -> datetime:
     instant = _instant(value)
     if instant not in MISSION:
-        message = "not a date of the mission"
+        message = "not a date within the mission"
         raise _OddError(message)
     return instant
 
@@ -274,7 +274,7 @@ def _geometry(value: object) -> Mapping[str, Any]:
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Tell whether lists and objects lie in each other more often than some levels."""
+    """Tell whether lists and objects are nested deeper than a number of levels."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -293,6 +293,6 @@ def _path(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return a text in printable ASCII; an empty one for what is no text."""
+    """Return a string in printable ASCII; an empty one for other values."""
     text = ascii(value)[1:-1] if isinstance(value, str) else ""
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

@@ -1,4 +1,4 @@
-"""Reads all pages of the catalogue's lists: their rows, the wall behind which more may be."""
+"""Pagination, the 10,000-row cap and consistency checks of catalogue queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from copernicus_dataspace.catalogue.odata_rows import (
     Row,
     UnusableRow,
     read_row,
-    shown,
+    shortened,
     whole_number,
 )
 from copernicus_dataspace.catalogue.query import ORDER_BY
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PAGE_ROWS: Final = 1000
-_WALL_ROWS: Final = 10_000
-"""The service caps both; past the wall it silently gives no next page.
+_MAX_ROWS: Final = 10_000
+"""The service caps both; beyond the 10,000 rows of a query it silently returns no next page.
 
 https://documentation.dataspace.copernicus.eu/APIs/OData.html#query-structure
 """
@@ -50,14 +50,14 @@ _NOT_HERE: Final = (404, 410)
 
 
 class PageRow(NamedTuple):
-    """A row, and the entity it was read from."""
+    """A row, and the entity it was parsed from."""
 
     row: Row
     entity: Any
 
 
 class _Read(NamedTuple):
-    """The entities of all pages, the count the catalogue gives, whether the last page is full."""
+    """Entities of all pages, the catalogue's count, and whether the last page is full."""
 
     entities: list[Any]
     listed: int | None
@@ -66,20 +66,20 @@ class _Read(NamedTuple):
 
 
 class Pages:
-    """The lists of the OData catalogue."""
+    """Paginated queries of the OData catalogue."""
 
     def __init__(self, http: Http, catalogue_url: str, retries: Retries) -> None:
-        """Use the catalogue at an address."""
+        """Use the catalogue at a base URL."""
         self._http = http
         self._url = catalogue_url
         self._retries = retries
 
     def lines(self, of: str, query: Query) -> Iterator[PageRow]:
-        """Yield all rows of a list that match a query, each once for each of its requests.
+        """Yield all rows of an entity set that match a query, each once per filter of the query.
 
         Raises:
-            QueryError: The catalogue refused the question.
-            TransientError: A page could not be had in full.
+            QueryError: The catalogue refused the query.
+            TransientError: A page is not available or incomplete.
         """
         limits = query.max_cloud_cover is not None
         for index in range(len(query.filters(query.sensed))):
@@ -90,10 +90,10 @@ class Pages:
                 sensed = _rest(sensed, lines) if is_cut else None
 
     def first(self, of: str, query: Query) -> tuple[int, Row | None]:
-        """Return how many rows a list has, and the first, by one small request.
+        """Return the number of rows of a query, and the first row, with one small request.
 
         Raises:
-            DataSpaceError: The catalogue cannot be asked.
+            DataSpaceError: The catalogue cannot be queried.
         """
         params = {**_params(query.filters(query.sensed)[0]), "$top": "1"}
         page = self._page(of, params, _check_rows)
@@ -104,10 +104,10 @@ class Pages:
         return listed or 0, read_row(page["value"][0]) if page["value"] else None
 
     def _rows(self, of: str, filter_text: str, *, limits: bool) -> tuple[list[PageRow], bool]:
-        """Return the rows a filter reaches, each once, and whether the wall hides more of them.
+        """Return the rows of a filter, each once, and whether the cap hides more of them.
 
-        Rows that repeat may have taken the place of others. So where fewer are known than are
-        listed, all pages are read a second time.
+        Duplicate rows may have displaced others: if there are fewer distinct rows than the count
+        says, all pages are read a second time.
         """
         products: dict[tuple[str, str], PageRow] = {}
         for _ in range(2):
@@ -122,12 +122,12 @@ class Pages:
                 if line.row.product
             }
             known = len(products) + len(odd)
-            reachable = min(read.listed, _WALL_ROWS) if read.listed is not None else 0
+            reachable = min(read.listed, _MAX_ROWS) if read.listed is not None else 0
             if known >= reachable:
                 hides_more = read.listed > known if read.listed is not None else read.is_full
                 odd += [PageRow(Row(None, read.odd_count), None)] if read.odd_count else []
-                return [*products.values(), *odd], len(lines) >= _WALL_ROWS and hides_more
-        message = f"{_WHAT}: {read.listed} products are listed, but only {known} are on its pages."
+                return [*products.values(), *odd], len(lines) >= _MAX_ROWS and hides_more
+        message = f"{_WHAT}: the count is {read.listed} products, but the pages have only {known}."
         raise ServiceUnavailableError(message)
 
     def _read(self, of: str, filter_text: str) -> _Read:
@@ -160,12 +160,12 @@ class Pages:
         return self._retries.call(attempt)
 
     def _absent(self, error: ProductUnavailableError) -> DataSpaceError:
-        """Return what is wrong: the catalogue's own 404 passes; another's does at its address."""
+        """Return the error for a 404: temporary if it is the catalogue's own, else a wrong URL."""
         if not self._http.setting_of(self._url):
             return ServiceUnavailableError(str(error), error.retry_after_s)
         if error.status in _NOT_HERE and not error.is_own:
-            return ConfigurationError(f"There is no catalogue at catalogue_url: {error}")
-        message = f"Check catalogue_url, unless this passes: {error}"
+            return ConfigurationError(f"No catalogue was found at catalogue_url: {error}")
+        message = f"If this persists, check catalogue_url: {error}"
         return ServiceUnavailableError(message, error.retry_after_s)
 
 
@@ -181,7 +181,7 @@ def _params(filter_text: str) -> dict[str, str]:
 
 def _check_rows(page: Mapping[str, Any]) -> None:
     if not isinstance(page.get("value"), list):
-        message = f"{_WHAT}: the answer holds no list of products: {str(page)[:200]}"
+        message = f"{_WHAT}: the response has no list of products: {str(page)[:200]}"
         raise ServiceUnavailableError(message)
 
 
@@ -191,28 +191,28 @@ def _check_complete(
     total: int | UnusableRow | None,
     page: Mapping[str, Any],
 ) -> None:
-    """Refuse a page that leads nowhere, or a last one before the count the catalogue gave."""
+    """Refuse a page with an invalid next link, or a last page before the count is reached."""
     _check_rows(page)
     _next(params, page)
     listed = _listed(page, total)
     received = rows_before + len(page["value"])
     is_last = not page.get("@odata.nextLink")
-    if is_last and isinstance(listed, int) and received < min(listed, _WALL_ROWS):
-        message = f"{_WHAT}: {listed} products are listed, but the pages end after {received}."
+    if is_last and isinstance(listed, int) and received < min(listed, _MAX_ROWS):
+        message = f"{_WHAT}: the count is {listed} products, but the pages end after {received}."
         raise ServiceUnavailableError(message)
 
 
 def _next(params: Mapping[str, str], page: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return the next page's parameters; of the link only its position is used.
+    """Return the next page's parameters; only the position of the link is used.
 
-    So the link can neither lead to another host nor change the question.
+    So the link can neither lead to another host nor change the query.
     """
     link = page.get("@odata.nextLink")
     if not link:
         return None
     position = _position(link)
     if not position or not _leads_on(params, position):
-        message = f"{_WHAT}: the link to the next page, {shown(link)}, does not lead on."
+        message = f"{_WHAT}: the link to the next page, {shortened(link)}, is invalid."
         raise ServiceUnavailableError(message)
     following = {**params, **position}
     following.pop("$count", None)
@@ -222,7 +222,7 @@ def _next(params: Mapping[str, str], page: Mapping[str, Any]) -> dict[str, str] 
 def _position(link: object) -> dict[str, str]:
     try:
         options = parse_qsl(urlsplit(link).query) if isinstance(link, str) else []
-    except ValueError:  # brackets that hold no address
+    except ValueError:  # invalid IPv6 brackets
         return {}
     return {name: value for name, value in options if name in _POSITIONS}
 
@@ -235,9 +235,9 @@ def _leads_on(params: Mapping[str, str], position: Mapping[str, str]) -> bool:
 
 
 def _listed(page: Mapping[str, Any], known: int | UnusableRow | None) -> int | UnusableRow | None:
-    """Return how many rows the catalogue says there are; only the first page is asked to say.
+    """Return the catalogue's count of rows, which only the first page has.
 
-    A count that cannot be read leaves it open whether more is listed than is on the pages.
+    If the count is invalid, there may be more rows than on the pages.
     """
     count = page.get(_COUNT)
     if count is None:
@@ -245,19 +245,20 @@ def _listed(page: Mapping[str, Any], known: int | UnusableRow | None) -> int | U
     listed = whole_number(count)
     if listed is None:
         why = (
-            f"it is {shown(count)}, not a number, so there may be more products than its pages hold"
+            f"it is {shortened(count)}, not a number, so there may be more products than on its "
+            "pages"
         )
         return UnusableRow(_COUNT, "", None, why)
     return listed
 
 
 def _rest(sensed: Window, lines: list[PageRow]) -> Window:
-    """Return the part of a window the wall has hidden; its first instant may be known already."""
+    """Return the part of a window hidden by the cap; rows of its first instant may repeat."""
     products = (line.row.product for line in lines)
     instants = (product.sensed for product in products if product and product.sensed in sensed)
     reached = max(instants, default=sensed.start)
     if reached <= sensed.start:
-        message = f"{_WHAT}: more than {_WALL_ROWS} products at {reached}; narrow the area."
+        message = f"{_WHAT}: more than {_MAX_ROWS} products at {reached}; narrow the area."
         raise ServiceUnavailableError(message)
-    logger.info("The catalogue gives %d rows at most; asking on from %s.", _WALL_ROWS, reached)
+    logger.info("The catalogue returns at most %d rows; continuing from %s.", _MAX_ROWS, reached)
     return replace(sensed, start=reached)

@@ -1,6 +1,6 @@
-"""Knows how a question is put to the OData catalogue; sends nothing.
+"""Queries of the OData catalogue as ``$filter`` texts.
 
-Source of the grammar: https://documentation.dataspace.copernicus.eu/APIs/OData.html
+Grammar: https://documentation.dataspace.copernicus.eu/APIs/OData.html
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 COLLECTION: Final = "SENTINEL-2"
 
 ORDER_BY: Final = "ContentDate/Start asc"
-"""Without an order the catalogue's pages overlap and leave rows out."""
+"""Without an order, pages overlap and rows are missing."""
 
 MISSION: Final = Window(datetime(2015, 6, 23, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-"""All of Sentinel-2, from the launch of Sentinel-2A: nothing can have been sensed before.
+"""The Sentinel-2 mission, from the launch of Sentinel-2A.
 https://sentiwiki.copernicus.eu/web/s2-mission
 """
 
 _TILES_PER_REQUEST: Final = 8
 _NAMES_PER_REQUEST: Final = 10
 _IDS_PER_REQUEST: Final = 50
-"""These keep the URL below about 4 kB, what is known to pass; a name is asked for in two ways."""
+"""These keep the URL below about 4 kB, which is known to work; a name takes two terms."""
 
 _AREA_CHARS: Final = 2400
 _AREA_CHARS_BESIDE_TILES: Final = 1000
-"""URL-encoded length an area may take, alone and beside the tiles of one request."""
+"""Maximum URL-encoded length of an area, alone and together with tiles."""
 
 _ENDING: Final = re.compile(r"(\.SAFE)?(\.zip)?/?\Z", re.IGNORECASE)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -46,16 +46,16 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which products are wanted; all conditions hold at once.
+    """A catalogue query; all conditions must hold.
 
     Attributes:
-        sensed: When the product's sensing began.
+        sensed: Start of sensing.
         product_type: ``S2MSI2A`` or ``S2MSI1C``; None for both.
-        area: Products whose footprint touches it.
+        area: Products whose footprint intersects it.
         tiles: MGRS tiles; empty for all.
         max_cloud_cover: Percent, inclusive; products without the attribute pass only if None.
-        published: When the catalogue began to list the product.
-        online: Whether the product's bytes can be had; None for both.
+        published: Publication date.
+        online: Whether the product can be downloaded; None for both.
         product_ids: Ids or names of products; empty for all.
     """
 
@@ -76,17 +76,17 @@ class Query:
         cloud_cover = self.max_cloud_cover
         if cloud_cover is not None and not _is_percentage(cloud_cover):
             message = (
-                f"max_cloud_cover {cloud_cover!r} is no percentage; write 0 to 100 or leave it out."
+                f"max_cloud_cover {cloud_cover!r} is not a percentage; write 0 to 100 or omit it."
             )
             raise QueryError(message)
         object.__setattr__(self, "tiles", tuple(dict.fromkeys(map(normalise_tile, self.tiles))))
         object.__setattr__(self, "product_ids", tuple(map(_identifier, self.product_ids)))
 
     def filters(self, sensed: Window) -> tuple[str, ...]:
-        """Return the ``$filter`` texts that together ask for all products of a window.
+        """Return the ``$filter`` texts that together match all products of a window.
 
-        There is more than one where tiles or products are too many for one URL. The area is a
-        simplified, slightly larger one: check what comes back with `accepts`.
+        There are several if tiles or products are too many for one URL. The area is simplified and
+        slightly larger: check the results with `accepts`.
         """
         are_ids = all(map(is_id, self.product_ids))
         at_once = _IDS_PER_REQUEST if are_ids else _NAMES_PER_REQUEST
@@ -99,7 +99,7 @@ class Query:
         )
 
     def accepts(self, product: Product) -> bool:
-        """Tell whether a product that came back is wanted, by the true area and exact values."""
+        """Tell whether a result matches the query, by the exact area and values."""
         if product.sensed not in self.sensed:
             return False
         if self.tiles and product.tile is not None and product.tile not in self.tiles:
@@ -125,7 +125,7 @@ class Query:
             yield _any(_intersects(wkt) for wkt in self.area.search_wkts(max_chars=budget))
 
     def _others(self) -> Iterable[str]:
-        """Give the terms that are the same in every request."""
+        """Yield the terms that are the same in every request."""
         if self.product_type:
             yield _attribute("String", "productType", "eq", quote(self.product_type))
         if self.max_cloud_cover is not None:
@@ -138,35 +138,35 @@ class Query:
 
 
 def of_mission(sensed: Window) -> Window:
-    """Return a window of sensing days as it is, where it does not begin before the mission.
+    """Return a window of sensing days unchanged if it does not start before the mission.
 
     Raises:
-        QueryError: It does, as with a mistyped year.
+        QueryError: It does, for example because of a mistyped year.
     """
     if sensed.start < MISSION.start:
         message = (
             f"the day {sensed.start.date()} lies before the mission: Sentinel-2A was launched on "
-            f"{MISSION.start:%Y-%m-%d}. Choose days from then on."
+            f"{MISSION.start:%Y-%m-%d}. Choose later days."
         )
         raise QueryError(message)
     return sensed
 
 
 def sensing_day(text: str) -> date:
-    """Return the day ``YYYY-MM-DD`` that a record names, on which something may be sensed.
+    """Parse a sensing day ``YYYY-MM-DD`` of a record.
 
     Raises:
-        QueryError: It is no day, or none of the mission.
+        QueryError: It is not a day, or not within the mission.
     """
     day = parse_day(text)
     if of_mission(Window.of_days(day, day)).end > MISSION.end:
-        message = f"the day {day} lies long after today."
+        message = f"the day {day} lies too far in the future."
         raise QueryError(message)
     return day
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text is a product's id as the catalogue writes it."""
+    """Tell whether a text is a product id in the catalogue's form."""
     return bool(_UUID.fullmatch(text))
 
 
@@ -209,17 +209,14 @@ def _any(terms: Iterable[str]) -> str:
 
 
 def _identifier(text: str) -> str:
-    """Return an id in lower case, or a name as the catalogue lists it.
-
-    A name may be that of the product's folder or zip.
-    """
+    """Return an id in lower case, or a name with ``.SAFE``; also for names of folders and zips."""
     text = text.strip()
     if is_id(text.lower()):
         return text.lower()
     name = _ENDING.sub("", text)
     name = name.upper() if name.startswith("s2") else name
     if not name.startswith("S2"):
-        message = f"product_ids: {text!r} is neither a product's id (UUID) nor a Sentinel-2 name."
+        message = f"product_ids: {text!r} is neither a product id (UUID) nor a Sentinel-2 name."
         raise QueryError(message)
     return f"{name}.SAFE"
 

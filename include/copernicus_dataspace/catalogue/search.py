@@ -1,6 +1,6 @@
-"""Searches the catalogue: which of its rows are wanted products.
+"""Searches the catalogue.
 
-A row that cannot be used is left out and named, see `rows`; it keeps no other row away.
+Unusable rows, see `odata_rows`, are skipped and reported; they do not affect the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.catalogue.odata_rows import UnusableRow, shown
+from copernicus_dataspace.catalogue.odata_rows import UnusableRow, shortened
 from copernicus_dataspace.catalogue.pagination import Pages
 from copernicus_dataspace.errors import ProductNotFoundError
 from copernicus_dataspace.models.product import Product
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_NAMED: Final = 20
-"""Rows that the log names."""
+"""Maximum number of rows named in the log."""
 
 _WHAT: Final = "catalogue"
 _PRODUCTS: Final = "Products"
@@ -35,7 +35,7 @@ _DELETED: Final = "DeletedProducts"
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """That a product was deleted: when and why, as the catalogue writes it."""
+    """Date and cause of a product's deletion, as in the catalogue."""
 
     date: str
     cause: str
@@ -45,20 +45,20 @@ class Deletion:
 
 
 class Deletions(dict[str, Deletion]):
-    """Why products were deleted, by id.
+    """Deletions by product id.
 
     Attributes:
-        unusable: The rows of the answer that could not be used.
+        unusable: Unusable rows of the result.
     """
 
     unusable: tuple[UnusableRow, ...] = ()
 
 
 class Products(list[Product]):
-    """The products of an answer.
+    """The products found by a search.
 
     Attributes:
-        unusable: The rows of the answer that could not be used.
+        unusable: Unusable rows of the result.
     """
 
     def __init__(self, products: Iterable[Product], unusable: Iterable[UnusableRow]) -> None:
@@ -77,32 +77,32 @@ class Products(list[Product]):
 
 
 class Catalogue:
-    """Searches the OData catalogue, which needs no account."""
+    """The OData catalogue; needs no account."""
 
     def __init__(self, http: Http, catalogue_url: str, retries: Retries) -> None:
         self._pages = Pages(http, catalogue_url, retries)
 
     def search(self, query: Query) -> Products:
-        """Return all wanted products, each id once, by start of sensing and then by name.
+        """Return all matching products, each id once, by start of sensing and name.
 
-        Several may have one name, or be of one acquisition: see `catalogue.versions`. Rows that
-        cannot be used are named in the log and in `Products.unusable`.
+        Several may have the same name or acquisition, see `catalogue.versions`. Unusable rows are
+        logged, and in `Products.unusable`.
 
         Raises:
-            QueryError: The catalogue refused the question.
-            ProductNotFoundError: A product asked for by id or name is not listed.
-            TransientError: A page could not be had in full; never fewer rows instead.
+            QueryError: The catalogue refused the query.
+            ProductNotFoundError: A product requested by id or name is not listed.
+            TransientError: A page is not available; results are never incomplete.
         """
         products = self.find(query)
         _check_all_named(query, products)
         return products
 
     def find(self, query: Query) -> Products:
-        """Return what `search` does, though products asked for by id or name be missing.
+        """As `search`, but without an error if products requested by id or name are not listed.
 
         Raises:
-            QueryError: The catalogue refused the question.
-            TransientError: A page could not be had in full.
+            QueryError: The catalogue refused the query.
+            TransientError: A page is not available.
         """
         found: dict[str, Product] = {}
         unusable: dict[UnusableRow, None] = {}
@@ -117,19 +117,19 @@ class Catalogue:
                 unusable[_of_one_id(product, found[product.id])] = None
             else:
                 unknown |= dict.fromkeys(f"{product.stem}: {note}" for note in notes)
-        _tell("cannot be used and are left out", unusable)
-        _tell("hold values that count as unknown", unknown)
+        _log_rows("are unusable and skipped", unusable)
+        _log_rows("have invalid values that count as unknown", unknown)
         products = sorted(found.values(), key=lambda product: (product.sensed, product.name))
         return Products(products, unusable)
 
     def deleted(self, query: Query) -> Deletions:
-        """Return why products were deleted that once matched a query, by id.
+        """Return the deletions of products that matched a query, by id.
 
-        A cloud limit does not count, nor whether they were published or online. Rows that cannot
-        be used are named in the log and in `Deletions.unusable`.
+        Cloud cover, publication date and online state are ignored. Unusable rows are logged, and
+        in `Deletions.unusable`.
 
         Raises:
-            DataSpaceError: The catalogue cannot be asked.
+            DataSpaceError: The catalogue cannot be queried.
         """
         asked = replace(query, max_cloud_cover=None, published=None, online=None)
         found, unusable = Deletions(), dict[UnusableRow, None]()
@@ -139,15 +139,15 @@ class Catalogue:
                 found[product.id] = Deletion(*(_words(value) for value in (date, cause)))
             elif flaw:
                 unusable[flaw] = None
-        _tell("of deleted products cannot be used and are left out", unusable)
+        _log_rows("of deleted products are unusable and skipped", unusable)
         found.unusable = tuple(unusable)
         return found
 
     def peek(self, query: Query) -> tuple[int, Product | None]:
-        """Return how many products the catalogue lists, and the first, by one small request.
+        """Return the number of matching products, and the first, with one small request.
 
         Raises:
-            DataSpaceError: The catalogue cannot be asked.
+            DataSpaceError: The catalogue cannot be queried.
         """
         listed, first = self._pages.first(_PRODUCTS, query)
         return listed, first.product if first and not first.unusable else None
@@ -155,21 +155,21 @@ class Catalogue:
 
 def _of_one_id(product: Product, first: Product) -> UnusableRow:
     day = product.sensed.date().isoformat()
-    return UnusableRow(product.name, product.id, day, f"its Id is that of {first.name}, too")
+    return UnusableRow(product.name, product.id, day, f"its Id is also that of {first.name}")
 
 
 def _words(value: object) -> str:
-    return value if isinstance(value, str) and value.isprintable() else shown(value)
+    return value if isinstance(value, str) and value.isprintable() else shortened(value)
 
 
-def _tell(what: str, named: Mapping[Any, None]) -> None:
+def _log_rows(what: str, named: Mapping[Any, None]) -> None:
     if named:
         few = "; ".join(map(str, [*named][:_MOST_NAMED]))
         logger.warning("%d rows of the catalogue %s: %s.", len(named), what, few)
 
 
 def _check_all_named(query: Query, products: Products) -> None:
-    """Refuse an answer that lacks what was asked for, but for what its unusable rows may be."""
+    """Refuse a result without some requested products, unless unusable rows may be those."""
     known = {key for product in products for key in (product.id, product.name, product.stem)}
     missing = [wanted for wanted in query.product_ids if not known & {wanted, wanted[:-5]}]
     if len(missing) > len(products.unusable):

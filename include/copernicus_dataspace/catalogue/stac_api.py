@@ -1,7 +1,6 @@
-"""Knows the service's STAC: the files of many products, with sizes and checksums, in one answer.
+"""The service's STAC API: files of many products, with sizes and checksums, in one response.
 
-A second-hand source: what it says of a file is believed only until the file's bytes, or the
-product's own manifest, say otherwise.
+Not authoritative: if the downloaded bytes differ, the product's own manifest decides.
 
 Source: https://documentation.dataspace.copernicus.eu/APIs/STAC.html
 """
@@ -24,22 +23,22 @@ if TYPE_CHECKING:
 
 _COLLECTIONS: Final = {"S2MSI2A": "sentinel-2-l2a", "S2MSI1C": "sentinel-2-l1c"}
 _PAGE: Final = 200
-"""Items asked for at once; clients are known to use up to 1000."""
+"""Items per request; other clients use up to 1000."""
 _ANSWER_S: Final = 30.0
 _WHAT: Final = "STAC"
 _LARGEST_BYTES: Final = 1 << 36
-"""No file has a hundredth of it."""
+"""Upper bound; real files are a hundred times smaller."""
 _ID: Final = re.compile(r"/Products\(([0-9a-fA-F-]{36})\)/")
 
 
 class Stac:
-    """Lists single assets of products by their names; needs no account.
+    """Lists assets of products; needs no account.
 
     The service allows 5 requests a second.
     """
 
     def __init__(self, http: Http, stac_url: str, retries: Retries) -> None:
-        """Use the STAC API below a URL."""
+        """Use the STAC API at a base URL."""
         self._http = http
         self._url = f"{stac_url}/search"
         self._retries = retries
@@ -47,17 +46,17 @@ class Stac:
     def files(
         self, products: Sequence[Product], assets: Sequence[str]
     ) -> dict[str, tuple[SafeFile, ...]]:
-        """Return the files behind the assets, by product id.
+        """Return the files of the assets, by product id.
 
-        A product is left out unless all of the assets are listed for that very product, each with
-        a path, a size and a checksum.
+        A product is omitted unless all assets are listed for exactly this product, each with a
+        path, a size and a checksum.
 
         Args:
             products: Of one product type.
             assets: Their names in STAC, such as ``SCL_20m``.
 
         Raises:
-            DataSpaceError: The service cannot be asked.
+            DataSpaceError: The STAC API is not available.
         """
         known = [product for product in products if product.parsed_name]
         by_name = {product.stem: product for product in known}
@@ -72,18 +71,18 @@ class Stac:
         return found
 
     def check(self) -> str:
-        """Return that it answers, in words.
+        """Send a small request; return the result as text.
 
         Raises:
-            DataSpaceError: It does not.
+            DataSpaceError: The STAC API is not available.
         """
         self._page({"collections": [*_COLLECTIONS.values()], "limit": 1})
-        return "STAC answers."
+        return "The STAC API responds."
 
     def _items(
         self, products: Sequence[Product], assets: Sequence[str]
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield the items the service holds; a page it cuts short is followed by the next."""
+        """Yield the items of all pages."""
         question: dict[str, Any] = {
             "ids": [product.stem for product in products],
             "collections": [_COLLECTIONS[products[0].product_type]],
@@ -106,7 +105,7 @@ class Stac:
             ) as answer:
                 page = answer.json()
             if not isinstance(page.get("features"), list):
-                message = f"{_WHAT}: the answer holds no list of features."
+                message = f"{_WHAT}: the response has no list of features."
                 raise ServiceUnavailableError(message)
             return page
 
@@ -114,7 +113,7 @@ class Stac:
 
 
 def _next_token(page: Mapping[str, Any]) -> str | None:
-    """Return the position of the next page; where a link leads is not looked at."""
+    """Return the token of the next page; the URL of the link is ignored."""
     links = page.get("links")
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "next":
@@ -148,7 +147,7 @@ def _file(asset: Any, product: Product) -> SafeFile | None:
 
 
 def _alternates(asset: Mapping[str, Any]) -> list[str]:
-    """Return the asset's other addresses; that of the download service holds the product's id."""
+    """Return the asset's alternate URLs; that of the download service has the product id."""
     places = asset.get("alternate")
     listed = places.values() if isinstance(places, dict) else ()
     hrefs = (one.get("href") for one in listed if isinstance(one, dict))
@@ -156,7 +155,7 @@ def _alternates(asset: Mapping[str, Any]) -> list[str]:
 
 
 def _path(asset: Mapping[str, Any], product: Product) -> str | None:
-    """Return the path inside the product's folder, by any of the places that give it."""
+    """Return the path inside the product's folder, from any field that has it."""
     folder = f"{product.stem}.SAFE/"
     for place in (asset.get("file:local_path"), asset.get("href")):
         before, found, path = place.partition(folder) if isinstance(place, str) else ("", "", "")

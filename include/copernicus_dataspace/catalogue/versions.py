@@ -1,7 +1,7 @@
-"""Knows which of several products of one acquisition are wanted; asks nobody.
+"""Chooses between several products of one acquisition.
 
-An acquisition is what one platform saw of one tile in one datatake, at one level. It is processed
-anew with later baselines, and may come in two halves where it was received by two stations.
+An acquisition is one tile of one datatake of one platform, at one level. It is reprocessed with
+later baselines, and may have two parts if it was received by two stations.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ ALL: Final = "all"
 VERSIONS: Final = (LATEST, ALL)
 
 _SLIVER: Final = 0.01
-"""Part of a product's own area that what takes its place need not cover.
+"""Fraction of a product's area that its replacement need not cover.
 
-Reprocessing moves edges by less; of two overlapping parts of a tile each shows more of its own.
+Reprocessing moves edges by less; two overlapping parts of a tile differ by more.
 """
 _ROUNDING: Final = 1e-9
 
@@ -35,12 +35,12 @@ _LISTED_TWICE: Final = "listed twice"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A product that is listed and not wanted.
+    """A listed product that is not wanted.
 
     Attributes:
         product: The product.
-        instead: The wanted one that takes its place.
-        reason: Why, in a few words.
+        instead: The wanted product that replaces it.
+        reason: Short explanation.
     """
 
     product: Product
@@ -58,10 +58,10 @@ class LeftOut:
 
 
 def check_versions(versions: str) -> None:
-    """Refuse what is none of `VERSIONS`.
+    """Refuse values other than `VERSIONS`.
 
     Raises:
-        ConfigurationError: It is not.
+        ConfigurationError: It is another value.
     """
     if versions not in VERSIONS:
         message = f"versions {versions!r} is unknown; write {' or '.join(VERSIONS)}."
@@ -69,16 +69,15 @@ def check_versions(versions: str) -> None:
 
 
 def choose(products: Sequence[Product], versions: str) -> tuple[list[Product], list[LeftOut]]:
-    """Return the wanted products and the others, both in the order given.
+    """Return the wanted products and the others, both in the given order.
 
-    Of several with one name, one that is online is wanted, of those one whose size and checksum are
-    listed, of those the latest published. With ``latest``, of several of an acquisition these are
-    left out: what others cover but for a sliver that come before it. A regular baseline comes
-    before 99.xx, what is listed with a size before what is not, then the higher baseline, then the
-    later discriminator. What is offline takes the place of nothing that is online.
+    Of several with the same name, the preference is: online, size and checksum listed, latest
+    publication. With ``latest``, a product is left out if preferred products of its acquisition
+    cover it except for a sliver. The preference is: regular baseline before 99.xx, listed with a
+    size, higher baseline, later discriminator. An offline product never replaces an online one.
 
     Args:
-        products: No id twice.
+        products: With unique ids.
         versions: ``latest`` or ``all``.
 
     Raises:
@@ -101,15 +100,15 @@ def choose(products: Sequence[Product], versions: str) -> tuple[list[Product], l
 
 
 def successors(older: Product, newer: Iterable[Product]) -> tuple[Product, ...]:
-    """Return which products take the place of another, that with most of its ground first.
+    """Return the products that replace another, the one with the largest overlap first.
 
-    They are of its acquisition and cover its ground together but for a sliver; none where they do
-    not, or where that is not known for want of a usable footprint. Names of an older convention do
-    not tell their acquisition: such a product neither replaces nor is replaced.
+    They belong to its acquisition and together cover it except for a sliver. Empty if they do not,
+    or if a footprint is unusable. Products with names of an older convention, whose acquisition is
+    unknown, neither replace others nor are replaced.
 
     Args:
-        older: What may go.
-        newer: What may take its place; see `is_newer`.
+        older: The product to replace.
+        newer: Candidates; see `is_newer`.
     """
     own = acquisition(older)
     others = [one for one in newer if own and acquisition(one) == own]
@@ -121,13 +120,13 @@ def successors(older: Product, newer: Iterable[Product]) -> tuple[Product, ...]:
 
 
 def is_newer(one: Product, other: Product) -> bool:
-    """Tell whether a product is certain to be newer than another of its acquisition."""
+    """Tell whether a product is certainly newer than another of its acquisition."""
     name, older = one.parsed_name, other.parsed_name
     return name is not None and older is not None and name.version > older.version
 
 
 def acquisition(product: Product) -> Hashable | None:
-    """Return what all products of an acquisition share; None where the name does not tell."""
+    """Return a key shared by all products of an acquisition; None if unknown."""
     name = product.parsed_name
     if name is None:
         return None
@@ -135,7 +134,7 @@ def acquisition(product: Product) -> Hashable | None:
 
 
 def preference(product: Product) -> tuple[bool, bool, bool, bool, datetime, str]:
-    """Orders rows of one name, the wanted one last."""
+    """Sort key for products of the same name, the wanted one last."""
     published = product.published
     return (
         product.online,
@@ -148,7 +147,7 @@ def preference(product: Product) -> tuple[bool, bool, bool, bool, datetime, str]
 
 
 def _replaced(products: Iterable[Product]) -> dict[str, LeftOut]:
-    """Return what is replaced within its acquisition, by product stem."""
+    """Return the products that are replaced within their acquisition, by stem."""
     groups: defaultdict[Hashable, list[Product]] = defaultdict(list)
     for product in products:
         groups[acquisition(product) or product.stem].append(product)
@@ -156,7 +155,7 @@ def _replaced(products: Iterable[Product]) -> dict[str, LeftOut]:
 
 
 def _older(products: list[Product]) -> Iterator[LeftOut]:
-    """Give what is replaced of one acquisition."""
+    """Yield the replaced products of one acquisition."""
     kept: list[Product] = []
     for product in sorted(products, key=_rank, reverse=True):
         instead = successors(product, [one for one in kept if one.online or not product.online])
@@ -167,7 +166,7 @@ def _older(products: list[Product]) -> Iterator[LeftOut]:
 
 
 def _rank(product: Product) -> tuple[Any, ...]:
-    """Orders products of one acquisition, the wanted one last."""
+    """Sort key for products of one acquisition, the wanted one last."""
     name = product.parsed_name
     if name is None:
         return ()

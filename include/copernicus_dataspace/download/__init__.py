@@ -1,1 +1,1 @@
-"""Downloads: transports, resuming, and which files a product holds."""
+"""Downloads: transports, resuming, and file lists of products."""

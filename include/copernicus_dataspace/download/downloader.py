@@ -1,7 +1,4 @@
-"""Fetches files and zips of products, over whichever transport serves, until they are right.
-
-Does not know which files are wanted, nor where they belong.
-"""
+"""Downloads files and zips of products, with retries and fallback between transports."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _OF_THIS_FILE: Final = (ProductUnavailableError, CorruptDownloadError)
-"""Errors of one transport that say nothing about its other files."""
+"""Errors that concern a single file, not the whole transport."""
 _GIVING_WAY: Final = (
     *_OF_THIS_FILE,
     AccessDeniedError,
@@ -58,12 +55,12 @@ _GIVING_WAY: Final = (
     RefusedRequestError,
     ServiceUnavailableError,
 )
-"""Errors of one transport that another may not have."""
+"""Errors after which another transport is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """One file of a product, or with no path its zip; of what size, if that is known."""
+    """A file of a product, or without a path its zip, and its size, if known."""
 
     product: Product
     path: str | None
@@ -72,11 +69,10 @@ class _Wish:
 
 
 class Downloads:
-    """Fetches whole products and single files of them; may be used by several threads.
+    """Downloads whole products and single files; thread-safe.
 
-    A body is verified before it gets its name; one that is wrong is fetched again a few times. One
-    that breaks off is continued where it broke if the server proves that it is still the same.
-    Nothing is asked for with HEAD, which the service does not support.
+    A corrupt body is downloaded again a few times. An interrupted body is resumed if the server
+    confirms that it has not changed. HEAD is not used, as the service does not support it.
     """
 
     def __init__(
@@ -86,22 +82,20 @@ class Downloads:
         slots: TransferSlots,
         retries: Retries,
         check: Callable[[], None] = lambda: None,
-        listed_again: Callable[[Product], Product | None] = lambda _: None,
+        look_up: Callable[[Product], Product | None] = lambda _: None,
     ) -> None:
-        """Use these transports.
+        """Use some transports.
 
         Args:
-            transports: For single files, the preferred one first; the next one takes over where one
-                fails.
+            transports: For single files, in order of preference; the others are fallbacks.
             https: For zips, which no other transport has.
-            slots: Says when the next transfer may begin.
-            retries: What to do about errors that may pass.
-            check: Called before each transfer; what it raises ends the transfer.
-            listed_again: Asks the catalogue what it says of a product by now; None where it does
-                not say.
+            slots: Limits concurrent transfers.
+            retries: Retry policy.
+            check: Called before each transfer; its exceptions end the transfer.
+            look_up: Looks a product up in the catalogue again; returns None on failure.
         """
         self._check = check
-        self.listed_again = listed_again
+        self.look_up = look_up
         self._transports = list(transports)
         self._lock = threading.Lock()
         self._closed: dict[str, RateLimitedError] = {}
@@ -113,7 +107,7 @@ class Downloads:
         """Return the files that the product's ``manifest.safe`` lists.
 
         Raises:
-            DataSpaceError: It cannot be had, or is none.
+            DataSpaceError: It is not available or invalid.
         """
         what = f"{product.stem} {MANIFEST}"
 
@@ -133,19 +127,19 @@ class Downloads:
         progress: Callable[[int], None],
         second_opinion: Callable[[], SafeFile | None],
     ) -> SavedFile:
-        """Fetch one file of a product to the target, verified; return what was verified.
+        """Download and verify one file of a product; return its size and checksum.
 
         Args:
-            product: Whose file.
-            file: What is expected of it.
+            product: The product.
+            file: The listed file.
             target: Final path.
-            progress: Called with the bytes of each piece.
-            second_opinion: Asked what to expect where the file turns out otherwise; None where the
-                first opinion stands.
+            progress: Called with the number of bytes of each chunk.
+            second_opinion: Called if the file is not as listed; returns another listing, or None
+                to keep the first.
 
         Raises:
-            CorruptDownloadError: It arrived wrong, several times.
-            DataSpaceError: It cannot be had.
+            CorruptDownloadError: It was corrupt several times.
+            DataSpaceError: It is not available.
         """
         what = f"{product.stem} {file.path}"
         expected = Expected.of(file if file.checksum else second_opinion() or file, what)
@@ -161,30 +155,30 @@ class Downloads:
             ),
         )
 
-    def archive(self, product: Product, consume: Callable[[Iterator[bytes]], T]) -> T:
-        """Return what `consume` makes of the bytes of the product's zip, in one pass over them.
+    def zip(self, product: Product, consume: Callable[[Iterator[bytes]], T]) -> T:
+        """Stream the product's zip to `consume`; return its result.
 
-        It is called again, with all bytes from the first on, where it raises an error that may
-        pass. It need not read to the end.
+        If `consume` raises a temporary error, it is called again with all bytes from the start. It
+        need not read to the end.
 
         Raises:
-            DataSpaceError: The zip cannot be had, or `consume` raised it.
+            DataSpaceError: The zip is not available, or `consume` raised it.
         """
         wish = _Wish(product, None, f"{product.stem}.zip", product.size_bytes)
         return self._read(self._https, wish, consume)
 
-    def archive_url(self, product: Product) -> str:
-        """Return the address of a product's zip; it needs a token and holds none."""
-        return self._https.archive_url(product)
+    def zip_url(self, product: Product) -> str:
+        """Return the URL of a product's zip; it requires a token and contains none."""
+        return self._https.zip_url(product)
 
     def file_url(self, product: Product, path: str) -> str:
-        """Return the address of one file of a product; it needs a token and holds none."""
+        """Return the URL of a file of a product; it requires a token and contains none."""
         return self._https.file_url(product, path)
 
     def _through(self, wish: _Wish, consume: Callable[[Iterator[bytes]], T]) -> T:
         able = [one for one in self._transports if one.has(wish.product)]
         if not able:
-            message = f"{wish.what}: the catalogue names no place of it in the object store."
+            message = f"{wish.what}: the catalogue has no S3 path for it."
             raise ProductUnavailableError(message)
         for transport in able[:-1]:
             try:
@@ -195,13 +189,13 @@ class Downloads:
 
     def _give_way(self, transport: Transport, error: DataSpaceError) -> None:
         if isinstance(error, _OF_THIS_FILE):
-            logger.warning("%s Trying another way than %s.", error, transport.name)
+            logger.warning("%s Trying another transport than %s.", error, transport.name)
             return
         with self._lock:
             is_first = transport in self._transports
             self._transports = [one for one in self._transports if one is not transport]
         if is_first:
-            logger.warning("%s is not used any more by this task: %s", transport.name, error)
+            logger.warning("%s is no longer used by this process: %s", transport.name, error)
 
     def _read(
         self,
@@ -220,7 +214,7 @@ class Downloads:
             try:
                 return transport.open(wish.product, wish.path, wish.what, headers)
             except RateLimitedError as error:
-                if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # which holds for all threads
+                if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # applies to all threads
                     self._closed[transport.name] = error
                 raise
 

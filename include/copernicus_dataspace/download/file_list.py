@@ -1,6 +1,6 @@
-"""Knows the files of a product: by STAC while nothing is doubtful, else by its own manifest.
+"""The files of a product: from STAC, or if in doubt from its manifest.
 
-The manifest is asked for by itself, or was found in the product's zip.
+The manifest is downloaded separately or comes from the product's zip.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ logger = logging.getLogger(__name__)
 
 
 class Listing:
-    """The files of one product; may be asked by several threads."""
+    """The files of one product; thread-safe."""
 
     def __init__(
         self, product: Product, downloads: Downloads, files: tuple[SafeFile, ...] = ()
     ) -> None:
-        """Describe a product; nothing is asked yet.
+        """Create the listing; nothing is requested yet.
 
         Args:
-            product: Whose files.
-            downloads: Fetches the manifest, where it is needed.
-            files: What STAC says; may be a part of the product, or nothing.
+            product: The product.
+            downloads: Downloads the manifest if it is needed.
+            files: Files listed by STAC; may be incomplete or empty.
         """
         self._product = product
         self._downloads = downloads
@@ -44,11 +44,11 @@ class Listing:
         self._lock = threading.Lock()
 
     def select(self, bands: Sequence[str]) -> dict[str, tuple[SafeFile, ...]]:
-        """Return the files each band or pattern means, as `bands.select_files` does.
+        """Return the files of each band or pattern, see `bands.select_files`.
 
         Raises:
-            BandError: The product holds nothing for an entry.
-            DataSpaceError: The manifest cannot be had.
+            BandError: The product has no file for an entry.
+            DataSpaceError: The manifest is not available.
         """
         kind = self._product.product_type
         if self._is_by_stac:
@@ -62,14 +62,14 @@ class Listing:
         return select_files(self._files, bands, kind)
 
     def learn(self, files: tuple[SafeFile, ...]) -> None:
-        """Believe the manifest that came inside the product's zip."""
+        """Use the manifest from the product's zip."""
         self._is_by_stac, self._files = False, files
 
     def turn_to_manifest(self) -> bool:
-        """Believe the manifest instead of STAC; tell whether STAC was believed, and said otherwise.
+        """Use the manifest instead of STAC; tell whether STAC was used and differed.
 
         Raises:
-            DataSpaceError: The manifest cannot be had.
+            DataSpaceError: The manifest is not available.
         """
         if not self._is_by_stac:
             return False
@@ -78,9 +78,9 @@ class Listing:
         return not set(by_stac) <= set(self._files)
 
     def second_opinion(self, path: str) -> SafeFile | None:
-        """Return what the product's own manifest, fetched anew but once, says of a file.
+        """Return a file as listed in the product's manifest, downloaded again once.
 
-        None where it gives no checksum of it, or cannot be had.
+        None if it has no checksum for it, or is not available.
         """
         with self._lock:
             if self._second is None:
@@ -92,7 +92,7 @@ class Listing:
         try:
             files = self._downloads.manifest(self._product)
         except DataSpaceError as error:
-            logger.warning("%s: no second opinion: %s", self._product.stem, error)
+            logger.warning("%s: the manifest is not available: %s", self._product.stem, error)
             return {}
         return {file.path: file for file in files}
 
@@ -100,9 +100,9 @@ class Listing:
 def list_products(
     products: Sequence[Product], bands: Sequence[str], downloads: Downloads, stac: Stac | None
 ) -> dict[str, Listing]:
-    """Return the listing of each product by its id, with as few requests as there are types.
+    """Return the listing of each product by id, with one request per product type.
 
-    STAC being away, or not knowing a product, is no error: the manifests serve instead.
+    If STAC is not available or does not list a product, its manifest is used instead.
     """
     files: dict[str, tuple[SafeFile, ...]] = {}
     for kind in {product.product_type for product in products}:
@@ -116,7 +116,7 @@ def _by_stac(
 ) -> dict[str, tuple[SafeFile, ...]]:
     try:
         assets = stac_assets(bands, products[0].product_type)
-    except (BandError, ConfigurationError):  # which each product's own selection will meet
+    except (BandError, ConfigurationError):  # raised later for each product
         return {}
     try:
         return stac.files(products, assets) if assets else {}

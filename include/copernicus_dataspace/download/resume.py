@@ -1,4 +1,4 @@
-"""Yields one body, continued where it broke off if the server proves that it is the same."""
+"""Streams a body, resumed after an interruption if the server confirms that it is unchanged."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_PARTS: Final = 20
-"""Pieces one body may be continued in; a line worse than that is begun again by the retries."""
+"""Maximum number of parts of one body; beyond that the retry policy starts it again."""
 
 _WORTH_BYTES: Final = 1 << 20
-"""A part that stopped moving before is not worth continuing: the rest would be as slow."""
+"""A part that stalled before this is not resumed: the rest would be as slow."""
 
 
 def read_body(
@@ -37,14 +37,14 @@ def read_body(
     """Yield a body from its first byte to its last.
 
     Args:
-        ask: Sends the request with further headers.
-        slot: Gives a connection, for one part each.
+        ask: Sends the request with additional headers.
+        slot: Provides a transfer slot for each part.
         what: Name of the body, for messages.
-        on_retry: Called where the body is continued.
+        on_retry: Called when the body is resumed.
 
     Raises:
-        ServiceUnavailableError: It broke off and cannot be continued.
-        DataSpaceError: It cannot be had at all.
+        ServiceUnavailableError: It was interrupted and cannot be resumed.
+        DataSpaceError: It is not available.
     """
     body = _Body(ask, what)
     for _ in range(_MOST_PARTS - 1):
@@ -54,7 +54,7 @@ def read_body(
             is_stuck = isinstance(error, TooSlowError) and body.part_bytes < _WORTH_BYTES
             if is_stuck or not body.may_be_continued:
                 raise
-            logger.info("%s Continuing at byte %d.", error, body.done_bytes)
+            logger.info("%s Resuming at byte %d.", error, body.done_bytes)
             on_retry()
         else:
             return
@@ -62,12 +62,13 @@ def read_body(
 
 
 class _Body:
-    """What has come of a body.
+    """State of a body.
 
     Attributes:
-        done_bytes: So many.
-        part_bytes: So many by the last part.
-        may_be_continued: Whether the last part brought any bytes, and the first one proof.
+        done_bytes: Received bytes.
+        part_bytes: Received bytes of the last part.
+        may_be_continued: Whether it can be resumed: the last part had bytes, and size and
+            validator are known.
     """
 
     def __init__(self, ask: Callable[[Mapping[str, str]], StreamedResponse], what: str) -> None:
@@ -79,7 +80,7 @@ class _Body:
         self._validator: str | None = None
 
     def part(self, take: Callable[[], AbstractContextManager[Slot]]) -> Generator[bytes]:
-        """Yield what follows the bytes that have come."""
+        """Yield the next part."""
         self.may_be_continued, self.part_bytes = False, 0
         with take() as slot, slot.begin(self._open) as answer:
             if self.done_bytes == 0:
@@ -92,7 +93,7 @@ class _Body:
                 self.may_be_continued = None not in (self._size_bytes, self._validator)
                 yield chunk
             if self._size_bytes is not None and self.done_bytes < self._size_bytes:
-                message = f"{self._what}: {self.done_bytes} of {self._size_bytes} bytes came."
+                message = f"{self._what}: received {self.done_bytes} of {self._size_bytes} bytes."
                 raise ServiceUnavailableError(message)
 
     def _open(self) -> StreamedResponse:
@@ -113,5 +114,5 @@ class _Body:
 
     def _begin_again(self) -> ServiceUnavailableError:
         return ServiceUnavailableError(
-            f"{self._what}: the connection broke, and the rest alone cannot be had; try again."
+            f"{self._what}: the connection was lost, and the transfer cannot be resumed; try again."
         )

@@ -1,6 +1,6 @@
-"""Knows the service's object store: the address of a file, and the signature that opens it.
+"""URLs and signatures for the service's object store.
 
-Only headers are signed: the service refuses presigned addresses. Sends nothing itself.
+Headers are signed, as the service refuses presigned URLs.
 
 Source: https://documentation.dataspace.copernicus.eu/APIs/S3.html
 """
@@ -49,7 +49,7 @@ class S3Keys:
 
 
 def object_url(endpoint_url: str, product: Product, path: str) -> str | None:
-    """Return the path-style address of one file; None where the catalogue did not say."""
+    """Return the path-style URL of a file; None if the catalogue has no S3 path."""
     if not product.s3_path:
         return None
     return f"{endpoint_url}/{quote(product.s3_path.strip('/'))}/{quote(path)}"

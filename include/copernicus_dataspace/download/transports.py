@@ -1,4 +1,4 @@
-"""Knows the two ways to a product's bytes: the download service, and the object store.
+"""The two transports for a product's files: the download service, and the object store.
 
 Source: https://documentation.dataspace.copernicus.eu/APIs/OData.html#product-download
 """
@@ -22,52 +22,52 @@ if TYPE_CHECKING:
     from copernicus_dataspace.models.product import Product
 
 _ANSWER_S: Final = 60.0
-"""Until the first byte, and between two; zips are made while they are sent."""
+"""Until the first byte, and between two chunks; zips are created while they are sent."""
 _NO_RIGHT: Final = "AccessDenied"
-"""What the store may say of a file that does not exist, to those whose keys it knows."""
+"""Error code of the store for a missing file, if the keys are valid."""
 _PLAIN: Final = {"Accept-Encoding": "identity"}
 
 
 class Transport(Protocol):
-    """A way to a product's files; sends one request at a time, and never again."""
+    """A transport for a product's files; sends single requests without retries."""
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name for messages."""
 
     def has(self, product: Product) -> bool:
-        """Tell whether it knows where the product's files are."""
+        """Tell whether this transport has the product."""
 
     def open(
         self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
     ) -> StreamedResponse:
-        """Ask for one file, or with None for the product's zip.
+        """Request a file, or with None the product's zip.
 
         Raises:
-            DataSpaceError: The answer was none that has a body.
+            DataSpaceError: The response is an error.
         """
 
 
 class Https:
-    """The download service, with the account's token; one that was refused is renewed once."""
+    """The download service, with the account's token; a refused token is renewed once."""
 
     name = "HTTPS"
 
     def __init__(self, http: Http, download_url: str, tokens: TokenSource) -> None:
-        """Use the OData root that serves bytes."""
+        """Use the download service at a base URL."""
         self._http = http
         self._url = download_url
         self._tokens = tokens
 
     def has(self, product: Product) -> bool:  # noqa: ARG002 - of the protocol
-        """Tell that every product has an address here."""
+        """Return True: the download service has every product."""
         return True
 
     def open(
         self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
     ) -> StreamedResponse:
-        """Ask for one file, or with None for the zip; as of `Transport.open`."""
-        url = self.archive_url(product) if path is None else self.file_url(product, path)
+        """Request a file, or with None the zip; see `Transport.open`."""
+        url = self.zip_url(product) if path is None else self.file_url(product, path)
 
         def get(token: str) -> StreamedResponse:
             sent = {**_PLAIN, **headers}
@@ -79,50 +79,50 @@ class Https:
         except TokenRefusedError:
             return get(self._tokens.renew(token))
 
-    def archive_url(self, product: Product) -> str:
-        """Return the address of a product's zip; it needs a token and holds none."""
+    def zip_url(self, product: Product) -> str:
+        """Return the URL of a product's zip; it requires a token and contains none."""
         return f"{self._url}/Products({product.id})/$value"
 
     def file_url(self, product: Product, path: str) -> str:
-        """Return the address of one file of a product; it needs a token and holds none."""
+        """Return the URL of a file of a product; it requires a token and contains none."""
         parts = (f"{product.stem}.SAFE", *path.split("/"))
         nodes = "".join(f"/Nodes({quote(part, safe='')})" for part in parts)
         return f"{self._url}/Products({product.id}){nodes}/$value"
 
 
 class S3:
-    """The object store, with the account's keys; it holds files, and no zips."""
+    """The object store, with the account's keys; it has files, but no zips."""
 
     name = "S3"
 
     def __init__(self, http: Http, endpoint_url: str, keys: S3Keys) -> None:
-        """Use the store at an address."""
+        """Use the object store at a base URL."""
         self._http = http
         self._url = endpoint_url
         self._keys = keys
 
     def has(self, product: Product) -> bool:
-        """Tell whether the catalogue gave the product's place."""
+        """Tell whether the catalogue lists the product's S3 path."""
         return product.s3_path is not None
 
     def open(
         self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
     ) -> StreamedResponse:
-        """Ask for one file; as of `Transport.open`."""
+        """Request a file; see `Transport.open`."""
         url = object_url(self._url, product, path) if path else None
         if url is None:
-            message = f"{what}: the object store has no such thing."
+            message = f"{what}: not in the object store."
             raise ProductUnavailableError(message)
         return self._get(url, what, headers)
 
     def check(self) -> str:
-        """Return in words that the store knows the keys; whether they open files is not tried.
+        """Check that the store accepts the keys; return the result as text.
 
-        Asks for what does not exist. The store says so to those who may look, and denies it to
-        others whose keys it knows.
+        Requests an object that does not exist: the response is 404 for keys with access, and
+        AccessDenied for valid keys without.
 
         Raises:
-            DataSpaceError: They are refused, or the store cannot be asked.
+            DataSpaceError: The keys are refused, or the store is not available.
         """
         state = "accepted"
         try:
@@ -132,8 +132,8 @@ class S3:
         except AccessDeniedError as error:
             if error.code != _NO_RIGHT:
                 raise
-            state = "known, but may open nothing"
-        return f"The S3 keys are {state}; there was no product to try them on."
+            state = "valid, but have no access to files"
+        return f"The S3 keys are {state}; there was no product to test them with."
 
     def _get(self, url: str, what: str, headers: Mapping[str, str]) -> StreamedResponse:
         signed = self._keys.sign(url, {**_PLAIN, **headers})

@@ -1,9 +1,8 @@
-"""Puts polygons and points on the globe: valid, from -180 to 180 degrees, cut at the antimeridian.
+"""Normalises polygons and points: valid, from -180 to 180 degrees, cut at the antimeridian.
 
-Longitudes are modulo 360, as in RFC 7946, section 3.1.9: 180 and -180 are two names of one
-meridian. An edge that jumps by more than 180 degrees goes the short way round, and so across the
-antimeridian; what is drawn without such a jump is taken as drawn, however wide it is. Knows no
-GeoJSON and no files.
+Longitudes are modulo 360, as in RFC 7946, section 3.1.9: 180 and -180 are the same meridian. An
+edge longer than 180 degrees goes the short way round, and so across the antimeridian; geometries
+without such edges are unchanged, however wide they are.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 import shapely
 
 from copernicus_dataspace.errors import AreaError
-from copernicus_dataspace.geometry.winding_number import Rings
+from copernicus_dataspace.geometry.winding_number import RingIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,28 +26,28 @@ if TYPE_CHECKING:
 _TURN: Final = 360.0
 _HALF_TURN: Final = 180.0
 MAX_LON: Final = 3600.0
-"""Ten turns; what lies beyond are coordinates of a map projection."""
+"""Ten turns; larger values are coordinates of a map projection."""
 
 VAST: Final = 100_000
-"""Corners of an area that is taken as it was drawn, see `as_drawn`."""
+"""Minimum number of vertices of an area that is not repaired, see `as_drawn`."""
 
 _NO_WIDTH: Final = 1e-9
-"""In degrees, a tenth of a millimetre: less is left where rounded longitudes are cut."""
+"""In degrees, a tenth of a millimetre: slivers left by cutting rounded longitudes are narrower."""
 
 _POINT, _POLYGON, _FIRST_MULTI = 0, 3, 4
-"""Type numbers of shapely; those between point and polygon are lines."""
+"""Type ids of shapely; those between point and polygon are lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A shape on the globe, and what was done to it.
+class NormalisedGeometry:
+    """A normalised geometry, and what was changed.
 
     Attributes:
-        geometry: Valid polygons and points between -180 and 180 degrees; empty where they have no
+        geometry: Valid polygons and points between -180 and 180 degrees; empty if they have no
             width.
-        lines: How many lines were left out.
-        broken: How many polygons crossed or touched themselves.
-        crossing: How many polygons had an edge of more than 180 degrees.
+        lines: Number of removed lines.
+        broken: Number of repaired polygons that crossed or touched themselves.
+        crossing: Number of polygons with an edge of more than 180 degrees.
     """
 
     geometry: BaseGeometry
@@ -57,27 +56,25 @@ class Placed:
     crossing: int = 0
 
 
-def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
-    """Return shapes of any longitudes, and of any number of parts and dimensions, on the globe.
-
-    Applied to its own result it changes nothing.
+def on_globe(shapes: Iterable[BaseGeometry]) -> NormalisedGeometry:
+    """Normalise shapes of any longitudes, parts and dimensions. Idempotent.
 
     Raises:
-        AreaError: There is no polygon and no point, or a line in place of it; a coordinate is no
-            degree; or a ring goes round the Earth and it cannot be told which pole it encloses.
+        AreaError: There are no polygons or points, or only lines; a coordinate is out of range; or
+            a ring goes round the Earth, and the pole it encloses is ambiguous.
     """
     shapes = list(shapes)
     if len(shapes) == 1 and _is_usual(shapes[0]):
-        return Placed(shapes[0])
+        return NormalisedGeometry(shapes[0])
     parts = _parts(shapes)
     kinds = shapely.get_type_id(parts)
     points, polygons = parts[kinds == _POINT], parts[kinds == _POLYGON]
     lines = len(parts) - len(points) - len(polygons)
     if not len(parts):
-        message = "it holds no shape; draw a polygon."
+        message = "it has no shape; draw a polygon."
         raise AreaError(message)
     if lines and not len(polygons):
-        message = f"it holds {lines} line(s) and no polygon; draw a polygon, or give points."
+        message = f"it has {lines} line(s) and no polygon; draw a polygon, or give points."
         raise AreaError(message)
     _check_degrees(shapely.get_coordinates(parts))
     try:
@@ -89,9 +86,9 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
         if cut:
             geometry = _without_long_edges(geometry)
     except shapely.errors.GEOSException as error:
-        message = "its outline cannot be repaired. Draw it anew."
+        message = "its outline cannot be repaired. Draw it again."
         raise AreaError(message) from error
-    return Placed(
+    return NormalisedGeometry(
         geometry=geometry,
         lines=lines,
         broken=broken + sum(one.broken for one in cut),
@@ -100,13 +97,13 @@ def on_globe(shapes: Iterable[BaseGeometry]) -> Placed:
 
 
 def as_drawn(shapes: Iterable[BaseGeometry]) -> BaseGeometry | None:
-    """Return polygons of very many corners as they are, whether or not they cross themselves.
+    """Return polygons with very many vertices unchanged, even if they cross themselves.
 
-    To find that out takes seconds, and to repair it minutes. None where corners are fewer, or there
-    is more to be done: lines, points, a way across the antimeridian, no width.
+    Validation takes seconds, and repair minutes. None if there are fewer vertices, or if other
+    changes are needed: lines, points, a crossing of the antimeridian, no width.
 
     Raises:
-        AreaError: A coordinate is no degree.
+        AreaError: A coordinate is out of range.
     """
     parts = _parts(shapes)
     is_vast = shapely.get_num_coordinates(parts).sum() > VAST
@@ -121,7 +118,7 @@ def as_drawn(shapes: Iterable[BaseGeometry]) -> BaseGeometry | None:
 
 
 def _is_usual(shape: BaseGeometry) -> bool:
-    """Tell whether a shape is one polygon that stays as it is, as most footprints do."""
+    """Tell whether a shape is a polygon that needs no change, like most footprints."""
     if shape.geom_type != "Polygon" or shape.has_z:
         return False
     west, south, east, north = shape.bounds
@@ -134,7 +131,7 @@ def _is_usual(shape: BaseGeometry) -> bool:
 
 
 def _parts(shapes: Iterable[BaseGeometry]) -> NDArray[np.object_]:
-    """Return the single points, lines and polygons, flat, of nested collections."""
+    """Return the points, lines and polygons of nested collections, in 2D."""
     parts = np.array([shape for shape in shapes if not shape.is_empty], dtype=np.object_)
     while (shapely.get_type_id(parts) >= _FIRST_MULTI).any():
         parts = shapely.get_parts(parts)
@@ -153,19 +150,19 @@ def _check_degrees(positions: NDArray[np.float64]) -> None:
     first = "({:.8g}, {:.8g})".format(*positions[wrong][0])
     if lon.max() <= 90 and lat.max() <= _TURN:  # noqa: PLR2004
         message = (
-            f"{first} has a latitude beyond 90; latitude and longitude look swapped. "
+            f"{first} has a latitude beyond 90; latitude and longitude may be swapped. "
             "Write longitude first."
         )
     else:
         message = (
-            f"{first} is no longitude and latitude in degrees. Coordinates of a map projection "
+            f"{first} is not a longitude and latitude in degrees. Coordinates of a map projection "
             "need their CRS: a crs member, a .prj file, or SRID=<EPSG code>; before the WKT."
         )
     raise AreaError(message)
 
 
 def _leaves_map(polygons: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Tell which polygons, their holes included, reach beyond 180 degrees or have a long edge."""
+    """Tell which polygons, including holes, exceed 180 degrees or have a long edge."""
     positions, owner = shapely.get_coordinates(polygons, return_index=True)
     lon = positions[:, 0]
     if not len(lon) or (np.abs(lon).max() <= _HALF_TURN and np.ptp(lon) <= _HALF_TURN):
@@ -184,7 +181,7 @@ def _has_long_edge(polygon: BaseGeometry) -> bool:
 
 
 def _valid(polygons: NDArray[np.object_]) -> tuple[NDArray[np.object_], int]:
-    """Return the polygons, those repaired that had to be, and how many those were."""
+    """Return the polygons, repaired if invalid, and the number of repairs."""
     invalid = ~shapely.is_valid(polygons)
     valid = polygons.copy()
     valid[invalid] = [_repaired(polygon) for polygon in polygons[invalid]]
@@ -192,22 +189,22 @@ def _valid(polygons: NDArray[np.object_]) -> tuple[NDArray[np.object_], int]:
 
 
 def _repaired(polygon: BaseGeometry) -> BaseGeometry:
-    """Return all that the rings of a polygon wind round, however often and in either direction.
+    """Return the area with a non-zero winding number.
 
-    The methods of shapely's `make_valid` make a hole of what is wound round twice ("linework"), or
-    lose what is drawn clockwise where more is drawn the other way ("structure").
+    The methods of shapely's `make_valid` turn areas with an even winding number into holes
+    ("linework"), or lose clockwise parts ("structure").
     """
     # Split where they cross; on a grid, so that no face lies between edges drawn to and fro.
     lines = shapely.union_all(shapely.get_rings(polygon), grid_size=_NO_WIDTH)
     faces = shapely.get_parts(shapely.polygonize([lines]))
     if len(faces):
-        rings = Rings(polygon)
+        rings = RingIndex(polygon)
         faces = faces[[rings.enclose(place) for place in shapely.point_on_surface(faces)]]
     return shapely.coverage_union_all(faces)
 
 
-def _cut(polygon: BaseGeometry) -> Placed:
-    """Return a polygon whose rings may each be written with turns of their own."""
+def _cut(polygon: BaseGeometry) -> NormalisedGeometry:
+    """Cut a polygon, each of whose rings may have its own multiple of 360 degrees."""
     rings = [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygon)]
     flat = np.array([shapely.Polygon(_unrolled(ring)) for ring in rings], dtype=np.object_)
     (shell, *holes), broken = _valid(flat)
@@ -215,13 +212,13 @@ def _cut(polygon: BaseGeometry) -> Placed:
     if holes:
         cut_out = [part for hole in holes for part in _wrapped(hole)]
         inside = shapely.difference(inside, _united(cut_out))
-    return Placed(inside, broken=int(broken > 0), crossing=_has_long_edge(polygon))
+    return NormalisedGeometry(inside, broken=int(broken > 0), crossing=_has_long_edge(polygon))
 
 
 def _unrolled(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a ring without jumps: 179, -179 becomes 179, 181.
+    """Return a ring with continuous longitudes: 179, -179 becomes 179, 181.
 
-    A ring that goes once round the Earth is closed along its nearer pole.
+    A ring that goes round the Earth is closed along the nearer pole.
     """
     lon, lat = ring.T
     steps = np.diff(lon)
@@ -234,8 +231,8 @@ def _unrolled(ring: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack([unrolled, lat])
     if lat.min() < 0 < lat.max():
         message = (
-            "its outline goes round the Earth and crosses the equator; it cannot be told which "
-            "pole is inside. Draw it as one polygon in the west and one in the east."
+            "its outline goes round the Earth and crosses the equator, so the pole it encloses is "
+            "ambiguous. Draw it as one polygon in the west and one in the east."
         )
         raise AreaError(message)
     pole = math.copysign(90, lat.mean())
@@ -244,9 +241,9 @@ def _unrolled(ring: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _is_map_sheet(ring: NDArray[np.float64]) -> bool:
-    """Tell whether a ring is a strip of the map of the world, with an edge at either side of it.
+    """Tell whether a ring is a strip of the world map, with edges at -180 and 180 degrees.
 
-    Its edges of 360 degrees are circles of latitude, while elsewhere they are of no length.
+    Its edges of 360 degrees are circles of latitude; elsewhere such edges have no length.
     """
     lon, lat = ring.T
     steps, rises = np.diff(lon), np.diff(lat) != 0
@@ -257,7 +254,7 @@ def _is_map_sheet(ring: NDArray[np.float64]) -> bool:
 
 
 def _wrapped(polygon: BaseGeometry) -> list[BaseGeometry]:
-    """Return the parts of a polygon of any longitudes, each moved between -180 and 180."""
+    """Return the parts of a polygon, each moved between -180 and 180 degrees."""
     if polygon.is_empty:
         return []
     west, _, east, _ = polygon.bounds
@@ -268,12 +265,12 @@ def _wrapped(polygon: BaseGeometry) -> list[BaseGeometry]:
         world = shapely.box(lon - _HALF_TURN, -90, lon + _HALF_TURN, 90)
         inside = shapely.intersection(polygon, world) if first < last else polygon
         moved = shapely.get_parts(shapely.transform(inside, lambda xy, lon=lon: xy - [lon, 0]))
-        parts += list(moved[shapely.get_type_id(moved) == _POLYGON])  # others touch the edge only
+        parts += list(moved[shapely.get_type_id(moved) == _POLYGON])  # others only touch the edge
     return parts
 
 
 def _named_twice(points: NDArray[np.object_]) -> list[BaseGeometry]:
-    """Return points between -180 and 180; those on the antimeridian by both of its names."""
+    """Return points between -180 and 180 degrees; those on the antimeridian at both longitudes."""
     lon, lat = shapely.get_coordinates(points).T
     within = lon - _TURN * np.rint(lon / _TURN)
     on_line = np.abs(within) == _HALF_TURN
@@ -281,7 +278,7 @@ def _named_twice(points: NDArray[np.object_]) -> list[BaseGeometry]:
 
 
 def _united(shapes: Sequence[BaseGeometry]) -> BaseGeometry:
-    """Return points, and those polygons that have a width, as one geometry."""
+    """Return points, and polygons with a width, as one geometry."""
     parts = shapely.get_parts(np.array(shapes, dtype=np.object_))
     west, _, east, _ = shapely.bounds(parts).T
     kept = parts[(east - west > _NO_WIDTH) | (shapely.get_type_id(parts) == _POINT)]
@@ -291,7 +288,7 @@ def _united(shapes: Sequence[BaseGeometry]) -> BaseGeometry:
 
 
 def _without_long_edges(geometry: BaseGeometry) -> BaseGeometry:
-    """Return the same shape with positions added to edges that would be read as jumps."""
+    """Return the same shape with vertices added to edges longer than 180 degrees."""
     parts = shapely.get_parts(geometry)
     west, _, east, _ = shapely.bounds(parts).T
     wide = east - west > _HALF_TURN

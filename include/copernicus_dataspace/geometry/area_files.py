@@ -1,6 +1,6 @@
-"""Tells a named area from one that is written out, where the file of a name is, what a text holds.
+"""Named areas: distinguishes names from literal areas, and finds their files.
 
-Imports nothing heavy, so that settings can be checked where they are read.
+Has no slow imports, so that settings can be checked where they are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 JSON_SUFFIXES: Final = (".geojson", ".json")
 SUFFIXES: Final = (*JSON_SUFFIXES, ".gpkg", ".shp", ".kml", ".kmz", ".fgb", ".zip")
-"""Only files with these are areas."""
+"""Suffixes of area files."""
 FORMS: Final = "a name in the areas folder, GeoJSON, WKT, or west,south,east,north in degrees"
 
 WKT: Final = re.compile(
@@ -33,7 +33,7 @@ _WKT_TYPE: Final = re.compile(
     re.IGNORECASE,
 )
 _POSITIONS: Final = re.compile(r"\(\s*(?:\(|[-+.\d]+\s+[-+.\d])")
-"""Brackets in brackets, or a pair of numbers, which no name of a file has."""
+"""Nested brackets, or a pair of numbers, which file names do not have."""
 _CORNERS: Final = "write four numbers: west,south,east,north in degrees"
 _SEPARATORS: Final = re.compile(r"[/\\\0\n]|^[.~]")
 _LONGEST_NAME: Final = 200
@@ -41,18 +41,18 @@ _MOST_NAMES: Final = 30
 
 
 def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None:
-    """Return the file of a named area and the layer asked for; None where it is written out.
+    """Return file and layer of a named area; None for a literal area.
 
-    A name is a file of the folder itself, with or without its suffix, ``lake`` or ``lake.gpkg``,
-    and may name one layer, ``lake:north``. It is looked up among the names that the folder lists:
-    no text becomes a path. Links that stand there are followed; hidden files are none.
+    A name is that of a file in the folder, with or without its suffix, ``lake`` or ``lake.gpkg``,
+    optionally with a layer, ``lake:north``. It is looked up in the listing of the folder: strings
+    are never used as paths. Links in the folder are followed; hidden files are ignored.
 
     Args:
-        text: What a person wrote.
-        folder: Where names are looked up; None if there are no named areas.
+        text: The input.
+        folder: Folder of named areas; None if there are none.
 
     Raises:
-        AreaError: It is empty, or has no known form and names no file.
+        AreaError: It is empty, or neither a known form nor a name.
     """
     text = composed(text.strip())
     if not text:
@@ -72,13 +72,13 @@ def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None
 
 
 def is_corners(text: str) -> bool:
-    """Tell whether a text is meant as corner numbers: several parts, at least one a number."""
+    """Tell whether a text looks like a bounding box: several parts, at least one a number."""
     parts = text.split(",")
     return len(parts) > 1 and any(map(_is_number, parts))
 
 
 def _is_wkt(text: str) -> bool:
-    """Tell whether a text is meant as WKT; ``lake (1)`` is a name."""
+    """Tell whether a text looks like WKT; ``lake (1)`` is a name."""
     match = WKT.fullmatch(text)
     if match is None or text.lower().endswith(SUFFIXES):
         return False
@@ -86,25 +86,27 @@ def _is_wkt(text: str) -> bool:
 
 
 def corners(text: str) -> tuple[float, float, float, float]:
-    """Return west, south, east and north; which longitudes and latitudes there are is not checked.
+    """Parse west, south, east and north; their ranges are not checked.
 
     Raises:
-        AreaError: These are no four numbers, or enclose nothing.
+        AreaError: These are not four numbers, or enclose no area.
     """
     numbers = [_number(part) for part in text.split(",")]
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)):  # noqa: PLR2004
-        message = f"{len(numbers)} numbers, {numbers}, are no box; {_CORNERS}."
+        message = f"{len(numbers)} numbers, {numbers}, are not a bounding box; {_CORNERS}."
         raise AreaError(message)
     west, south, east, north = numbers
     if west == east or south >= north:
         fault = "west equals east" if west == east else "south is not below north"
-        message = f"the box has no inside: {fault}; {_CORNERS}. For a place write POINT(lon lat)."
+        message = (
+            f"the bounding box is empty: {fault}; {_CORNERS}. For a point write POINT(lon lat)."
+        )
         raise AreaError(message)
     return west, south, east, north
 
 
 def check_wkt(text: str) -> None:
-    """Refuse WKT whose first word is no type of geometry; the rest is left to whoever reads it.
+    """Refuse WKT whose first word is not a geometry type; the rest is not checked.
 
     Raises:
         AreaError: Names the word.
@@ -112,21 +114,21 @@ def check_wkt(text: str) -> None:
     match = WKT.fullmatch(text.strip())
     if match and not _WKT_TYPE.match(match["wkt"]):
         word = re.split(r"[\s(]", match["wkt"], maxsplit=1)[0]
-        message = f"{word} is neither a name nor a type of WKT that is read; give {FORMS}."
+        message = f"{word} is neither a name nor a supported WKT type; give {FORMS}."
         raise AreaError(message)
 
 
 def parsed(text: str) -> Any:
-    """Return what a text of JSON holds.
+    """Parse JSON.
 
     Raises:
-        AreaError: It is no JSON; the message tells the place, and repeats nothing of it.
+        AreaError: It is not valid JSON; the message gives the position but not the content.
     """
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        message = f"the JSON is broken at {place}: {error.msg}. Correct it there."
+        message = f"the JSON is invalid at {place}: {error.msg}. Correct it there."
         raise AreaError(message) from error
     except RecursionError as error:
         message = "the JSON is nested too deeply to be an area."
@@ -134,12 +136,12 @@ def parsed(text: str) -> Any:
 
 
 def composed(name: str) -> str:
-    """Return a name with each letter as one character, however a keyboard or file system has it."""
+    """Return a name in Unicode normal form C, as keyboards and file systems differ."""
     return unicodedata.normalize("NFC", name)
 
 
 def unread(what: str, error: OSError) -> AreaError | TransientError:
-    """Return what to raise where a file or folder cannot be read; trying again may help, or not."""
+    """Return the error for an unreadable file or folder: temporary or permanent."""
     if may_pass(error):
         return TransientError(f"{what} cannot be read now: {error.strerror}.")
     return AreaError(f"{what} cannot be read: {error.strerror}.")
@@ -169,7 +171,7 @@ def _files(folder: Path | None) -> dict[str, Path]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise unread("the folder of areas", error) from error
+        raise unread("the areas folder", error) from error
 
 
 def _is_area(file: Path) -> bool:
@@ -189,7 +191,7 @@ def _refusal(text: str, files: dict[str, Path]) -> str:
     shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     fault = "no such name"
     if _SEPARATORS.search(text):
-        fault = "this is no name: paths and addresses are not followed"
+        fault = "this is not a name: paths and URLs are not allowed"
     near = _near(text, names)
     hint = f" Did you mean {near}?" if near else ""
     return f"{fault}; there are: {shown or 'none'}.{hint} Give {FORMS}."

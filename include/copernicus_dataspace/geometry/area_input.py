@@ -1,6 +1,6 @@
-"""Knows how people write an area down: names, files, GeoJSON, WKT and corner numbers.
+"""Reads areas in all input forms: names, files, GeoJSON, WKT and bounding boxes.
 
-It hands the shapes on as they were drawn, in degrees; whether they make an area is not judged.
+Returns the shapes in degrees, otherwise unchanged and not validated.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 MAX_FILE_BYTES: Final = 100_000_000
-"""A larger file is no outline of an area any more, and would fill a worker's memory."""
+"""Maximum file size; protects a worker's memory."""
 
 
 def read_shapes(source: str | Path | Mapping[str, Any], folder: Path | None) -> list[BaseGeometry]:
-    """Return the shapes of an area in degrees, longitude first, as they were drawn.
+    """Return the shapes of an area in degrees, longitude first, otherwise unchanged.
 
     Args:
-        source: GeoJSON, WKT, four corner numbers, or a plain name in the folder; a `Path` is a
-            file anywhere, which only a program can ask for: no text is taken for one.
-        folder: Where names are looked up; None if there are no named areas.
+        source: GeoJSON, WKT, a bounding box, or a name in the folder; a `Path` is a file anywhere,
+            which only programs can pass: strings are never paths.
+        folder: Folder of named areas; None if there are none.
 
     Raises:
-        AreaError: The text has no known form, names nothing, or is broken. What is in a file is
-            not repeated.
+        AreaError: The input has no known form, is an unknown name, or is invalid. File contents
+            are not repeated in messages.
     """
     if isinstance(source, Path):
         return _from_file(source, None)
@@ -69,13 +69,15 @@ def _from_corners(west: float, south: float, east: float, north: float) -> BaseG
     if max(map(abs, (west, south, east, north))) > MAX_LON:
         return shapely.box(
             west, south, east, north
-        )  # refused by whoever checks the range of all shapes
+        )  # refused later, with the range check of all shapes
     if west > east:
         east += 360 * math.ceil((west - east) / 360)
     if east - west > 360:  # noqa: PLR2004
-        message = f"the box is {east - west:g} degrees wide, more than the Earth; narrow it."
+        message = (
+            f"the bounding box is {east - west:g} degrees wide, more than 360; make it narrower."
+        )
         raise AreaError(message)
-    # An edge of more than 180 degrees would be taken for one that goes round the other way.
+    # An edge longer than 180 degrees would be interpreted as the short way round.
     return shapely.segmentize(shapely.box(west, south, east, north), 180)
 
 
@@ -94,7 +96,7 @@ def _from_wkt(wkt: str, srid: str | None) -> list[BaseGeometry]:
 
 
 def _from_file(path: Path, layer: str | None) -> list[BaseGeometry]:
-    """Return the shapes of a file; no error, and no cause of one, repeats what is in it."""
+    """Return the shapes of a file; errors and their causes do not repeat its content."""
     try:
         _check_file(path)
         if path.suffix.lower() in JSON_SUFFIXES:
@@ -106,31 +108,31 @@ def _from_file(path: Path, layer: str | None) -> list[BaseGeometry]:
     except OSError as error:
         raise unread(path.name, error) from None
     except UnicodeDecodeError:
-        message = f"{path.name} cannot be read: it is no UTF-8 text."
+        message = f"{path.name} cannot be read: it is not UTF-8 text."
         raise AreaError(message) from None
     except (ValueError, ArithmeticError, NotImplementedError) as error:
-        message = f"{path.name} cannot be used: its shapes end in {type(error).__name__}."
+        message = f"{path.name} cannot be used: its shapes are invalid ({type(error).__name__})."
         raise AreaError(message) from None
 
 
 def _check_file(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        message = f"it is no file of a kind that can be read ({', '.join(SUFFIXES)})."
+        message = f"it is not a file of a supported format ({', '.join(SUFFIXES)})."
         raise AreaError(message)
     size_bytes = path.stat().st_size
     if not size_bytes:
-        message = "it has 0 bytes: it is empty. Save the area into it again."
+        message = "it is empty (0 bytes). Save the area into it again."
         raise AreaError(message)
     if size_bytes > MAX_FILE_BYTES:
-        message = f"it has {size_bytes} bytes; 1 to {MAX_FILE_BYTES} are read. Simplify it."
+        message = f"it has {size_bytes} bytes, more than {MAX_FILE_BYTES}. Simplify it."
         raise AreaError(message)
 
 
 def _from_layers(path: Path, wanted: str | None) -> Iterator[BaseGeometry]:
     found = read_layers(path, wanted)
     if found is None:
-        path.read_bytes()  # says whether it is the disk's fault
-        message = f"it cannot be read as what its suffix {path.suffix} says; write it anew."
+        path.read_bytes()  # raises if the disk has an error
+        message = f"it cannot be read as {path.suffix}; export it again."
         raise AreaError(message)
     if not found["layers"]:
         names = ", ".join(found["names"]) or "none with shapes"

@@ -1,4 +1,7 @@
-"""Knows where a product's footprint lies; tolerates footprints that are no proper geometry."""
+"""Footprints of products: normalised, as GeoJSON, their bounds and overlap.
+
+Invalid footprints count as unknown.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ _POLYGONS: Final = ("Polygon", "MultiPolygon")
 
 
 def polygons(footprint: BaseGeometry | Mapping[str, Any] | None) -> BaseGeometry | None:
-    """Return a footprint as valid polygons from -180 to 180 degrees; None where it is unusable.
+    """Return a footprint as valid polygons from -180 to 180 degrees; None if it is unusable.
 
     Args:
-        footprint: Usually GeoJSON, though anything may be listed.
+        footprint: Usually GeoJSON, but the catalogue may list anything.
     """
     ground = _ground(footprint)
     return None if ground is None or ground.is_empty else ground
 
 
 def geojson(footprint: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a footprint as RFC 7946 wants it: cut at 180 degrees, exterior rings to the left."""
-    import shapely  # noqa: PLC0415 - slow to import, and DAG files import this module
+    """Return a footprint as RFC 7946 GeoJSON: cut at 180 degrees, right-hand rule."""
+    import shapely  # noqa: PLC0415 - slow to import
     from shapely.geometry import mapping  # noqa: PLC0415
 
     ground = polygons(footprint)
@@ -36,9 +39,9 @@ def geojson(footprint: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def bounds(footprint: Mapping[str, Any] | None) -> tuple[float, float, float, float] | None:
-    """Return west, south, east, north in degrees; None where there is no usable polygon.
+    """Return west, south, east, north in degrees; None if the footprint is unusable.
 
-    West lies east of east where 180 degrees is crossed. All longitudes are -180 to 180.
+    West > east if 180 degrees is crossed. All longitudes are from -180 to 180.
     """
     ground = polygons(footprint)
     if ground is None:
@@ -50,9 +53,9 @@ def bounds(footprint: Mapping[str, Any] | None) -> tuple[float, float, float, fl
 
 
 def span(intervals: Iterable[Sequence[float]]) -> tuple[float, float]:
-    """Return west and east of the narrowest interval that holds some, in degrees.
+    """Return west and east of the narrowest interval that contains some intervals, in degrees.
 
-    Each reaches from its west eastward to its east, so across 180 where west is the greater.
+    An interval reaches from west eastward to east, so it crosses 180 if west > east.
     """
     within: list[tuple[float, float]] = []
     for west, east in intervals:
@@ -68,7 +71,7 @@ def span(intervals: Iterable[Sequence[float]]) -> tuple[float, float]:
 
 
 def middle(footprint: Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """Return longitude and latitude of the middle of the bounds."""
+    """Return longitude and latitude of the centre of the bounds."""
     box = bounds(footprint)
     if box is None:
         return None
@@ -80,9 +83,9 @@ def middle(footprint: Mapping[str, Any] | None) -> tuple[float, float] | None:
 def covered(
     one: Mapping[str, Any] | None, others: Sequence[Mapping[str, Any] | None]
 ) -> float | None:
-    """Return which part of a footprint others cover together, 0 to 1; None where one is unusable.
+    """Return the fraction of a footprint that others cover together; None if one is unusable.
 
-    Areas are measured in degrees, which does for footprints that lie side by side.
+    Areas are computed in degrees, which is sufficient for adjacent footprints.
     """
     import shapely  # noqa: PLC0415 - as above
 
@@ -94,7 +97,7 @@ def covered(
 
 
 def _ground(footprint: BaseGeometry | Mapping[str, Any] | None) -> BaseGeometry | None:
-    """Return a footprint on the globe, empty where it has no width; None where it is unusable."""
+    """Return a normalised footprint, empty if it has no width; None if it is unusable."""
     from shapely.geometry.base import BaseGeometry  # noqa: PLC0415 - as above
 
     from copernicus_dataspace.geometry.antimeridian import on_globe  # noqa: PLC0415 - as above

@@ -1,6 +1,6 @@
-"""Knows GeoJSON and map projections: makes shapes in degrees of both; opens no files.
+"""Reads GeoJSON, and transforms coordinates to degrees.
 
-Its messages say where a fault is and repeat nothing of what stands there, which may come of a file.
+Messages give the position of an error but not the content, which may come from a file.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 _CODE: Final = re.compile(r"[A-Za-z]{1,8}:\d{1,8}")
 _DECLARED: Final = re.compile(r"(urn:ogc:def:crs:)?[A-Za-z]{1,10}:[\w.:]{1,40}")
-"""What a CRS is called by; anything else that projections are written as may name files."""
+"""Names of a CRS; other notations may refer to files."""
 _EDGE_M: Final = 10_000
-"""A straight edge of this length in a map projection bends by some metres in degrees."""
+"""A straight edge of this length in a map projection deviates by some metres in degrees."""
 
 _MAX_ADDED_VERTICES: Final = 100_000
 
 _NO_POSITION: Final = "a position is not two numbers"
 _MOST_DEGREES: Final = 360
 _MAX_COORDINATE: Final = 1e9
-"""Beyond the Earth in metres and in feet."""
+"""Larger than the Earth in metres and in feet."""
 
 
 def read_geojson(node: object) -> list[BaseGeometry]:
-    """Return the shapes of a GeoJSON object, put into degrees by the CRS it declares.
+    """Return the shapes of a GeoJSON object, transformed to degrees from the CRS it declares.
 
     Raises:
-        AreaError: It is not GeoJSON, or its CRS is unknown; the message says where.
+        AreaError: It is not valid GeoJSON, or its CRS is unknown; the message says where.
     """
     by_crs: dict[str, list[BaseGeometry]] = {}
     try:
@@ -51,14 +51,14 @@ def read_geojson(node: object) -> list[BaseGeometry]:
 
 
 def to_degrees(shapes: list[BaseGeometry], crs_text: str) -> list[BaseGeometry]:
-    """Return the shapes in degrees, longitude first; unchanged where no CRS is given.
+    """Return the shapes in degrees, longitude first; unchanged if no CRS is given.
 
     Raises:
-        AreaError: The CRS is unknown, or the coordinates lie outside of what it can map.
+        AreaError: The CRS is unknown, or the coordinates are outside of its domain.
     """
     if not crs_text:
         return shapes
-    import pyproj  # noqa: PLC0415 - reads its database; most areas are in degrees already
+    import pyproj  # noqa: PLC0415 - reads its database; most areas are already in degrees
 
     try:
         crs = pyproj.CRS.from_user_input(crs_text)
@@ -86,19 +86,19 @@ def to_degrees(shapes: list[BaseGeometry], crs_text: str) -> list[BaseGeometry]:
 
 
 def _refuse_degrees(shapes: Sequence[BaseGeometry], metres: float, crs_text: str) -> None:
-    """Refuse what would lie within some hundred metres of a projection's origin: it is in degrees.
+    """Refuse shapes within some hundred metres of a projection's origin: they are in degrees.
 
     Args:
-        shapes: As they were drawn.
+        shapes: In the units of the projection.
         metres: Length of the projection's unit.
-        crs_text: What the projection is called by.
+        crs_text: Name of the projection.
     """
     x, y = np.abs(shapely.get_coordinates(shapes)).T * metres
     if x.size and x.max() <= _MOST_DEGREES and y.max() <= _MOST_DEGREES:
         named = f" {crs_text}" if _CODE.fullmatch(crs_text) else ""
         message = (
-            f"its coordinates look like degrees, but its CRS{named} counts in metres. Declare "
-            "EPSG:4326, or no CRS, or write it in metres."
+            f"its coordinates look like degrees, but its CRS{named} is in metres. Declare "
+            "EPSG:4326 or no CRS, or write the coordinates in metres."
         )
         raise AreaError(message)
 
@@ -134,13 +134,13 @@ def _declared_crs(node: Mapping[str, Any], inherited: str) -> str:
         name = str(properties.get("name") or f"EPSG:{properties.get('code')}")
         if _DECLARED.fullmatch(name):
             return name
-    message = "its crs names no CRS; write EPSG:<code> there or convert it."
+    message = "its crs member has no valid CRS name; write EPSG:<code> there or convert it."
     raise AreaError(message)
 
 
 def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
     if kind not in _BUILDERS:
-        message = f"{where} has a type that GeoJSON does not know; it knows {', '.join(_BUILDERS)}."
+        message = f"{where} has an unknown type; GeoJSON has {', '.join(_BUILDERS)}."
         raise AreaError(message)
     try:
         with np.errstate(invalid="ignore"):
@@ -153,7 +153,7 @@ def _geometry(kind: str, coordinates: Any, where: str) -> BaseGeometry:
 def _positions(coordinates: Iterable[Any]) -> NDArray[np.float64]:
     try:
         positions = np.array([position[:2] for position in coordinates])
-        if positions.dtype.kind in "iufO":  # texts of digits would pass for numbers
+        if positions.dtype.kind in "iufO":  # strings of digits would be converted to numbers
             return positions.astype(np.float64).reshape(len(positions), 2)
     except (TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise ValueError(_NO_POSITION) from error

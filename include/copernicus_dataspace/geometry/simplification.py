@@ -1,4 +1,4 @@
-"""Knows how to say an area in few characters: outlines round it, never inside it."""
+"""Simplifies an area to WKT of limited length that always covers it."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 _CALL_CHARS: Final = 85
-"""URL-encoded length of the catalogue's call round one piece, with the word between two."""
+"""URL-encoded length of the catalogue's function call per part, with the operator."""
 
 _DECIMALS: Final = 7
-"""A centimetre, the finest that is written."""
+"""About a centimetre; the maximum precision."""
 
 _FINEST_DEG: Final = 1e-4
-"""Some ten metres, a pixel: an outline closer than that finds no fewer products."""
+"""About ten metres, a pixel: a more exact outline does not reduce the results."""
 
 _ROUGH_VERTICES: Final = 3_000
-"""More are thinned out first, for speed; of these some hundred at most remain in the end."""
+"""More vertices are simplified first, for speed; at most some hundred remain in the end."""
 
 _MANY_VERTICES: Final = 20_000
-"""Of more than these not even the thinning out takes all one by one."""
+"""More vertices are too slow even for that; they are replaced by convex hulls first."""
 _STRETCHES: Final = 1_000
-"""Into which so many are put together; each is as near to the area as its own convex hull."""
+"""Number of these convex hulls."""
 
 _WORLD: Final = shapely.box(-180, -90, 180, 90)
 
 
 @lru_cache(maxsize=4)
-@np.errstate(divide="ignore", invalid="ignore")  # corners that turn back on themselves
+@np.errstate(divide="ignore", invalid="ignore")  # vertices where an edge reverses
 def cover(area: BaseGeometry, max_chars: int) -> tuple[str, ...]:
     """Return WKT of polygons and points that cover the area and fit into a URL.
 
-    The area itself is returned if it fits. Else it is either traced roughly, or parts that lie
-    together are put into one convex piece, whichever takes in less. Holes are filled.
+    The area itself is returned if it fits. Otherwise it is simplified, or adjacent parts are merged
+    into convex hulls, whichever has the smaller area. Holes are filled.
 
     Args:
-        area: Polygons and points between -180 and 180 degrees; valid, but for very many corners.
-        max_chars: URL-encoded length of all pieces, with the call round each of them.
+        area: Polygons and points between -180 and 180 degrees; valid unless it has very many
+            vertices.
+        max_chars: Maximum URL-encoded length of all parts, including the function calls.
 
     Raises:
-        ValueError: Not even one rough outline fits.
+        ValueError: Not even the coarsest outline fits.
     """
     if shapely.get_num_coordinates(area) > _MANY_VERTICES:
         area = _hulled(area)
@@ -69,7 +70,7 @@ def cover(area: BaseGeometry, max_chars: int) -> tuple[str, ...]:
 def _first_fit(
     outlines: Iterator[BaseGeometry], area: BaseGeometry, max_chars: int
 ) -> tuple[str, ...] | None:
-    """Return the first outline that fits, is valid and covers the area, all as it is written."""
+    """Return the first outline that fits, is valid and covers the area after rounding."""
     for outline in outlines:
         if shapely.get_num_geometries(outline) * _CALL_CHARS > max_chars:
             continue
@@ -85,12 +86,12 @@ def _first_fit(
 
 
 def _exact(area: BaseGeometry) -> Iterator[BaseGeometry]:
-    for slack in (0, 3 * 10**-_DECIMALS):  # the second where rounding would cut something off
+    for slack in (0, 3 * 10**-_DECIMALS):  # the second in case rounding cuts something off
         yield _filled(_rounded(_widened(area, slack), _DECIMALS))
 
 
 def _roughened(area: BaseGeometry) -> BaseGeometry:
-    """Return the area, or an outline of few enough corners to work with."""
+    """Return the area, or an outline with fewer vertices."""
     tolerance = max(_FINEST_DEG, shapely.length(area) / _ROUGH_VERTICES / 32)
     while shapely.get_num_coordinates(area) > _ROUGH_VERTICES:
         area = _filled(_widened(_thinned(area, tolerance), tolerance))
@@ -99,10 +100,10 @@ def _roughened(area: BaseGeometry) -> BaseGeometry:
 
 
 def _hulled(area: BaseGeometry) -> BaseGeometry:
-    """Return an outline round an area of very many corners, at a cost in proportion to these.
+    """Return an outline of an area with very many vertices, in linear time.
 
-    Each ring is cut into stretches of consecutive edges. The convex hulls of these cover the ring,
-    and so, with all that they enclose, what is inside of it, though it cross itself.
+    Each ring is divided into stretches of consecutive edges. Their convex hulls cover the ring, and
+    so, with the enclosed area, its inside, even if the ring crosses itself.
     """
     parts = shapely.get_parts(area)
     is_polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
@@ -110,19 +111,19 @@ def _hulled(area: BaseGeometry) -> BaseGeometry:
     if not len(rings):
         return area
     hulls = shapely.convex_hull(_stretches(*shapely.get_coordinates(rings, return_index=True)))
-    # Neighbours share no more than a corner, and one may be as thin as a line.
+    # Adjacent hulls share only a vertex, and may be as thin as a line.
     few = shapely.simplify(hulls, _FINEST_DEG / 8)
     wide = shapely.buffer(few, _FINEST_DEG / 4, cap_style="square", join_style="mitre")
-    walls = shapely.intersection(shapely.disjoint_subset_union_all(wide), _WORLD)
-    return _filled(shapely.geometrycollections([*shapely.get_parts(walls), *parts[~is_polygon]]))
+    borders = shapely.intersection(shapely.disjoint_subset_union_all(wide), _WORLD)
+    return _filled(shapely.geometrycollections([*shapely.get_parts(borders), *parts[~is_polygon]]))
 
 
 def _stretches(positions: NDArray[np.float64], ring: NDArray[np.int64]) -> NDArray[np.object_]:
-    """Return rings as lines of some edges each, none of very many nor, but for one edge, very long.
+    """Divide rings into lines of limited length and number of edges.
 
     Args:
-        positions: Of all rings, one after the other.
-        ring: The number of the ring of each.
+        positions: Vertices of all rings.
+        ring: Ring index of each vertex.
     """
     is_edge = np.diff(ring) == 0
     edges = np.hstack([positions[:-1], positions[1:]])[is_edge]
@@ -149,7 +150,7 @@ def _grouped(area: BaseGeometry) -> Iterator[BaseGeometry]:
 
 
 def _scales() -> Iterator[float]:
-    """Yield rising distances in degrees, from some metres to the whole Earth."""
+    """Yield increasing distances in degrees, from some metres to the whole Earth."""
     scale = _FINEST_DEG
     while scale < 360:  # noqa: PLR2004
         yield scale
@@ -157,7 +158,7 @@ def _scales() -> Iterator[float]:
 
 
 def _merged(hulls: NDArray[np.object_], gap: float) -> NDArray[np.object_]:
-    """Return convex hulls of those that lie less than the gap from each other."""
+    """Merge hulls that are closer than the gap into convex hulls."""
     near = shapely.disjoint_subset_union_all(shapely.buffer(hulls, gap / 2, quad_segs=2))
     groups = shapely.get_parts(near)
     members, labels = shapely.STRtree(groups).query(shapely.centroid(hulls), "intersects")
@@ -168,10 +169,10 @@ def _merged(hulls: NDArray[np.object_], gap: float) -> NDArray[np.object_]:
 
 
 def _outline(geometry: BaseGeometry, tolerance: float) -> BaseGeometry:
-    """Return an outline of fewer corners that is never inside the geometry.
+    """Return an outline with fewer vertices that covers the geometry.
 
-    Thinned out, no line moves by more than the tolerance; so it is moved outward by that, and by
-    what rounding may take away.
+    Simplification moves no line by more than the tolerance; so the outline is buffered by that, and
+    by the rounding error.
     """
     decimals = min(_DECIMALS, max(0, math.ceil(math.log10(8 / tolerance))))
     slack = tolerance + 10**-decimals
@@ -179,7 +180,7 @@ def _outline(geometry: BaseGeometry, tolerance: float) -> BaseGeometry:
 
 
 def _thinned(geometry: BaseGeometry, tolerance: float) -> BaseGeometry:
-    # One by one: together, thousands of parts would be kept apart, which takes minutes.
+    # Part by part: together, shapely prevents overlaps of thousands of parts, which takes minutes.
     parts = shapely.simplify(shapely.get_parts(geometry), tolerance)
     return shapely.geometrycollections(parts)
 
@@ -188,7 +189,7 @@ def _widened(geometry: BaseGeometry, slack: float) -> BaseGeometry:
     if not slack:
         return geometry
     parts = shapely.get_parts(geometry)
-    # Mitred corners keep their number of vertices; square ends make boxes of points.
+    # Mitred corners keep the number of vertices; square caps turn points into boxes.
     wide = shapely.buffer(parts, slack, cap_style="square", join_style="mitre", mitre_limit=2)
     return shapely.intersection(shapely.disjoint_subset_union_all(wide), _WORLD)
 
@@ -203,7 +204,7 @@ def _filled(geometry: BaseGeometry) -> BaseGeometry:
     shells = shapely.polygons(shapely.get_exterior_ring(parts[is_polygon]))
     filled = shapely.disjoint_subset_union_all(
         [*shells, *parts[~is_polygon]]
-    )  # drops what lies in a filled hole
+    )  # drops parts inside filled holes
     return shapely.orient_polygons(filled)
 
 

@@ -1,7 +1,7 @@
-"""Reads vector files through GDAL, in a process of its own that knows only the file's own kind.
+"""Reads vector files with GDAL, in a subprocess with only the drivers for the file's suffix.
 
-GDAL opens a file by what is in it, whatever its suffix: a KML or a zip that holds a virtual dataset
-would send it to any address. Its drivers can be chosen only before it starts, hence the process.
+GDAL chooses the driver by the content: a KML or a zip with a virtual dataset could make it open any
+URL. Drivers can be restricted only before GDAL starts, hence the subprocess.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ _DRIVERS: Final = {
     ".fgb": ("FlatGeobuf",),
     ".zip": ("ESRI Shapefile", "GPKG", "FlatGeobuf", *_KML),
 }
-"""By suffix; all of them read what is in the file and follow nothing out of it."""
+"""Drivers by suffix; none of them follows references out of the file."""
 _LONGEST_S: Final = 300.0
 
 
 def read_layers(path: Path, wanted: str | None) -> dict[str, Any] | None:
-    """Return the shapes of a file's layers, or of one of them; None where it cannot be read.
+    """Return the shapes of a file's layers, or of one layer; None if it cannot be read.
 
     Args:
-        path: A file whose suffix is one of those of `area_names.SUFFIXES` that are no GeoJSON.
-        wanted: Name of a layer, in composed letters; None for all that have shapes.
+        path: A file with one of `area_files.SUFFIXES`, except GeoJSON.
+        wanted: Name of a layer, in normal form C; None for all layers with shapes.
 
     Returns:
         ``names`` of all layers with shapes, and ``layers``: for each wanted one ``crs`` as WKT and
         ``shapes`` as WKB in hexadecimal digits.
     """
-    import pyogrio  # noqa: PLC0415 - heavy, and most areas are GeoJSON
+    import pyogrio  # noqa: PLC0415 - slow to import, and most areas are GeoJSON
 
     others = set(pyogrio.list_drivers()) - set(_DRIVERS[path.suffix.lower()])
     environment = {**os.environ, "GDAL_SKIP": ",".join(sorted(others))}
     asked = [str(path.absolute()), *([] if wanted is None else [wanted])]
     try:
-        done = subprocess.run(  # noqa: S603 - our own file, and a path that is a file's
+        done = subprocess.run(  # noqa: S603 - our own file, and an existing path
             [sys.executable, "-P", __file__, *asked],
             env=environment,
             capture_output=True,

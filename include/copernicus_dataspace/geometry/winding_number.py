@@ -1,4 +1,4 @@
-"""Tells what lies inside of rings that cross themselves: what they wind round, however often."""
+"""Point-in-polygon tests by winding number, also for rings that cross themselves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _MOST_BANDS: Final = 512
 _MOST_ENTRIES: Final = 8
-"""For each edge, on average, in the bands it crosses."""
+"""Maximum average number of bands per edge."""
 
 
-class Rings:
-    """The rings of polygons, valid or not; what a shell winds round and no hole does is inside.
+class RingIndex:
+    """The rings of polygons, valid or not; inside is what a shell but no hole encloses.
 
-    Edges are looked up by bands of latitude, so that a place costs no look at all of them.
+    Edges are indexed by latitude bands, so that a test need not visit all of them.
     """
 
     def __init__(self, area: BaseGeometry) -> None:
@@ -41,12 +41,12 @@ class Rings:
         self._begin = np.searchsorted(band[order], np.arange(self._count + 1))
 
     def enclose(self, ground: BaseGeometry) -> bool:
-        """Tell whether a part of some ground, which no edge of the rings meets, lies inside."""
+        """Tell whether any part of a geometry that intersects no edge of the rings is inside."""
         parts = shapely.get_parts(ground)
         return any(self._is_inside(shapely.get_coordinates(part)[0]) for part in parts)
 
     def _crossed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the southernmost band of each edge, and how many it crosses."""
+        """Return the southernmost band of each edge, and the number of bands it crosses."""
         bands = np.sort(self._bands(self._edges[:, 1::2]), axis=1)
         return bands[:, 0], bands[:, 1] - bands[:, 0] + 1
 

@@ -1,1 +1,1 @@
-"""HTTP: the only sockets of the library, responses, and what an error of the service means."""
+"""HTTP: the client that opens all sockets, responses, and the mapping of failures to errors."""

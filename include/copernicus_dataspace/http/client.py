@@ -1,7 +1,4 @@
-"""The one module that opens sockets: single requests, their errors, spacing and redirects.
-
-Knows nothing of tokens' lifetimes, of retries, or of what the answers mean.
-"""
+"""HTTP client: single requests, errors, request spacing and redirects; opens all sockets."""
 
 from __future__ import annotations
 
@@ -34,11 +31,11 @@ if TYPE_CHECKING:
     from copernicus_dataspace.http.endpoints import Endpoints
 
 _USER_AGENT: Final = "airflow-provider-copernicus"
-"""The catalogue answers 403 to requests without one."""
+"""The catalogue responds 403 to requests without one."""
 
 _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 120.0
-"""Until an answer begins, and between two pieces of it; the catalogue may think for long."""
+"""Until the response begins, and between two chunks; catalogue queries may take long."""
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -46,11 +43,11 @@ _GOOD: Final = (200, 204)
 _SHOWN_CHARS: Final = 200
 _PART: Final = 206
 _UNSENT: Final = (urllib3.exceptions.HTTPError, OSError, ValueError)
-"""What requests raises where no answer comes; its own errors are of the second kind."""
+"""What requests raises if there is no response; its own errors are OSErrors."""
 
 
 class Http:
-    """Sends single requests to the service's own hosts, over kept-alive connections."""
+    """Sends single requests to the service's own hosts over keep-alive connections."""
 
     def __init__(
         self,
@@ -63,10 +60,10 @@ class Http:
         """Create the client; nothing is sent.
 
         Args:
-            endpoints: Whose hosts may be talked to.
-            take_turn: Returns the seconds until the next request may begin.
-            sleep: Waits that many seconds; None for a wait that `stop` ends.
-            clock: Seconds from any fixed point.
+            endpoints: Only their hosts are contacted.
+            take_turn: Returns the seconds until the next request may start.
+            sleep: Waits for a number of seconds; None for a wait that `stop` ends.
+            clock: Monotonic clock in seconds.
         """
         self.statistics = TransferStatistics()
         self._stopped = threading.Event()
@@ -91,18 +88,18 @@ class Http:
         headers: Mapping[str, str] | None = None,
         answer_s: float = _ANSWER_S,
     ) -> StreamedResponse:
-        """Send a GET and return its answer, following redirects within the service.
+        """Send a GET request and return the response, following redirects within the service.
 
         Args:
             url: Absolute URL.
-            what: Name of the thing asked for, for messages.
-            params: Query of the first request; a redirect's target brings its own.
-            token: Sent as Bearer, to the service's own hosts only.
+            what: Name of the requested resource, for messages.
+            params: Query of the first request, not of redirects.
+            token: Bearer token, sent to the service's own hosts only.
             headers: Further headers.
-            answer_s: Longest time in seconds until the answer begins, and between its pieces.
+            answer_s: Timeout in seconds until the response begins, and between two chunks.
 
         Raises:
-            DataSpaceError: Any of its kinds, see `http_errors.error_of`.
+            DataSpaceError: Any subclass, see `status_errors.error_of`.
             StoppedError: The client was stopped.
         """
         sent: dict[str, Any] = {"headers": headers, "token": token, "answer_s": answer_s}
@@ -119,31 +116,31 @@ class Http:
     def post_form(
         self, url: str, form: Mapping[str, str], *, what: str, answer_s: float = _ANSWER_S
     ) -> StreamedResponse:
-        """Send a form and return its answer; as of `post_json`."""
+        """Send a form and return the response; as `post_json`."""
         return self._post(url, what, data=form, answer_s=answer_s)
 
     def post_json(
         self, url: str, document: Mapping[str, Any], *, what: str, answer_s: float = _ANSWER_S
     ) -> StreamedResponse:
-        """Send a document and return the answer; a redirect is an error, nothing is sent twice.
+        """Send a document and return the response; a redirect is an error.
 
         Raises:
-            DataSpaceError: Any of its kinds, see `http_errors.error_of`.
+            DataSpaceError: Any subclass, see `status_errors.error_of`.
             StoppedError: The client was stopped.
         """
         return self._post(url, what, json=document, answer_s=answer_s)
 
     def setting_of(self, url: str) -> str | None:
-        """Return what `Endpoints.setting_of` says."""
+        """Return `Endpoints.setting_of` of a URL."""
         return self._endpoints.setting_of(url)
 
     def wait(self, seconds: float) -> None:
-        """Wait, and count it as waiting; `stop` ends it."""
+        """Wait, and add the time to the statistics; `stop` ends it."""
         self._sleep(seconds)
         self.statistics.waited(seconds)
 
     def pause(self, seconds: float) -> None:
-        """Wait, whatever `sleep` says, for what other processes do; counted as waiting.
+        """Wait for other processes, even if `sleep` does not, and add it to the statistics.
 
         Raises:
             StoppedError: The client was stopped.
@@ -153,7 +150,7 @@ class Http:
         self.statistics.waited(seconds)
 
     def stop(self) -> None:
-        """Let all that is under way in other threads end with `StoppedError`, soon."""
+        """Make all requests in other threads end soon with `StoppedError`."""
         self._stopped.set()
         self._adapter.shut_down()
 
@@ -165,7 +162,7 @@ class Http:
         response = self._send("POST", url, what=what, **content)
         if response.status_code in _REDIRECTS:
             response.close()
-            message = f"{what}: {public_url(url)} redirects to another place; check the URL."
+            message = f"{what}: {public_url(url)} redirects to another URL; check the URL."
             raise RefusedRequestError(message)
         return self._checked(response, what)
 
@@ -181,7 +178,7 @@ class Http:
     ) -> requests.Response:
         if not self._endpoints.owns(url):
             message = (
-                f"{what}: {public_url(url)} is no host of the service; nothing was sent there."
+                f"{what}: {public_url(url)} is not a host of the service; nothing was sent there."
             )
             raise RefusedRequestError(message)
         refuse_unclear_proxy(what, url)
@@ -231,14 +228,14 @@ class Http:
 
 
 class _Session(requests.Session):
-    """Leaves redirects alone, which requests reads to their end even where it does not follow."""
+    """Ignores redirects: requests reads their bodies to the end even if it does not follow."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - as overridden
         return None
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sets or leaves out the token; given always, so that requests never consults a netrc file."""
+    """Sets the token, if any; always used, so that requests never reads a netrc file."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token

@@ -1,8 +1,8 @@
-"""Knows why no answer came: the name, the proxy, the certificate, the clock. Sends nothing.
+"""Maps failed connections to errors: DNS, proxy, TLS certificate, clock.
 
-What a person has entered may be wrong for good: an address other than the service's own, a proxy, a
-file of certificates. The service's own hosts are never misspelt. So where the name of one of them
-is unknown, or its certificate is old, that is an outage, of it or of this machine's network.
+Settings (a URL other than the service's own, a proxy, a certificate file) may be wrong permanently.
+The service's own host names are never misspelt: if one is unknown, or its certificate has expired,
+that is an outage of the service or of this machine's network.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _EARLY, _EXPIRED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 62, 64
-"""OpenSSL's verdicts on a certificate, X509_V_ERR_*."""
+"""OpenSSL's verification errors, X509_V_ERR_*."""
 _NO_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
 _OF_FILES: Final = ("X509", "PEM", "ASN1")
-"""Parts of OpenSSL that read certificates, where those of a handshake are SSL's."""
+"""OpenSSL libraries that read certificates; handshake errors are of library SSL."""
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _UNKNOWN_NAME: Final = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})")
@@ -38,24 +38,24 @@ _PROXY: Final = re.compile(
     r"([A-Za-z0-9+.-]+://)?([^/?#\\\s]*@)?"
     r"(?P<host>(\[[^]/?#@\\\s]+\]|[^]\[/?#@:\\\s]+)(:[0-9]+)?)/?"
 )
-"""What each reader takes for the same host: others may take a piece of the password for it."""
+"""Addresses that all parsers read alike; in others, part of the password may look like the host."""
 _ENCODED: Final = (
     "write http://user:password@host:port, with @ : / ? # % \\ of user and password as %40 %3A %2F "
     "%3F %23 %25 %5C"
 )
 
-Verdict = tuple[type[DataSpaceError], str]
-"""The kind of error, and what is the matter."""
+Diagnosis = tuple[type[DataSpaceError], str]
+"""Error class and explanation."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Peer:
-    """Who did not answer.
+    """The host or proxy that did not respond.
 
     Attributes:
-        url: What was asked for.
-        setting: The base URL that somebody entered for its host; None for the service's own hosts.
-        is_proxy: Whether it is the proxy on the way there.
+        url: URL of the request.
+        setting: Name of the configured base URL of its host; None for the service's own hosts.
+        is_proxy: Whether it is the proxy towards the URL.
     """
 
     url: str
@@ -67,24 +67,24 @@ class _Peer:
 
     @property
     def host(self) -> str:
-        """The host that was asked."""
+        """Host of the request."""
         return urlsplit(self.url).netloc
 
     @property
     def entered(self) -> str | None:
-        """Where somebody entered its address; None for the service's own hosts."""
+        """Setting or environment variable with its address; None for the service's own hosts."""
         proxy = _Proxy.towards(self.url) if self.is_proxy else None
         return proxy.variable if proxy else self.setting
 
     @property
     def kind(self) -> type[DataSpaceError]:
-        """The kind of what does not pass where somebody entered the address."""
+        """Error class for failures that are permanent if the address is configured."""
         return ConfigurationError if self.entered else ServiceUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
 class _Proxy:
-    """The proxy towards an address, and the variable of the environment that names it."""
+    """The proxy towards a URL, and the environment variable that names it."""
 
     address: str
     variable: str
@@ -101,34 +101,34 @@ class _Proxy:
         match = _PROXY.fullmatch(self.address)
         return f"the proxy {match['host']}" if match else "the proxy"
 
-    def unusable(self) -> Verdict:
-        """Return what is wrong where its address cannot be used."""
-        return ConfigurationError, f"{self.variable} names no proxy that can be used; {_ENCODED}"
+    def unusable(self) -> Diagnosis:
+        """Return the diagnosis of an invalid proxy address."""
+        return ConfigurationError, f"{self.variable} is not a valid proxy address; {_ENCODED}"
 
 
 def failure_of(error: Exception, what: str, url: str, setting: str | None = None) -> DataSpaceError:
-    """Return the error that a failed request, or a body that broke off, stands for.
+    """Return the error for a failed request or an interrupted body.
 
     Args:
-        error: What was raised. Its text, which may hold a secret, is not repeated.
-        what: Name of the thing asked for.
-        url: Where it was asked for.
+        error: What was raised. Its text is not repeated, as it may hold a secret.
+        what: Name of the requested resource.
+        url: URL of the request.
         setting: As of `Endpoints.setting_of`.
     """
     causes = list(_causes(error))
     is_proxy = any(isinstance(one, urllib3.exceptions.ProxyError) for one in causes)
     peer = _Peer(url, setting, is_proxy)
-    kind, words = _verdict(causes, peer)
+    kind, words = _diagnosis(causes, peer)
     failure = kind(f"{what}: {words}.")
     failure.url = public_url(url)
     return failure
 
 
 def refuse_unclear_proxy(what: str, url: str) -> None:
-    """Refuse a proxy whose address may be read in two ways, before anything is sent.
+    """Refuse a proxy whose address is ambiguous, before anything is sent.
 
     Raises:
-        ConfigurationError: Names the variable of the environment.
+        ConfigurationError: Names the environment variable.
     """
     proxy = _Proxy.towards(url)
     if proxy and not _PROXY.fullmatch(proxy.address):
@@ -136,38 +136,40 @@ def refuse_unclear_proxy(what: str, url: str) -> None:
         raise kind(f"{what}: {words}.")
 
 
-def way_of(url: str) -> str:
-    """Return which proxy answers for an address by http; empty where there is none."""
+def proxy_hint(url: str) -> str:
+    """Return a hint at the proxy that an http URL is requested through; empty without one."""
     proxy = _Proxy.towards(url) if url.startswith("http:") else None
     if proxy is None:
         return ""
-    return f" It came by {proxy} of {proxy.variable}; what needs none is named in NO_PROXY."
+    return (
+        f" It came through {proxy} of {proxy.variable}; add hosts that need no proxy to NO_PROXY."
+    )
 
 
-def login_wanted(url: str) -> str:
-    """Return what a proxy that answers 407 wants, and where that is written."""
+def proxy_login_required(url: str) -> str:
+    """Return the explanation of a proxy's 407."""
     proxy = _Proxy.towards(url)
     if proxy is None:
-        return f"{urlsplit(url).netloc} answers as a proxy, and wants a login (HTTP 407)"
+        return f"{urlsplit(url).netloc} responds like a proxy that requires a login (HTTP 407)"
     is_given = "@" in proxy.address
-    wants = "refuses the login given" if is_given else "wants a login, and none is given"
+    wants = "refuses the login" if is_given else "requires a login, and there is none"
     return f"{proxy} {wants} in {proxy.variable} (HTTP 407); {_ENCODED}"
 
 
-def _verdict(causes: list[BaseException], peer: _Peer) -> Verdict:
+def _diagnosis(causes: list[BaseException], peer: _Peer) -> Diagnosis:
     if isinstance(causes[0], ValueError):  # nothing was sent
         return _address(causes[0], peer)
     for kind, explain in _EXPLAINED:
         for cause in causes:
-            verdict = explain(cause, peer) if isinstance(cause, kind) else None
-            if verdict:
-                return verdict
+            diagnosis = explain(cause, peer) if isinstance(cause, kind) else None
+            if diagnosis:
+                return diagnosis
     why = type(causes[-1]).__name__
     return ServiceUnavailableError, f"the connection to {peer} failed ({why}); try again"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that lies behind it, the innermost last."""
+    """Yield an error and all its causes, the innermost last."""
     yield error
     behind = (*error.args, getattr(error, "reason", None), error.__cause__)
     for one in behind:
@@ -175,57 +177,60 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield from _causes(one)
 
 
-def _certificate(error: ssl.SSLCertVerificationError, peer: _Peer) -> Verdict:
+def _certificate(error: ssl.SSLCertVerificationError, peer: _Peer) -> Diagnosis:
     said = error.verify_message.rstrip(".")
     if error.verify_code in {_EARLY, _EXPIRED}:
         return _dated(error.verify_code, peer)
     if error.verify_code in {_OTHER_HOST, _OTHER_ADDRESS}:
-        where = peer.entered or "whether a login page of this network answers instead"
+        where = peer.entered or "whether a login page of this network responds instead"
         words = f"{peer} shows another host's certificate ({said}); check {where}"
         return ConfigurationError, words
     proxy = None if peer.is_proxy else _Proxy.towards(peer.url)
     through = f", reached through {proxy}," if proxy else ""
     return ConfigurationError, (
-        f"the certificate of {peer}{through} is not trusted here ({said}). Where the network puts "
-        "certificates of its own in place, or the host has such a one, add that of their authority "
-        f"to the file that {_bundle()} names, in the environment of all components"
+        f"the certificate of {peer}{through} is not trusted here ({said}). If the network replaces "
+        "certificates, or the host has a private one, add the certificate of their authority to "
+        f"the file that {_bundle()} names, in the environment of all components"
     )
 
 
-def _dated(verdict: int, peer: _Peer) -> Verdict:
-    """Return what to do about a certificate that is not of today: no server shows one of later."""
-    state = "is not valid yet" if verdict == _EARLY else "has expired"
-    return ConfigurationError if verdict == _EARLY else peer.kind, (
+def _dated(diagnosis: int, peer: _Peer) -> Diagnosis:
+    """Return the diagnosis of a certificate that has expired or is not valid yet."""
+    state = "is not valid yet" if diagnosis == _EARLY else "has expired"
+    return ConfigurationError if diagnosis == _EARLY else peer.kind, (
         f"the certificate of {peer} {state} by the clock of this machine, which says "
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Set the clock; if it is right, the certificate "
         "must be renewed"
     )
 
 
-def _tls(error: ssl.SSLError, peer: _Peer) -> Verdict:
+def _tls(error: ssl.SSLError, peer: _Peer) -> Diagnosis:
     reason = error.reason or type(error).__name__
     if error.library in _OF_FILES:
         return ConfigurationError, _no_bundle()
     if reason in _NO_TLS:
-        where = peer.entered or "what this network has in between"
-        return peer.kind, f"{peer} speaks no TLS ({reason}); check {where}: http or https, the port"
+        where = peer.entered or "the proxies and gateways of this network"
+        return (
+            peer.kind,
+            f"{peer} does not use TLS ({reason}); check {where}: http or https, the port",
+        )
     return ServiceUnavailableError, f"no secure connection to {peer} ({reason}); try again"
 
 
-def _name(error: socket.gaierror, peer: _Peer) -> Verdict:
+def _name(error: socket.gaierror, peer: _Peer) -> Diagnosis:
     if error.errno not in _UNKNOWN_NAME:
-        words = f"{peer} could not be looked up, the name server does not answer; try again"
+        words = f"{peer} could not be resolved, the name server does not respond; try again"
         return ServiceUnavailableError, words
     advice = (
         f"check {peer.entered}"
         if peer.entered
-        else "does this machine reach the internet? If by a proxy, name that in HTTPS_PROXY"
+        else "check that this machine reaches the internet; if through a proxy, set HTTPS_PROXY"
     )
     return peer.kind, f"the name of {peer} is unknown to the name server; {advice}"
 
 
-def _refused_or_no_file(error: OSError, peer: _Peer) -> Verdict | None:
-    """Return what a proxy answered instead of leading on, or that there are no certificates."""
+def _refused_or_no_file(error: OSError, peer: _Peer) -> Diagnosis | None:
+    """Return the diagnosis of a proxy that refused the tunnel, or of a missing certificate file."""
     bundle = os.environ.get(_bundle())
     if bundle and not os.access(bundle, os.R_OK) and peer.url.startswith("https:"):
         return ConfigurationError, _no_bundle()
@@ -234,14 +239,14 @@ def _refused_or_no_file(error: OSError, peer: _Peer) -> Verdict | None:
         return None
     status = int(match[1])
     if status == requests.codes.proxy_authentication_required:
-        return ConfigurationError, login_wanted(peer.url)
-    words = f"{peer} answers HTTP {status} instead of leading to {peer.host}"
+        return ConfigurationError, proxy_login_required(peer.url)
+    words = f"{peer} responds HTTP {status} instead of connecting to {peer.host}"
     if status in _PASSING or status >= requests.codes.server_error:
-        return ServiceUnavailableError, f"{words}; try again, and see whether that name is right"
-    return ConfigurationError, f"{words}; whoever keeps it must allow that host"
+        return ServiceUnavailableError, f"{words}; try again, and check that name"
+    return ConfigurationError, f"{words}; its administrator must allow that host"
 
 
-def _address(error: ValueError, peer: _Peer) -> Verdict:
+def _address(error: ValueError, peer: _Peer) -> Diagnosis:
     proxy = _Proxy.towards(peer.url)
     if proxy:
         return proxy.unusable()
@@ -249,12 +254,12 @@ def _address(error: ValueError, peer: _Peer) -> Verdict:
     return ConfigurationError, f"the address of {where} cannot be used ({type(error).__name__})"
 
 
-def _no_connection(error: urllib3.exceptions.ConnectTimeoutError, peer: _Peer) -> Verdict | None:
-    if isinstance(error, urllib3.exceptions.NewConnectionError):  # which need not be late
+def _no_connection(error: urllib3.exceptions.ConnectTimeoutError, peer: _Peer) -> Diagnosis | None:
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a subclass, not a timeout
         return None
     return ServiceUnavailableError, (
-        f"no connection to {peer} in time; try again. Where the network lets nothing out but "
-        "through a proxy, name that in HTTPS_PROXY"
+        f"connection to {peer} timed out; try again. If the network allows connections only "
+        "through a proxy, set HTTPS_PROXY"
     )
 
 
@@ -263,14 +268,14 @@ def _bundle() -> str:
 
 
 def _no_bundle() -> str:
-    return f"{_bundle()} in the environment names no file of certificates; correct it"
+    return f"{_bundle()} in the environment does not name a certificate file; correct it"
 
 
-_EXPLAINED: Final[tuple[tuple[type[Exception], Callable[[Any, _Peer], Verdict | None]], ...]] = (
+_EXPLAINED: Final[tuple[tuple[type[Exception], Callable[[Any, _Peer], Diagnosis | None]], ...]] = (
     (ssl.SSLCertVerificationError, _certificate),
     (ssl.SSLError, _tls),
     (socket.gaierror, _name),
     (OSError, _refused_or_no_file),
     (urllib3.exceptions.ConnectTimeoutError, _no_connection),
 )
-"""What explains an error, by what lies behind it; a special kind comes before the general one."""
+"""Explanations by class of the cause, subclasses first."""

@@ -1,4 +1,4 @@
-"""Knows the addresses of the service and which hosts are its own; opens no sockets."""
+"""Base URLs of the service, and which hosts are its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SERVICE_DOMAIN: Final = ".dataspace.copernicus.eu"
 _PORTS: Final = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"[!-\[\]-~]+")
-"""Printable ASCII without blanks and the backslash, which one parser takes for a slash."""
+"""Printable ASCII without blanks and the backslash, which some parsers treat as a slash."""
 _HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _LOOPBACK: Final = IPv4Network("127.0.0.0/8")
 
@@ -33,9 +33,9 @@ class _Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Base URLs without a trailing slash; None for a part of the service that is off.
+    """Base URLs without a trailing slash; None for a service that is off.
 
-    The defaults are the real service's,
+    The defaults are those of the real service,
     https://documentation.dataspace.copernicus.eu/APIs/OData.html.
     """
 
@@ -47,9 +47,9 @@ class Endpoints:
 
     @classmethod
     def resolve(cls, **overrides: str | None) -> Self:
-        """Return the real service, or exactly what is overridden.
+        """Return the real service, or only what is overridden.
 
-        As soon as one URL is given, those not given are off: a rehearsal never reaches the real
+        As soon as one URL is given, the others are off, so that a test never reaches the real
         service by accident.
 
         Raises:
@@ -64,19 +64,19 @@ class Endpoints:
         """Return a base URL.
 
         Raises:
-            ConfigurationError: This part of the service is off.
+            ConfigurationError: This service is off.
         """
         url: str | None = getattr(self, name)
         if url is None:
             message = (
-                f"{name} is not set although other URLs are; set it, too, or remove the others to "
+                f"{name} is not set although other URLs are; set it too, or remove the others to "
                 "use the real service."
             )
             raise ConfigurationError(message)
         return url
 
     def owns(self, url: str) -> bool:
-        """Tell whether a URL leads to the service itself, so that a token may travel there."""
+        """Tell whether a URL is of the service itself, so that a token may be sent there."""
         target = _origin(url)
         own = self._origins().values()
         if target is None or target in own:
@@ -84,24 +84,21 @@ class Endpoints:
         return _is_service(target) and all(one.host.endswith(_SERVICE_DOMAIN) for one in own)
 
     def setting_of(self, url: str) -> str | None:
-        """Return the base URL that somebody entered for a host; None for the service's own hosts.
-
-        Only what was entered can be misspelt.
-        """
+        """Return the setting with the base URL of a host; None for the service's own hosts."""
         target, own = _origin(url), {_origin(str(field.default)) for field in fields(self)}
         entered = (name for name, one in self._origins().items() if one == target)
         return None if target in own else next(entered, None)
 
     def untrusted(self, trusted: Iterable[str]) -> dict[str, str]:
-        """Return the hosts, by name of the URL, that credentials must not go to.
+        """Return the hosts, by name of the URL, that credentials must not be sent to.
 
-        Trusted are the real service by https, the addresses of this machine, and those given.
+        Trusted are the real service over https, the addresses of this machine, and those given.
 
         Args:
             trusted: ``host``, for all its ports, or ``host:port``; IPv6 addresses in brackets.
 
         Raises:
-            ConfigurationError: An entry is none; only where it matters.
+            ConfigurationError: An entry is invalid; raised only if it is needed.
         """
         others = {
             name: origin
@@ -122,11 +119,11 @@ class Endpoints:
 
 
 def _origin(url: str) -> _Origin | None:
-    """Return where a URL leads; None where not every parser would read the same in it."""
+    """Return the origin of a URL; None if parsers may disagree about it."""
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # brackets or a port that mean nothing
+    except ValueError:  # invalid brackets or port
         return None
     host = _host(parts.hostname or "", is_bracketed=parts.netloc.startswith("["))
     if not _URL.fullmatch(url) or "@" in parts.netloc or parts.scheme not in _PORTS or not host:
@@ -135,7 +132,7 @@ def _origin(url: str) -> _Origin | None:
 
 
 def _host(text: str, *, is_bracketed: bool) -> str | None:
-    """Return a host as it is compared: a name in lower case, or an address in its short form."""
+    """Return a host in canonical form: a name in lower case, or a compressed address."""
     if not is_bracketed:
         return text if _HOST.fullmatch(text) else None
     try:
@@ -150,7 +147,7 @@ def _is_service(origin: _Origin) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, in the plain ways to write that."""
+    """Tell whether a host is this machine: localhost or a loopback address."""
     if host in ("localhost", "::1"):
         return True
     try:
@@ -162,7 +159,7 @@ def _is_loopback(host: str) -> bool:
 def _entry(text: str) -> tuple[str, int | None]:
     origin = _origin(f"https://{text}")
     if origin is None or set(text) & set("/?#"):
-        message = f"{text!r} is no host; write host or host:port."
+        message = f"{text!r} is not a host; write host or host:port."
         raise ConfigurationError(message)
     return origin.host, urlsplit(f"//{text}").port
 
@@ -170,18 +167,17 @@ def _entry(text: str) -> tuple[str, int | None]:
 def _base_url(name: str, url: object) -> str:
     text = url.strip() if isinstance(url, str) else ""
     if set(text) & set("@?#"):
-        message = f"{name} must hold neither account, query nor fragment."
+        message = f"{name} must not contain an account, a query or a fragment."
         raise ConfigurationError(message)
     if _origin(text) is None:
         message = (
-            f"{name} is no http or https address in plain ASCII; write for example "
-            "https://host/path."
+            f"{name} is not an http or https URL in ASCII; write for example https://host/path."
         )
         raise ConfigurationError(message)
     return text.rstrip("/")
 
 
 def public_url(url: str) -> str:
-    """Return a URL without account and query, fit for a message."""
+    """Return a URL without account and query, for messages."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,4 +1,4 @@
-"""Reads the bodies of successful answers, and gives up on those that come too slowly."""
+"""Reads the bodies of successful responses, and aborts those that are too slow."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _SMALL_BYTES: Final = 1 << 26
 _MOST_DIGITS: Final = 30
 
 _LEAST_BYTES_PER_S: Final = 10_000
-"""An account beyond its monthly quota still gets a hundred times that."""
+"""An account beyond its monthly quota is throttled to a hundred times that."""
 _SPEED_OVER_S: Final = 30.0
-"""Seconds over which the speed is averaged before a body is given up as too slow."""
+"""Seconds over which the speed is averaged before a slow body is aborted."""
 
 
 class TooSlowError(ServiceUnavailableError):
-    """A body came too slowly, or not at all any more."""
+    """A body arrives too slowly, or has stalled."""
 
 
 class StreamedResponse:
-    """A successful answer whose body is still to be read; close it, or use it with ``with``."""
+    """A successful response whose body is not read yet; close it, or use it with ``with``."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class StreamedResponse:
 
     @property
     def is_partial(self) -> bool:
-        """Whether this is only the part of a body that was asked for (HTTP 206)."""
+        """Whether this is the requested part of a body (HTTP 206)."""
         return bool(self._response.status_code == requests.codes.partial_content)
 
     @property
     def validator(self) -> str | None:
-        """What tells this body from a later one at the same address; None where nothing does."""
+        """ETag or Last-Modified, which identify this version of the body; None without either."""
         tag: str = self._response.headers.get("ETag", "")
         if tag and not tag.startswith("W/"):
             return tag
@@ -65,23 +65,23 @@ class StreamedResponse:
 
     @property
     def content_range(self) -> str | None:
-        """The header of a part: ``bytes 100-199/200``."""
+        """Content-Range header: ``bytes 100-199/200``."""
         header: str | None = self._response.headers.get("Content-Range")
         return header
 
     @property
     def size_bytes(self) -> int | None:
-        """Announced length of the body; None where it is not, or the body travels compressed."""
+        """Content-Length of the body; None if missing, or if the body is compressed."""
         text = self._response.headers.get("Content-Length", "")
         compressed = self._response.headers.get("Content-Encoding", "identity") != "identity"
         return int(text) if text.isdigit() and not compressed else None
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body in pieces, each as soon as it is there.
+        """Yield the body in chunks as they arrive.
 
         Raises:
             ServiceUnavailableError: The connection broke before the announced length.
-            TooSlowError: Nothing came for a while, or too little.
+            TooSlowError: The body is too slow or has stalled.
             StoppedError: The client was stopped.
         """
         window_s, window_bytes = 0.0, 0
@@ -100,16 +100,16 @@ class StreamedResponse:
                 window_s, window_bytes = 0.0, 0
 
     def content(self) -> bytes:
-        """Return the whole body; only for answers that should be small.
+        """Return the whole body; only for responses that should be small.
 
         Raises:
-            ServiceUnavailableError: It is not small, or as of `chunks`.
+            ServiceUnavailableError: It is too large, or as in `chunks`.
         """
         body = bytearray()
         for chunk in self.chunks():
             body += chunk
             if len(body) > _SMALL_BYTES:
-                message = f"{self._what}: the answer has more than {_SMALL_BYTES} bytes."
+                message = f"{self._what}: the response has more than {_SMALL_BYTES} bytes."
                 raise ServiceUnavailableError(message)
         return bytes(body)
 
@@ -117,21 +117,21 @@ class StreamedResponse:
         """Return the body as a JSON object.
 
         Raises:
-            ServiceUnavailableError: It is none, for example because it was cut.
+            ServiceUnavailableError: It is not, for example because it was truncated.
         """
         body = self.content()
         try:
             value = json.loads(body, parse_int=_integer)
         except (ValueError, RecursionError) as error:
-            message = f"{self._what}: the answer is not JSON, it begins {body[:80]!r}."
+            message = f"{self._what}: the response is not JSON, it begins with {body[:80]!r}."
             raise ServiceUnavailableError(message) from error
         if not isinstance(value, dict):
-            message = f"{self._what}: the answer is JSON but no object."
+            message = f"{self._what}: the response is JSON but not an object."
             raise ServiceUnavailableError(message)
         return value
 
     def close(self) -> None:
-        """Give the connection back, or close it where the body was not read to its end."""
+        """Return the connection to the pool, or close it if the body was not read to the end."""
         self._response.close()
 
     def __enter__(self) -> Self:
@@ -149,18 +149,18 @@ class StreamedResponse:
             if self._stopped.is_set():
                 raise StoppedError from None
             if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-                message = f"{self._what}: nothing came for a while; try again."
+                message = f"{self._what}: the transfer has stalled; try again."
                 raise TooSlowError(message) from None
             raise failure_of(error, self._what, self._response.url) from None
         return piece
 
     def _too_slow(self, size_bytes: int, seconds: float) -> TooSlowError:
         return TooSlowError(
-            f"{self._what}: only {size_bytes} bytes came in {seconds:.0f} s, expected at least "
-            f"{_LEAST_BYTES_PER_S} a second; the transfer was given up, try again."
+            f"{self._what}: only {size_bytes} bytes received in {seconds:.0f} s, expected at least "
+            f"{_LEAST_BYTES_PER_S} per second; the transfer was aborted, try again."
         )
 
 
 def _integer(text: str) -> float:
-    """Return an integer, or a float of one so long that Python may refuse it."""
+    """Return an integer, or a float if it has so many digits that Python may refuse it."""
     return int(text) if len(text) <= _MOST_DIGITS else float(text)

@@ -1,8 +1,8 @@
-"""Knows which error an HTTP answer of the service stands for; sends nothing.
+"""Maps unsuccessful HTTP responses to errors.
 
-Decided by the service's own code, then by status, and by whether the answer is the service's at
-all: what comes neither as JSON nor as the object store's XML was written by something in between,
-and says nothing about the account. Never by the words of an explanation.
+By the service's error code, then by status, and by whether the service itself responded: a body
+that is neither JSON nor the object store's XML comes from a proxy or gateway and says nothing about
+the account. Never by the text of an explanation.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from copernicus_dataspace.errors import (
     ServiceUnavailableError,
     TransientError,
 )
-from copernicus_dataspace.http.connection_errors import login_wanted, way_of
+from copernicus_dataspace.http.connection_errors import proxy_hint, proxy_login_required
 from copernicus_dataspace.http.endpoints import public_url
 
 _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
-"""The object store's envelope."""
+"""Error body of the object store."""
 _TITLE: Final = re.compile(r"<title>\s*(?:[0-9]{3}\s)?([^<]*)</title>", re.I)
 _BODY_BYTES: Final = 4096
 _BODY_S: Final = 5.0
 _SHOWN_CHARS: Final = 300
 _QUOTA_S: Final = 3600.0
-"""After so long a quota that was used up is looked at again."""
+"""Minimum wait before a used-up quota is tried again."""
 _BLOCKED_S: Final = 600.0
-"""What blocks a machine does so for minutes at least, and longer where that goes on asking."""
+"""Firewalls block a machine for minutes at least, and longer if it keeps sending requests."""
 
 
 class TokenRefusedError(CredentialsError):
@@ -51,39 +51,39 @@ class TokenRefusedError(CredentialsError):
 
 
 class BlockedError(ServiceUnavailableError):
-    """Something in between refused the request; that says nothing about the account."""
+    """A proxy, gateway or firewall refused the request; the account may be right."""
 
 
-class Verdict(NamedTuple):
-    """The kind of error, what to do about it, and the least seconds until it is asked again."""
+class ErrorRule(NamedTuple):
+    """Error class, advice, and minimum seconds until a retry."""
 
     kind: type[DataSpaceError]
     advice: str
     wait_s: float | None = None
 
 
-_AGAIN: Final = Verdict(ServiceUnavailableError, "try again.")
-_BUSY: Final = Verdict(RateLimitedError, "too many requests, or transfers, at once.")
-_USED_UP: Final = Verdict(RateLimitedError, "the account's quota there is used up.", _QUOTA_S)
-_GONE: Final = Verdict(ProductUnavailableError, "it may be offline, moved or withdrawn.")
-_NOT_NOW: Final = Verdict(ProductUnavailableError, "it cannot be had now.")
-_FORM: Final = Verdict(QueryError, "the request's form was refused.")
-_NO_RIGHT: Final = Verdict(AccessDeniedError, "this account has no right to it.")
-_REFUSED: Final = Verdict(RefusedRequestError, "the service refused the request.")
-_TOKEN: Final = Verdict(TokenRefusedError, "the token was refused.")
-_STRANGER: Final = Verdict(
+_AGAIN: Final = ErrorRule(ServiceUnavailableError, "try again.")
+_BUSY: Final = ErrorRule(RateLimitedError, "too many requests, or transfers, at once.")
+_USED_UP: Final = ErrorRule(RateLimitedError, "the account's quota is used up.", _QUOTA_S)
+_GONE: Final = ErrorRule(ProductUnavailableError, "it may be offline, moved or withdrawn.")
+_NOT_NOW: Final = ErrorRule(ProductUnavailableError, "it is not available now.")
+_FORM: Final = ErrorRule(QueryError, "the request's form was refused.")
+_NO_RIGHT: Final = ErrorRule(AccessDeniedError, "this account has no right to it.")
+_REFUSED: Final = ErrorRule(RefusedRequestError, "the service refused the request.")
+_TOKEN: Final = ErrorRule(TokenRefusedError, "the token was refused.")
+_FOREIGN_LOGIN: Final = ErrorRule(
     CredentialsError,
-    "something there, or on the way, wants a login that is not the Data Space's.",
+    "the host, or a proxy on the way, requires a login that is not the Data Space's.",
 )
-_KEYS: Final = Verdict(CredentialsError, "correct s3_access_key and s3_secret_key.")
-_BLOCKED: Final = Verdict(
+_KEYS: Final = ErrorRule(CredentialsError, "correct s3_access_key and s3_secret_key.")
+_BLOCKED: Final = ErrorRule(
     BlockedError,
-    "a firewall or proxy on the way, or the service's guard against too many requests, refuses "
-    "this machine for now; that says nothing about the account.",
+    "a firewall or proxy on the way, or the service's rate limiter, refuses this machine for now; "
+    "the account may be right.",
     _BLOCKED_S,
 )
 
-_BY_CODE: Final[dict[str, Verdict]] = {
+_BY_CODE: Final[dict[str, ErrorRule]] = {
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch"), _KEYS),
     **dict.fromkeys(("InvalidToken", "ExpiredToken", "UserSuspended"), _KEYS),
     **dict.fromkeys(("SlowDown", "TooManyRequests", "RequestLimitExceeded"), _BUSY),
@@ -92,36 +92,40 @@ _BY_CODE: Final[dict[str, Verdict]] = {
     **dict.fromkeys(("InternalError", "ServiceUnavailable", "RequestTimeout"), _AGAIN),
     **dict.fromkeys(("OperationAborted", "server_error", "temporarily_unavailable"), _AGAIN),
     **dict.fromkeys(("DAT-ZIP-104", "DAT-ZIP-111"), _FORM),
-    "NoSuchBucket": Verdict(ConfigurationError, "another object store; check s3_endpoint_url."),
-    "DAT-ZIP-609": Verdict(
-        CredentialsError, "the download service wants the token of an account with password."
+    "NoSuchBucket": ErrorRule(
+        ConfigurationError, "this is another object store; check s3_endpoint_url."
+    ),
+    "DAT-ZIP-609": ErrorRule(
+        CredentialsError, "the download service requires the token of an account with a password."
     ),
 }
-"""By the service's own code, whatever the status.
+"""By error code, whatever the status.
 
-DAT-ZIP-604, no token found, is left out: it may also be said of a token the service has forgotten.
+DAT-ZIP-604 (no token found) is not included: it may also mean that the token has expired.
 """
 _SKEWED: Final = ("RequestTimeTooSkewed", "RequestExpired")
 
-_BY_STATUS: Final[dict[int, Verdict]] = {
+_BY_STATUS: Final[dict[int, ErrorRule]] = {
     202: _NOT_NOW,
-    206: Verdict(ServiceUnavailableError, "only a part came, though all was asked for; try again."),
+    206: ErrorRule(
+        ServiceUnavailableError, "only a part was sent although the whole was requested; try again."
+    ),
     **dict.fromkeys((400, 422), _FORM),
     **dict.fromkeys((402, 403, 451), _NO_RIGHT),
     **dict.fromkeys((404, 409, 410), _GONE),
     **dict.fromkeys((408, 413, 421, 424, 425), _AGAIN),
     423: _NOT_NOW,
     429: _BUSY,
-    511: Verdict(BlockedError, "this network wants somebody to log in to it.", _BLOCKED_S),
+    511: ErrorRule(BlockedError, "this network requires a login (captive portal).", _BLOCKED_S),
 }
-_GUARDS: Final = (400, 402, 403, 405, 406, 418, 422, 451)
-"""What firewalls and gateways answer, too."""
+_FIREWALL_STATUS: Final = (400, 402, 403, 405, 406, 418, 422, 451)
+"""Status codes that firewalls and gateways use too."""
 _OF_ACCOUNTS: Final = (402, 403)
 _OAUTH: Final = re.compile(r"[a-z_]{1,60}")
 
 
 class _Said(NamedTuple):
-    """What an answer says: the service's code, an explanation; whether the service wrote it."""
+    """Error code and explanation of a response, and whether it has the service's own form."""
 
     code: str
     reason: str
@@ -129,52 +133,52 @@ class _Said(NamedTuple):
 
 
 def error_of(response: requests.Response, what: str) -> DataSpaceError:
-    """Return the error an unsuccessful answer stands for; reads the beginning of its body."""
+    """Return the error for an unsuccessful response; reads the beginning of its body."""
     said = _said(_beginning(response).decode("utf-8", "replace"))
-    verdict = _verdict(response, said)
+    rule = _rule(response, said)
     message = f"{what}: HTTP {response.status_code} {said.code} {said.reason}"
-    way = "" if said.is_own else way_of(response.url)
-    error = verdict.kind(f"{' '.join(message.split()).rstrip('.')}; {verdict.advice}{way}")
+    way = "" if said.is_own else proxy_hint(response.url)
+    error = rule.kind(f"{' '.join(message.split()).rstrip('.')}; {rule.advice}{way}")
     error.status, error.code, error.reason = response.status_code, said.code, said.reason
     error.is_own, error.url = said.is_own, public_url(response.url)
     if isinstance(error, TransientError):
-        waits_s = [_retry_after_s(response), verdict.wait_s]
+        waits_s = [_retry_after_s(response), rule.wait_s]
         error.retry_after_s = max((one for one in waits_s if one is not None), default=None)
     return error
 
 
-def _verdict(response: requests.Response, said: _Said) -> Verdict:
+def _rule(response: requests.Response, said: _Said) -> ErrorRule:
     if said.code in _SKEWED:
-        return Verdict(ConfigurationError, f"{_clocks(response)}; set the clock.")
+        return ErrorRule(ConfigurationError, f"{_clocks(response)}; set the clock.")
     if said.code in _BY_CODE:
         return _BY_CODE[said.code]
     status = response.status_code
     if status == requests.codes.proxy_authentication_required:
-        return Verdict(ConfigurationError, f"{login_wanted(response.url)}.")
-    return _guarded(response, said) or _BY_STATUS.get(status) or _of_class(status)
+        return ErrorRule(ConfigurationError, f"{proxy_login_required(response.url)}.")
+    return _by_firewall(response, said) or _BY_STATUS.get(status) or _of_class(status)
 
 
-def _guarded(response: requests.Response, said: _Said) -> Verdict | None:
-    """Return the verdict on an answer that a guard may have given; None where the status tells."""
+def _by_firewall(response: requests.Response, said: _Said) -> ErrorRule | None:
+    """Return the rule for a response that a firewall may have sent; None if the status decides."""
     status, sent = response.status_code, response.request.headers.get("Authorization", "")
     is_transfer = sent.startswith("Bearer")
-    is_silent = is_transfer and not (said.code or said.reason)  # the service itself says why
-    if status in _GUARDS and (is_silent or not said.is_own):
+    is_silent = is_transfer and not (said.code or said.reason)  # the service itself explains
+    if status in _FIREWALL_STATUS and (is_silent or not said.is_own):
         return _BLOCKED
     if status == requests.codes.unprocessable and is_transfer:
-        return _GONE  # no source tells how offline products are refused
-    if status == requests.codes.unauthorized:  # of whatever form: a gateway may look at tokens
-        return _TOKEN if is_transfer else _KEYS if sent else _STRANGER
+        return _GONE  # how offline products are refused is not documented
+    if status == requests.codes.unauthorized:  # in any form: a gateway may check tokens
+        return _TOKEN if is_transfer else _KEYS if sent else _FOREIGN_LOGIN
     return _BLOCKED if status in _OF_ACCOUNTS and not sent else None
 
 
-def _of_class(status: int) -> Verdict:
+def _of_class(status: int) -> ErrorRule:
     is_final = requests.codes.bad_request <= status < requests.codes.server_error
     return _REFUSED if is_final else _AGAIN
 
 
 def _said(text: str) -> _Said:
-    """Read any of the service's error envelopes; what is none of them was written by others."""
+    """Parse any of the service's error bodies; other forms are not its own."""
     try:
         body: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -194,20 +198,20 @@ def _said(text: str) -> _Said:
 
 
 def _clocks(response: requests.Response) -> str:
-    """Return what the clocks of both sides say, as far as the answer tells."""
+    """Return the time of this machine and, if known, of the service."""
     here = f"this machine's clock says {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     there = _moment(response.headers.get("Date", ""))
     return f"{here}, the service's {there:%Y-%m-%d %H:%M:%S}" if there else here
 
 
 def _words(text: str) -> str:
-    """Return the title of a gateway's page, without the status; of anything else all words."""
+    """Return the title of an HTML page without the status, or else the whole text."""
     title = _TITLE.search(text)
     return " ".join((title[1] if title else text).split())
 
 
 def _beginning(response: requests.Response) -> bytes:
-    """Return what comes of a body within some seconds, and of a long one the beginning."""
+    """Return the beginning of a body: limited bytes and seconds."""
     body, until = bytearray(), time.monotonic() + _BODY_S
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
         while len(body) < _BODY_BYTES and time.monotonic() < until:
@@ -219,7 +223,7 @@ def _beginning(response: requests.Response) -> bytes:
 
 
 def _retry_after_s(response: requests.Response) -> float | None:
-    """Return the seconds a Retry-After header asks for, in either of its forms."""
+    """Return the seconds of a Retry-After header, in either of its forms."""
     value = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
         return float(value)

@@ -1,4 +1,4 @@
-"""Remembers the sockets of kept connections, so that reads that block can be ended."""
+"""HTTP adapter that tracks its sockets, so that blocking reads can be interrupted."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.ssltransport import SSLTransport
 
 _MOST_CONNECTIONS: Final = 32
-"""Kept alive for each host; an account has 4 or 20."""
+"""Keep-alive connections per host; an account may have 4 or 20."""
 
 _Socket = socket.socket | SSLTransport
-"""The second is TLS within the TLS of a proxy."""
+"""SSLTransport is TLS through the TLS of a proxy."""
 
 
 class StoppableAdapter(HTTPAdapter):
     """Keeps connections alive until they are shut down from another thread."""
 
     def __init__(self) -> None:
-        """Begin with no connection."""
+        """Create an adapter without connections."""
         self._is_shut_down = False
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[_Socket] = weakref.WeakSet()
         super().__init__(pool_maxsize=_MOST_CONNECTIONS)
 
     def shut_down(self) -> None:
-        """Let every read on every connection end at once, now and later."""
+        """End all reads on all connections, present and future."""
         with self._lock:
             self._is_shut_down = True
             for one in self._sockets:
                 _shut_down(one)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pool, of connections that are remembered."""
+        """Create the pool with tracked connections."""
         super().init_poolmanager(*args, **kwargs)
         self._remember(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool for a proxy, of connections that are remembered."""
+        """Return the pool for a proxy with tracked connections."""
         manager = super().proxy_manager_for(*args, **kwargs)
         self._remember(manager)
         return manager

@@ -1,1 +1,1 @@
-"""One run of an ingest: download, extract, verify, deliver, and what is recorded of it."""
+"""One run of an ingest: staging, extraction, delivery, records and summary."""

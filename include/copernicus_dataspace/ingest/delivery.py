@@ -1,7 +1,6 @@
-"""Puts what was staged of a product into place, and describes it.
+"""Delivers a staged product: moves its files into place and writes its STAC item.
 
-Shares nothing with the staging but the store, so it may run on another machine. May be killed at
-any line and run again.
+Needs only the store, so it may run on another machine than the staging. Safe to kill and run again.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.stac.delivered_files import Delivery
 from copernicus_dataspace.stac.image_header import raster_at
 from copernicus_dataspace.stac.item import ITEM_NAME, item_of
-from copernicus_dataspace.storage.layout import archive_path, bands_dir
+from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.leases import Leases
 
 if TYPE_CHECKING:
@@ -26,15 +25,15 @@ if TYPE_CHECKING:
 
 
 def deliver(job: ProductJob, clock: Callable[[], datetime] = utc_now) -> Delivery:
-    """Put a staged product into place and describe it; return what stands there.
+    """Deliver a staged product and write its item; return what is delivered.
 
-    The item names the DAG of the run among those that want the product for good, and among those
-    whose schedule or backfill asked for its day. The run's lease
-    on the product ends with it, well or not.
+    The item names the run's owner among the ingests that want the product permanently, and among
+    those whose schedule or backfill covers its day. The run's lease on the product is released in
+    any case.
 
     Raises:
-        NotStagedError: What was staged, and what stands already, are not all that is wanted.
-        InProgressError: Another run has taken the product over.
+        NotStagedError: Staged and delivered files together are not all wanted files.
+        InProgressError: Another run has taken over the product.
     """
     with Leases(job.store, job.run).renewed() as leases:
         try:
@@ -46,7 +45,7 @@ def deliver(job: ProductJob, clock: Callable[[], datetime] = utc_now) -> Deliver
 
 
 def _is_named(job: ProductJob) -> bool:
-    """Tell whether the item names who wants the product by this run."""
+    """Tell whether the item already names the run's owner."""
     current = job.delivery()
     return current is not None and current == current.wanted_by(job.ingests, job.scheduled)
 
@@ -64,11 +63,11 @@ def _deliver(job: ProductJob, clock: Callable[[], datetime]) -> Delivery:
     if not _has_zip(job):
         raise _not_staged(job)
     newer = replace(_place(job, receipt, current), created=clock())
-    latest = job.delivery()  # by a run whose lease had ended, if not the current one
+    latest = job.delivery()  # may be by another run, whose lease had ended
     delivery = latest.merged(newer) if latest else newer
     if delivery.missing(job.wanted.bands, set(delivery.files)):
         raise _not_staged(job)
-    _keep_archive(job)
+    _keep_zip(job)
     _describe(job, delivery, clock())
     _clear_staging(job)
     return delivery
@@ -81,12 +80,12 @@ def _describe(job: ProductJob, delivery: Delivery, now: datetime) -> None:
 
 
 def _not_staged(job: ProductJob) -> NotStagedError:
-    message = f"{job.product.stem}: nothing to deliver, its download has not succeeded."
+    message = f"{job.product.stem}: nothing to deliver, the download has not succeeded."
     return NotStagedError(message)
 
 
 def is_held(job: ProductJob, receipt: Receipt) -> bool:
-    """Tell whether all that an earlier try fetched is staged or, already, in place."""
+    """Tell whether all files of an earlier download are still staged or already delivered."""
     store = job.store
     names = _names([file.path for file in receipt.files], job.delivery())
     staged = store.sizes(job.run.safe_dir(job.product))
@@ -102,25 +101,25 @@ def is_held(job: ProductJob, receipt: Receipt) -> bool:
 
 
 def _has_zip(job: ProductJob) -> bool:
-    """Tell whether the zip is staged or kept already, or not wanted."""
+    """Tell whether the zip is staged, kept already, or not wanted."""
     staged = job.store.size(job.run.zip_path(job.product)) is not None
-    return not job.wanted.keep_archive or staged or job.kept_archive() is not None
+    return not job.wanted.keep_archive or staged or job.kept_zip() is not None
 
 
-def _keep_archive(job: ProductJob) -> None:
+def _keep_zip(job: ProductJob) -> None:
     staged = job.run.zip_path(job.product)
     if job.wanted.keep_archive and job.store.size(staged) is not None:
-        job.store.move(staged, archive_path(job.product))
+        job.store.move(staged, kept_zip_path(job.product))
 
 
 def _clear_staging(job: ProductJob) -> None:
-    """Remove what was staged, the receipt first, which would promise it."""
+    """Remove the staged files, the receipt first."""
     job.store.delete(job.run.receipt_path(job.product))
     job.store.delete(job.run.product_dir(job.product))
 
 
 def _place(job: ProductJob, staged: Receipt, current: Delivery | None) -> Delivery:
-    """Give the staged files their names; those an earlier try has placed already stay."""
+    """Move the staged files to their final names, unless an earlier attempt has done so."""
     store, folder = job.store, bands_dir(job.product)
     names = _names([file.path for file in staged.files], current)
     files = {file.path: replace(file, name=names[file.path]) for file in staged.files}
@@ -132,10 +131,10 @@ def _place(job: ProductJob, staged: Receipt, current: Delivery | None) -> Delive
         elif placed.get(file.name) != file.size_bytes:
             raise _not_staged(job)
     for path, file in files.items():
-        if file.size_bytes:  # object storage refuses to read the beginning of nothing
+        if file.size_bytes:  # object storage refuses to read from an empty file
             files[path] = replace(file, raster=raster_at(store, f"{folder}/{file.name}"))
     run = job.run
-    delivery = Delivery(staged.selection, files, run.dag_id, run.run_id, run.stamp)
+    delivery = Delivery(staged.selection, files, run.owner, run.run_id, run.stamp)
     return delivery.wanted_by(job.ingests, job.scheduled)
 
 

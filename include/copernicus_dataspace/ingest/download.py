@@ -1,4 +1,4 @@
-"""Downloads products and delivers each as soon as it has arrived."""
+"""Downloads products and delivers each as soon as it is complete."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _NAMED: Final = 3
 
 
 def download(jobs: Sequence[ProductJob], service: Service, progress: Progress) -> list[pystac.Item]:
-    """Download and deliver products, and let the static catalogue list them; return their items.
+    """Download and deliver products, and update the static catalogue; return their items.
 
     Args:
-        jobs: The products' places, in one store and for one run; all want the same.
-        service: Where the bytes come from.
-        progress: Makes the listener of each product's transfer.
+        jobs: The products, in one store and for one run, with the same options.
+        service: Service to download from.
+        progress: Creates the progress callback of each product.
 
     Raises:
-        DownloadError: Some products failed; the others have arrived.
+        DownloadError: Some products failed; the others were downloaded.
     """
     delivery = _Delivery(jobs)
     with contextlib.closing(stage(jobs, service, progress)) as done:
@@ -45,7 +45,7 @@ def download(jobs: Sequence[ProductJob], service: Service, progress: Progress) -
 
 
 class _Delivery:
-    """Puts products into place as they are fetched, and keeps what became of each."""
+    """Delivers products as they are downloaded, and collects the errors."""
 
     def __init__(self, jobs: Iterable[ProductJob]) -> None:
         self._jobs = {job.product.id: job for job in jobs}
@@ -53,11 +53,11 @@ class _Delivery:
 
     @property
     def products(self) -> list[Product]:
-        """Those that have arrived."""
+        """Products that were delivered."""
         return [job.product for job in self._jobs.values() if job.product.stem not in self._errors]
 
     def take(self, staged: Staged) -> None:
-        """Deliver a product that was fetched."""
+        """Deliver a downloaded product."""
         error = staged.error
         if error is None:
             try:
@@ -80,8 +80,8 @@ class _Delivery:
             return items
         named = "; ".join(f"{stem}: {error}" for stem, error in [*self._errors.items()][:_NAMED])
         message = (
-            f"{len(self._errors)} of {len(self._jobs)} products failed, the others have "
-            f"arrived: {named}"
+            f"{len(self._errors)} of {len(self._jobs)} products failed, the others were "
+            f"downloaded: {named}"
         )
         raise DownloadError(message, items, self._errors)
 

@@ -1,4 +1,4 @@
-"""Does one thing for many products at once, in threads that end together."""
+"""Runs a function for many products in parallel threads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _THREADS: Final = 4
-"""For each connection: while one moves bytes, others verify, or wait before another try."""
+"""Per connection: while one thread transfers, others verify, or wait for a retry."""
 
 
 def each(
     pool: ThreadPoolExecutor, act: Callable[[ProductJob], T], jobs: Sequence[ProductJob]
 ) -> Iterator[tuple[ProductJob, T | Exception]]:
-    """Yield each job, as it is done, with what the act returned or raised."""
+    """Yield each job, as it completes, with what the function returned or raised."""
     futures = {pool.submit(act, job): job for job in jobs}
     for future in as_completed(futures):
         error = future.exception()
@@ -32,7 +32,7 @@ def each(
 
 @contextlib.contextmanager
 def threads(service: Service) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
-    """Give threads for products and for files; when the caller is interrupted, all end soon."""
+    """Yield thread pools for products and for files; an exception in the block ends all work."""
     products = ThreadPoolExecutor(_THREADS * service.connections, "product")
     files = ThreadPoolExecutor(_THREADS * service.connections, "file")
     try:

@@ -1,4 +1,4 @@
-"""Knows one product's places in a store, and tells what of it stands there; moves nothing."""
+"""Download and delivery of one product: options, paths in the store, and existing files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from copernicus_dataspace.errors import UNREADABLE, ConfigurationError
 from copernicus_dataspace.models.manifest import check_distinct
 from copernicus_dataspace.stac.delivered_files import DeliveredFile, selection_of, text_of
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
-from copernicus_dataspace.storage.layout import archive_path, bands_dir
+from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.verified_file import saved_of
 
 if TYPE_CHECKING:
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 TRANSFERS: Final = ("files", "archive")
 
 Selection = Mapping[str, tuple["SafeFile", ...]]
-"""For each band or pattern the files it means."""
+"""The matching files of each band or pattern."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOptions:
-    """What of each product is to be delivered.
+    """What to deliver of each product, and how.
 
     Attributes:
         bands: Band names and patterns, see `bands.select_files`.
-        transfer: ``files`` fetches only these; ``archive`` fetches the whole zip.
+        transfer: ``files`` downloads only these files; ``archive`` the whole zip.
         keep_archive: Whether the zip is kept beside the files; for ``archive`` only.
-        overwrite: Whether what is there is fetched again.
-        is_standing: Whether the run's DAG wants the products for good; what was asked for by its
-            name, once, is never taken out again.
-        is_scheduled: Whether the DAG's schedule or a backfill asked for all of the products' days.
+        overwrite: Whether existing files are downloaded again.
+        is_permanent: Whether the run's owner wants the products permanently and manages them; what
+            was requested once by product id is never removed.
+        is_scheduled: Whether the products' days are those of a schedule or a backfill.
     """
 
     bands: tuple[str, ...]
     transfer: str = "files"
     keep_archive: bool = False
     overwrite: bool = False
-    is_standing: bool = True
+    is_permanent: bool = True
     is_scheduled: bool = False
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class DeliveryOptions:
             raise ConfigurationError(message)
         for name in ("keep_archive", "overwrite"):
             if not isinstance(getattr(self, name), bool):
-                message = f"{name} is {getattr(self, name)!r}; expected true or false, not a text."
+                message = f"{name} is {getattr(self, name)!r}; expected true or false."
                 raise ConfigurationError(message)
         if self.keep_archive and self.transfer != "archive":
             message = "keep_archive needs transfer 'archive': with 'files' there is no zip to keep."
@@ -68,12 +68,12 @@ class DeliveryOptions:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What `stage` leaves for `deliver`, written last.
+    """The result of `stage`, read by `deliver`; written last.
 
     Attributes:
-        product_id: Whose files; another product may have the same name.
-        selection: For each band the paths it stands for.
-        files: The fetched members; their names are not decided yet.
+        product_id: Id of the product; another one may have the same name.
+        selection: Paths of each band.
+        files: The downloaded files; their final names are not decided yet.
     """
 
     product_id: str
@@ -82,7 +82,7 @@ class Receipt:
 
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
-        """Return what `to_bytes` wrote; None where there is nothing, or it is damaged."""
+        """Return what `to_bytes` wrote; None if it is missing or damaged."""
         try:
             record = json.loads(content or b"")
             receipt = cls(
@@ -96,7 +96,7 @@ class Receipt:
         return receipt
 
     def to_bytes(self) -> bytes:
-        """Return all facts as JSON."""
+        """Return the receipt as JSON."""
         record: dict[str, Any] = {
             "product_id": self.product_id,
             "selection": {band: list(paths) for band, paths in self.selection.items()},
@@ -107,7 +107,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ProductJob:
-    """One product's places in a store, for one run."""
+    """Download and delivery of one product by one run."""
 
     store: Store
     run: RunLayout
@@ -116,12 +116,12 @@ class ProductJob:
 
     @property
     def ingests(self) -> tuple[str, ...]:
-        """Ids of the DAGs that want the product by this run: its own, or none."""
-        return (self.run.dag_id,) if self.wanted.is_standing else ()
+        """Ingests that want the product permanently because of this run: its owner, or none."""
+        return (self.run.owner,) if self.wanted.is_permanent else ()
 
     @property
     def scheduled(self) -> tuple[str, ...]:
-        """Ids of the DAGs whose schedule or backfill asked for the product's day by this run."""
+        """Ingests whose schedule or backfill covers the day because of this run."""
         return self.ingests if self.wanted.is_scheduled else ()
 
     @property
@@ -130,13 +130,13 @@ class ProductJob:
         return f"{bands_dir(self.product)}/{ITEM_NAME}"
 
     def delivery(self) -> Delivery | None:
-        """Return what the item promises; None where there is no item."""
+        """Return the delivery that the item describes; None if there is no item."""
         return delivery_of(self.store.read(self.item_path))
 
-    def standing(self) -> set[str]:
-        """Return the paths of the files that need not be fetched, by the item and their sizes.
+    def existing(self) -> set[str]:
+        """Return the paths of files that need no download, according to the item and their sizes.
 
-        With `overwrite` only those that this very search has already replaced.
+        With `overwrite` only those that this search has already replaced.
         """
         delivery = self.delivery()
         if delivery is None or (self.wanted.overwrite and delivery.stamp != self.run.stamp):
@@ -146,34 +146,34 @@ class ProductJob:
         return {file.path for file in files if sizes.get(file.name) == file.size_bytes}
 
     def missing(self, selection: Selection) -> dict[str, SafeFile]:
-        """Return the selected files that do not stand, by path."""
-        standing = self.standing()
+        """Return the selected files that do not exist yet, by path."""
+        existing = self.existing()
         chosen = {file.path: file for group in selection.values() for file in group}
-        return {path: file for path, file in chosen.items() if path not in standing}
+        return {path: file for path, file in chosen.items() if path not in existing}
 
     def is_present(self) -> bool:
-        """Tell whether all that is wanted stands, by the item and the sizes of its files."""
+        """Tell whether all wanted files exist, according to the item and their sizes."""
         delivery = self.delivery()
         return (
             delivery is not None
-            and not delivery.missing(self.wanted.bands, self.standing())
-            and (not self.wanted.keep_archive or self.kept_archive() is not None)
+            and not delivery.missing(self.wanted.bands, self.existing())
+            and (not self.wanted.keep_archive or self.kept_zip() is not None)
         )
 
-    def kept_archive(self) -> str | None:
-        """Return the path of the kept zip where it has the size the catalogue gives."""
-        size = self.store.size(archive_path(self.product))
+    def kept_zip(self) -> str | None:
+        """Return the path of the kept zip if it has the size listed in the catalogue."""
+        size = self.store.size(kept_zip_path(self.product))
         right = size is not None and self.product.size_bytes in (None, size)
-        return archive_path(self.product) if right else None
+        return kept_zip_path(self.product) if right else None
 
     def incoming(self, path: str, size_bytes: int | None = None) -> AbstractContextManager[Path]:
-        """Give a local path for a file of the product to be staged; as of `Store.incoming`."""
+        """Yield a local path for a file of the product to stage; see `Store.incoming`."""
         return self.store.incoming(self._staged_path(path), self.room_bytes(size_bytes))
 
     def staged(self, file: SafeFile) -> SavedFile | None:
-        """Return what of a listed file is staged, read again; its digest is of the listed kind.
+        """Return size and checksum of a staged file, in the listed algorithm.
 
-        None where nothing is staged, or the list gives no checksum.
+        None if nothing is staged, or if no checksum is listed.
         """
         path = self._staged_path(file.path)
         if file.checksum is None or self.store.size(path) is None:
@@ -182,17 +182,17 @@ class ProductJob:
             return saved_of(stream, file.checksum)
 
     def unstage(self, path: str) -> None:
-        """Remove a file of the product that was staged."""
+        """Remove a staged file of the product."""
         self.store.delete(self._staged_path(path))
 
     def _staged_path(self, path: str) -> str:
         return f"{self.run.safe_dir(self.product)}/{path}"
 
     def room_bytes(self, size_bytes: int | None) -> int:
-        """Return the room a listed file needs: never more than the zip, as some sizes are bogus."""
+        """Return the space a listed file needs: at most that of the zip; some sizes are wrong."""
         return min(size_bytes or 0, self.product.size_bytes or sys.maxsize)
 
     def receipt(self) -> Receipt | None:
-        """Return the receipt of this run's download; None where there is none of this product."""
+        """Return the receipt of this run's download; None if there is none of this product."""
         receipt = Receipt.read(self.store.read(self.run.receipt_path(self.product)))
         return receipt if receipt and receipt.product_id == self.product.id else None

@@ -1,6 +1,6 @@
-"""Knows how many bytes an account has moved in the last thirty days, from what its tasks noted.
+"""30-day download quota of an account, from usage records in the store.
 
-The service allows an ordinary account 12 TB in any thirty days, and slows down one that takes more:
+The service allows an ordinary account 12 TB in any thirty days, and throttles it beyond that:
 https://documentation.dataspace.copernicus.eu/Quotas.html
 """
 
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
 _USAGE: Final = "runs/.usage"
 PERIOD_DAYS: Final = 30
 _FAR_DAYS: Final = 365
-"""No clock is so far behind that a day beyond is one of today."""
+"""Records further ahead are removed; nearer ones may be right and this clock behind."""
 _LOOK_EVERY_S: Final = 60.0
 _NOTE: Final = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})/(?P<bytes>\d{1,18})-[0-9a-f]{12}")
 
 
 class Usage:
-    """The notes of one account's transfers in a store.
+    """The usage records of one account in a store.
 
-    A note is an empty file whose name holds the bytes, in a folder for its day: adding one disturbs
-    nobody, and all are summed by listing them.
+    A record is an empty file whose name holds the bytes, in a folder for its day: writes never
+    conflict, and a listing gives the sum.
     """
 
     def __init__(self, store: Store, account_id: str) -> None:
-        """Use the notes of an account."""
+        """Use the records of an account."""
         self._store = store
         self._dir = f"{_USAGE}/{account_id}"
 
     def add(self, moved_bytes: int) -> None:
-        """Note that so many bytes were moved just now."""
+        """Record bytes transferred now."""
         if moved_bytes:
             name = f"{datetime.now(UTC):%Y-%m-%d}/{moved_bytes}-{uuid.uuid4().hex[:12]}"
             self._store.write(f"{self._dir}/{name}", b"")
 
     def total_bytes(self) -> int:
-        """Return the bytes of the last thirty days and of what began of the day before them."""
+        """Return the bytes of the last thirty days, and of the partial day before them."""
         first, last = _days()
         return sum(size_bytes for day, size_bytes in self._notes() if first <= day <= last)
 
     def sweep(self) -> int:
-        """Remove the notes that no longer count; return the bytes of those that do.
+        """Remove expired records; return the bytes of the others.
 
-        What lies ahead stays for a year: this host's clock may be the one that is wrong.
+        Records from the future are kept for a year: this host's clock may be wrong.
         """
         (first, last), notes = _days(), self._notes()
         for day in {day for day, _ in notes if not first <= day <= _day(_FAR_DAYS)}:
@@ -70,7 +70,7 @@ class Usage:
 
 
 class Quota:
-    """Lets transfers begin while an account may move more; may be used by several threads."""
+    """Refuses transfers once the account's quota is used up; thread-safe."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class Quota:
         statistics: TransferStatistics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin to watch what a client moves.
+        """Watch the transfers of a client.
 
         Args:
-            usage: What all tasks of the account have noted.
-            limit_bytes: What they may move in thirty days.
-            statistics: What this client moves.
-            clock: Seconds from any fixed point.
+            usage: Usage records of the account.
+            limit_bytes: Quota for thirty days.
+            statistics: Transfer statistics of this client.
+            clock: Monotonic clock in seconds.
         """
         self._usage = usage
         self._limit_bytes = limit_bytes
@@ -97,12 +97,12 @@ class Quota:
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        """Refuse another transfer where the account has moved what it may.
+        """Refuse another transfer if the quota is used up.
 
-        Notes what was moved, and looks at the notes of others, once in a minute.
+        Writes and reads the usage records at most once per minute.
 
         Raises:
-            QuotaReachedError: It has.
+            QuotaReachedError: The quota is used up.
         """
         with self._lock:
             if self._clock() >= self._look_at:
@@ -112,15 +112,14 @@ class Quota:
             moved_bytes = self._total_bytes + self._statistics.bytes - self._noted_bytes
         if moved_bytes >= self._limit_bytes:
             message = (
-                f"{gigabytes(moved_bytes)} were moved into this output with this account in the "
-                f"last {PERIOD_DAYS} days, and the connection lets it move "
-                f"{gigabytes(self._limit_bytes)} (quota_gb). No new transfer begins until it is "
-                "less."
+                f"{gigabytes(moved_bytes)} were transferred to this output with this account in "
+                f"the last {PERIOD_DAYS} days; the quota is {gigabytes(self._limit_bytes)} "
+                "(quota_gb). No new transfer starts until usage is below the quota."
             )
             raise QuotaReachedError(message)
 
     def note(self) -> None:
-        """Note what was moved since the last time."""
+        """Record what was transferred since the last call."""
         with self._lock:
             self._note()
 
@@ -132,16 +131,16 @@ class Quota:
 
 
 def sweep_usage(store: Store) -> None:
-    """Remove the notes that no longer count, of all accounts."""
+    """Remove expired usage records of all accounts."""
     for account_id in store.folders(_USAGE):
         Usage(store, account_id).sweep()
 
 
 def _days() -> tuple[str, str]:
-    """Return the first and the last day that count: a clock may be ahead, but by no day."""
+    """Return the first and the last day that count; clocks may be up to a day ahead."""
     return _day(-PERIOD_DAYS), _day(1)
 
 
 def _day(days: int) -> str:
-    """Return the day that is so many days from now."""
+    """Return the UTC day a number of days from now."""
     return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"

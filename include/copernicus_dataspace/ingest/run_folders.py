@@ -1,4 +1,4 @@
-"""Knows the folders of runs in a store: which are a run's own, and which nobody has written to."""
+"""Folders of runs in a store: those of a given run, and old ones to clean up."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OldRun:
-    """What a run has left in a store.
+    """A folder of an old run.
 
     Attributes:
-        run_id: Which run; None where the folder's name is too short to tell.
-        path: Its folder, or what it holds about one ingest.
+        run_id: Id of the run; None if its name is truncated.
+        path: Folder of the run, or its subfolder for one ingest.
     """
 
     run_id: str | None
@@ -31,65 +31,64 @@ class OldRun:
 
 
 def placed(store: Store, run: RunLayout) -> RunLayout:
-    """Return the places of a run: those of an earlier version where it has begun there."""
+    """Return the layout of a run: that of an earlier version if the run was started with it."""
     earlier = replace(run, is_earlier=True)
     if earlier.records_dir == run.records_dir or not store.sizes(earlier.records_dir):
         return run
     return earlier
 
 
-def old_runs(store: Store, dag_id: str, before: datetime, about: str = "") -> Iterator[OldRun]:
-    """Give what runs of a DAG have noted, none of it after an instant.
+def old_runs(store: Store, owner: str, before: datetime, about: str = "") -> Iterator[OldRun]:
+    """Yield the folders of an owner's runs that were last written before an instant.
 
-    What a storage does not date is not old.
+    Files without a date count as new.
 
     Args:
-        store: Where they have noted it.
-        dag_id: Whose runs.
+        store: Store with the runs.
+        owner: Owner of the runs.
         before: The instant.
-        about: An ingest: only what they have noted about that one.
+        about: Name of an ingest: only the subfolders for it.
     """
     names = {run_name(about), folder_name(about)}
-    for dag_name in sorted({run_name(dag_id), folder_name(dag_id)}):
-        store.heal_dates(f"{RUNS}/{dag_name}")
-        for run, files in _grouped(store.listing(f"{RUNS}/{dag_name}")).items():
+    for owner_name in sorted({run_name(owner), folder_name(owner)}):
+        store.heal_dates(f"{RUNS}/{owner_name}")
+        for run, files in _grouped(store.listing(f"{RUNS}/{owner_name}")).items():
             parts = [part for part in _grouped(files) if not about or part in names]
             noted = [found for path, found in files.items() if path.partition("/")[0] in parts]
             if parts and _is_older(noted, before):
-                folder = f"{RUNS}/{dag_name}/{run}"
+                folder = f"{RUNS}/{owner_name}/{run}"
                 is_all = len(noted) == len(files)
                 yield OldRun(id_of(run), folder if is_all else f"{folder}/{parts[0]}")
 
 
-def old_staging(store: Store, before: datetime, dag_ids: Iterable[str]) -> dict[str, list[OldRun]]:
-    """Return by DAG id what runs have fetched and not delivered, none of it after an instant.
+def old_staging(store: Store, before: datetime, owners: Iterable[str]) -> dict[str, list[OldRun]]:
+    """Return by owner the staging folders that were last written before an instant.
 
     Args:
-        store: Where they have staged it.
+        store: Store with the staged files.
         before: The instant.
-        dag_ids: Those that are known. Of others what is in a folder whose name is too short to tell
-            the id is left out.
+        owners: Known owners. Folders of other owners are skipped if their name is truncated.
     """
     old: dict[str, list[OldRun]] = defaultdict(list)
-    known = {run_name(dag_id): dag_id for dag_id in dag_ids}
+    known = {run_name(owner): owner for owner in owners}
     store.heal_dates(STAGING)
-    for dag_name, of_dag in _grouped(store.listing(STAGING)).items():
-        folder, dag_id = f"{STAGING}/{dag_name}", known.get(dag_name) or id_of(dag_name)
-        if folder == LEASES or dag_id is None:
+    for owner_name, of_owner in _grouped(store.listing(STAGING)).items():
+        folder, owner = f"{STAGING}/{owner_name}", known.get(owner_name) or id_of(owner_name)
+        if folder == LEASES or owner is None:
             continue
-        for run, files in _grouped(of_dag).items():
+        for run, files in _grouped(of_owner).items():
             if _is_older(files.values(), before):
-                old[dag_id].append(OldRun(id_of(run), f"{folder}/{run}"))
+                old[owner].append(OldRun(id_of(run), f"{folder}/{run}"))
     return dict(old)
 
 
 def _is_older(files: Iterable[FileInfo], before: datetime) -> bool:
-    """Tell whether the storage says of all files that they were written before an instant."""
+    """Tell whether all files were written before an instant."""
     return all(file.written is not None and file.written < before for file in files)
 
 
 def _grouped(files: dict[str, FileInfo]) -> dict[str, dict[str, FileInfo]]:
-    """Return files by the first part of their path, and each by the rest of it."""
+    """Group files by the first part of their path."""
     groups: dict[str, dict[str, FileInfo]] = defaultdict(dict)
     for path, found in files.items():
         first, _, rest = path.partition("/")

@@ -1,6 +1,6 @@
-"""Keeps what one run found, fetched and delivered, as small JSON files in the store.
+"""Records of one run (search result, attempts, deliveries) as small JSON files in the store.
 
-Tasks hand each other references to these records instead of the tables themselves.
+The steps of a run pass references to these records instead of the tables themselves.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.store import Store
 
 _MOST: Final = 1e15
-"""Of anything that is counted or measured; NaN is not less."""
+"""Upper bound of counts and measures; also excludes NaN."""
 _FEW_BATCHES: Final = 8
-"""Up to so many products have a mapped task instance each."""
+"""Up to this number of products, each product is a batch of its own."""
 _BATCH: Final = 25
-"""Products that share an instance where they are more; the last ones may be fewer."""
+"""Products per batch otherwise."""
 _MOST_BATCHES: Final = 200
-"""Mapped task instances a run has at most, however many products there are.
+"""Maximum number of batches of a run.
 
-Each instance costs the scheduler about a quarter of a second and a worker some two seconds, and
-Airflow refuses more than 1024.
+Each batch costs a scheduler about a quarter of a second and a worker about two seconds, and
+schedulers limit their number (to 1024 in the one this was measured with).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one try at fetching a batch moved.
+    """Transfer statistics of one attempt to download a batch.
 
     Attributes:
-        requests: Requests sent, for tokens too.
+        requests: Requests sent, including those for tokens.
         bytes_transferred: Bytes of bodies received.
         seconds: Wall time.
         errors: Message by product stem, for the products that failed.
-        moving_s: Seconds spent on requests and their bodies, summed over connections.
-        waiting_s: Seconds spent waiting for the service, and before other tries, summed likewise.
-        retries: Times that something was asked for again after an error that may pass.
-        rate_limited: Answers that said too many requests.
+        moving_s: Seconds spent transferring, summed over connections.
+        waiting_s: Seconds spent waiting, summed over connections.
+        retries: Requests repeated after a temporary error.
+        rate_limited: Responses with status 429.
     """
 
     requests: int
@@ -69,12 +69,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What stands of one product after its extraction.
+    """Delivered files of one product.
 
     Attributes:
-        files: Number of delivered files, the item not counted.
-        bytes: Their size.
-        folder: Address of the folder that holds them.
+        files: Number of files, without the item.
+        bytes: Their total size.
+        folder: URI of their folder.
     """
 
     files: int
@@ -87,33 +87,33 @@ class Delivered:
 
 
 class RunRecords:
-    """The records of one search of a run; one that is damaged counts as not there."""
+    """The records of one search of a run; a damaged record counts as missing."""
 
     def __init__(self, store: Store, run: RunLayout, search_id: str) -> None:
-        """Use the run's folder of the store; a run may hold several searches, told apart by id."""
+        """Use the run's folder of the store; a run may have several searches with different ids."""
         self._store = store
         self._run_dir = run.records_dir
         self._dir = f"{run.records_dir}/{run.name_of(search_id)}"
 
     @property
     def address(self) -> str:
-        """Where the records lie."""
+        """URI of the records."""
         return self._store.uri(self._dir)
 
     @property
     def folder(self) -> str:
-        """Folder of the records, below the root of the store."""
+        """Folder of the records, relative to the root of the store."""
         return self._dir
 
     def clear(self) -> None:
-        """Forget an earlier try of the search, so that nothing of it is taken for this one's."""
+        """Remove the records of an earlier attempt of the search."""
         self._store.delete(self._dir)
         self._write("begun", {})
 
     def begin(
         self, search: Mapping[str, Any], products: Sequence[Product]
     ) -> dict[str, Sequence[Product]]:
-        """Write what the search found; return the batches by their keys."""
+        """Write the search result; return the batches by key."""
         batches = {f"{number:04}": batch for number, batch in enumerate(_batches(products))}
         for key, batch in batches.items():
             self._write(f"products/{key}", [product.to_json() for product in batch])
@@ -121,7 +121,7 @@ class RunRecords:
         return batches
 
     def search(self) -> dict[str, Any] | None:
-        """Return what `begin` was given about the search; None where it never ended."""
+        """Return the search as passed to `begin`; None if the search has not finished."""
         found = self._read("search")
         return found if isinstance(found, dict) else None
 
@@ -129,15 +129,14 @@ class RunRecords:
         """Return the products of a batch.
 
         Raises:
-            NotStagedError: The search of this run has no such batch, or it is damaged.
+            NotStagedError: There is no such batch, or it is damaged.
         """
         try:
             return [Product.from_json(record) for record in self._read(f"products/{key}")]
         except UNREADABLE as error:
             message = (
-                f"{self._store.uri(self._dir)}/products/{key}.json is not there or is damaged: was "
-                "it changed, or does output_uri differ between the search and this task? Clear "
-                "the search."
+                f"{self._store.uri(self._dir)}/products/{key}.json is missing or damaged: was it "
+                "changed, or does output_uri differ from that of the search? Run the search again."
             )
             raise NotStagedError(message) from error
 
@@ -147,12 +146,12 @@ class RunRecords:
         return [product for key in keys for product in self.products(key)]
 
     def add_attempt(self, key: str, attempt: Attempt) -> None:
-        """Note what one try at a batch moved."""
+        """Write the statistics of an attempt at a batch."""
         name = f"{key}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         self._write(f"attempts/{name}", asdict(attempt))
 
     def attempts(self) -> list[Attempt]:
-        """Return all tries, those of one batch in their order."""
+        """Return all attempts, those of a batch in order."""
         attempts = []
         for name in sorted(self._names("attempts")):
             with contextlib.suppress(*UNREADABLE):
@@ -160,11 +159,11 @@ class RunRecords:
         return attempts
 
     def add_delivered(self, key: str, delivered: Mapping[str, Delivered]) -> None:
-        """Note what stands of the products of a batch, by product stem."""
+        """Write the delivered products of a batch, by product stem."""
         self._write(f"delivered/{key}", {stem: asdict(one) for stem, one in delivered.items()})
 
     def delivered(self) -> dict[str, Delivered]:
-        """Return what stands, by product stem."""
+        """Return the delivered products, by product stem."""
         delivered = {}
         for name in self._names("delivered"):
             with contextlib.suppress(*UNREADABLE):
@@ -173,17 +172,17 @@ class RunRecords:
         return delivered
 
     def add_handed_over(self, key: str, stems: Collection[str]) -> None:
-        """Note which products of a batch were put in place before its download has ended."""
+        """Write which products of a batch were delivered before its download has finished."""
         self._write(f"handed_over/{key}", sorted({*stems, *self.handed_over(key)}))
 
     def handed_over(self, key: str) -> frozenset[str]:
-        """Return the stems of the products of a batch that earlier tries have put in place."""
+        """Return the stems of the products of a batch that earlier attempts have delivered."""
         with contextlib.suppress(*UNREADABLE):
             return frozenset(texts_of(self._read(f"handed_over/{key}")))
         return frozenset()
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
-        """Write the run's summary as JSON and as text; return the address of the JSON."""
+        """Write the run's summary as JSON and as text; return the URI of the JSON."""
         content = json.dumps(summary, indent=1).encode()
         self._store.write(f"{self._run_dir}/summary.txt", text.encode())
         self._store.write(f"{self._run_dir}/summary.json", content)
@@ -213,7 +212,7 @@ def _check_numbers(record: Any, kind: Any, *names: str) -> None:
 
 
 def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:
-    """Share products out evenly: one each while they are few, never too many batches."""
+    """Divide products evenly into batches: single products while they are few."""
     count = min(len(products), max(_FEW_BATCHES, -(-len(products) // _BATCH)), _MOST_BATCHES)
     starts = [len(products) * number // count for number in range(count + 1)] if count else [0]
     return [products[start:end] for start, end in itertools.pairwise(starts)]

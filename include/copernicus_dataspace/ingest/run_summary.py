@@ -1,4 +1,4 @@
-"""Tells in one page what became of a run; takes values and returns values."""
+"""The summary of a run, as JSON values and as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.models.product import Product
 
 _MOST_NAMED: Final = 20
-"""Products left out that the text names; the JSON names all."""
+"""Maximum number of products named in the text; the JSON names all."""
 
 
 def summarise(
@@ -23,18 +23,18 @@ def summarise(
     attempts: Iterable[Attempt],
     delivered: Mapping[str, Delivered],
 ) -> dict[str, Any]:
-    """Return counts, bytes, a row per product, and as ``complete_days`` those that lack nothing.
+    """Return counts, bytes, a row per product, and ``complete_days``: days with nothing missing.
 
     Args:
-        search: What `RunRecords.begin` noted: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
-            ``offline`` names, ``left_out`` products as of `LeftOut.to_json`, ``chosen``: whether
-            products were asked for singly, ``open_days``: days that lack something whatever was
-            delivered, such as an offline product, ``quota_bytes``, the search's own ``requests``,
-            ``retries`` and ``rate_limited`` answers, and ``unusable`` rows as of
-            `UnusableRow.to_json`: no day of theirs is complete.
-        products: What was to be delivered.
-        attempts: All tries at fetching, oldest first for each product.
-        delivered: What stands, by product stem.
+        search: As in `RunRecords.begin`: ``dag_id``, ``run_id``, ``days`` as ``YYYY-MM-DD``,
+            ``offline`` names, ``left_out`` products as in `LeftOut.to_json`, ``chosen``: whether
+            products were requested by id, ``open_days``: days that are incomplete whatever was
+            delivered, for example because a product is offline, ``quota_bytes``, the search's own
+            ``requests``, ``retries`` and ``rate_limited`` responses, and ``unusable`` rows as in
+            `UnusableRow.to_json`, whose days are incomplete.
+        products: Products to deliver.
+        attempts: All download attempts, oldest first for each product.
+        delivered: Delivered products by stem.
     """
     tries = list(attempts)
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
@@ -72,8 +72,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
     """Return a summary as one page of text.
 
     Args:
-        summary: As of `summarise`, with ``bytes_30_days``: what the account moved in that time, and
-            ``not_complete``: sentences that say why days are not announced.
+        summary: As of `summarise`, with ``bytes_30_days``: bytes the account transferred in that
+            time, and ``not_complete``: sentences that explain why days are not announced.
     """
     days = summary["days"]
     period = (
@@ -83,22 +83,22 @@ def as_text(summary: Mapping[str, Any]) -> str:
         f"{summary['dag_id']}  {period}  run {summary['run_id']}",
         f"{summary['delivered']} of {summary['products']} products delivered, "
         f"{summary['files']} files, {megabytes(summary['bytes_delivered'])}.",
-        f"{megabytes(summary['bytes_transferred'])} in {summary['requests']} requests crossed the "
-        f"wire; the whole products hold {megabytes(summary['bytes_of_products'])}.",
-        f"Summed over connections, {summary['moving_s']} s went into moving them and "
-        f"{summary['waiting_s']} s into waiting; {_again(summary)}.",
-        f"In the last {PERIOD_DAYS} days {gigabytes(summary['bytes_30_days'])} were moved, of "
-        f"{gigabytes(summary['quota_bytes'])} that this account may move.",
+        f"{megabytes(summary['bytes_transferred'])} transferred in {summary['requests']} requests; "
+        f"the complete products have {megabytes(summary['bytes_of_products'])}.",
+        f"{summary['moving_s']} s transferring and {summary['waiting_s']} s waiting, summed over "
+        f"connections; {_retries(summary)}.",
+        f"Account usage of the last {PERIOD_DAYS} days: {gigabytes(summary['bytes_30_days'])} of "
+        f"{gigabytes(summary['quota_bytes'])}.",
     ]
     if summary["offline"]:
-        lines.append(f"Offline, not to be had: {', '.join(summary['offline'])}.")
+        lines.append(f"Offline, not available: {', '.join(summary['offline'])}.")
     if summary.get("left_out"):
         lines.append(left_out_in_words(summary["left_out"]))
     unusable = summary.get("unusable", ())
     lines += [f"Unusable row: {row['label']}: {row['why']}." for row in unusable[:_MOST_NAMED]]
     lines += summary.get("not_complete", ())
     if not summary["products"] and not unusable:
-        lines.append("The catalogue lists no matching product: nothing to do.")
+        lines.append("The catalogue lists no matching products: nothing to do.")
     lines += [
         f"{row['state']:9}  {row['day']}  {row['files']:3} files  {megabytes(row['bytes']):>10}  "
         f"{row['name']}{'  ' + row['error'] if row['error'] else ''}"
@@ -108,7 +108,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
 
 
 def left_out_in_words(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many products were left out, and the first of them with what stands for them."""
+    """Return the number of products left out, and the first of them with their replacements."""
     named = [_left_out(row) for row in rows[:_MOST_NAMED]]
     more = len(rows) - len(named)
     return f"{len(rows)} left out: {'; '.join(named)}{f'; and {more} more' if more else ''}."
@@ -120,22 +120,23 @@ def _left_out(row: Mapping[str, Any]) -> str:
     return f"{row['reason']}: {row['name']}, {rest}"
 
 
-def _again(summary: Mapping[str, Any]) -> str:
+def _retries(summary: Mapping[str, Any]) -> str:
     retries, limited = summary["retries"], summary["rate_limited"]
-    if not retries and not limited:
-        return "nothing was asked for twice"
-    return f"tried again {retries} times, too many requests {limited} times"
+    said = f"{retries} {'retry' if retries == 1 else 'retries'}"
+    return f"{said}, {limited} HTTP 429" if limited else said
 
 
-def _row(product: Product, stands: Delivered | None, errors: Mapping[str, str]) -> dict[str, Any]:
+def _row(
+    product: Product, delivered: Delivered | None, errors: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "name": product.stem,
         "id": product.id,
         "day": product.sensed.date().isoformat(),
         "cloud_cover": product.cloud_cover,
-        "state": "delivered" if stands else "missing",
-        "files": stands.files if stands else 0,
-        "bytes": stands.bytes if stands else 0,
-        "folder": stands.folder if stands else None,
-        "error": None if stands else errors.get(product.stem),
+        "state": "delivered" if delivered else "missing",
+        "files": delivered.files if delivered else 0,
+        "bytes": delivered.bytes if delivered else 0,
+        "folder": delivered.folder if delivered else None,
+        "error": None if delivered else errors.get(product.stem),
     }

@@ -1,7 +1,7 @@
-"""Fetches what is missing of many products at once, verified, into the run's staging folder.
+"""Downloads missing files of many products in parallel, verified, into the run's staging folder.
 
-May be killed at any line and run again: a file stands under its name only once it is verified, and
-what stands is not fetched again.
+Safe to kill and run again: a file gets its name only once it is verified, and existing files are
+not downloaded again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.download.file_list import list_products
-from copernicus_dataspace.download.zip_files.product_zip import open_archive
+from copernicus_dataspace.download.zip_files.product_zip import open_zip
 from copernicus_dataspace.errors import (
     AccessDeniedError,
     CorruptDownloadError,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int | None], Callable[[int], None]]
-"""Given a name and the bytes to come (None: unknown), returns what is told of each piece."""
+"""Given a name and the total bytes (None: unknown), returns the callback for transferred bytes."""
 
 _OF_THE_MANIFEST: Final = (
     AccessDeniedError,
@@ -58,17 +58,17 @@ _OF_THE_MANIFEST: Final = (
     RefusedRequestError,
     ServiceUnavailableError,
 )
-"""Errors of a manifest asked for by itself that the zip, which holds it too, may not have."""
+"""Errors of a separate manifest request that the zip, which includes it, may not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What became of one product.
+    """The result of staging one product.
 
     Attributes:
-        product: Which.
-        is_new: Whether anything was fetched; if not, all that is wanted is there already.
-        error: Why it failed; None where all is there.
+        product: The product.
+        is_new: Whether anything was downloaded; if not, all wanted files existed already.
+        error: Why it failed; None on success.
     """
 
     product: Product
@@ -77,16 +77,16 @@ class Staged:
 
 
 def stage(jobs: Sequence[ProductJob], service: Service, progress: Progress) -> Generator[Staged]:
-    """Fetch what is missing of products, as many files at once as there are connections.
+    """Download the missing files of products, with as many transfers as there are connections.
 
-    Yields each product as it is done. One that fails leaves the others alone; what was verified of
-    it is kept for the next try. What another run is just fetching is left to it. What was fetched
-    stays leased, for a while, until it is delivered.
+    Yields each product as it completes. A failed product does not affect the others; its verified
+    files are kept for the next attempt. Products that another run is downloading are skipped with
+    an error. Downloaded products stay leased for a while, until they are delivered.
 
     Args:
-        jobs: The products' places, in one store and for one run; all want the same.
-        service: Where the bytes come from.
-        progress: Makes the listener of each product's transfer.
+        jobs: The products, in one store and for one run, with the same options.
+        service: Service to download from.
+        progress: Creates the progress callback of each product.
     """
     if not jobs:
         return
@@ -121,7 +121,7 @@ def _done(leases: Leases, job: ProductJob, outcome: object, *, is_new: bool) -> 
 
 
 def _is_settled_or_ours(downloads: Downloads, leases: Leases, job: ProductJob) -> bool:
-    """Tell whether nothing need be fetched of a product; lease it where that is not so."""
+    """Tell whether a product needs no download; lease it otherwise."""
     if _is_settled(downloads, job):
         return True
     leases.need(job.product)
@@ -129,7 +129,7 @@ def _is_settled_or_ours(downloads: Downloads, leases: Leases, job: ProductJob) -
 
 
 def _is_settled(downloads: Downloads, job: ProductJob) -> bool:
-    """Tell whether nothing need be fetched of a product."""
+    """Tell whether a product needs no download."""
     if job.is_present():
         return True
     receipt = job.receipt()
@@ -138,20 +138,22 @@ def _is_settled(downloads: Downloads, job: ProductJob) -> bool:
 
 
 def _took_from_kept_zip(downloads: Downloads, job: ProductJob) -> bool:
-    """Stage what is wanted out of a zip that an earlier run has kept; False where that fails."""
-    product, store, kept = job.product, job.store, job.kept_archive()
+    """Stage the wanted files from a zip kept by an earlier run; False if that fails."""
+    product, store, kept = job.product, job.store, job.kept_zip()
     if job.wanted.transfer != "archive" or job.wanted.overwrite or kept is None:
         return False
     saved: dict[str, SavedFile] = {}
     try:
-        with store.open(kept) as stream, open_archive(stream) as zipped:
+        with store.open(kept) as stream, open_zip(stream) as zipped:
             selection = select_files(zipped.files, job.wanted.bands, product.product_type)
             for path, file in job.missing(selection).items():
                 Expected.of(file, path)
                 with job.incoming(path, file.size_bytes) as local:
                     saved[path] = zipped.save(file, local)
     except (CorruptDownloadError, CorruptProductError, UnsafeContentError) as error:
-        logger.warning("%s: the kept zip is damaged and fetched again: %s", product.stem, error)
+        logger.warning(
+            "%s: the kept zip is damaged and will be downloaded again: %s", product.stem, error
+        )
         return False
     _write_receipt(downloads, job, selection, saved)
     return True
@@ -164,10 +166,10 @@ def _fetch(
     pool: ThreadPoolExecutor,
     progress: Progress,
 ) -> None:
-    """Stage one product; a file that is not where STAC says is looked for in the manifest."""
+    """Stage one product; if a file is not where STAC says, use the manifest instead."""
     job.store.sweep(job.run.product_dir(job.product))
     if job.wanted.transfer == "archive":
-        _fetch_archive(downloads, job, listing, progress)
+        _fetch_zip(downloads, job, listing, progress)
         return
     try:
         _fetch_listed(downloads, job, listing, pool, progress)
@@ -186,15 +188,13 @@ def _fetch_listed(
 ) -> None:
     selection = listing.select(job.wanted.bands)
     saved, to_fetch = _staged(job, selection, listing)
-    told = progress(job.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
-    saved |= _fetch_files(downloads, job, to_fetch, listing, pool, told)
+    on_bytes = progress(job.product.stem, sum(file.size_bytes or 0 for file in to_fetch.values()))
+    saved |= _fetch_files(downloads, job, to_fetch, listing, pool, on_bytes)
     _write_receipt(downloads, job, selection, saved)
 
 
-def _fetch_archive(
-    downloads: Downloads, job: ProductJob, listing: Listing, progress: Progress
-) -> None:
-    """Stage one product out of its zip; a list of files only spares the reading of all of it."""
+def _fetch_zip(downloads: Downloads, job: ProductJob, listing: Listing, progress: Progress) -> None:
+    """Stage one product from its zip; with a list of files it need not be read completely."""
     saved: dict[str, SavedFile] = {}
     to_fetch: dict[str, SafeFile] | None = None
     try:
@@ -202,22 +202,22 @@ def _fetch_archive(
     except _OF_THE_MANIFEST as error:
         logger.warning("%s The manifest inside the zip is used instead.", error)
     if to_fetch != {} or job.wanted.keep_archive:
-        told = progress(job.product.stem, job.product.size_bytes)
-        saved |= fetch_members(job, to_fetch, listing, downloads, told)
+        on_bytes = progress(job.product.stem, job.product.size_bytes)
+        saved |= fetch_members(job, to_fetch, listing, downloads, on_bytes)
     _write_receipt(downloads, job, listing.select(job.wanted.bands), saved)
 
 
 def _staged(
     job: ProductJob, selection: Selection, listing: Listing
 ) -> tuple[dict[str, SavedFile], dict[str, SafeFile]]:
-    """Return what earlier tries have left of the missing files, and what is to be fetched."""
+    """Return the missing files that earlier attempts have staged, and those to download."""
     missing = job.missing(selection)
     saved = {path: one for path, file in missing.items() if (one := _left(job, file, listing))}
     return saved, {path: file for path, file in missing.items() if path not in saved}
 
 
 def _left(job: ProductJob, file: SafeFile, listing: Listing) -> SavedFile | None:
-    """Return what an earlier try has left of a file, verified again; None where it is not right."""
+    """Return a file staged by an earlier attempt, verified again; None if it is wrong."""
     saved = job.staged(file)
     if saved is None or saved.checksum == file.checksum:
         return saved
@@ -231,14 +231,14 @@ def _fetch_files(
     files: Mapping[str, SafeFile],
     listing: Listing,
     pool: ThreadPoolExecutor,
-    told: Callable[[int], None],
+    on_bytes: Callable[[int], None],
 ) -> dict[str, SavedFile]:
-    """Fetch files side by side; one that arrives wrong does not keep the others away."""
+    """Download files in parallel; a corrupt file does not stop the others."""
 
     def fetch(file: SafeFile) -> SavedFile:
         with job.incoming(file.path, file.size_bytes) as local:
             return downloads.file(
-                job.product, file, local, told, lambda: listing.second_opinion(file.path)
+                job.product, file, local, on_bytes, lambda: listing.second_opinion(file.path)
             )
 
     largest_first = sorted(files.values(), key=lambda file: file.size_bytes or 0, reverse=True)
@@ -249,7 +249,7 @@ def _fetch_files(
         if not isinstance(error, CorruptDownloadError):
             raise error
     if wrong:
-        message = f"{len(wrong)} of {len(files)} files are wrong: {'; '.join(map(str, wrong))}"
+        message = f"{len(wrong)} of {len(files)} files are corrupt: {'; '.join(map(str, wrong))}"
         raise CorruptDownloadError(message) from wrong[0]
     return {path: future.result() for path, future in futures.items()}
 
@@ -263,7 +263,7 @@ def _write_receipt(
             posixpath.basename(path),
             one.size_bytes,
             one.checksum,
-            downloads.archive_url(job.product)
+            downloads.zip_url(job.product)
             if job.wanted.transfer == "archive"
             else downloads.file_url(job.product, path),
         )

@@ -1,6 +1,6 @@
-"""Takes the wanted files out of a product's zip while it arrives, and keeps the zip if asked to.
+"""Extracts the wanted files from a product's zip while it arrives; optionally keeps the zip.
 
-One pass over the bytes; nothing but the wanted files, and the zip to be kept, is written.
+One pass over the bytes; only the wanted files, and the zip if it is kept, are written.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.download.zip_files.product_zip import check_members, open_archive
+from copernicus_dataspace.download.zip_files.product_zip import check_members, open_zip
 from copernicus_dataspace.download.zip_files.stream import stream_members
 from copernicus_dataspace.errors import (
     CorruptDownloadError,
     CorruptProductError,
     UnsafeContentError,
 )
-from copernicus_dataspace.models.bands import is_meant
+from copernicus_dataspace.models.bands import is_selected
 from copernicus_dataspace.models.manifest import MANIFEST, manifest_content, parse_manifest
 from copernicus_dataspace.storage.verified_file import (
     Digest,
@@ -44,38 +44,38 @@ def fetch_members(
     files: Mapping[str, SafeFile] | None,
     listing: Listing,
     downloads: Downloads,
-    told: Callable[[int], None],
+    on_bytes: Callable[[int], None],
 ) -> dict[str, SavedFile]:
-    """Stage files out of the product's zip, each verified; return what was saved, by path.
+    """Stage files from the product's zip, each verified; return the saved files by path.
 
-    Where the zip is not to be kept, nothing is read behind the last wanted file. What was saved
-    before the connection broke is not written again. A file that is not as listed is compared with
-    the manifest inside the zip, which must be what the catalogue says.
+    If the zip is not kept, reading stops after the last wanted file. Files saved before a
+    connection was lost are not written again. A file that is not as listed is compared with the
+    manifest inside the zip; the zip itself must then match the catalogue.
 
     Args:
-        job: The product's places.
-        files: Wanted, by path. None where no list could be had: the manifest inside serves as one,
-            and all of the zip is read and compared with the catalogue.
-        listing: Told what the manifest inside says, where that serves.
-        downloads: Where the zip comes from.
-        told: Called with the bytes of each piece of the zip.
+        job: The product.
+        files: Wanted files by path. None if they could not be listed: the manifest inside is used,
+            and the whole zip is read and compared with the catalogue.
+        listing: Updated from the manifest inside, if that is used.
+        downloads: Downloads the zip.
+        on_bytes: Called with the number of bytes of each chunk of the zip.
 
     Raises:
-        CorruptProductError: The zip is what the catalogue says, and files in it are not what the
-            product's list of files says, all of which are named; or it holds no list.
-        BandError: By the manifest inside, the product holds nothing of a wanted band or pattern.
-        CorruptDownloadError: The zip arrived wrong several times, or is another than is listed.
-        DataSpaceError: It cannot be had.
+        CorruptProductError: The zip matches the catalogue, but files in it do not match the
+            product's list of files (all are named), or there is no list.
+        BandError: The product has no file for a wanted band or pattern.
+        CorruptDownloadError: The zip was corrupt several times, or does not match the catalogue.
+        DataSpaceError: The zip is not available.
     """
-    taking = _Taking(job, files, listing, downloads)
-    if files is None or files or taking.keeps_zip:
-        with taking.room():
-            downloads.archive(job.product, lambda chunks: taking.read(chunks, told))
-    return taking.saved
+    extraction = _Extraction(job, files, listing, downloads)
+    if files is None or files or extraction.keeps_zip:
+        with extraction.room():
+            downloads.zip(job.product, lambda chunks: extraction.read(chunks, on_bytes))
+    return extraction.saved
 
 
-class _Taking:
-    """Takes files out of one product's zip, over as many passes as it needs."""
+class _Extraction:
+    """Extracts files from one product's zip, in one or more passes."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _Taking:
         self._job = job
         self._files = dict(files or {})
         self._is_listed = files is not None
-        self._standing = set() if self._is_listed else job.standing()
+        self._existing = set() if self._is_listed else job.existing()
         self._listing = listing
         self._what = f"{product.stem}.zip"
         self._manifest = b""
@@ -103,17 +103,17 @@ class _Taking:
         self._has_asked = False
 
     def room(self) -> AbstractContextManager[None]:
-        """Keep room for what will be written, as far as known."""
+        """Reserve space for the files to write, as far as known."""
         sizes = [self._job.room_bytes(file.size_bytes) for file in self._files.values()]
         kept_bytes = self._job.product.size_bytes or 0 if self.keeps_zip else 0
         store, folder = self._job.store, self._job.run.product_dir(self._job.product)
         return store.room(folder, kept_bytes, sizes)
 
-    def read(self, chunks: Iterable[bytes], told: Callable[[int], None]) -> None:
+    def read(self, chunks: Iterable[bytes], on_bytes: Callable[[int], None]) -> None:
         """Make one pass."""
         self._manifest, self._doubtful, self._lies = b"", set(), {}
         with self._zip() as zipped:
-            passing = _tee(chunks, zipped, told)
+            passing = _tee(chunks, zipped, on_bytes)
             try:
                 for member in stream_members(passing, self._what):
                     self._meet(member)
@@ -122,12 +122,12 @@ class _Taking:
             except (CorruptDownloadError, UnsafeContentError) as error:
                 for _ in passing:
                     pass
-                self._read_standing(zipped, error)
+                self._read_saved_zip(zipped, error)
             self._judge(zipped.saved())
             if isinstance(zipped, PartialFile):
                 if self._expected.checksum is None:
                     check_members(zipped.path, self._what)
-                zipped.commit(self._listed_by_now)
+                zipped.commit(self._current_expectation)
 
     def _has_all(self) -> bool:
         return self._is_listed and len(self.saved) == len(self._files)
@@ -139,21 +139,20 @@ class _Taking:
             self._take(member.path, member.chunks())
 
     def _is_wanted(self, path: str) -> bool:
-        if path in self.saved or path in self._standing:
+        if path in self.saved or path in self._existing:
             return False
         if self._is_listed:
             return path in self._files
-        return is_meant(path, self._job.wanted.bands, self._job.product.product_type)
+        return is_selected(path, self._job.wanted.bands, self._job.product.product_type)
 
-    def _read_standing(
+    def _read_saved_zip(
         self, zipped: PartialFile | Digest, error: CorruptDownloadError | UnsafeContentError
     ) -> None:
-        """Read a zip that is right, and yet cannot be read while it passes, from the disk.
+        """Read a correct zip that cannot be streamed from the disk.
 
         Raises:
-            CorruptDownloadError: It is not right, or not on the disk; it will be after the next
-                pass.
-            UnsafeContentError: It is right, or looks the same a second time.
+            CorruptDownloadError: It is corrupt, or not on the disk; the next pass will save it.
+            UnsafeContentError: It is correct, or unsafe for the second time.
         """
         is_right, listed = self._is_right(zipped.saved()), self._expected.checksum
         if isinstance(error, UnsafeContentError):
@@ -165,26 +164,30 @@ class _Taking:
             raise error
         self._doubtful, self._lies = set(), {}
         try:
-            with open_archive(zipped.path) as archive:
-                self._manifest = manifest_content(archive.chunks(MANIFEST))
-                paths = self._files or [file.path for file in archive.files]
+            with open_zip(zipped.path) as opened:
+                self._manifest = manifest_content(opened.chunks(MANIFEST))
+                paths = self._files or [file.path for file in opened.files]
                 for path in filter(self._is_wanted, paths):
-                    self._take(path, archive.chunks(path))
+                    self._take(path, opened.chunks(path))
         except CorruptProductError as found:
             if listed:
                 raise
-            raise CorruptDownloadError(f"{found} It may have arrived wrong; try again.") from found
+            raise CorruptDownloadError(
+                f"{found} The transfer may have been corrupt; try again."
+            ) from found
 
     def _unsafe(self, error: UnsafeContentError, *, is_right: bool) -> Exception:
-        """Return what to raise: a name may leave its folder because a bit of it was lost."""
+        """Return what to raise: an unsafe name may also be caused by a corrupt transfer."""
         if is_right or self._seemed_unsafe:
             return error
         self._seemed_unsafe = True
-        return CorruptDownloadError(f"{error} It may have arrived wrong; it is fetched again.")
+        return CorruptDownloadError(
+            f"{error} The transfer may have been corrupt; it is downloaded again."
+        )
 
     @contextlib.contextmanager
     def _zip(self) -> Iterator[PartialFile | Digest]:
-        """Give what takes the bytes of the zip: a file where it is to be kept."""
+        """Yield the destination of the zip's bytes: a file if it is kept, else a digest."""
         if not self.keeps_zip:
             with Digest() as digest:
                 yield digest
@@ -196,7 +199,7 @@ class _Taking:
             yield partial
 
     def _take(self, path: str, chunks: Iterator[bytes]) -> None:
-        """Stage a member; one that is not as listed, or of which no list is known, is doubtful."""
+        """Stage a member; if it is not as listed, or nothing is listed, it is doubtful."""
         file, what = self._files.get(path), self._name(path)
         expected = Expected.of(file, what) if file and file.checksum else _ANYTHING
         try:
@@ -211,19 +214,19 @@ class _Taking:
             self._doubtful.add(path)
 
     def _judge(self, zipped: SavedFile) -> None:
-        """Decide, now that all of the zip has passed, who is wrong where something is."""
+        """After the whole zip was read, decide whether zip, list or files are wrong."""
         if self._doubtful or not self._is_listed:
             if not self._is_right(zipped):
                 verify(zipped, self._expected, self._what)
             self._settle(zipped)
         absent = [path for path in self._files if path not in {*self.saved, *self._lies}]
-        lines = (*self._lies.values(), *(f"{path}: missing from the zip" for path in absent))
+        lines = (*self._lies.values(), *(f"{path}: missing in the zip" for path in absent))
         if lines:
-            about = f"{len(lines)} of {len(self._files)} files are wrong: {'; '.join(lines)}"
+            about = f"{len(lines)} of {len(self._files)} files are corrupt: {'; '.join(lines)}"
             raise self._refused(zipped, about, lines)
 
     def _settle(self, zipped: SavedFile) -> None:
-        """Compare what is doubtful with the manifest inside."""
+        """Compare doubtful files with the manifest inside."""
         inside = self._inside(zipped)
         if not self._is_listed:
             self._listing.learn(inside)
@@ -246,7 +249,7 @@ class _Taking:
             self._lies[file.path] = str(error)
 
     def _inside(self, zipped: SavedFile) -> tuple[SafeFile, ...]:
-        """Return what the manifest inside lists; nothing where it is unusable and not needed."""
+        """Return the files that the manifest inside lists; empty if unusable and not needed."""
         try:
             return parse_manifest(self._manifest)
         except CorruptDownloadError as error:
@@ -254,7 +257,7 @@ class _Taking:
                 return ()
             line = f"{MANIFEST}: {error}"
             raise self._refused(
-                zipped, f"it holds no usable list of files: {line}", (line,)
+                zipped, f"it has no usable list of files: {line}", (line,)
             ) from error
         except UnsafeContentError as error:
             message = f"{self._what}: {error}"
@@ -262,21 +265,21 @@ class _Taking:
 
     def _refused(self, zipped: SavedFile, about: str, lines: tuple[str, ...]) -> Exception:
         if self._is_right(zipped):
-            message = f"{self._what} is what the catalogue says, yet {about}"
+            message = f"{self._what} matches the catalogue, but {about}"
             return CorruptProductError(message, lines)
         return CorruptDownloadError(f"{self._what}: {about}; try again.")
 
     def _is_right(self, zipped: SavedFile) -> bool:
-        """Tell whether a zip is what the catalogue says, or says by now."""
+        """Tell whether a zip matches the catalogue, queried again if it does not."""
         if self._expected.checksum and zipped.checksum != self._expected.checksum:
-            self._listed_by_now()
+            self._current_expectation()
         return zipped.checksum == self._expected.checksum
 
-    def _listed_by_now(self) -> Expected:
-        """Return what the catalogue says of the zip, asked again but once: a digest may change."""
+    def _current_expectation(self) -> Expected:
+        """Return the catalogue's current size and checksum of the zip; queried again only once."""
         if not self._has_asked:
             self._has_asked = True
-            found = self._downloads.listed_again(self._job.product)
+            found = self._downloads.look_up(self._job.product)
             if found and found.checksum:
                 self._expected = Expected(found.size_bytes, found.checksum, "the catalogue")
         return self._expected
@@ -286,9 +289,9 @@ class _Taking:
 
 
 def _tee(
-    chunks: Iterable[bytes], sink: PartialFile | Digest, told: Callable[[int], None]
+    chunks: Iterable[bytes], sink: PartialFile | Digest, on_bytes: Callable[[int], None]
 ) -> Iterator[bytes]:
     for chunk in chunks:
         sink.write(chunk)
-        told(len(chunk))
+        on_bytes(len(chunk))
         yield chunk

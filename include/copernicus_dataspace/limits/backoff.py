@@ -1,8 +1,8 @@
-"""Decides when the next transfer may begin, without threads or clocks.
+"""Back-off after 429: decides when the next transfer may start, without threads or clocks.
 
-The service answers 429 to a transfer that begins while all slots of an account are busy, and may
-give a slot back some seconds after its transfer ended. How late is learnt from its answers. All
-times are in seconds.
+The service responds 429 to a transfer that starts while all slots of an account are busy, and may
+free a slot only some seconds after its transfer ended. That delay is learned from its responses.
+All times are in seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _ROW: Final = 8
-"""So many refusals in a row are no chance: among 15 % refused at random, one row in 4 million."""
+"""Consecutive refusals that are not random: at 15 % random refusals, 1 in 4 million."""
 
 _RECENT: Final = 32
 _ENOUGH: Final = 24
@@ -27,31 +27,31 @@ _FIRST_TRIAL: Final = 50
 _LATEST_TRIAL: Final = 200
 _JITTER: Final = 0.05
 _SURE: Final = 3
-"""Refusals behind a pause that chance does not explain."""
+"""Refusals after which a pause is certain, not random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Lengths of time; smaller ones make tests quick.
+    """Durations of the algorithm; smaller ones make tests fast.
 
     Attributes:
-        probe_s: First pause that is tried, and first wait after a chance refusal; both double.
-        lateness_s: Longest pause that is learnt; who waits longer waits for other programs.
-        longest_wait_s: Longest single wait; a longer Retry-After is the caller's matter.
-        negligible_s: A shorter pause is none.
-        verdict_s: Longest wait for the answer to a probe before another one is sent.
+        probe_s: First pause to try, and first wait after a random refusal; both double.
+        lateness_s: Maximum pause to learn; a longer wait is caused by other programs.
+        longest_wait_s: Maximum single wait; a longer Retry-After is left to the caller.
+        negligible_s: Shorter pauses are ignored.
+        probe_timeout_s: Maximum wait for the response to a probe before another is sent.
     """
 
     probe_s: float = 1.0
     lateness_s: float = 8.0
     longest_wait_s: float = 60.0
     negligible_s: float = 0.2
-    verdict_s: float = 3.0
+    probe_timeout_s: float = 3.0
 
 
 @dataclass(eq=False, slots=True)
 class SlotGrant:
-    """One thread's right to a slot; `end` is the last end of the slot it uses, -inf for none."""
+    """One thread's slot; `end` is when the slot's last transfer ended, -inf for never."""
 
     end: float = -math.inf
     elapsed_s: float = math.inf
@@ -62,15 +62,15 @@ class SlotGrant:
 
 
 class Backoff:
-    """Decides, told the time by its caller; not safe to share between threads.
+    """The back-off algorithm; the caller passes the time. Not thread-safe.
 
-    One grant at a time searches for a pause while other re-uses hold; see `wait_s`.
+    One grant at a time probes for the pause while the others wait; see `wait_s`.
     """
 
     def __init__(
         self, connections: int, pause_s: float | None, ends: Iterable[float], timing: Timing
     ) -> None:
-        """Begin with a known pause, or None, and the latest ends of transfers by others."""
+        """Start with a known pause, or None, and the last ends of other processes' transfers."""
         self.pause_s = pause_s or 0.0
         self.learnt_at: float | None = None
         self._timing = timing
@@ -79,7 +79,7 @@ class Backoff:
         self._aim_s = 0.0 if pause_s is None else None
         self._prober: SlotGrant | None = None
         self._trial: SlotGrant | None = None
-        self._verdicts: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
+        self._outcomes: deque[tuple[float, bool]] = deque(maxlen=_RECENT)
         self._accepted = 0
         self._trial_after = _FIRST_TRIAL
         self._earlier_s = 0.0
@@ -88,19 +88,19 @@ class Backoff:
         self._hold_until = -math.inf
 
     def take(self) -> SlotGrant | None:
-        """Return the right to a slot; None where all are taken."""
+        """Return a slot; None if all are taken."""
         if not self._grants:
             return None
         self._grants -= 1
         return SlotGrant()
 
     def give_back(self, grant: SlotGrant, now: float) -> None:
-        """End the grant, and the transfer begun with it."""
+        """Free the slot and end its transfer."""
         self.drop(grant, now)
         self._grants += 1
 
     def drop(self, grant: SlotGrant, now: float) -> None:
-        """End the transfer where there is one, and leave probe or trial to another grant."""
+        """End the transfer, if any, and leave probe or trial to another grant."""
         if grant.in_use:
             grant.in_use = False
             bisect.insort(self._ends, now)
@@ -111,7 +111,7 @@ class Backoff:
         self._trial = None if self._trial is grant else self._trial
 
     def wait_s(self, grant: SlotGrant, now: float) -> float:
-        """Return how long its request must wait; 0 and it begins now."""
+        """Return how long the request must wait; 0 to start now."""
         if grant.in_use:
             self.drop(grant, now)
         elapsed_s = now - self._ends[0]
@@ -120,14 +120,14 @@ class Backoff:
             left_s = self._left_s(grant, elapsed_s, now)
         elif left_s <= 0:
             self._pass_on(grant)
-        if left_s > 1e-6:  # noqa: PLR2004 - what sums of floats lose
+        if left_s > 1e-6:  # noqa: PLR2004 - rounding errors
             return left_s
         grant.end, grant.elapsed_s, grant.in_use = self._ends.pop(0), elapsed_s, True
         grant.begun = now
         return 0.0
 
     def accepted(self, grant: SlotGrant, now: float) -> None:
-        """Learn that the request was let in."""
+        """Record that the request was accepted."""
         grant.refusals = 0
         self._accepted += 1
         if grant is self._prober and self._aim_s is not None:
@@ -135,10 +135,10 @@ class Backoff:
         elif grant is self._trial:
             self._learn(grant.elapsed_s, now)
         if grant.elapsed_s < math.inf:
-            self._verdicts.append((grant.elapsed_s, True))
+            self._outcomes.append((grant.elapsed_s, True))
 
     def refused(self, grant: SlotGrant, now: float, retry_after_s: float | None) -> None:
-        """Learn that the request met a 429."""
+        """Record that the request got a 429."""
         elapsed_s, timing = grant.elapsed_s, self._timing
         grant.in_use = False
         bisect.insort(self._ends, grant.end)
@@ -161,7 +161,7 @@ class Backoff:
     def _left_s(self, grant: SlotGrant, elapsed_s: float, now: float) -> float:
         if self._aim_s is None:
             return self._needed_s(grant, elapsed_s) - elapsed_s
-        prober, patience_s = self._prober, self._timing.verdict_s
+        prober, patience_s = self._prober, self._timing.probe_timeout_s
         if prober is None or (prober.in_use and now >= prober.begun + patience_s):
             prober = self._prober = grant
         if prober is grant:
@@ -175,7 +175,7 @@ class Backoff:
         return trial_s if self._trial is grant else self.pause_s
 
     def _trial_s(self) -> float:
-        """Return the pause to be tried next: the earlier one where chance may have ended it."""
+        """Return the pause to try next: the earlier one if it may have been abandoned by chance."""
         if self._doubted:
             return self._earlier_s
         if self._accepted < self._trial_after:
@@ -184,10 +184,10 @@ class Backoff:
         return shorter_s if shorter_s >= self._timing.negligible_s else 0.0
 
     def _is_chance(self, elapsed_s: float) -> bool:
-        """Note a refusal and tell whether recent begins after no longer a time were let in."""
-        self._verdicts.append((elapsed_s, False))
+        """Record a refusal; tell whether recent transfers after as short a pause were accepted."""
+        self._outcomes.append((elapsed_s, False))
         most_s = elapsed_s + max(self._timing.negligible_s, 0.1 * elapsed_s)
-        alike = [accepted for other_s, accepted in self._verdicts if other_s <= most_s]
+        alike = [accepted for other_s, accepted in self._outcomes if other_s <= most_s]
         if any(alike[-_ROW:]) and (len(alike) < _ENOUGH or 2 * sum(alike) > len(alike)):
             return True
         self._evidence = alike.count(False)
@@ -202,7 +202,7 @@ class Backoff:
 
     def _settle(self, aim_s: float, elapsed_s: float, now: float) -> None:
         self._aim_s = self._prober = None
-        self._verdicts.clear()
+        self._outcomes.clear()
         most_s = self._timing.lateness_s * (1 + _JITTER)
         if aim_s <= most_s:
             self._earlier_s = self.pause_s

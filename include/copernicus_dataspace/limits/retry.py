@@ -1,4 +1,4 @@
-"""Knows how long to try again within one task; minutes and hours are the caller's matter."""
+"""Retry policy for seconds; retries after minutes and hours are left to the caller."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ PATIENT: Final[dict[type[TransientError], int]] = {
     ServiceUnavailableError: 5,
     CorruptDownloadError: 3,
 }
-"""Attempts by kind of error. Others are not tried again here: what is offline now is offline in a
-minute.
+"""Attempts by class of error. Others are not retried here: a product that is offline now is offline
+in a minute.
 
-Transfer slots are given back late, so waiting for one is normal work and may take minutes; a body
-that arrives wrong three times is wrong at its source.
+Transfer slots are freed late, so waiting for one is normal and may take minutes. A body that is
+corrupt three times is corrupt at its source.
 """
 PACED: Final = {**PATIENT, RateLimitedError: 1}
-"""For transfers, whose 429s are `slots.TransferSlots`'s matter."""
+"""For transfers, whose 429s are handled by `transfer_slots.TransferSlots`."""
 BRIEF: Final = dict.fromkeys(PATIENT, 3)
-"""For what has another source."""
+"""For requests that have a fallback."""
 
 LONGEST_WAIT_S: Final = 60.0
-"""A longer Retry-After is handed to the caller instead of holding a worker."""
+"""A longer Retry-After is raised to the caller instead of blocking a worker."""
 
 _backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT_S, jitter=0.5)
 
 
 class Retries:
-    """Calls again what failed for a reason that may pass within seconds."""
+    """Retries calls that fail with a temporary error."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Retries:
         attempts: Mapping[type[TransientError], int] = PATIENT,
         on_retry: Callable[[], None] = lambda: None,
     ) -> None:
-        """Create the rule.
+        """Create the policy.
 
         Args:
-            sleep: Waits that many seconds.
-            attempts: How often is tried in all, by kind of error.
+            sleep: Waits for a number of seconds.
+            attempts: Maximum number of attempts by class of error.
             on_retry: Called before each further attempt.
         """
         self._attempts = attempts
@@ -65,7 +65,7 @@ class Retries:
         self.on_retry = on_retry
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """Return what the attempt returns, after as many attempts as each of its errors deserves.
+        """Return what the attempt returns, retrying as often as the class of each error allows.
 
         Raises:
             DataSpaceError: The last attempt's error.
@@ -92,7 +92,7 @@ class Retries:
     def _again(self, state: tenacity.RetryCallState) -> None:
         self.on_retry()
         wait_s = state.next_action.sleep if state.next_action else 0.0
-        logger.warning("%s Next try in %.1f s.", _error(state), wait_s)
+        logger.warning("%s Retrying in %.1f s.", _error(state), wait_s)
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

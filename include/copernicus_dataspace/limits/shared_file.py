@@ -1,4 +1,4 @@
-"""Keeps a small value in a locked file for the processes of a host, and never fails."""
+"""A small JSON object in a locked file, shared by the processes of a host; never fails."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ _LAST_POLL_S: Final = 0.25
 _MOST_BYTES: Final = 1 << 20
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OPEN: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-"""A link is an error, and a pipe in a file's place does not hold us up."""
+"""A link is an error, and a pipe in place of a file does not block."""
 
 
 class SharedFile:
     """A small JSON object shared by the processes of a host that use the same account.
 
-    Its file is readable by its owner only and is replaced as a whole, so that a reader meets the
-    old or the new value. The lock is the kernel's: it ends with the process that held it. Where
-    the folder or a file cannot be used or not be trusted, the value lives in this process alone,
-    from then on, and the log says so once.
+    The file is readable by its owner only and is replaced atomically. The lock is a kernel lock: it
+    ends with its process. If the folder or a file cannot be used or trusted, the value is kept in
+    this process only from then on, and a warning is logged once.
 
     Attributes:
-        is_alone: Whether the value lives in this process alone.
+        is_alone: Whether the value is kept in this process only.
     """
 
     def __init__(
@@ -50,14 +49,14 @@ class SharedFile:
         lock_wait_s: float = _LOCK_WAIT_S,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Name the state; nothing is read or created.
+        """Choose the file; nothing is read or created.
 
         Args:
-            folder: Created with mode 0700; one of another owner, one that others may write to,
-                and a link are not used. None for a value of this process.
-            key: Tells values apart; only its hash is written.
-            lock_wait_s: Longest time in seconds to wait for another process.
-            pause: Waits that many seconds for the lock; what it raises ends the waiting.
+            folder: Created with mode 0700; not used if it has another owner, is writable by
+                others, or is a link. None to keep the value in this process only.
+            key: Identifies the value; only its hash is written.
+            lock_wait_s: Maximum time in seconds to wait for the lock.
+            pause: Waits for a number of seconds; its exceptions end the waiting.
         """
         self._folder = folder
         self._name = hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -68,13 +67,13 @@ class SharedFile:
         self._lock = threading.Lock()
 
     def exchange(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        """Read the value, change it and write it, undisturbed by others; return what was written.
+        """Read, change and write the value under the lock; return what was written.
 
         Takes some milliseconds, and longer while another process holds the lock.
 
         Args:
-            change: Called once with the value, empty at first, and returns the new one; others
-                wait meanwhile. What it raises is passed on, and nothing is written.
+            change: Called once with the value (initially empty) while the lock is held; returns
+                the new one. If it raises, nothing is written.
         """
         with self._lock, contextlib.ExitStack() as held:
             folder = self._tried(lambda: held.enter_context(self._locked()))
@@ -99,8 +98,8 @@ class SharedFile:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[int]:
-        """Yield the folder's descriptor while this process alone may use the files."""
-        assert self._folder is not None, "a state without a folder is alone"  # noqa: S101
+        """Yield the folder's descriptor while the lock is held."""
+        assert self._folder is not None, "without a folder the value is not shared"  # noqa: S101
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             folder = os.open(self._folder, _OPEN | os.O_DIRECTORY)
@@ -125,7 +124,9 @@ class SharedFile:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    message = f"its lock is held for more than {self._lock_wait_s:g} s"
+                    message = (
+                        f"its lock has been held by another process for {self._lock_wait_s:g} s"
+                    )
                     raise TimeoutError(message) from None
                 self._pause(poll_s)
                 poll_s = min(2 * poll_s, _LAST_POLL_S)
@@ -157,14 +158,14 @@ class SharedFile:
 
 
 def _distrust(file: int, is_kind: Callable[[int], bool], forbidden: int) -> None:
-    """Raise PermissionError where another user owns the file, or has one of those rights."""
+    """Raise PermissionError if another user owns the file or has a forbidden permission."""
     facts = os.fstat(file)
     if not is_kind(facts.st_mode):
-        raise PermissionError("something of another kind is in its place")
+        raise PermissionError("it is not a regular file or folder")
     if facts.st_uid != os.geteuid():
         raise PermissionError(f"it belongs to user {facts.st_uid}")
     if facts.st_mode & forbidden:
-        raise PermissionError("other users have rights to it")
+        raise PermissionError("other users have permissions on it")
 
 
 _warned = threading.Event()
@@ -174,7 +175,7 @@ def _warn_once(reason: str) -> None:
     if not _warned.is_set():
         _warned.set()
         logger.warning(
-            "%s; each task of this host logs in, spaces its requests and learns the limits of the "
-            "account for itself. Give them a folder that only their user may write to.",
+            "%s; login session, request spacing and learned limits are not shared between the "
+            "processes of this host. Use a state folder that only their user can write to.",
             reason,
         )

@@ -1,4 +1,4 @@
-"""Knows what the tasks of a host tell each other of an account's slots, and whose turn it is."""
+"""Learned transfer limits and request spacing of an account, shared by the processes of a host."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 _PAUSE_AGE_S: Final = 600.0
 _END_AGE_S: Final = 10.0
-"""No pause is longer, so an older end tells nothing."""
+"""No pause is longer, so older ends are irrelevant."""
 
 _MOST_ENDS: Final = 20
 _MOST_NUMBER: Final = 1e12
 _MOST_TURNS: Final = 1000
-"""So many requests never wait at once: a later turn is the mark of a clock that was wrong."""
+"""Maximum number of waiting requests; a later turn comes from a wrong clock."""
 
 
 class SharedSlots:
-    """What the tasks of a host tell one another about an account's slots.
+    """State of an account's transfer slots, shared by the processes of a host.
 
-    Its callers' times are `time.monotonic`; the file's are wall times.
+    Times are `time.monotonic` in the interface and wall-clock times in the file.
     """
 
     def __init__(self, host: SharedFile) -> None:
@@ -31,7 +31,7 @@ class SharedSlots:
         self._offset_s = time.time() - time.monotonic()
 
     def read(self) -> tuple[float | None, list[float]]:
-        """Return the pause learnt within ten minutes and the last ends of transfers, if any."""
+        """Return the pause learned within ten minutes and the last ends of transfers, if any."""
         record = _record(self._host.exchange(lambda state: state))
         age_s = time.time() - record["learnt_at"]
         if not 0 <= age_s <= _PAUSE_AGE_S or not 0 <= record["pause_s"] <= _END_AGE_S:
@@ -39,7 +39,7 @@ class SharedSlots:
         return record["pause_s"], [end - self._offset_s for end in record["ends"]]
 
     def write(self, pause_s: float, learnt_at: float | None, ends: Iterable[float]) -> None:
-        """Add ends, and the pause where it was learnt later than the one that is known."""
+        """Add ends of transfers, and the pause if it is newer than the stored one."""
 
         def merged(state: dict[str, Any]) -> dict[str, Any]:
             record = _record(state)
@@ -53,10 +53,10 @@ class SharedSlots:
 
 
 class SharedTurns:
-    """Gives the requests of a host's tasks their turns, each so long after the one before."""
+    """Spaces the requests of all processes of a host."""
 
     def __init__(self, host: SharedFile, spacing_s: float) -> None:
-        """Keep so many seconds between the starts of two requests."""
+        """Set the minimum seconds between the starts of two requests."""
         self._host = host
         self._spacing_s = spacing_s
 
@@ -75,7 +75,7 @@ class SharedTurns:
 
 
 def _record(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the part about transfer slots, without what is old or of another form."""
+    """Return the valid and recent part of the state of the transfer slots."""
     found = state.get("pace")
     record = found if isinstance(found, dict) else {}
     ends = record.get("ends")

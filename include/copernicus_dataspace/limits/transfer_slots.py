@@ -1,6 +1,6 @@
-"""Lets threads begin transfers when the service has slots for them.
+"""Limits concurrent transfers: threads wait until a slot of the account is free.
 
-What decides is `pace_core`; here threads wait for it, and tasks of one host share what was learnt.
+`backoff` has the algorithm; this module has the waiting, and shares what was learned.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TRIES: Final = 10
-"""Of a request that meets 429, with waits that learn how long a slot is kept."""
+"""Attempts of a request that gets 429."""
 FEW_TRIES: Final = 5
-"""For what can be had elsewhere; they take about 15 seconds."""
+"""Attempts if there is a fallback; they take about 15 seconds."""
 _SHARE_EVERY_S: Final = 1.0
 _TIMING: Final = Timing()
 
 
 class Slot:
-    """One connection in the hands of one thread."""
+    """A transfer slot held by one thread."""
 
     def __init__(self, slots: TransferSlots, tries: int) -> None:
         self._slots = slots
@@ -40,20 +40,20 @@ class Slot:
         self.grant: SlotGrant | None = None
 
     def begin(self, request: Callable[[], T]) -> T:
-        """Return what the request returns, sent when it may be and again where it met a 429.
+        """Send a request when a slot is free, again after a 429; return what it returns.
 
         Raises:
-            RateLimitedError: After all tries, or with a Retry-After longer than a minute.
-            BaseException: Anything else the request raises, at once.
+            RateLimitedError: After all attempts, or with a Retry-After longer than a minute.
+            BaseException: Anything else the request raises.
         """
         return self._slots.begin(self, request)
 
 
 class TransferSlots:
-    """Lets the threads of one task begin transfers when the service has slots for them.
+    """The transfer slots of an account, for the threads of one process.
 
-    ``with slots.slot() as slot: answer = slot.begin(request)``, and read the answer's body inside:
-    leaving notes the transfer's end. Whatever is raised inside, other threads go on.
+    ``with slots.slot() as slot: response = slot.begin(request)``, and read the body inside: leaving
+    the block ends the transfer.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class TransferSlots:
         on_retry: Callable[[], None] = lambda: None,
         timing: Timing = _TIMING,
     ) -> None:
-        """Begin with what other tasks of the host have learnt.
+        """Start with what other processes of the host have learned.
 
         Args:
-            connections: Most transfers under way at a time.
-            host: Shares the pause and the ends of transfers; None to learn alone.
-            on_wait: Called with the seconds a thread has waited for the service, by that thread.
-            on_retry: Called where a request that met 429 will be sent again.
-            timing: Lengths of waits.
+            connections: Maximum number of concurrent transfers.
+            host: Shares the pause and the ends of transfers; None to share nothing.
+            on_wait: Called with the seconds a thread has waited for the service.
+            on_retry: Called before a request is repeated after a 429.
+            timing: Durations of the algorithm.
         """
         self._shared = SharedSlots(host) if host else None
         pause_s, ends = self._shared.read() if self._shared else (None, [])
@@ -90,19 +90,19 @@ class TransferSlots:
 
     @property
     def pause_s(self) -> float:
-        """Time between the end of a transfer and the next use of its slot, as far as known."""
+        """Learned pause between the end of a transfer and the next use of its slot."""
         return self._core.pause_s
 
     @contextlib.contextmanager
     def slot(self, size_bytes: int | None = None, tries: int = TRIES) -> Iterator[Slot]:
-        """Wait until one of the connections is free, and hold it.
+        """Wait for a free slot, and hold it.
 
-        The largest transfer that waits is served first, so that none of them is left alone in the
-        end; what is as large, first come, first served.
+        The largest waiting transfer is served first, so that none of them runs alone at the end;
+        equal sizes in the order of arrival.
 
         Args:
-            size_bytes: Of the transfer; None: as large as can be.
-            tries: Of each request that meets 429.
+            size_bytes: Size of the transfer; None counts as the largest.
+            tries: Maximum attempts of a request that gets 429.
         """
         slot = Slot(self, tries)
         place = (-math.inf if size_bytes is None else -size_bytes, next(self._arrivals))
@@ -126,10 +126,10 @@ class TransferSlots:
                 self._end(slot.grant)
 
     def begin(self, slot: Slot, request: Callable[[], T]) -> T:
-        """Do what `Slot.begin` says."""
+        """Implement `Slot.begin`."""
         grant = slot.grant
         if grant is None:
-            raise RuntimeError("a transfer begins inside ``with slots.slot()`` only")
+            raise RuntimeError("a transfer can only be started inside ``with slots.slot()``")
         tries = 0
         try:
             while True:
@@ -141,23 +141,23 @@ class TransferSlots:
                     raise
                 except RateLimitedError as error:
                     asked_s = error.retry_after_s
-                    self._tell(lambda now: self._core.refused(grant, now, asked_s))  # noqa: B023
+                    self._update(lambda now: self._core.refused(grant, now, asked_s))  # noqa: B023
                     if tries == slot.tries or (asked_s or 0.0) > self._timing.longest_wait_s:
                         raise
                     self._on_retry()
                 else:
-                    self._tell(lambda now: self._core.accepted(grant, now))
+                    self._update(lambda now: self._core.accepted(grant, now))
                     return answer
         except BaseException:
-            self._tell(lambda now: self._core.drop(grant, now))
+            self._update(lambda now: self._core.drop(grant, now))
             raise
 
     def close(self) -> None:
-        """Leave what was learnt to other tasks of the host."""
+        """Share what was learned with other processes of the host."""
         self._share(at_once=True)
 
     def stop(self) -> None:
-        """Let every thread that waits here, now or later, end with `StoppedError`."""
+        """Make all waiting threads, now and later, raise `StoppedError`."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -170,7 +170,7 @@ class TransferSlots:
             self._on_wait(time.monotonic() - began)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
-        """Wait until nothing is left to wait, with the lock held; tell whether there was."""
+        """Wait while `left_s` is positive, with the lock held; tell whether there was a wait."""
         has_waited = False
         while not self._stopped and (wait_s := left_s()) > 0:
             has_waited = True
@@ -179,9 +179,9 @@ class TransferSlots:
             raise StoppedError
         return has_waited
 
-    def _tell(self, verdict: Callable[[float], None]) -> None:
+    def _update(self, change: Callable[[float], None]) -> None:
         with self._changed:
-            verdict(time.monotonic())
+            change(time.monotonic())
             self._changed.notify_all()
         self._share()
 
@@ -191,10 +191,10 @@ class TransferSlots:
                 self._ended.append(now)
             self._core.give_back(grant, now)
 
-        self._tell(noted)
+        self._update(noted)
 
     def _share(self, *, at_once: bool = False) -> None:
-        """Write at once what was learnt, and ends of transfers about once in a second."""
+        """Write a newly learned pause at once, and ends of transfers about once per second."""
         if self._shared is None:
             return
         with self._changed:

@@ -1,1 +1,1 @@
-"""What a Sentinel-2 product is: its name, files, bands, checksums and sensing time."""
+"""Sentinel-2 products: name, files, bands, checksums and sensing time."""

@@ -1,4 +1,4 @@
-"""Guesses which band a person meant by a name that is none: misspelt, or used elsewhere."""
+"""Suggests bands for an unknown band name: misspelt, or used in other catalogues."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _NUMBERED: Final = re.compile(r"B0*(?P<number>\d{1,2})(?P<letter>A?)")
 _METRES: Final = re.compile(r"(?P<band>.+?)_?(?P<metres>10|20|60)_?M?")
 _LONGEST: Final = 40
 _LIKE: Final = 0.6
-"""Two of three letters in order, as of SLC and SCL."""
+"""Minimum similarity: two of three letters in order, as of SLC and SCL."""
 
 
-def meant(entry: str, known: Mapping[str, Sequence[int]]) -> list[str]:
-    """Return what to write instead of an entry, the likeliest first; nothing where none is near.
+def suggestions(entry: str, known: Mapping[str, Sequence[int]]) -> list[str]:
+    """Return suggested band names for an unknown entry, the likeliest first; may be empty.
 
     Args:
         entry: What was written.
-        known: The bands there are, with their resolutions in metres; without, names carry none.
+        known: The existing bands with their resolutions in metres; none for L1C.
     """
     written = re.sub(r"[^A-Z0-9]+", "_", entry.upper()).strip("_").removeprefix("MSK_")
     for band, metres in _readings(written):
@@ -53,7 +53,7 @@ def meant(entry: str, known: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _readings(written: str) -> Iterator[tuple[str, int | None]]:
-    """Give the ways to read a text as a band and its resolution."""
+    """Yield the ways to read a text as a band and its resolution."""
     if len(written) > _LONGEST:
         return
     yield written, None

@@ -1,7 +1,4 @@
-"""Knows the names a person gives to the files of a product, and which files they mean.
-
-Reads nothing: lists of files go in, choices and names come out.
-"""
+"""Band names and file patterns: validation, and selection of a product's files."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.errors import BandError, ConfigurationError
-from copernicus_dataspace.models.band_suggestions import meant
+from copernicus_dataspace.models.band_suggestions import suggestions
 from copernicus_dataspace.models.manifest import SafeFile, check_distinct, folded, folders
 
 if TYPE_CHECKING:
@@ -46,20 +43,20 @@ _L1C: Final = (
 _OLD_MASKS: Final = {"CLDPRB": "CLD", "SNWPRB": "SNW"}
 """Names of the probability masks of L2A before baseline 02.07, and in STAC."""
 _ITEM_NAME: Final = "item.json"
-"""Stands beside the delivered files, so none of them may have it."""
+"""File name of the item beside the delivered files; reserved."""
 _SHOWN: Final = 12
 
 
 def check_bands(bands: Sequence[str], product_type: str) -> None:
-    """Refuse entries that no product of this type can hold; needs no product.
+    """Refuse entries that no product of this type can hold.
 
     An entry is a band with resolution (``SCL_20m``; masks are ``CLDPRB`` and ``SNWPRB``), a bare
     band, which means its native resolution, or, with ``*``, ``?`` or ``/``, a glob on the path
-    inside the product. L1C names carry no resolution. Globs pass. Other files, such as previews,
-    have no name of their own: ``*_PVI.jp2`` names them.
+    inside the product. L1C names have no resolution. Globs are not checked. Other files, such as
+    previews, are selected by a glob: ``*_PVI.jp2``.
 
     Raises:
-        BandError: Names every wrong entry, and what to write instead.
+        BandError: Names every wrong entry, with a suggestion.
         ConfigurationError: The product type is unknown.
     """
     known = _known(product_type)
@@ -79,15 +76,14 @@ def check_bands(bands: Sequence[str], product_type: str) -> None:
 def select_files(
     files: Sequence[SafeFile], bands: Sequence[str], product_type: str
 ) -> dict[str, tuple[SafeFile, ...]]:
-    """Return the files of a product that each entry means, in the order of the entries.
+    """Return the files of a product that each entry matches, in the order of the entries.
 
-    A band is looked for among the images only: never a mask of the same band. An entry can mean
-    several files, of a glob or of a product with several tiles; a file can belong to several
-    entries. In a glob, ``*`` and ``?`` match any character, ``/`` too; ``[`` is no wildcard; case
-    matters.
+    A band matches images only, never a mask of the same band. An entry can match several files
+    (a glob, or a product with several tiles), and a file several entries. In a glob, ``*`` and
+    ``?`` match any character including ``/``; ``[`` is not a wildcard; case matters.
 
     Raises:
-        BandError: As of `check_bands`; or this product holds nothing for an entry.
+        BandError: As of `check_bands`, or this product has no file for an entry.
         ConfigurationError: The product type is unknown.
     """
     check_bands(bands, product_type)
@@ -105,8 +101,8 @@ def select_files(
     return chosen
 
 
-def is_meant(path: str, bands: Sequence[str], product_type: str) -> bool:
-    """Tell whether any entry means a file of that path, as of `select_files`."""
+def is_selected(path: str, bands: Sequence[str], product_type: str) -> bool:
+    """Tell whether any entry matches a path, as in `select_files`."""
     file = SafeFile(path, None, None)
     return any(_matches([file], entry, product_type) for entry in bands)
 
@@ -114,8 +110,7 @@ def is_meant(path: str, bands: Sequence[str], product_type: str) -> bool:
 def stac_assets(bands: Sequence[str], product_type: str) -> tuple[str, ...]:
     """Return the asset names under which the service's STAC lists exactly these bands.
 
-    Empty where an entry is a glob: STAC lists half of a product's files, so it cannot tell what
-    all a pattern matches.
+    Empty if an entry is a glob: STAC lists only half of a product's files.
 
     Raises:
         BandError: As of `check_bands`.
@@ -132,16 +127,17 @@ def stac_assets(bands: Sequence[str], product_type: str) -> tuple[str, ...]:
 def delivered_names(paths: Iterable[str], taken: Mapping[str, str]) -> dict[str, str]:
     """Return the name of each wanted file below the folder its product is delivered to.
 
-    That is the file's own name; where files share it, but for case, their path inside the product;
-    and below a folder ``_`` (``__``, and so on) where that is gone too. No name equals another,
-    that of the item, or a folder of another.
+    That is the file's own name. Files that share a name, ignoring case, get their path inside the
+    product, below a folder ``_`` (``__``, ...) if that is taken too. Names are unique, differ from
+    the item's name, and are no folder of another.
 
     Args:
         paths: Inside the product.
-        taken: Names already given, by path: they stay. Names of paths not asked for are avoided.
+        taken: Names already given, by path; they do not change. Those of other paths are avoided.
 
     Raises:
-        UnsafeContentError: Two paths are one file on some systems, or one the folder of another.
+        UnsafeContentError: Two paths are the same file on some systems, or one is a folder of the
+            other.
     """
     wanted = set(paths)
     given = {path: taken[path] for path in wanted & set(taken)}
@@ -226,7 +222,7 @@ def _matches(files: Sequence[SafeFile], entry: str, product_type: str) -> tuple[
 
 
 def _place(entry: str, product_type: str) -> re.Pattern[str] | None:
-    """Return what the path of a band's file looks like; None where there is no such band."""
+    """Return the pattern of the path of a band's file; None if there is no such band."""
     if product_type == "S2MSI1C":
         return re.compile(rf"(.+/)?IMG_DATA/[^/]+_{entry}\.jp2") if entry in _L1C else None
     band, separator, resolution = entry.partition("_")
@@ -246,17 +242,19 @@ def _complaint(entry: str, product_type: str) -> str:
     band, l1c = entry.partition("_")[0], dict.fromkeys(_L1C, ())
     own, other = (l1c, _L2A) if product_type == "S2MSI1C" else (_L2A, l1c)
     if band in own and own is l1c:
-        return f"{entry!r}: names of {product_type} carry no resolution, write {band!r}."
+        return f"{entry!r}: bands of {product_type} have no resolution, write {band!r}."
     if band in own:
         return f"{entry!r}: {band} exists at {_resolutions(band, ' and ')}."
     if band.upper() in {*other} - {*own}:
         return f"{entry!r}: {product_type} has no {band.upper()}."
     if "." in entry:
-        return f"{entry!r} is no band; a file is named by a glob, such as {'*' + entry!r}."
-    if near := meant(entry, own):
-        return f"{entry!r} is no band, did you mean {' or '.join(near)}?"
-    absent = meant(entry, other)
-    return f"{entry!r}: {product_type} has no {absent[0]}." if absent else f"{entry!r} is no band."
+        return f"{entry!r} is not a band; a file is named by a glob, such as {'*' + entry!r}."
+    if near := suggestions(entry, own):
+        return f"{entry!r} is not a band, did you mean {' or '.join(near)}?"
+    absent = suggestions(entry, other)
+    return (
+        f"{entry!r}: {product_type} has no {absent[0]}." if absent else f"{entry!r} is not a band."
+    )
 
 
 def _shortened(names: Sequence[str]) -> str:

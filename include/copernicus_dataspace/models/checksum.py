@@ -1,4 +1,4 @@
-"""Knows the checksum algorithms ESA uses and how STAC writes them; reads no files."""
+"""Checksums: the algorithms ESA uses, and their notation in STAC (multihash)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _MULTIHASH_PREFIXES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """A digest and its algorithm, one of MD5, SHA3-256 and SHA-256; hex in lower case."""
+    """A digest in lower-case hex and its algorithm: MD5, SHA3-256 or SHA-256."""
 
     algorithm: str
     value: str
 
     @classmethod
     def parse(cls, algorithm: str, value: str) -> Self | None:
-        """Return the checksum, or None where the source holds no usable one.
+        """Return the checksum, or None if it is unusable.
 
-        The catalogue writes ``N/A``, blanks or zeros for "none yet"; manifests mix hex cases
-        within one file, and spell algorithms in more than one way.
+        The catalogue writes ``N/A``, blanks or zeros for "not available yet"; manifests mix
+        upper and lower case, and several spellings of the algorithms.
         """
         name = algorithm.strip().upper().replace("_", "-")
         name = {"SHA256": "SHA-256", "SHA3256": "SHA3-256", "MD-5": "MD5"}.get(name, name)
@@ -43,20 +43,20 @@ class Checksum:
 
     @classmethod
     def from_json(cls, record: Mapping[str, str]) -> Self:
-        """Return the checksum that a record of ours writes.
+        """Return the checksum of a stored record.
 
         Raises:
             ValueError, KeyError, TypeError, AttributeError: It is damaged.
         """
         checksum = cls.parse(record["algorithm"], record["value"])
         if checksum is None:
-            message = f"{record['algorithm'][:20]!r} {record['value'][:80]!r} is no checksum."
+            message = f"{record['algorithm'][:20]!r} {record['value'][:80]!r} is not a checksum."
             raise ValueError(message)
         return checksum
 
     @classmethod
     def from_multihash(cls, value: object) -> Self | None:
-        """Return the checksum of STAC's ``file:checksum``, None where it holds no usable one.
+        """Return the checksum of STAC's ``file:checksum``, or None if it is unusable.
 
         The service labels 32-byte digests of SHA3-256 as MD5 (``d50120``): the length decides.
         """

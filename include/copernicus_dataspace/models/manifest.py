@@ -1,7 +1,4 @@
-"""Reads the files of a product out of its manifest.safe; knows no bands and opens no file.
-
-Paths of a manifest or a zip come from outside: here is decided which of them are safe.
-"""
+"""Parses manifest.safe, and validates the paths in manifests and zips, which are untrusted."""
 
 from __future__ import annotations
 
@@ -23,23 +20,23 @@ if TYPE_CHECKING:
 MANIFEST: Final = "manifest.safe"
 """Its path inside the product."""
 MAX_MANIFEST_BYTES: Final = 4 * 2**20
-"""Genuine ones hold 50 to 100 kB; a hostile one shall not fill the memory."""
+"""Real manifests have 50 to 100 kB; the limit protects the memory."""
 _LONGEST_NAME_BYTES: Final = 200
 """File systems allow 255; the rest is for the suffixes of partial files."""
 _LONGEST_PATH_BYTES: Final = 1000
 _LONGEST_SIZE_DIGITS: Final = 11
-"""A size of more is none; real files have up to 9."""
+"""Longer sizes are ignored; real files have up to 9 digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SafeFile:
-    """One file of a product, as its manifest describes it.
+    """A file of a product, as its manifest describes it.
 
     Attributes:
         path: POSIX path inside the product's folder, without a leading ``./``.
-        size_bytes: None where the manifest gives none, or no number. Some genuine manifests give
-            wrong ones: the checksum decides.
-        checksum: None where the manifest holds none of a known algorithm.
+        size_bytes: None if missing or not a number. Some real manifests give wrong sizes: the
+            checksum decides.
+        checksum: None if there is none of a known algorithm.
     """
 
     path: str
@@ -53,7 +50,7 @@ class SafeFile:
 
 
 def manifest_content(chunks: Iterable[bytes]) -> bytes:
-    """Return what arrives of a manifest; once it is longer than any, no more is taken."""
+    """Return the bytes of a manifest; stops reading beyond the maximum size."""
     content = bytearray()
     for chunk in chunks:
         content += chunk
@@ -65,14 +62,14 @@ def manifest_content(chunks: Iterable[bytes]) -> bytes:
 def parse_manifest(content: bytes) -> tuple[SafeFile, ...]:
     """Return the files a manifest.safe lists, in its order.
 
-    The algorithm is read per file, because baselines differ in it. A file listed twice with the
-    same facts is returned once. The manifest lists neither itself nor the quicklook.
+    The algorithm is read per file, because it depends on the baseline. Identical duplicates are
+    returned once. The manifest lists neither itself nor the quicklook.
 
     Raises:
-        CorruptDownloadError: The content is no manifest: HTML, JSON, cut XML, XML with a document
-            type or entities, another root element, no files.
-        UnsafeContentError: A path leaves the product's folder, is written in a way that some
-            system reads otherwise, or contradicts another one.
+        CorruptDownloadError: The content is not a manifest: HTML, JSON, truncated XML, XML with a
+            document type or entities, another root element, no files.
+        UnsafeContentError: A path leaves the product's folder, is ambiguous on some systems, or
+            contradicts another one.
     """
     root = _root(content)
     files: dict[str, SafeFile] = {}
@@ -85,18 +82,18 @@ def parse_manifest(content: bytes) -> tuple[SafeFile, ...]:
             )
             raise UnsafeContentError(message)
     if not files:
-        message = "The manifest lists no files; expected dozens. Fetch it again."
+        message = "The manifest lists no files; expected dozens. Download it again."
         raise CorruptDownloadError(message)
     check_distinct(files, "The manifest")
     return tuple(files.values())
 
 
 def check_path(path: str, source: str) -> None:
-    """Refuse a path that is not plainly below its folder on every system.
+    """Refuse a path that is not below its folder on every system.
 
     Args:
         path: With ``/`` between its parts.
-        source: Who names it, as the subject of a sentence.
+        source: Where it comes from, as the subject of a sentence.
 
     Raises:
         UnsafeContentError: Empty, absolute, with ``..``, an empty part, a backslash, a colon (drive
@@ -123,10 +120,10 @@ def check_path(path: str, source: str) -> None:
 
 
 def check_distinct(paths: Collection[str], source: str) -> None:
-    """Refuse files that would stand in one another's place on some file system.
+    """Refuse files that would overwrite one another on some file system.
 
     Raises:
-        UnsafeContentError: Two paths are equal but for case or Unicode form, or one is a file and
+        UnsafeContentError: Two paths differ only in case or Unicode form, or one is a file and
             the folder of another.
     """
     places: dict[str, str] = {}
@@ -134,7 +131,7 @@ def check_distinct(paths: Collection[str], source: str) -> None:
         place = folded(path)
         if place in places:
             message = (
-                f"{source} holds {path!r} and {places[place]!r}, one file on some systems; "
+                f"{source} holds {path!r} and {places[place]!r}, the same file on some systems; "
                 "the product is refused."
             )
             raise UnsafeContentError(message)
@@ -149,7 +146,7 @@ def check_distinct(paths: Collection[str], source: str) -> None:
 
 
 def folded(path: str) -> str:
-    """Return the same text for all paths that some file system takes for one."""
+    """Return the same text for all paths that some file system treats as equal."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
 
 
@@ -167,13 +164,15 @@ def _root(content: bytes) -> Element:
         root: Element = ElementTree.fromstring(content, forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as error:
         message = (
-            f"The manifest is no readable XML: {error}; it begins with {content[:40]!r}. "
-            "Fetch it again."
+            f"The manifest is not readable XML: {error}; it begins with {content[:40]!r}. "
+            "Download it again."
         )
         raise CorruptDownloadError(message) from error
     name = root.tag.rpartition("}")[2]
     if name != "XFDU":
-        message = f"The manifest's root element is {name[:40]!r}, expected 'XFDU'. Fetch it again."
+        message = (
+            f"The manifest's root element is {name[:40]!r}, expected 'XFDU'. Download it again."
+        )
         raise CorruptDownloadError(message)
     return root
 

@@ -1,4 +1,4 @@
-"""Knows what a Sentinel-2 product is: its name and its facts; knows nothing of how they travel."""
+"""A Sentinel-2 product: its name and its properties in the catalogue."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "s3_path": (str,),
 }
 _MOST: Final[Mapping[str, float]] = {"size_bytes": 10**15, "cloud_cover": 100}
-"""Of what is a number; anything else, NaN too, would break the sums that it gets into."""
+"""Maximum of numeric fields; larger values and NaN would break sums."""
 _STAMP: Final = "%Y%m%dT%H%M%S"
 _UNOFFICIAL: Final = "99."
-"""Begins baselines of a satellite's commissioning, and of what the platform processed itself."""
+"""Prefix of baselines of the commissioning phase and of the platform's own processing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductName:
-    """The facts a product's name carries.
+    """The parts of a product name.
 
     Attributes:
         platform: One letter, A for Sentinel-2A.
@@ -49,7 +49,7 @@ class ProductName:
         baseline: Processing baseline as in the attribute processorVersion, ``05.11``.
         relative_orbit: 1 to 143.
         tile: MGRS tile without the leading T.
-        discriminator: Tells products of one datatake and tile apart; often the generation time.
+        discriminator: Distinguishes products of one datatake and tile; often the generation time.
     """
 
     platform: str
@@ -62,7 +62,7 @@ class ProductName:
 
     @classmethod
     def parse(cls, name: str) -> Self | None:
-        """Return the facts of a name with or without ``.SAFE``; None for any other name."""
+        """Return the parts of a name with or without ``.SAFE``; None for any other name."""
         match = _NAME.fullmatch(name.removesuffix(".SAFE"))
         if match is None:
             return None
@@ -85,12 +85,12 @@ class ProductName:
 
     @property
     def is_regular(self) -> bool:
-        """Whether the baseline is none of 99.xx."""
+        """Whether the baseline is not 99.xx."""
         return not self.baseline.startswith(_UNOFFICIAL)
 
     @property
     def version(self) -> tuple[bool, int, datetime]:
-        """Orders the names of one acquisition, the newest last: 99.xx is newer than no other."""
+        """Sort key for the names of one acquisition, the newest last; 99.xx comes first."""
         return self.is_regular, int(self.baseline.replace(".", "")), self.discriminator
 
     def __str__(self) -> str:
@@ -103,21 +103,21 @@ class ProductName:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product as the catalogue lists it.
+    """A product as the catalogue lists it.
 
     Attributes:
         id: UUID in the catalogue.
         name: Product name as listed, usually with ``.SAFE``.
         product_type: ``S2MSI2A`` or ``S2MSI1C``.
-        sensed: Start of sensing, the instant that decides the product's day.
-        published: When the catalogue began to list it.
-        size_bytes: Size of the whole product's zip; None where unknown.
-        checksum: Of the whole product's zip; None where the catalogue holds none (yet).
-        online: Whether its bytes can be had.
-        cloud_cover: Percent; None where the catalogue does not say.
-        footprint: GeoJSON geometry in degrees; None where unknown.
+        sensed: Start of sensing; its UTC date is the product's day.
+        published: Publication date in the catalogue.
+        size_bytes: Size of the product's zip; None if unknown.
+        checksum: Of the product's zip; None if the catalogue has none (yet).
+        online: Whether it can be downloaded.
+        cloud_cover: Percent; None if unknown.
+        footprint: GeoJSON geometry in degrees; None if unknown.
         s3_path: Bucket and key of its folder in the service's object store, as the catalogue writes
-            it; None where unknown.
+            it; None if unknown.
     """
 
     id: str
@@ -133,13 +133,13 @@ class Product:
     s3_path: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what may not stand in a path or an address, whoever wrote it."""
+        """Refuse values that are unsafe in a path or a URL."""
         if not isinstance(self.name, str) or not _STEM.fullmatch(self.stem):
             shown = str(self.name)[:100]
             message = f"product name {shown!r} is not usable as a folder name; it is refused."
             raise UnsafeContentError(message)
         if not isinstance(self.id, str) or not _ID.fullmatch(self.id):
-            message = f"{self.name}: id {str(self.id)[:100]!r} is no product's; it is refused."
+            message = f"{self.name}: id {str(self.id)[:100]!r} is not a product id; it is refused."
             raise UnsafeContentError(message)
         if self.product_type not in PRODUCT_TYPES.values():
             known = " or ".join(sorted(PRODUCT_TYPES.values()))
@@ -154,7 +154,7 @@ class Product:
 
     @property
     def parsed_name(self) -> ProductName | None:
-        """The facts in the name; None where the name follows an older convention."""
+        """The parts of the name; None if it follows an older convention."""
         return ProductName.parse(self.name)
 
     @property
@@ -182,10 +182,10 @@ class Product:
         ).checked()
 
     def checked(self) -> Self:
-        """Return the product as it is, where each of its facts is of the kind it should be.
+        """Return the product itself if its fields have valid types and values.
 
         Raises:
-            TypeError, ValueError: One is not; whoever wrote the record was not us.
+            TypeError, ValueError: They have not; the record was not written by us.
         """
         for name, kinds in _KINDS.items():
             value = getattr(self, name)
@@ -200,7 +200,7 @@ class Product:
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values."""
+        """Return all fields as JSON values."""
         checksum = self.checksum
         return {
             "id": self.id,
@@ -221,7 +221,7 @@ def normalise_tile(text: str) -> str:
     """Return an MGRS tile as the catalogue writes it, ``36TXL`` for ``T36TXL`` or ``36txl``.
 
     Raises:
-        QueryError: The text is no MGRS tile.
+        QueryError: The text is not an MGRS tile.
     """
     match = _TILE.fullmatch(text.strip().upper())
     if match is None or not 1 <= int(match["zone"]) <= 60:  # noqa: PLR2004

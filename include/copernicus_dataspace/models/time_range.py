@@ -1,4 +1,4 @@
-"""Knows half-open UTC intervals and days; knows nothing of schedules or of the catalogue."""
+"""Half-open UTC intervals, and UTC days."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Window:
         """Return the window from the first day's midnight to the end of the last day.
 
         Raises:
-            QueryError: The last day lies before the first, or is the very last of the calendar.
+            QueryError: The last day lies before the first, or is the last of the calendar.
         """
         if last == date.max:
-            message = f"last_day {last} has no end that can be written; choose an earlier one."
+            message = f"last_day {last} is out of range; choose an earlier day."
             raise QueryError(message)
         if last < first:
             message = f"last_day {last} lies before first_day {first}; swap them."
@@ -46,7 +46,7 @@ class Window:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The UTC days that lie wholly inside, in order."""
+        """The UTC days that lie completely inside, in order."""
         first, end = self.start.date(), self.end.date()
         if self.start > _midnight(first):
             first += timedelta(days=1)
@@ -60,11 +60,11 @@ class Window:
 
 
 def spans(days: Iterable[date], *, gap: int = 0) -> list[Window]:
-    """Return the fewest windows that hold some days, and no others but in gaps of so many days.
+    """Return the fewest windows that contain some days; gaps of up to `gap` days are included.
 
     Args:
         days: In order.
-        gap: Most days in a row that are not among them, and that a window holds nevertheless.
+        gap: Maximum length in days of a gap inside a window.
     """
     windows: list[tuple[date, date]] = []
     for day in days:
@@ -81,10 +81,10 @@ def utc_now() -> datetime:
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the instant an ISO 8601 text names, in UTC; a text without a zone is UTC.
+    """Parse an ISO 8601 instant, in UTC; a text without a zone is UTC.
 
     Raises:
-        ValueError: The text is no ISO 8601 instant.
+        ValueError: The text is not an ISO 8601 instant.
     """
     instant = datetime.fromisoformat(text)
     try:
@@ -100,10 +100,10 @@ def format_instant(instant: datetime) -> str:
 
 
 def parse_day(text: str) -> date:
-    """Return the day ``YYYY-MM-DD`` names.
+    """Parse a day ``YYYY-MM-DD``.
 
     Raises:
-        QueryError: The text is no such day.
+        QueryError: The text is not such a day.
     """
     try:
         return date.fromisoformat(text.strip())

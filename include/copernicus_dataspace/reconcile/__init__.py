@@ -1,1 +1,1 @@
-"""Repairs an archive: what should be held, compared with what is, and the differences resolved."""
+"""Reconciles an archive: compares it with the catalogue, and repairs the differences."""

@@ -1,4 +1,4 @@
-"""Keeps what an audit found until its repairs have ended."""
+"""The stored result of an inspection, kept until its repairs have finished."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _NUMBERS: Final = ("listed", "requests", "scrubbed_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was found, without the many products that are as they should be.
+    """The result of an inspection, without the products that are present.
 
     Attributes:
-        is_dry: Whether nothing is to be changed.
-        is_routine: As of the scope.
-        first: First sensing day that was asked for.
-        last: Last one, included.
-        days: All that were looked at.
-        listed: How many products it listed.
-        requests: How many requests that took.
-        scrubbed_bytes: How many bytes of files were read.
-        notes: What could not be looked at.
+        is_dry: Whether nothing may be changed.
+        is_routine: As in the scope.
+        first: First requested sensing day.
+        last: Last requested sensing day, included.
+        days: All inspected days.
+        listed: Number of products the catalogue listed.
+        requests: Number of requests.
+        scrubbed_bytes: Bytes read from files.
+        notes: What could not be inspected.
         counts: Findings by state.
         cells: Expected and present products by day and tile, see `by_day_and_tile`.
         delays_h: By day, hours from sensing to first delivery of each product.
         open: Findings other than present ones.
-        left_alone: Stems of damaged products that another run had in its hands.
-        survey: What to remember, where the whole archive was looked at.
-        unusable: Rows of the catalogue that could not be used, in words.
+        left_alone: Stems of damaged products that were leased by another run.
+        survey: To store, if the whole archive was inspected.
+        unusable: Unusable rows of the catalogue, as text.
     """
 
     is_dry: bool
@@ -69,7 +69,7 @@ class Plan:
         requests: int,
         left_alone: frozenset[str] | None,
     ) -> Self:
-        """Return the plan of what was found; nothing is to be changed where nothing was tried."""
+        """Return the plan of an inspection; a dry run if `left_alone` is None."""
         return cls(
             is_dry=left_alone is None,
             is_routine=scope.is_routine,
@@ -94,7 +94,7 @@ class Plan:
         """Return the plan that `to_bytes` wrote.
 
         Raises:
-            `errors.UNREADABLE`: It did not.
+            `errors.UNREADABLE`: It is damaged.
         """
         read = json.loads(content)
         record = {name: read[name] for name in cls.__slots__}
@@ -118,7 +118,7 @@ class Plan:
         )
 
     def to_bytes(self) -> bytes:
-        """Return all facts as JSON."""
+        """Return the plan as JSON."""
         record = {name: getattr(self, name) for name in self.__slots__}
         changed = {
             "first": self.first.isoformat(),
@@ -132,7 +132,7 @@ class Plan:
 
 
 def by_day_and_tile(findings: Iterable[Finding]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return how many products were expected and present of each day and tile, and why not."""
+    """Return expected and present products of each day and tile, and the states of the others."""
     days: dict[str, dict[str, dict[str, Any]]] = {}
     for finding in findings:
         if finding.state in EXPECTED:

@@ -1,4 +1,4 @@
-"""Removes what the limits of an ingest let go without being asked, and what a person approved."""
+"""Removes products within the limits of an ingest, or with a person's approval."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 UNASKED: Final = "unasked"
-"""A run that has not begun: it will ask for what the record says then."""
+"""State of a run that has not started: it will request approval of the current record."""
 ASKED: Final = "asked"
 ENDED: Final = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class NightlyLimits:
-    """One night's run.
+    """Removal limits of one nightly run.
 
     Attributes:
-        now: When it began.
-        max_removals: Of the ingest, see `removal_record.night_limit`.
+        now: Start of the run.
+        max_removals: Of the ingest, see `removals.record.night_limit`.
         policies: Of the ingest.
-        run_id: The run that is to ask, where none does yet.
-        state_of: Returns `UNASKED`, `ASKED` or `ENDED` for a run that was to ask.
+        run_id: Id of the run that would request approval.
+        state_of: Returns `UNASKED`, `ASKED` or `ENDED` for an approval run.
     """
 
     now: datetime
@@ -49,13 +49,13 @@ class NightlyLimits:
 
 @dataclass(frozen=True, slots=True)
 class RemovalOutcome:
-    """What a night has removed, and what it asks for.
+    """What a nightly run has removed, and what needs approval.
 
     Attributes:
-        outcomes: What became of every finding.
-        removals: The record, as it is kept now.
-        asks: Runs to be started: the one that is to ask, and an earlier one whose question is to
-            end as the plan has changed; none where the right question waits already.
+        outcomes: Result of each finding.
+        removals: The updated removal record.
+        asks: Approval runs to start: the new one, and an earlier one that must end because the
+            plan has changed; none if the current request is already waiting.
     """
 
     outcomes: list[RepairResult]
@@ -70,16 +70,17 @@ def remove_within_limits(
     outcomes: Sequence[RepairResult],
     night: NightlyLimits,
 ) -> RemovalOutcome:
-    """Remove what may go at once, and keep in the record what is to be asked for.
+    """Remove what the limits allow, and store in the record what needs approval.
 
-    What is removed is counted before it is: a run that is killed has removed no more than that.
+    Removals are counted before they are done, so that a killed run has not removed more than was
+    counted.
 
     Args:
-        files: Hold the record and the answers to earlier questions.
+        files: Removal record and decisions on earlier requests.
         repairer: Of the ingest.
-        plan: Not a dry one.
+        plan: Not of a dry run.
         outcomes: As of `Repairer.judge`.
-        night: Whose limits count.
+        night: Limits.
     """
     answers = files.answers()
     stored = files.removals(night.now)
@@ -102,7 +103,7 @@ def remove_within_limits(
         after = after.without_done(undone, night.now)
         files.remember_removals(after)
     waiting = {one.name for one in request.removals} if request else set()
-    return RemovalOutcome([_told(one, names, waiting) for one in done], after, asks)
+    return RemovalOutcome([_explained(one, names, waiting) for one in done], after, asks)
 
 
 def agreed(
@@ -112,13 +113,13 @@ def agreed(
     *,
     with_rejected: bool,
 ) -> list[RepairResult]:
-    """Return what may go because a person, the ingest's record and a new look all say so.
+    """Return the removals that the person, the current record and a new inspection agree on.
 
     Args:
-        record: Of the ingest, as it is now: its plan may be newer than the approved one.
-        outcomes: As of `Repairer.judge`, of a look after the approval.
-        approved: What the person saw.
-        with_rejected: Whether the person was asked again for what was rejected.
+        record: Current record of the ingest; it may be newer than the approval.
+        outcomes: As of `Repairer.judge`, of an inspection after the approval.
+        approved: Removals shown to the person.
+        with_rejected: Whether rejected removals were submitted again.
     """
     stored = [*(record.request.removals if record.request else ())]
     stored += record.rejected if with_rejected else ()
@@ -141,10 +142,10 @@ def _asked(
 def _request(
     earlier: Request | None, state: str, asked: tuple[Removal, ...], night: NightlyLimits
 ) -> tuple[Request | None, tuple[str, ...]]:
-    """Return what is asked for now, and the runs to be started.
+    """Return the current request, and the approval runs to start.
 
-    A question is never changed: who answers it has seen it. That of a changed plan is put by a run
-    of its own, and the earlier run, started again, finds that it is no longer the one to ask.
+    A request is never changed once it was shown. A changed plan gets a new run; the earlier run is
+    started again and ends because it is no longer the current one.
     """
     ends = (earlier.run_id,) if earlier and state == ASKED else ()
     if not asked:
@@ -157,8 +158,8 @@ def _request(
     return request, (*ends, night.run_id)
 
 
-def _told(outcome: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
-    """Return an outcome that says why it was not removed."""
+def _explained(outcome: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
+    """Return an outcome with the reason why the product was not removed."""
     removal = outcome.removal
     if removal is None or removal.name in tried:
         return outcome

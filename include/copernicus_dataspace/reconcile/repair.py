@@ -1,4 +1,4 @@
-"""Brings what is held to what should be held, but for fetching; the new before the old."""
+"""Applies the plan, except downloads: marks damaged files, adopts, releases, removes."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ NOW_KEPT: Final = "kept"
 NOW_GONE: Final = "gone"
 
 _REPORTED: Final = "reported only"
-_LEFT_ALONE: Final = "left for the next time: another run has it"
-_UNTIL_THERE: Final = "kept until what replaces it is there"
-_NOT_YET: Final = "kept: its removal was not asked for"
+_LEFT_ALONE: Final = "skipped: in use by another run"
+_UNTIL_THERE: Final = "kept until its replacement is complete"
+_NOT_YET: Final = "kept: its removal was not requested"
 _NOW_UNTOUCHED: Final = {OFFLINE: NOW_MISSING, ORPHANED: NOW_KEPT}
 
 logger = logging.getLogger(__name__)
@@ -54,11 +54,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What becomes of products that should no longer be held; see `retirement.retire`.
+    """What to do with products that should no longer be held; see `retirement.retire`.
 
     Attributes:
-        superseded: Of those whose successors stand.
-        withdrawn: Of those that were deleted upstream and have no successor.
+        superseded: For products whose successors are complete.
+        withdrawn: For products that were deleted upstream and have no successor.
     """
 
     superseded: str
@@ -67,13 +67,13 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class RepairResult:
-    """What became of a finding.
+    """The result of a repair.
 
     Attributes:
-        finding: What was found.
-        action: What was done, in words.
+        finding: The finding.
+        action: What was done, as text.
         now: One of this module's states.
-        removal: What may be done to it, where that is allowed.
+        removal: The possible removal, if nothing forbids it.
     """
 
     finding: Finding
@@ -97,16 +97,16 @@ class RepairResult:
 
 
 class Repairer:
-    """Mends the holdings of one ingest."""
+    """Repairs the archive of one ingest."""
 
     def __init__(self, store: Store, leases: Leases, terms: Terms, now: datetime) -> None:
-        """Prepare; nothing is changed yet.
+        """Set up; nothing is changed yet.
 
         Args:
-            store: Where products are held.
-            leases: Of the run that mends: what another run has in its hands is left alone.
+            store: Store with the products.
+            leases: Leases of this run; products leased by others are skipped.
             terms: What the ingest wants.
-            now: For the items that are written anew.
+            now: Time of change, for updated items.
         """
         self._store = store
         self._leases = leases
@@ -115,9 +115,9 @@ class Repairer:
         self._others = terms.known - {terms.ingest}
 
     def prepare(self, archive_state: ArchiveState) -> frozenset[str]:
-        """Disown damaged files, so that they are fetched, and adopt what others have fetched.
+        """Mark damaged files for download, and adopt products delivered for other ingests.
 
-        Returns the stems of damaged products that another run has in its hands.
+        Returns the stems of damaged products that are leased by another run.
         """
         products = {one.product.stem: one.product for one in archive_state.findings}
         done = {
@@ -129,33 +129,33 @@ class Repairer:
         return frozenset(stem for stem, words in done.items() if words is None)
 
     def judge(self, plan: Plan, policies: Policies) -> list[RepairResult]:
-        """Return what became of every finding; nothing is removed yet.
+        """Return the result of each finding; nothing is removed yet.
 
-        What nothing speaks against to remove has its `RepairResult.removal`; what other ingests
-        want is left to them.
+        Products that may be removed have a `RepairResult.removal`; those that other ingests want
+        are left to them.
         """
         if plan.is_dry:
             return [_foreseen(finding, policies) for finding in plan.open]
         products = [one.product for one in plan.open]
         products += [product for one in plan.open for product in one.successors]
-        standing = ProductCheck(self._store, self._terms, products)
+        checks = ProductCheck(self._store, self._terms, products)
         return [
             RepairResult(finding, _LEFT_ALONE, NOW_MISSING)
             if finding.product.stem in plan.left_alone
-            else self._judged(finding, standing, policies)
+            else self._judged(finding, checks, policies)
             for finding in plan.open
         ]
 
     def remove(
         self, outcomes: Sequence[RepairResult], names: Collection[str]
     ) -> list[RepairResult]:
-        """Do those of the removals that are named, by product; return what became of all.
+        """Remove the named products; return the results of all.
 
-        Right before, every byte of what takes a product's place is read and compared.
+        Immediately before, all files of the successors are read and verified.
 
         Args:
             outcomes: As of `judge`.
-            names: Of the products that may go.
+            names: Names of the products to remove.
         """
         successors = [
             product
@@ -163,9 +163,9 @@ class Repairer:
             if one.removal and one.removal.name in names
             for product in one.finding.successors
         ]
-        standing = ProductCheck(self._store, self._terms, successors)
+        checks = ProductCheck(self._store, self._terms, successors)
         return [
-            self._removed(one, one.removal, standing)
+            self._removed(one, one.removal, checks)
             if one.removal and one.removal.name in names
             else one
             for one in outcomes
@@ -177,22 +177,22 @@ class Repairer:
         entries = inventory.entries(product_type, inventory.days(product_type))
         return sum(self._terms.ingest in entry.ingests for entry in entries)
 
-    def _judged(self, finding: Finding, standing: ProductCheck, policies: Policies) -> RepairResult:
+    def _judged(self, finding: Finding, checks: ProductCheck, policies: Policies) -> RepairResult:
         if finding.state in FETCHED:
-            if standing.is_whole(finding.product, finding.bands):
-                return RepairResult(finding, "fetched", NOW_PRESENT)
-            return RepairResult(finding, "not fetched, see the repair run", NOW_MISSING)
+            if checks.is_whole(finding.product, finding.bands):
+                return RepairResult(finding, "downloaded", NOW_PRESENT)
+            return RepairResult(finding, "not downloaded, see the repair run", NOW_MISSING)
         policy = _policy(finding, policies)
         if policy is None:
             return RepairResult(finding, _REPORTED, _NOW_UNTOUCHED[finding.state])
-        return self._surplus(finding, standing, policy)
+        return self._surplus(finding, checks, policy)
 
-    def _surplus(self, finding: Finding, standing: ProductCheck, policy: str) -> RepairResult:
+    def _surplus(self, finding: Finding, checks: ProductCheck, policy: str) -> RepairResult:
         if policy == KEEP:
             return RepairResult(finding, "kept", NOW_KEPT)
-        if not all(standing.is_whole(one, finding.bands) for one in finding.successors):
+        if not all(checks.is_whole(one, finding.bands) for one in finding.successors):
             return RepairResult(finding, _UNTIL_THERE, NOW_KEPT)
-        entry = standing.entry(finding.product)
+        entry = checks.entry(finding.product)
         if entry is None:
             return RepairResult(finding, GONE_ALREADY, NOW_GONE)
         if {*entry.ingests} & self._others:
@@ -200,16 +200,16 @@ class Repairer:
         return RepairResult(finding, _NOT_YET, NOW_KEPT, Removal.of(finding, policy))
 
     def _removed(
-        self, outcome: RepairResult, removal: Removal, standing: ProductCheck
+        self, outcome: RepairResult, removal: Removal, checks: ProductCheck
     ) -> RepairResult:
         finding = outcome.finding
         for successor in finding.successors:
-            if not standing.is_whole(successor, finding.bands):
+            if not checks.is_whole(successor, finding.bands):
                 return RepairResult(finding, _UNTIL_THERE, NOW_KEPT)
-            wrong = standing.wrong_files(successor)
+            wrong = checks.wrong_files(successor)
             if wrong:
                 self._claimed(successor, partial(self._disown, wrong))
-                words = f"kept: of what replaces it, {', '.join(wrong)} is damaged"
+                words = f"kept: its replacement is damaged ({', '.join(wrong)})"
                 return RepairResult(finding, words, NOW_KEPT)
         return self._acted(finding, partial(self._retire, removal.policy))
 
@@ -218,10 +218,10 @@ class Repairer:
         return RepairResult(finding, done, NOW_KEPT if done == _LEFT_ALONE else NOW_GONE)
 
     def _claimed(self, product: Product, act: Callable[[Product], str]) -> str | None:
-        """Do something to a product; return None where another run has it in its hands."""
+        """Change a product under a lease; return None if another run has leased it."""
         other = self._leases.take(product)
         if other:
-            logger.warning("%s is left alone: %s is at it.", product.stem, other)
+            logger.warning("%s is skipped: it is in use by run %s.", product.stem, other)
             return None
         try:
             return act(product)
@@ -230,7 +230,7 @@ class Repairer:
 
     def _disown(self, names: Sequence[str], product: Product) -> str:
         disown(self._store, product, names, self._now)
-        return "disowned"
+        return "marked as damaged"
 
     def _adopt(self, product: Product) -> str:
         adopt(self._store, product, self._terms.ingest, self._now)
@@ -244,12 +244,12 @@ class Repairer:
 
 
 def _policy(finding: Finding, policies: Policies) -> str | None:
-    """Return what is to become of a product that should not be held; None to leave it alone."""
+    """Return the policy for a product that should not be held; None if there is none."""
     return {SUPERSEDED: policies.superseded, WITHDRAWN: policies.withdrawn}.get(finding.state)
 
 
 def _foreseen(finding: Finding, policies: Policies) -> RepairResult:
-    """Return what would become of a finding."""
+    """Return the expected result of a finding in a dry run."""
     if finding.state in FETCHED:
         return RepairResult(finding, WOULD_BE_FETCHED, NOW_MISSING)
     policy = _policy(finding, policies)

@@ -1,4 +1,4 @@
-"""Tells how complete an archive is; takes values and returns values."""
+"""Builds the report of an archive's completeness."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def build(
     """Return the report as JSON values.
 
     Args:
-        plan: What was found.
-        outcomes: What became of it.
-        history: What is known of all days, these included.
+        plan: The inspection.
+        outcomes: Results of the repairs.
+        history: History of all days, including these.
         facts: ``ingest``, ``area``, ``product_type``, ``made`` (an ISO instant), ``dry_run``.
     """
     last = plan.last
@@ -51,12 +51,12 @@ def build(
             for day, tiles in history.days.items()
         },
         "exceptions": [one.to_json() for one in outcomes],
-        "notes": [*plan.notes, *(f"listed, and left out: {row}" for row in plan.unusable)],
+        "notes": [*plan.notes, *(f"unusable row of the catalogue: {row}" for row in plan.unusable)],
     }
 
 
 def cells_now(plan: Plan, outcomes: Iterable[RepairResult]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the plan's days and tiles as they are after the repairs; days without any, too."""
+    """Return the plan's days and tiles after the repairs, including days without products."""
     cells: dict[str, dict[str, dict[str, Any]]] = {day.isoformat(): {} for day in plan.days}
     for day, tiles in plan.cells.items():
         cells[day] = {tile: {**cell, "why": dict(cell["why"])} for tile, cell in tiles.items()}
@@ -70,7 +70,7 @@ def cells_now(plan: Plan, outcomes: Iterable[RepairResult]) -> dict[str, dict[st
 
 
 def still_missing(outcomes: Iterable[RepairResult]) -> list[str]:
-    """Return the names of products that could be had and are not there."""
+    """Return the names of products that are available but missing."""
     return [
         one.finding.product.stem
         for one in outcomes
@@ -79,11 +79,10 @@ def still_missing(outcomes: Iterable[RepairResult]) -> list[str]:
 
 
 def changes(outcomes: Iterable[RepairResult]) -> dict[str, dict[str, Any]]:
-    """Return what was replaced and withdrawn, by sensing day: all that was computed from it is old.
+    """Return replaced and withdrawn products by sensing day; data derived from them is outdated.
 
-    ``replaced`` gives the ids of what is there instead, by the id of each product that went;
-    ``withdrawn`` is a list of ids. A damaged file that was fetched again is no change: its bytes
-    are what they were.
+    ``replaced`` maps the id of each removed product to the ids of its successors; ``withdrawn`` is
+    a list of ids. A damaged file that was downloaded again is not a change.
     """
     days: dict[str, dict[str, Any]] = defaultdict(lambda: {"replaced": {}, "withdrawn": []})
     for one in outcomes:

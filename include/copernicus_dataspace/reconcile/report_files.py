@@ -1,4 +1,4 @@
-"""Keeps an ingest's reports, and what it remembers, beside the archive."""
+"""Stores the reports, history, removal record and decisions of an ingest in the archive."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _LATEST: Final = "latest"
 _REMOVALS: Final = "removals.json"
 _ANSWERS: Final = "answers"
 _KEPT: Final = 400
-"""A year of daily reports, and some by hand."""
+"""Number of reports to keep: a year of daily reports, and some manual ones."""
 
 
 def answer_names(run_id: str) -> tuple[str, str]:
-    """Return the file names of the answer to a run's question: now, and by earlier versions."""
+    """Return the file names of the decision for an approval run: current and earlier versions."""
     return f"{run_name(run_id)}.json", f"{folder_name(run_id)}.json"
 
 
 class ReportFiles:
-    """The reports of one ingest."""
+    """The report files of one ingest."""
 
     def __init__(self, store: Store, ingest: str) -> None:
         """Use the ingest's folder."""
@@ -40,51 +40,51 @@ class ReportFiles:
         self._dir = reports_dir(ingest)
 
     def history(self, now: datetime) -> History:
-        """Return what is remembered until now."""
+        """Return the history until now."""
         return History.read(self._store.read(f"{self._dir}/{_CHRONICLE}")).until(now)
 
     def write(self, name: str, report: Mapping[str, Any]) -> str:
-        """Write a report as JSON and as a page; return the address of the page."""
+        """Write a report as JSON and HTML; return the URI of the HTML page."""
         self._store.write(f"{self._dir}/{name}.json", json.dumps(report, indent=1).encode())
         self._store.write(f"{self._dir}/{name}.html", html(report).encode())
         return self._store.uri(f"{self._dir}/{name}.html")
 
     def write_latest(self, report: Mapping[str, Any]) -> None:
-        """Write a report as the one that people look at; remove the oldest ones."""
+        """Write a report as the latest one; remove the oldest ones."""
         self.write(_LATEST, report)
         for old in self._old(datetime.fromisoformat(report["made"])):
             self._store.delete(f"{self._dir}/{old}")
 
     def remember(self, history: History) -> None:
-        """Keep a history for the next audit."""
+        """Store the history for the next inspection."""
         self._store.write(f"{self._dir}/{_CHRONICLE}", history.to_bytes())
 
     def removals(self, now: datetime) -> RemovalRecord:
-        """Return what was removed of late, asked for and rejected, as of `RemovalRecord.read`."""
+        """Return the removal record, see `RemovalRecord.read`."""
         return RemovalRecord.read(self._store.read(f"{self._dir}/{_REMOVALS}"), now)
 
     def remember_removals(self, removals: RemovalRecord) -> None:
-        """Keep what was removed of late, asked for and rejected."""
+        """Store the removal record."""
         self._store.write(f"{self._dir}/{_REMOVALS}", removals.to_bytes())
 
     def write_answer(self, run_id: str, answer: Decision) -> None:
-        """Keep what was answered to the question of a run, until it is forgotten."""
+        """Store the decision of an approval run."""
         path = f"{self._dir}/{_ANSWERS}/{answer_names(run_id)[0]}"
         self._store.write(path, answer.to_bytes())
 
     def answers(self) -> dict[str, Decision | None]:
-        """Return the answers that are kept, by file name; None for a damaged one."""
+        """Return the stored decisions by file name; None for a damaged one."""
         names = sorted(self._store.sizes(f"{self._dir}/{_ANSWERS}"))
         contents = {name: self._store.read(f"{self._dir}/{_ANSWERS}/{name}") for name in names}
         return {name: Decision.read(content or b"") for name, content in contents.items()}
 
     def forget_answers(self, names: Iterable[str]) -> None:
-        """Remove answers that the record of removals holds."""
+        """Remove decisions that the removal record includes."""
         for name in names:
             self._store.delete(f"{self._dir}/{_ANSWERS}/{name}")
 
     def note_approval(self, **facts: Any) -> None:
-        """Let the latest report say what waits for approval by now, or what was answered."""
+        """Update the approval state of the latest report."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
             report = json.loads(self._store.read(f"{self._dir}/{_LATEST}.json") or b"")
             before = {"answer": "", **report["approval"]}
@@ -92,9 +92,9 @@ class ReportFiles:
                 self.write(_LATEST, {**report, "approval": before | facts})
 
     def _old(self, now: datetime) -> list[str]:
-        """Return the files of the oldest reports, and of those from a clock that was far ahead.
+        """Return the files of the oldest reports, and of those from a clock far ahead.
 
-        What is less than a year ahead stays, and does not count: this clock may be behind.
+        Reports less than a year ahead are kept and not counted: this clock may be behind.
         """
         names = sorted(self._store.sizes(self._dir))
         dated = {name.partition(".")[0] for name in names if name[:1].isdigit()}

@@ -1,1 +1,1 @@
-"""Reports about an archive: as text, as HTML, and read back."""
+"""Reports about an archive: as text and as HTML, and a reader for stored reports."""

@@ -1,4 +1,4 @@
-"""Lays the days of a report out as a calendar: weeks are columns, weekdays are rows."""
+"""Calendar of the days of a report: weeks are columns, weekdays are rows."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 DAYS: Final = 365
 STATES: Final = {
     "complete": "complete",
-    "partly": "something is missing",
-    "none": "everything expected is missing",
-    "idle": "nothing was expected",
-    "unknown": "not known",
+    "partly": "incomplete",
+    "none": "all expected products missing",
+    "idle": "no products expected",
+    "unknown": "unknown",
 }
-"""What a cell may say, and how the legend says it."""
+"""States of a cell, with their text in the legend."""
 
 _WEEK: Final = 7
 _WEEKS_IN_A_PART: Final = 27
 """Two parts, side by side on a screen and one below the other on a phone."""
 _ROOM_FOR_A_MONTH: Final = 3
-"""Columns its name needs."""
+"""Columns that a month's name needs."""
 _MOST_TILES: Final = 12
-"""Named for one day; the table below names all."""
+"""Maximum number of tiles named for a day; the table below names all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One day: its column and row, one of `STATES`, and what it says when pointed at."""
+    """One day: column, row, one of `STATES`, and tooltip."""
 
     day: date
     column: int
@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some weeks of the calendar: how many, the names above their columns, and the days."""
+    """Part of the calendar: number of weeks, month names by column, and days."""
 
     weeks: int
     months: Sequence[tuple[int, str]]
@@ -49,11 +49,11 @@ class Part:
 
     @property
     def title(self) -> str:
-        """What the part shows, for those who cannot see it."""
-        lack = sum(cell.state in ("partly", "none") for cell in self.cells)
+        """Text alternative of the part."""
+        incomplete = sum(cell.state in ("partly", "none") for cell in self.cells)
         return (
             f"{self.cells[0].day} to {self.cells[-1].day}: "
-            f"{lack} of {len(self.cells)} days lack something"
+            f"{incomplete} of {len(self.cells)} days are incomplete"
         )
 
 
@@ -61,7 +61,7 @@ def parts(days: Mapping[str, Mapping[str, Any]], last_day: str) -> list[Part]:
     """Return the calendar of the year that ends with a day.
 
     Args:
-        days: What is known of each day and tile, as a report has it; days left out are unknown.
+        days: By day and tile, as in a report; other days are unknown.
         last_day: As ``YYYY-MM-DD``.
     """
     last = date.fromisoformat(last_day)
@@ -91,26 +91,26 @@ def _state(tiles: Mapping[str, Any] | None) -> tuple[str, str]:
         return "unknown", STATES["unknown"]
     expected = sum(facts["expected"] for facts in tiles.values())
     present = sum(facts["present"] for facts in tiles.values())
-    lack = {tile: facts for tile, facts in sorted(tiles.items()) if facts["missing"]}
+    incomplete = {tile: facts for tile, facts in sorted(tiles.items()) if facts["missing"]}
     if not expected:
         return "idle", STATES["idle"]
-    if not lack:
+    if not incomplete:
         return "complete", f"{present} of {expected}"
-    said = f"{present} of {expected}, missing: {_named(lack)}"
+    said = f"{present} of {expected}, missing: {_named(incomplete)}"
     return ("partly" if present else "none"), said
 
 
-def _named(lack: Mapping[str, Any]) -> str:
+def _named(incomplete: Mapping[str, Any]) -> str:
     named = [
         f"{tile} {', '.join(facts['why']) or facts['missing']}"
-        for tile, facts in list(lack.items())[:_MOST_TILES]
+        for tile, facts in list(incomplete.items())[:_MOST_TILES]
     ]
-    more = len(lack) - len(named)
+    more = len(incomplete) - len(named)
     return "; ".join(named) + (f" and {more} more tiles" if more else "")
 
 
 def _months(cells: Iterable[Cell]) -> list[tuple[int, str]]:
-    """Return the name of each month above the first whole week of it that has room."""
+    """Return the name of each month, above its first complete week that has enough space."""
     names: list[tuple[int, str]] = []
     month = None
     for cell in cells:

@@ -1,4 +1,4 @@
-"""Draws a report as one page of HTML that needs nothing but itself."""
+"""Renders a report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _MOST_ROWS: Final = 1000
-"""Of each table; a browser shows so many at once, and the JSON holds all."""
+"""Maximum number of rows of each table; the JSON has all."""
 _ALL_PERCENT: Final = 100
 
 _STATES: Final = {
-    "present": "stands as it should",
-    "missing": "published in time and not there",
+    "present": "complete and correct",
+    "missing": "published in time, but not in the archive",
     "late": "published after its day's run",
-    "offline": "the Data Space has it offline",
-    "damaged": "a file's size or digest is wrong",
-    "absent": "its item stands, a file of it does not",
-    "superseded": "a newer version of it is published",
-    "withdrawn": "no longer published",
-    "orphaned": "stands, and nothing says that it should",
+    "offline": "offline in the Data Space",
+    "damaged": "size or checksum of a file is wrong",
+    "absent": "a file of a delivered product does not exist",
+    "superseded": "replaced by a newer version",
+    "withdrawn": "deleted from the Data Space",
+    "orphaned": "in the archive, but not listed for this ingest",
 }
-"""How a product was found."""
+"""Meaning of each state of a product."""
 
 
 def html(report: Mapping[str, Any], *, alarms: Sequence[str] = ()) -> str:
@@ -35,9 +35,9 @@ def html(report: Mapping[str, Any], *, alarms: Sequence[str] = ()) -> str:
 
     Args:
         report: As of `report.build`.
-        alarms: What is wrong now, whatever the report says, in sentences.
+        alarms: Current problems beyond the report, in sentences.
     """
-    lacking, exceptions = wording.lacking(report), wording.exceptions(report)
+    incomplete, exceptions = wording.incomplete_days(report), wording.exceptions(report)
     return _drawn(
         "report.html.j2",
         report=report,
@@ -45,8 +45,8 @@ def html(report: Mapping[str, Any], *, alarms: Sequence[str] = ()) -> str:
         periods=wording.PERIODS,
         parts=calendar.parts(report["days"], report["last_day"]),
         legend=calendar.STATES,
-        lacking=lacking[:_MOST_ROWS],
-        lacking_more=max(0, len(lacking) - _MOST_ROWS),
+        incomplete=incomplete[:_MOST_ROWS],
+        incomplete_more=max(0, len(incomplete) - _MOST_ROWS),
         exceptions=exceptions[:_MOST_ROWS],
         exceptions_more=max(0, len(exceptions) - _MOST_ROWS),
         states=_STATES,
@@ -57,12 +57,12 @@ def html(report: Mapping[str, Any], *, alarms: Sequence[str] = ()) -> str:
 def overview(
     rows: Iterable[Mapping[str, Any]], *, alarms: Sequence[str] = (), notes: Sequence[str] = ()
 ) -> str:
-    """Return a page with one line for each ingest.
+    """Return a page with one row for each ingest.
 
     Args:
-        rows: Of each ``ingest`` the `report_words.headline`, or ``why`` there is none.
-        alarms: What is wrong with all of them, in sentences.
-        notes: What else should be known.
+        rows: For each ``ingest`` its `wording.headline`, or ``why`` there is none.
+        alarms: Problems of all ingests, in sentences.
+        notes: Other notes.
     """
     return _drawn("reports.html.j2", rows=list(rows), alarms=alarms, notes=notes, words=wording)
 
@@ -83,7 +83,7 @@ def _environment() -> Environment:
 
 
 def _tone(value: float | None) -> str:
-    """Return how a share is to look: as all, as less than all, or as nothing known."""
+    """Return the CSS class of a share: complete, partly or unknown."""
     if value is None:
         return "unknown"
     return "complete" if value >= _ALL_PERCENT else "partly"

@@ -1,6 +1,6 @@
-"""Reads a stored report, which anybody who may write to the output may have changed.
+"""Reads and validates a stored report, which others with write access may have changed.
 
-Fields that are not known here are handed on as they are.
+Unknown fields are passed through unchanged.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MOST_BYTES: Final = 100_000_000
-"""More than ten years of a country's tiles; more would fill the memory of whoever shows it."""
+"""More than ten years of a country's tiles; the limit protects the memory of the web server."""
 
 _MOST: Final = 10**15
 _ALL_PERCENT: Final = 100
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _YEARS: Final = range(2000, 2200)
-"""Days may be counted on from these, without leaving the calendar."""
+"""Valid years; far enough from the limits of the calendar."""
 _ROW: Final = ("day", "name", "state", "why", "action", "now")
 _OPTIONAL: Final[Mapping[str, Any]] = {
     "switched_off": False,
@@ -35,40 +35,40 @@ _OPTIONAL: Final[Mapping[str, Any]] = {
     "known_days": {},
     "not_counted": {},
 }
-"""Fields that not all reports have."""
+"""Optional fields with their defaults."""
 
 
 def read_report(content: bytes) -> dict[str, Any]:
-    """Return a report that can be shown: all that pages and texts need is there and can be meant.
+    """Return a report whose fields are complete and valid.
 
     Raises:
-        ReportError: It is no JSON, or no report; the message says which field is at fault.
+        ReportError: It is not JSON, or not a report; the message names the field.
     """
     report = {**_OPTIONAL, **read_json(content)}
     for name, is_right in _FIELDS.items():
         if name not in report:
-            message = f"it is no report: it has no {name}."
+            message = f"it is not a report: it has no {name}."
             raise ReportError(message)
         if not is_right(report[name]):
-            message = f"it is no report: its {name} cannot be meant."
+            message = f"it is not a report: its {name} is invalid."
             raise ReportError(message)
     return report
 
 
 def read_json(content: bytes) -> dict[str, Any]:
-    """Return the object that a file of JSON holds.
+    """Return the object in a JSON file.
 
     Raises:
-        ReportError: It holds none, or what no other program could read.
+        ReportError: It has none, or is not strict JSON.
     """
     try:
         held = json.loads(content.decode("utf-8"), parse_constant=_refuse)
-        json.dumps(held, ensure_ascii=False).encode()  # no halves of characters
+        json.dumps(held, ensure_ascii=False).encode()  # no lone surrogates
     except (ValueError, RecursionError) as error:
-        message = "it is no JSON that can be read."
+        message = "it is not valid JSON."
         raise ReportError(message) from error
     if not isinstance(held, dict):
-        message = "it is no report: it holds no object."
+        message = "it is not a report: it is not a JSON object."
         raise ReportError(message)
     return held
 
@@ -134,7 +134,7 @@ def _is_row(value: Any) -> bool:
 
 
 def _is_approval(value: Any) -> bool:
-    """Tell whether it can be said what waits for a person, since when and where."""
+    """Tell whether the fields of an approval are valid."""
     if not isinstance(value, dict):
         return value is None
     counts = (value.get(name, 0) for name in ("waiting", "rejected"))

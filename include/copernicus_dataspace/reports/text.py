@@ -1,4 +1,4 @@
-"""Tells a report as text, for the log of the task that made it."""
+"""Renders a report as text, for logs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from copernicus_dataspace.reports.wording import (
     exceptions,
     held_back,
     in_words,
+    incomplete_days,
     known_days,
-    lacking,
     made,
     mode,
     not_counted,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _MOST_LINES: Final = 50
-"""Of each list: a log is read, the report beside it is searched."""
+"""Maximum length of each list; the report has all."""
 
 
 def as_text(report: Mapping[str, Any]) -> str:
@@ -47,7 +47,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         f"Found: {in_words(report['counts'])}.",
         *filter(None, [approval(report)]),
         *(f"Note: {note}" for note in (*report["notes"], *held_back(report))),
-        *_listed("Days that lack something", [_of_day(row) for row in lacking(report)]),
+        *_listed("Incomplete days", [_of_day(row) for row in incomplete_days(report)]),
         *_listed("Exceptions", [_of_exception(row) for row in exceptions(report)]),
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Says the figures of a report in words, alike on the page and in the log."""
+"""Texts of a report, shared by the HTML page and the log."""
 
 from __future__ import annotations
 
@@ -13,37 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PERIODS: Final = ("7", "30", "365")
-"""The last so many days, as a report names them."""
-NOT_KNOWN: Final = "not known"
-WOULD_BE_FETCHED: Final = "would be fetched"
+"""Numbers of days, as keys of a report."""
+NOT_KNOWN: Final = "unknown"
+WOULD_BE_FETCHED: Final = "would be downloaded"
+_WOULD_BE_FETCHED: Final = (WOULD_BE_FETCHED, "would be fetched")
+"""The second is that of reports of earlier versions."""
 
 _TENTH: Final = Decimal("0.1")
 _ANSWER_PATH: Final = re.compile(
     r"dags/[\w-]+/runs/(?!\.)([\w.~-]|%(?!2e)[\da-f]{2})+/tasks/[\w-]+/required_actions",
     re.ASCII | re.IGNORECASE,
 )
-"""Of one task of one run; a stored report may name any other."""
+"""The path of an approval in the UI; other paths of a stored report are not linked."""
 
 
 def report_name(report: Mapping[str, Any]) -> str:
-    """Return the name of a report's files, without their endings: ``2026-11-23T030000Z``."""
+    """Return the base name of a report's files: ``2026-11-23T030000Z``."""
     return f"{_made(report):%Y-%m-%dT%H%M%SZ}"
 
 
 def made(report: Mapping[str, Any]) -> str:
-    """Return when a report was made, to the minute."""
+    """Return when a report was created, to the minute."""
     return f"{_made(report):%Y-%m-%d %H:%M} UTC"
 
 
 def period(report: Mapping[str, Any]) -> str:
-    """Return the days a report looked at."""
+    """Return the days a report covers."""
     first, last = report["first_day"], report["last_day"]
     days = first if first == last else f"{first} to {last}"
     return f"{days}, by day of sensing"
 
 
 def percent(value: float | None) -> str:
-    """Return a share rounded down to a tenth, so that 100 % means all."""
+    """Return a percentage rounded down to a tenth, so that 100 % means all."""
     if value is None:
         return NOT_KNOWN
     tenths = Decimal(str(value)).quantize(_TENTH, ROUND_FLOOR)
@@ -51,15 +53,15 @@ def percent(value: float | None) -> str:
 
 
 def share(report: Mapping[str, Any], days: str) -> str:
-    """Return how complete the last so many days are, and of how many where not all are known."""
+    """Return the completeness of the last days, and the number of known days if not all are."""
     said, known = percent(report["completeness"].get(days)), known_days(report, days)
     return f"{said} of {known} known" if known else said
 
 
 def known_days(report: Mapping[str, Any], days: str) -> int | None:
-    """Return how many of the last so many days are known; None where that is all, or is not told.
+    """Return how many of the last days are known.
 
-    Nor where nothing was expected of those that are.
+    None if all are, if the report does not say, or if no products were expected.
     """
     known = report.get("known_days", {}).get(days)
     is_part = known is not None and known < int(days)
@@ -67,22 +69,22 @@ def known_days(report: Mapping[str, Any], days: str) -> int | None:
 
 
 def not_counted(report: Mapping[str, Any], days: str) -> str:
-    """Return which products the share of the last so many days leaves out; empty for none."""
+    """Return which products the completeness of the last days leaves out; empty for none."""
     number = report.get("not_counted", {}).get(days)
     return f"not counted: {products(number)} offline" if number else ""
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """Return in a sentence what a reader asks first."""
+    """Return the result in one sentence."""
     missing, repaired = report["still_missing"], report["repaired"]
     if report["dry_run"]:
-        wanted = sum(one["action"] == WOULD_BE_FETCHED for one in report["exceptions"])
-        return f"Nothing was changed; {products(wanted)} would be fetched."
-    of_days, offline = f"of the {_days_looked_at(report)} looked at", report.get("offline")
+        wanted = sum(one["action"] in _WOULD_BE_FETCHED for one in report["exceptions"])
+        return f"Nothing was changed; {products(wanted)} would be downloaded."
+    of_days, offline = f"of the {_days_checked(report)} checked", report.get("offline")
     said = (
         f"{products(missing)} {of_days} {'is' if missing == 1 else 'are'} still missing"
         if missing
-        else f"Nothing {of_days} {'that can be had ' if offline else ''}is missing"
+        else f"No {'available ' if offline else ''}products {of_days} are missing"
     )
     if offline:
         said += f", and {products(offline)} {'is' if offline == 1 else 'are'} offline"
@@ -90,13 +92,13 @@ def verdict(report: Mapping[str, Any]) -> str:
 
 
 def approval(report: Mapping[str, Any]) -> str:
-    """Return what waits for a person, since when and where; empty where nothing does."""
+    """Return what waits for approval, since when and where; empty if nothing does."""
     facts = report.get("approval") or {}
     number = facts.get("waiting")
     if not number:
         return ""
     if facts.get("answer"):
-        return f"The removal of {products(number)} was asked for and {facts['answer']}."
+        return f"The removal of {products(number)} was requested and {facts['answer']}."
     since = datetime.fromisoformat(facts["since"]).astimezone(UTC)
     verb = "waits" if number == 1 else "wait"
     off = facts["switch_on"]
@@ -108,27 +110,27 @@ def approval(report: Mapping[str, Any]) -> str:
 
 
 def approval_path(report: Mapping[str, Any]) -> str:
-    """Return the path below the UI's address where to answer; empty where nothing waits."""
+    """Return the path of the approval below the UI's base URL; empty if nothing waits."""
     facts = report.get("approval") or {}
     path = facts.get("path") or ""
     return path if _ANSWER_PATH.fullmatch(path) and not facts.get("answer") else ""
 
 
 def held_back(report: Mapping[str, Any]) -> list[str]:
-    """Return why removals are kept or asked for, beyond the limits of a night."""
+    """Return notes on rejected removals and on a damaged removal record."""
     facts, notes = report.get("approval") or {}, []
     if facts.get("rejected"):
         kept = "it is kept" if facts["rejected"] == 1 else "they are kept"
         notes.append(f"The removal of {products(facts['rejected'])} was rejected: {kept}.")
     if facts.get("is_lost"):
         notes.append(
-            "The record of earlier removals is damaged: for thirty days every removal is asked for."
+            "The record of earlier removals is damaged: for 30 days every removal needs approval."
         )
     return notes
 
 
 def headline(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a list of reports says of one: last day, shares, verdict, what waits, made."""
+    """Return the row of a report in the overview: last day, shares, result, approval, creation."""
     return {
         "last_day": report["last_day"],
         "shares": [share(report, days) for days in PERIODS],
@@ -140,7 +142,7 @@ def headline(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mode(report: Mapping[str, Any]) -> str:
-    """Return why nothing was changed; empty where it might have been."""
+    """Return why nothing was changed; empty if changes were allowed."""
     if report["switched_off"]:
         return f"{report['ingest']} is switched off: nothing was changed"
     return "dry run: nothing was changed" if report["dry_run"] else ""
@@ -152,7 +154,7 @@ def in_words(counts: Mapping[str, int]) -> str:
 
 
 def cost(report: Mapping[str, Any]) -> str:
-    """Return what it took to find out."""
+    """Return requests and bytes that the inspection took."""
     number = report["requests"]
     listed = f"The catalogue listed {products(report['listed'])}"
     requests = f"{number:,} request{'' if number == 1 else 's'}"
@@ -161,12 +163,12 @@ def cost(report: Mapping[str, Any]) -> str:
 
 
 def products(number: int) -> str:
-    """Return a number of products."""
+    """Return a number with ``product`` or ``products``."""
     return f"{number:,} product{'' if number == 1 else 's'}"
 
 
-def lacking(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return one row for every day and tile that lacks something, the newest first."""
+def incomplete_days(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each incomplete day and tile, the newest first."""
     return [
         {"day": day, "tile": tile, **facts, "why": ", ".join(facts["why"])}
         for day, tiles in sorted(report["days"].items(), reverse=True)
@@ -176,20 +178,20 @@ def lacking(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def exceptions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what was found amiss: first what is missing still, and the newest of each first."""
+    """Return the exceptions: missing products first, then the newest first."""
     newest_first = sorted(report["exceptions"], key=lambda row: row["day"], reverse=True)
     return sorted(newest_first, key=lambda row: row["now"] != "missing")
 
 
 def table(rows: list[list[str]]) -> Iterator[str]:
-    """Give rows as lines of text whose columns stand below each other, the last as it is."""
+    """Yield rows as lines of text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
 
 
-def _days_looked_at(report: Mapping[str, Any]) -> str:
+def _days_checked(report: Mapping[str, Any]) -> str:
     number = report["looked_at"]
     return "day" if number == 1 else f"{number} days"
 

@@ -1,4 +1,4 @@
-"""Knows what stands of a delivered product, and which of it a band means."""
+"""The delivered files of a product, and their bands, as stored in its item."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MOST_BYTES: Final = 10**15
 
 @dataclass(frozen=True, slots=True)
 class DeliveredFile:
-    """One verified file of a product.
+    """A verified file of a product.
 
     Attributes:
-        path: Inside the product's SAFE folder.
-        name: Below the product's delivery folder.
-        checksum: The one ESA gave, which the file was verified against.
-        source_url: Where it came from, without a token.
-        raster: How it lies on the ground, once delivered; None where that is not known.
+        path: Path inside the product's SAFE folder.
+        name: Path relative to the product's delivery folder.
+        checksum: ESA's checksum, which the file was verified against.
+        source_url: URL it was downloaded from, without a token.
+        raster: Grid of the image, once delivered; None if unknown.
     """
 
     path: str
@@ -49,12 +49,12 @@ class DeliveredFile:
         """Return the file that `to_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError, UnsafeContentError: It did not.
+            ValueError, KeyError, TypeError, AttributeError, UnsafeContentError: It is damaged.
         """
         return cls(**{**record, "checksum": Checksum.from_json(record["checksum"])})
 
     def to_json(self) -> dict[str, Any]:
-        """Return all that is known before the delivery, as JSON values."""
+        """Return the fields known before the delivery as JSON values."""
         checksum = {"algorithm": self.checksum.algorithm, "value": self.checksum.value}
         return {
             "path": self.path,
@@ -66,7 +66,7 @@ class DeliveredFile:
 
 
 def selection_of(record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return for each band or pattern the paths it stands for, as a record writes them.
+    """Parse the paths of each band or pattern of a record.
 
     Raises:
         TypeError, AttributeError: It is damaged.
@@ -75,84 +75,84 @@ def selection_of(record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def texts_of(values: object) -> tuple[str, ...]:
-    """Return a record's list of texts.
+    """Parse a list of strings.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is something else.
     """
     if not isinstance(values, list):
-        message = f"{str(values)[:60]!r} is no list."
+        message = f"{str(values)[:60]!r} is not a list."
         raise TypeError(message)
     return tuple(map(text_of, values))
 
 
 def text_of(value: object) -> str:
-    """Return a record's text.
+    """Parse a string.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is something else.
     """
     if not isinstance(value, str):
-        message = f"{str(value)[:60]!r} is no text."
+        message = f"{str(value)[:60]!r} is not a string."
         raise TypeError(message)
     return value
 
 
 def number_of(value: object) -> int:
-    """Return a record's number of things or of bytes.
+    """Parse a count or a number of bytes.
 
     Raises:
-        TypeError: It is none.
+        TypeError: It is something else.
     """
     if type(value) is not int or not 0 <= value <= _MOST_BYTES:
-        message = f"{str(value)[:60]!r} is no number of anything."
+        message = f"{str(value)[:60]!r} is not a count."
         raise TypeError(message)
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What stands in a product's delivery folder.
+    """The content of a product's delivery folder.
 
     Attributes:
-        selection: For each wanted band or pattern the paths it stood for, so that a later run
-            knows without asking the service whether all of them are there.
-        files: By path inside the product.
-        dag_id: Who delivered last.
-        run_id: Who delivered last.
-        stamp: Of the search that asked for it last.
-        ingests: Ids of the DAGs that want the product.
-        scheduled: Ids of those whose schedule or backfill asked for the product's day; none in
-            items of older versions.
-        created: When the product was first delivered; None where an older item does not say.
+        selection: Paths of each wanted band or pattern, so that a later run can check them without
+            a request.
+        files: Files by path inside the product.
+        owner: Owner of the last delivery.
+        run_id: Run of the last delivery.
+        stamp: Search of the last delivery.
+        ingests: Names of the ingests that want the product.
+        scheduled: Those whose schedule or backfill covers the product's day; empty in items of
+            older versions.
+        created: When the product was first delivered; None in older items.
     """
 
     selection: Mapping[str, tuple[str, ...]]
     files: Mapping[str, DeliveredFile]
-    dag_id: str
+    owner: str
     run_id: str
     stamp: str
     ingests: tuple[str, ...] = ()
     created: datetime | None = None
     scheduled: tuple[str, ...] = ()
 
-    def missing(self, bands: tuple[str, ...], standing: Collection[str]) -> bool:
-        """Tell whether anything the bands stand for is unknown or not among what stands."""
+    def missing(self, bands: tuple[str, ...], existing: Collection[str]) -> bool:
+        """Tell whether any file of the bands is unknown or not among the existing paths."""
         if any(band not in self.selection for band in bands):
             return True
-        return not {path for band in bands for path in self.selection[band]} <= set(standing)
+        return not {path for band in bands for path in self.selection[band]} <= set(existing)
 
     def chosen(self, bands: tuple[str, ...]) -> tuple[DeliveredFile, ...]:
-        """Return the files the bands stand for, each once."""
+        """Return the files of the bands, each once."""
         paths = dict.fromkeys(path for band in bands for path in self.selection[band])
         return tuple(self.files[path] for path in paths)
 
     def merged(self, newer: Delivery) -> Delivery:
-        """Return this delivery with a newer one's files added or in place of its own."""
+        """Return this delivery updated with a newer one."""
         return Delivery(
             selection={**self.selection, **newer.selection},
             files={**self.files, **newer.files},
-            dag_id=newer.dag_id,
+            owner=newer.owner,
             run_id=newer.run_id,
             stamp=newer.stamp,
             ingests=_joined(self.ingests, newer.ingests),
@@ -161,7 +161,7 @@ class Delivery:
         )
 
     def wanted_by(self, ingests: tuple[str, ...], scheduled: tuple[str, ...]) -> Delivery:
-        """Return this delivery with more DAGs that want it; none is taken out."""
+        """Return this delivery with more ingests that want it."""
         return replace(
             self,
             ingests=_joined(self.ingests, ingests),
@@ -169,7 +169,7 @@ class Delivery:
         )
 
     def without(self, names: Collection[str]) -> Delivery:
-        """Return this delivery with some of its files disowned, by name: they will be fetched."""
+        """Return this delivery without some files, by name, so that they are downloaded again."""
         kept = {path: file for path, file in self.files.items() if file.name not in names}
         return replace(self, files=kept)
 

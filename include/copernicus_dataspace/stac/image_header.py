@@ -1,7 +1,4 @@
-"""Knows how an image lies on the ground, by the header of its JP2; decodes no pixels.
-
-STAC's projection extension and common fields say the same of an asset.
-"""
+"""Reads the grid of an image from its JP2 header, for STAC's projection extension."""
 
 from __future__ import annotations
 
@@ -18,20 +15,20 @@ logger = logging.getLogger(__name__)
 
 SUFFIX: Final = ".jp2"
 _DRIVER: Final = "JP2OpenJPEG"
-"""No other of GDAL's formats is tried: some of them follow addresses that a file gives."""
+"""Only this GDAL driver is used: some others open URLs that a file contains."""
 _HEADER_BYTES: Final = 65_536
-"""All boxes before the pixels, and the head of these; real products need some four thousand."""
+"""Bytes to read; headers of real products have about four thousand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """An image's grid.
+    """The grid of an image.
 
     Attributes:
-        code: Its reference system, such as ``EPSG:32636``.
+        code: Coordinate reference system, such as ``EPSG:32636``.
         shape: Rows and columns.
         transform: From column and row to metres, the first two rows of the matrix.
-        data_type: Of a pixel, as numpy calls it.
+        data_type: Data type of a pixel, as in numpy.
     """
 
     code: str
@@ -41,7 +38,7 @@ class Raster:
 
     @classmethod
     def of_header(cls, header: bytes) -> Self | None:
-        """Return what the beginning of a JP2 tells; None where it is damaged or tells no place."""
+        """Parse the beginning of a JP2; None if it is damaged or has no georeference."""
         import rasterio  # noqa: PLC0415 - slow to import
         from rasterio.errors import RasterioError  # noqa: PLC0415
         from rasterio.io import MemoryFile  # noqa: PLC0415
@@ -57,7 +54,7 @@ class Raster:
 
     @classmethod
     def of_asset(cls, asset: Mapping[str, Any]) -> Self | None:
-        """Return what `fields` wrote into a STAC asset; None where there is nothing of it."""
+        """Return what `fields` wrote into a STAC asset; None if there is none."""
         if "proj:transform" not in asset:
             return None
         rows, columns = asset["proj:shape"]
@@ -75,7 +72,7 @@ class Raster:
 
 
 def raster_at(store: Store, path: str) -> Raster | None:
-    """Return the grid of a file; None where it is no image, or one that cannot be read.
+    """Return the grid of a file; None if it is not an image or cannot be read.
 
     Raises:
         StorageUnavailableError: The store cannot be read now.
@@ -84,5 +81,5 @@ def raster_at(store: Store, path: str) -> Raster | None:
         return None
     raster = Raster.of_header(store.head(path, _HEADER_BYTES))
     if raster is None:
-        logger.warning("%s: its header tells no place; its item has no proj:transform.", path)
+        logger.warning("%s: no georeference in its header; its item has no proj:transform.", path)
     return raster

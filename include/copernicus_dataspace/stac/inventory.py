@@ -1,7 +1,7 @@
-"""Tells what the output holds, day by day, by its STAC items and the files beside them.
+"""Lists the products an archive holds, by day, from its STAC items and files.
 
-The items are the truth. The catalogue of a day, see `stac_tree`, repeats what is asked of them
-often; where the two differ, the item is read.
+The items are authoritative. The catalogue of a day, see `static_catalog`, caches their entries; if
+it is outdated, the item is read.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from copernicus_dataspace.stac.delivered_files import selection_of, text_of, tex
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, product_of
 from copernicus_dataspace.storage.layout import (
     CATALOGS,
-    archive_day_dir,
     bands_day_dir,
     bands_dir,
     catalog_path,
     ingest_collection,
+    kept_zips_dir,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENTRY: Final = "dataspace:entry"
-"""Field of a day catalogue's link to an item: what the inventory knows of it."""
+"""Field of a day catalogue's link to an item: the cached entry."""
 
 MISSING: Final = "missing"
 ABSENT: Final = "absent"
@@ -51,12 +51,12 @@ _PLACES: Final = ("year", "month", "day")
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
-    """One wanted file that does not stand as it should.
+class FileProblem:
+    """A wanted file that is missing or wrong.
 
     Attributes:
         state: `MISSING`, `ABSENT` or `DAMAGED`.
-        why: In words.
+        why: Explanation.
     """
 
     state: str
@@ -65,18 +65,18 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One product that the output holds.
+    """A product that the archive holds.
 
     Attributes:
         product: As its item describes it.
-        ingests: Ids of the DAGs that want it.
-        run_id: Of the run that delivered last.
-        selection: For each band or pattern the names of the files it stands for.
-        files: Size in bytes that the item gives, by the file's name.
-        created: When it was first delivered; None where the item does not say.
-        version: Of the item's file.
-        scheduled: Ids of the DAGs whose schedule or backfill asked for the product's day.
-        standing: Size in bytes that is found, by name.
+        ingests: Names of the ingests that want it.
+        run_id: Run of the last delivery.
+        selection: Names of the files of each band or pattern.
+        files: Expected size in bytes according to the item, by file name.
+        created: When it was first delivered; None if unknown.
+        version: Version of the item's file.
+        scheduled: Names of the ingests whose schedule or backfill covers the product's day.
+        existing: Actual size in bytes of the existing files, by name.
     """
 
     product: Product
@@ -87,11 +87,11 @@ class Entry:
     created: datetime | None
     version: str
     scheduled: tuple[str, ...] = ()
-    standing: Mapping[str, int] = field(default_factory=dict, compare=False)
+    existing: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of_item(cls, content: bytes, version: str) -> Self | None:
-        """Return what an item says; None where it is damaged."""
+        """Return the entry of an item; None if it is damaged."""
         delivery = delivery_of(content)
         if delivery is None:
             return None
@@ -117,7 +117,7 @@ class Entry:
         """Return the entry that `to_json` wrote.
 
         Raises:
-            `errors.UNREADABLE`: It did not.
+            `errors.UNREADABLE`: It is damaged.
         """
         created = record["created"]
         for name in record["files"]:
@@ -134,7 +134,7 @@ class Entry:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return all but what is found, as JSON values."""
+        """Return the entry, except the existing files, as JSON values."""
         return {
             "product": self.product.to_json(),
             "ingests": list(self.ingests),
@@ -147,44 +147,44 @@ class Entry:
         }
 
     def has_other_content(self, listed: Product) -> bool:
-        """Tell whether what stands is of another product than the listed one of the same name."""
+        """Tell whether the held product differs from the listed one of the same name."""
         checksums = {listed.checksum, self.product.checksum}
         return self.product.id != listed.id and None not in checksums and len(checksums) > 1
 
-    def lacking(self, bands: Iterable[str]) -> tuple[Lack, ...]:
-        """Return what of the bands does not stand as the item says."""
-        lacks = [
-            Lack(MISSING, f"{band} was never delivered")
+    def problems(self, bands: Iterable[str]) -> tuple[FileProblem, ...]:
+        """Return the missing or wrong files of the bands."""
+        problems = [
+            FileProblem(MISSING, f"{band} was never delivered")
             for band in bands
             if band not in self.selection
         ]
         names = {name for band in bands for name in self.selection.get(band, ())}
-        return (*lacks, *filter(None, map(self._lack, sorted(names))))
+        return (*problems, *filter(None, map(self._problem, sorted(names))))
 
-    def _lack(self, name: str) -> Lack | None:
-        promised, found = self.files.get(name), self.standing.get(name)
+    def _problem(self, name: str) -> FileProblem | None:
+        promised, found = self.files.get(name), self.existing.get(name)
         if promised is None:
-            return Lack(DAMAGED, f"{name} is known to be damaged")
+            return FileProblem(DAMAGED, f"{name} is damaged")
         if found is None:
-            return Lack(ABSENT, f"{name} is not there")
+            return FileProblem(ABSENT, f"{name} does not exist")
         if found != promised:
-            return Lack(DAMAGED, f"{name} has {found} bytes, not {promised}")
+            return FileProblem(DAMAGED, f"{name} has {found} bytes, expected {promised}")
         return None
 
 
 class Inventory:
-    """What a store holds."""
+    """The products in a store."""
 
     def __init__(self, store: Store) -> None:
-        """Read a store; nothing is kept in memory."""
+        """Use a store; nothing is cached in memory."""
         self._store = store
 
     def days(self, product_type: str) -> list[date]:
-        """Return the days for which there is a folder, in order."""
+        """Return the days that have a folder, in order."""
         return self._days_below(f"bands/{product_type}")
 
     def catalogued(self, product_type: str, ingest: str) -> list[date]:
-        """Return the days for which an ingest has a STAC catalogue, though its items be lost."""
+        """Return the days for which an ingest has a STAC catalogue, even if the items are lost."""
         return self._days_below(f"{CATALOGS}/{ingest_collection(product_type, ingest)}")
 
     def _days_below(self, top: str) -> list[date]:
@@ -201,13 +201,13 @@ class Inventory:
         return found
 
     def entries(self, product_type: str, days: Iterable[date]) -> list[Entry]:
-        """Return what is held of sensing days, by day and then by name."""
+        """Return the entries of sensing days, by day and name."""
         with ThreadPoolExecutor(_THREADS) as pool:
             found = pool.map(functools.partial(self.day, product_type), days)
             return [entry for entries in found for entry in entries]
 
     def day(self, product_type: str, day: date) -> list[Entry]:
-        """Return what is held of a sensing day, by name."""
+        """Return the entries of a sensing day, by name."""
         folder = bands_day_dir(product_type, day)
         listed: dict[str, dict[str, FileInfo]] = defaultdict(dict)
         for path, found in self._listing(folder).items():
@@ -223,28 +223,28 @@ class Inventory:
                 entry = Entry.of_item(content, item.version) if content else None
             if entry is not None and bands_dir(entry.product) == f"{folder}/{stem}":
                 sizes = {name: found.size_bytes for name, found in listed[stem].items()}
-                entries.append(replace(entry, standing=sizes))
+                entries.append(replace(entry, existing=sizes))
         return entries
 
     def kept_zips(self, product_type: str, day: date) -> dict[str, int]:
         """Return the size in bytes of each zip kept of a sensing day, by product stem."""
         return {
             name.removesuffix(".zip"): found.size_bytes
-            for name, found in self._listing(archive_day_dir(product_type, day)).items()
+            for name, found in self._listing(kept_zips_dir(product_type, day)).items()
             if name.endswith(".zip")
         }
 
     def _listing(self, folder: str) -> dict[str, FileInfo]:
-        """Return what is found of a day; nothing where a link leads out of the output."""
+        """Return the files of a day; nothing if its folder is a link out of the output."""
         try:
             return self._store.listing(folder)
         except UnsafeContentError as error:
-            logger.warning("It counts as not there: %s", error)
+            logger.warning("Ignored: %s", error)
             return {}
 
 
 def _known(catalog: bytes | None) -> dict[str, Entry]:
-    """Return the entries that a day's catalogue repeats, by stem; damaged ones are left out."""
+    """Return the cached entries of a day's catalogue, by stem, without damaged ones."""
     entries = {}
     with contextlib.suppress(*UNREADABLE):
         for link in json.loads(catalog or b"")["links"]:

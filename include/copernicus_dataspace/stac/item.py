@@ -1,6 +1,7 @@
-"""Writes the STAC item of a delivered product, and reads back what it says.
+"""Writes and reads the STAC item of a delivered product.
 
-https://github.com/radiantearth/stac-spec; what STAC has no word for begins with ``dataspace:``.
+https://github.com/radiantearth/stac-spec; fields that STAC does not define begin with
+``dataspace:``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 ITEM_NAME: Final = "item.json"
 _UP: Final = "../" * 6
-"""From a product's folder to the root of the store."""
+"""Relative path from a product's folder to the root of the store."""
 
 _EXTENSIONS: Final = {
     "file:": "file/v2.1.0",
@@ -43,9 +44,9 @@ _EXTENSIONS: Final = {
     "processing:": "processing/v1.2.0",
     "product:": "product/v1.0.0",
 }
-"""By what the names of their fields begin with."""
+"""Extensions by the prefix of their fields."""
 _NODATA: Final = 0
-"""In all images of a product that ESA makes on the tile's grid."""
+"""Of all images on the tile's grid."""
 _MEDIA_TYPES: Final = {
     "jp2": "image/jp2",
     "xml": "application/xml",
@@ -59,7 +60,7 @@ _FIRST_NORTHERN_BAND: Final = "N"
 
 
 def item_of(delivery: Delivery, product: Product, now: datetime) -> bytes:
-    """Return the item of what stands of a product, as JSON; `now` is when that was written."""
+    """Return the item of a delivered product as JSON; `now` is its ``updated``."""
     import pystac  # noqa: PLC0415 - slow to import, and readers do not need it
 
     outline = geojson(product.footprint)
@@ -82,22 +83,22 @@ def item_of(delivery: Delivery, product: Product, now: datetime) -> bytes:
 
 
 def delivery_of(content: bytes | None) -> Delivery | None:
-    """Return what an item promises; None where there is none or it is damaged."""
+    """Return the delivery an item describes; None if there is no item or it is damaged."""
     if content is None:
         return None
     try:
         item = json.loads(content)
         properties = item["properties"]
-        created, dag_id = properties.get("created"), text_of(properties["dataspace:dag_id"])
+        created, owner = properties.get("created"), text_of(properties["dataspace:dag_id"])
         files = [_file_of(asset) for asset in item["assets"].values()]
         check_distinct([ITEM_NAME, *(file.name for file in files)], "An item")
         return Delivery(
             selection=selection_of(properties["dataspace:selection"]),
             files={file.path: file for file in files},
-            dag_id=dag_id,
+            owner=owner,
             run_id=text_of(properties["dataspace:run_id"]),
             stamp=text_of(properties["dataspace:stamp"]),
-            ingests=texts_of(properties.get("dataspace:ingests", [dag_id])),
+            ingests=texts_of(properties.get("dataspace:ingests", [owner])),
             created=parse_instant(created) if created else None,
             scheduled=texts_of(properties.get("dataspace:scheduled", [])),
         )
@@ -106,10 +107,10 @@ def delivery_of(content: bytes | None) -> Delivery | None:
 
 
 def product_of(content: bytes) -> Product:
-    """Return the product an item is about, as far as the item tells.
+    """Return the product of an item, with the fields the item has.
 
     Raises:
-        `errors.UNREADABLE`: It is no item of ours.
+        `errors.UNREADABLE`: It is not an item of ours, or damaged.
     """
     item = json.loads(content)
     properties = item["properties"]
@@ -129,7 +130,7 @@ def product_of(content: bytes) -> Product:
 
 
 def _extensions(document: Mapping[str, Any]) -> list[str]:
-    """Return those whose fields are used: some may be declared only where they are."""
+    """Return the extensions whose fields are used: some must not be declared otherwise."""
     fields = {*document["properties"]}.union(*document["assets"].values())
     return [
         f"https://stac-extensions.github.io/{extension}/schema.json"
@@ -182,14 +183,14 @@ def _provenance(delivery: Delivery, now: datetime) -> dict[str, Any]:
         "dataspace:selection": {band: list(paths) for band, paths in delivery.selection.items()},
         "dataspace:ingests": list(delivery.ingests),
         "dataspace:scheduled": list(delivery.scheduled),
-        "dataspace:dag_id": delivery.dag_id,
+        "dataspace:dag_id": delivery.owner,
         "dataspace:run_id": delivery.run_id,
         "dataspace:stamp": delivery.stamp,
     }
 
 
 def _utm(tile: str) -> int:
-    """EPSG code of an MGRS tile, which is on the UTM grid of its zone and hemisphere."""
+    """Return the EPSG code of an MGRS tile: UTM of its zone and hemisphere."""
     is_northern = tile[2] >= _FIRST_NORTHERN_BAND
     return (32600 if is_northern else 32700) + int(tile[:2])
 

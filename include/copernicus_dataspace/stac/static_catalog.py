@@ -1,4 +1,4 @@
-"""Writes the static STAC catalogue round the items of a store, each file from what lies below it.
+"""Writes the static STAC catalogue of a store; each file is built from those below it.
 
 ::
 
@@ -6,9 +6,8 @@
     stac/<type>/collection.json           ─ child ─▶ years ▶ months ▶ days ─ item ─▶ items
     stac/<type>-<ingest>/collection.json  ─ child ─▶ the same, of the items that an ingest wants
 
-So an item is found once below the root, however many ingests share it. Every file is written whole,
-and written again until it says what lies below it: of several runs that write at once the last one
-is right, whoever that is.
+So an item is found once below the root, however many ingests share it. Each file is written again
+until it matches the files below it, so that the result is right even if several runs write at once.
 """
 
 from __future__ import annotations
@@ -56,20 +55,20 @@ _OURS: Final = {
     "id": "sentinel-2",
     "description": "Sentinel-2 files from the Copernicus Data Space Ecosystem.",
 }
-"""What the root says of itself and always has, by which it is told from anybody else's."""
+"""Constant fields of the root, which distinguish it from foreign catalogues."""
 _FOREIGN: Final = (
-    "{} is not of this archive, or is damaged; it is never replaced. Choose another output, or a "
-    "folder below it; if it may go, move it away: a new one is written by the next run."
+    "{} does not belong to this archive, or is damaged; it is never replaced. Choose another "
+    "output, or a folder below it; or move the file away: the next run writes a new one."
 )
 _SPAN: Final = "dataspace:span"
-"""What a catalogue holds: number of items, box in degrees, first and last instant of sensing."""
+"""Field of a catalogue: number of items, bounding box, first and last sensing time."""
 
 
 def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
-    """Let the catalogue say what the items of some sensing days say.
+    """Update the catalogue for some sensing days.
 
     Raises:
-        StorageRefusedError: The store cannot be written; or one of its like, which may pass.
+        StorageRefusedError: The store cannot be written (or another storage error).
     """
     sensed = sorted(set(days))
     _refresh_collection(store, product_type, product_type, sensed)
@@ -87,7 +86,7 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
 
 
 def refresh_all(store: Store, products: Iterable[Product]) -> None:
-    """Let the catalogue say what the items of all days of some products say, see `refresh`."""
+    """Update the catalogue for the days of some products, see `refresh`."""
     days = defaultdict(set)
     for product in products:
         days[product.product_type].add(product.sensed.date())
@@ -96,17 +95,17 @@ def refresh_all(store: Store, products: Iterable[Product]) -> None:
 
 
 def refuse_foreign(store: Store) -> None:
-    """Refuse a store whose root has a ``catalog.json`` that this catalogue did not write.
+    """Refuse a store whose root has a foreign ``catalog.json``.
 
     Raises:
-        ConfigurationError: Names the file; it is never replaced.
+        ConfigurationError: Names the file, which is never replaced.
     """
     if is_foreign(store):
         raise ConfigurationError(_FOREIGN.format(store.uri(_CATALOG_NAME)))
 
 
 def is_foreign(store: Store) -> bool:
-    """Tell whether the root has a ``catalog.json`` that is not known to be of this catalogue."""
+    """Tell whether the root has a ``catalog.json`` that was not written by us, or is damaged."""
     content = store.read(_CATALOG_NAME)
     if content is None and not store.is_taken(_CATALOG_NAME):
         return False
@@ -147,7 +146,7 @@ def _refresh_day(store: Store, collection: str, product_type: str, day: date) ->
 
 
 def _settle(store: Store, path: str, build: Callable[[], bytes | None]) -> None:
-    """Write a file until it holds what is built; remove it where nothing is."""
+    """Write a file until its content is up to date; remove it if there is none."""
     for _ in range(_TRIES):
         content = build()
         if store.read(path) == content:
@@ -156,11 +155,11 @@ def _settle(store: Store, path: str, build: Callable[[], bytes | None]) -> None:
             store.delete(path)
         else:
             store.write(path, content)
-    logger.warning("%s is being written by others; the next run will see to it.", path)
+    logger.warning("%s is being written by other runs; the next run will update it.", path)
 
 
 def _day_catalog(collection: str, day: date, entries: Sequence[Entry]) -> bytes | None:
-    """Return a day's catalogue; that of the product type is the inventory's index, too."""
+    """Return a day's catalogue; that of the product type is also the cache of the inventory."""
     if not entries:
         return None
     folder = posixpath.dirname(catalog_path(collection, day))
@@ -177,7 +176,7 @@ def _day_catalog(collection: str, day: date, entries: Sequence[Entry]) -> bytes 
 
 
 def _level(store: Store, folder: str) -> bytes | None:
-    """Return the catalogue of a month or year; None where there is nothing below it."""
+    """Return the catalogue of a month or year; None if it is empty."""
     links, spans = _children(store, folder)
     return _catalog(folder, links, spans) if spans else None
 
@@ -221,7 +220,7 @@ def _root(store: Store) -> bytes:
 
 
 def _children(store: Store, folder: str) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]]:
-    """Return links to the catalogues in the folders of a folder, and what those hold."""
+    """Return links to the catalogues one level below a folder, and their spans."""
     links: list[dict[str, str]] = []
     spans: list[Mapping[str, Any]] = []
     for name in store.folders(folder):
@@ -233,7 +232,7 @@ def _children(store: Store, folder: str) -> tuple[list[dict[str, str]], list[Map
 
 
 def _checked(span: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a catalogue holds; raises one of `UNREADABLE` where it says so damaged."""
+    """Validate a span; raises one of `UNREADABLE` if it is damaged."""
     west, south, east, north = map(float, span["bbox"])
     for name in ("first", "last"):
         parse_instant(span[name])
@@ -281,7 +280,7 @@ def _upwards(folder: str) -> list[dict[str, str]]:
 
 
 def _up(folder: str) -> str:
-    """Return the way from a folder to the root."""
+    """Return the relative path from a folder to the root."""
     return "../" * (folder.count("/") + 1)
 
 

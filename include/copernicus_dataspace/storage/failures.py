@@ -1,10 +1,10 @@
-"""Knows by its cause whether a failure of the storage of an output may pass; touches no storage.
+"""Maps storage errors to the library's errors, by their cause.
 
-Only what cannot pass by itself is permanent: a right, a bucket, a key or an operation that is
-missing, or a name that the storage cannot have. All else is worth another try.
+Permanent are a missing permission, bucket, key or operation, and an invalid name. All others are
+temporary and worth a retry.
 
 Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and errno(3). Azure and
-Google name theirs otherwise; of those the HTTP status decides.
+Google have other codes; for those the HTTP status decides.
 """
 
 from __future__ import annotations
@@ -36,24 +36,20 @@ if TYPE_CHECKING:
 _CLIENTS: Final = frozenset(
     {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs"}
 )
-"""Packages whose errors are of a storage, though they may be no OSError."""
+"""Packages whose exceptions are storage errors even if they are not OSErrors."""
 
-_RIGHTS: Final = (
-    "let whoever runs this list, read, write and delete there, or choose another output"
-)
-_KEYS: Final = "correct the keys that this storage is reached with"
+_RIGHTS: Final = "grant permission to list, read, write and delete there, or choose another output"
+_KEYS: Final = "correct the access keys of this storage"
 _BUCKET: Final = "create it, or choose another output"
-_OPERATION: Final = "this storage cannot do what is needed; choose another output"
-_NAME: Final = (
-    "this storage cannot have such a name, or something else has it; choose another output"
-)
+_OPERATION: Final = "this storage does not support the operation; choose another output"
+_NAME: Final = "the name is invalid on this storage, or already taken; choose another output"
 
 _ADVICE_BY_ERRNO: Final = {
     **dict.fromkeys(NOT_ALLOWED, _RIGHTS),
     **dict.fromkeys(IMPOSSIBLE_NAME, _NAME),
     **dict.fromkeys(NOT_SUPPORTED, _OPERATION),
 }
-"""What to do about an error of a disk that does not pass."""
+"""Advice for permanent errors of a disk."""
 
 _NO_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
 _UNKNOWN: Final = ("NotImplemented", "MethodNotAllowed")
@@ -90,7 +86,7 @@ _ADVICE_BY_CODE: Final = {
         _NAME,
     ),
 }
-"""What to do about an error of object storage that does not pass, by its code or its class."""
+"""Advice for permanent errors of object storage, by error code or exception class."""
 _FULL_CODES: Final = (
     *("QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"),
     "InsufficientStorage",
@@ -99,14 +95,14 @@ _PASSING_CODES: Final = (
     *("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestTimeTooSkewed"),
     *("RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "SlowDown"),
 )
-"""Said with statuses that would not pass: keys are renewed, clocks set right, bodies sent again."""
+"""Temporary errors with a permanent status: keys are renewed, clocks corrected, bodies resent."""
 _ADVICE_BY_STATUS: Final = {301: _NAME, 401: _KEYS, **dict.fromkeys((405, 411, 501), _OPERATION)}
 _DOUBTS: Final = {
-    "NoCredentialsError": "; else give the connection keys, or the machine or pod a role",
-    "403": f"; else {_RIGHTS}",
+    "NoCredentialsError": "; otherwise set access keys, or give the machine or pod a role",
+    "403": f"; otherwise {_RIGHTS}",
 }
-"""What to do should it not pass: a role's keys come from a busy endpoint, and a 403 to HEAD, which
-has no words, may stand for anything that 403 is said with."""
+"""Advice in case the error is permanent: a role's keys come from a busy endpoint, and a 403 to HEAD
+has no error code."""
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
 _FULL_STATUS: Final = 507
@@ -121,12 +117,12 @@ _DEEPEST: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class FailureCause:
-    """What a failure and those behind it tell.
+    """The cause of a storage error.
 
     Attributes:
-        code: The service's word, or the name of the error's class; empty for an error of a disk.
-        status: Of its HTTP answer; None where there was none.
-        errno: Of the operating system; None where it said none.
+        code: Error code, or name of the exception class; empty for an error of a disk.
+        status: HTTP status; None if there was no response.
+        errno: errno of the operating system; None if there is none.
     """
 
     code: str
@@ -135,7 +131,7 @@ class FailureCause:
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
-        """Return the cause of an error: what a service said counts before what was made of it."""
+        """Return the cause of an error; the response of a service takes precedence."""
         chain = [one for one in _chain(error) if not isinstance(one, DataSpaceError)]
         error = chain[0] if chain else error
         number = next((n for one in chain if (n := getattr(one, "errno", None)) is not None), None)
@@ -149,7 +145,7 @@ class FailureCause:
 
     @property
     def advice(self) -> str | None:
-        """What a person must do about it; None where it may pass."""
+        """What to do about a permanent error; None for a temporary one."""
         if self.code in _PASSING_CODES or self.is_full:
             return None
         if self.code in _ADVICE_BY_CODE:
@@ -162,51 +158,51 @@ class FailureCause:
 
     @property
     def has_no_bucket(self) -> bool:
-        """Whether not a file is missing, but all that it should be in."""
+        """Whether the bucket is missing, not just the file."""
         return self.code in _NO_BUCKET
 
     @property
     def lacks_operation(self) -> bool:
-        """Whether the storage does not know what was asked of it."""
+        """Whether the storage does not support the operation."""
         return self.code in _UNKNOWN or (not self.code and self.status in _UNKNOWN_STATUS)
 
     @property
     def refuses_form(self) -> bool:
-        """Whether the request as such was refused, in words that need not be known."""
+        """Whether the form of the request was refused, whatever the error code."""
         is_bad_request = self.status == _BAD_REQUEST and self.code not in _PASSING_CODES
         return is_bad_request or self.advice is not None
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room left."""
+        """Whether there is no free space left."""
         if self.code or self.status:
             return self.code in _FULL_CODES or self.status == _FULL_STATUS
         return self.errno in DISK_FULL
 
     @property
     def is_taken(self) -> bool:
-        """Whether something stands where a file was to be written only if there was none."""
+        """Whether a conditional write failed because the file exists."""
         return self.code in _TAKEN_CODES or self.status in _TAKEN_STATUS
 
     @property
     def is_bad_sector(self) -> bool:
-        """Whether a disk cannot read a file that it has."""
+        """Whether a disk cannot read an existing file (EIO)."""
         return not self.code and self.status is None and self.errno == errno.EIO
 
 
 @contextlib.contextmanager
 def named(address: Callable[[], str], done: str) -> Iterator[None]:
-    """Let a failure of the storage be one of the library's errors, which says what to do.
+    """Raise storage errors as errors of the library, with advice.
 
     Args:
-        address: Returns what was asked for; called where something fails.
-        done: What could not be done, such as ``read``.
+        address: Returns the URI of the file; called on failure.
+        done: The failed operation as a participle, such as ``read``.
 
     Raises:
-        StorageRefusedError: Trying again cannot help.
-        StorageFullError: There is no room.
+        StorageRefusedError: A retry cannot help.
+        StorageFullError: There is no free space.
         MissingFileError: There is no such file.
-        StorageUnavailableError: It may pass for another reason.
+        StorageUnavailableError: Any other error, which may be temporary.
     """
     try:
         yield
@@ -219,7 +215,7 @@ def named(address: Callable[[], str], done: str) -> Iterator[None]:
 
 
 def error_of(error: Exception, address: str, done: str) -> DataSpaceError:
-    """Return the error of the library that a failure of the storage at an address stands for."""
+    """Return the library's error for a storage error."""
     cause = FailureCause.of(error)
     what = f"{address} cannot be {done}: {_words(error, cause)}"
     if cause.is_full:
@@ -227,9 +223,9 @@ def error_of(error: Exception, address: str, done: str) -> DataSpaceError:
     if cause.advice:
         return StorageRefusedError(f"{what}; {cause.advice}.")
     if isinstance(error, FileNotFoundError):
-        return MissingFileError(f"{what}; it may just have been moved or removed, try again.")
+        return MissingFileError(f"{what}; it may have been moved or removed just now, try again.")
     doubt = _DOUBTS.get(cause.code or str(cause.status), "")
-    return StorageUnavailableError(f"{what}; this may pass, try again{doubt}.")
+    return StorageUnavailableError(f"{what}; this may be temporary, try again{doubt}.")
 
 
 def _is_of_storage(error: Exception) -> bool:
@@ -247,7 +243,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _said(error: BaseException) -> tuple[str, int | None]:
-    """Return the code and the HTTP status that an error of a client holds."""
+    """Return error code and HTTP status of an exception of a storage client."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         said, answer = response.get("Error") or {}, response.get("ResponseMetadata") or {}
@@ -266,7 +262,7 @@ def _status(value: Any) -> int | None:
 
 
 def _errno_of_class(error: OSError) -> int | None:
-    """Return the number of an error that was made without one."""
+    """Return the errno that corresponds to the class of an OSError without errno."""
     by_class = {
         PermissionError: errno.EACCES,
         FileExistsError: errno.EEXIST,
@@ -277,7 +273,7 @@ def _errno_of_class(error: OSError) -> int | None:
 
 
 def _words(error: Exception, cause: FailureCause) -> str:
-    """Return what the storage said, without the query of any address."""
+    """Return the storage's message, without the query of any URL."""
     if isinstance(error, OSError) and error.errno and not cause.code and not cause.status:
         return error.strerror or os.strerror(error.errno)
     said = _QUERY.sub("", " ".join(str(error).split()))[:_SHOWN_CHARS].rstrip(". ")

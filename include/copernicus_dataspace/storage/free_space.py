@@ -1,4 +1,4 @@
-"""Knows how much room disks have, and how much of it was promised to others."""
+"""Free space of disks, and reservations of it by the threads of one process."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class FreeSpace:
-    """What the threads of one process have been promised of their disks' free space."""
+    """Reservations of free disk space by the threads of one process."""
 
     def __init__(self) -> None:
-        """Begin with no promise."""
+        """Start without reservations."""
         self._left: dict[object, Callable[[], int]] = {}
         self._promised_bytes = 0
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def promised(self, folder: Path, size_bytes: int, written: Callable[[], int]) -> Iterator[None]:
-        """Keep room for bytes to come.
+        """Reserve space for bytes to be written.
 
         Args:
-            folder: Where they will be; it exists.
-            size_bytes: So many.
-            written: Tells how many of them have come.
+            folder: Existing folder they will be written to.
+            size_bytes: Number of bytes.
+            written: Returns how many of them have been written.
 
         Raises:
-            StorageFullError: The disk has less room than that, and than others were promised.
+            StorageFullError: The disk has too little free space for all reservations.
         """
         promise = object()
         with self._lock:
@@ -56,15 +56,15 @@ class FreeSpace:
         coming_bytes = sum(left() for left in self._left.values())
         if size_bytes + coming_bytes > free_bytes:
             message = (
-                f"{folder}: {size_bytes} bytes are to come, {coming_bytes} more are "
-                f"on their way, and {free_bytes} are free; free some space."
+                f"{folder}: {size_bytes} bytes are needed, {coming_bytes} more are "
+                f"reserved, and {free_bytes} are free; free some space."
             )
             raise StorageFullError(message)
 
 
 @contextlib.contextmanager
 def full_disk_named(folder: Path) -> Iterator[None]:
-    """Let a disk that turns out full below a folder be a `StorageFullError`, with the numbers."""
+    """Raise a full disk as a `StorageFullError`."""
     try:
         yield
     except OSError as error:
@@ -76,13 +76,13 @@ def full_disk_named(folder: Path) -> Iterator[None]:
 
 
 def size_below(folder: Path) -> int:
-    """Return the bytes of all files below a folder, which others may be changing."""
+    """Return the bytes of all files below a folder, even while it changes."""
     paths = (os.path.join(top, name) for top, _, names in os.walk(folder) for name in names)  # noqa: PTH118
     return sum(map(_size, paths))
 
 
 def size_of_those(folder: Path, prefix: str) -> int:
-    """Return the bytes of the files of a folder whose names begin so."""
+    """Return the bytes of the files of a folder whose names start with a prefix."""
     return sum(_size(entry.path) for entry in os.scandir(folder) if entry.name.startswith(prefix))
 
 

@@ -1,4 +1,4 @@
-"""Knows where things lie below the output root; touches no storage."""
+"""Layout of an archive: paths below its root."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from copernicus_dataspace.models.product import Product
 
 RUNS: Final = "runs"
-"""What runs have noted, in a folder for each DAG and run."""
+"""Records of runs, in a folder for each owner and run."""
 QUARANTINED: Final = "quarantine"
-"""What was moved away instead of deleted, by the paths that it had."""
+"""Products moved away instead of deleted, with their original paths."""
 CATALOGS: Final = "stac"
-"""All of the static STAC catalogue but its root and its items."""
+"""The static STAC catalogue, except its root and its items."""
 
 STAGING: Final = ".staging"
-"""All that runs have fetched and not yet delivered, in a folder for each DAG and run."""
+"""Downloaded files that are not delivered yet, in a folder for each owner and run."""
 LEASES: Final = f"{STAGING}/.claims"
-"""Which run is just fetching which product, a file for each."""
+"""Leases, one file per product."""
 
 _ODD: Final = re.compile(
     r"[^A-Za-z0-9_.+@ -]|\A[. ]|[. ]\Z|\A(?=(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)).",
     re.IGNORECASE | re.ASCII,
 )
-"""What some disk or share does not take in a name: Windows reserves some names as a whole."""
+"""Characters and names that some disks or shares refuse; Windows reserves some names."""
 _ESCAPED: Final = re.compile(r"((?:=[0-9A-F]{2})+)")
 _TIME: Final = re.compile(r"(?<=[0-9])(t(?=[0-9])|z(?![a-z]))")
-"""The letters of a time, which alone are usually upper case in an id."""
+"""The letters of a timestamp, usually the only upper-case ones in an id."""
 _LONGEST_NAME: Final = 120
-"""Characters of a name, of the 143 that encrypted disks take."""
+"""Maximum characters of a name; encrypted disks allow 143."""
 _MARK: Final = "~"
 _MARKED: Final = re.compile(r"~[0-9a-f]{12}\Z")
 
@@ -64,18 +64,18 @@ def reports_dir(ingest: str) -> str:
     return f"reports/{folder_name(ingest)}"
 
 
-def archive_path(product: Product) -> str:
+def kept_zip_path(product: Product) -> str:
     """Path of a product's kept zip."""
-    return f"{archive_day_dir(product.product_type, product.sensed.date())}/{product.stem}.zip"
+    return f"{kept_zips_dir(product.product_type, product.sensed.date())}/{product.stem}.zip"
 
 
-def archive_day_dir(product_type: str, day: date) -> str:
+def kept_zips_dir(product_type: str, day: date) -> str:
     """Folder of all zips kept of a UTC sensing day."""
     return f"archive/{product_type}/{day:%Y/%m/%d}"
 
 
 def lease_path(product: Product) -> str:
-    """Path of the note that says which run has the product in its hands."""
+    """Path of a product's lease."""
     return f"{LEASES}/{product.stem}.json"
 
 
@@ -84,13 +84,13 @@ class RunLayout:
     """Paths that belong to one run, so that runs never share a partial product.
 
     Attributes:
-        dag_id: Whose run it is.
-        run_id: Which one.
-        stamp: Which search of the run; a run that is cleared searches again.
-        is_earlier: Whether its folders have the names that an earlier version has given them.
+        owner: Owner of the run.
+        run_id: Id of the run.
+        stamp: Id of the search; a restarted run searches again.
+        is_earlier: Whether the folders have the names of an earlier version.
     """
 
-    dag_id: str
+    owner: str
     run_id: str
     stamp: str = ""
     is_earlier: bool = False
@@ -102,48 +102,48 @@ class RunLayout:
 
     @property
     def staging_dir(self) -> str:
-        """Folder of all that this run has fetched and not yet delivered."""
+        """Folder of the run's downloaded files that are not delivered yet."""
         return f"{STAGING}/{self._own}"
 
     def name_of(self, text: str) -> str:
-        """Return the name of a folder in the run's."""
+        """Return an id as a folder name of this run."""
         return folder_name(text) if self.is_earlier else run_name(text)
 
     @property
     def _own(self) -> str:
-        return f"{self.name_of(self.dag_id)}/{self.name_of(self.run_id)}"
+        return f"{self.name_of(self.owner)}/{self.name_of(self.run_id)}"
 
     def product_dir(self, product: Product) -> str:
-        """Folder of all that was fetched of a product."""
+        """Folder of a product's downloaded files."""
         return f"{self.staging_dir}/{product.stem}"
 
     def safe_dir(self, product: Product) -> str:
-        """Folder of a product's fetched members, in SAFE layout."""
+        """Folder of a product's downloaded files, in SAFE layout."""
         return f"{self.product_dir(product)}/{product.stem}.SAFE"
 
     def receipt_path(self, product: Product) -> str:
-        """Path of the note that says which of a product's members were fetched."""
+        """Path of the receipt of a product's download."""
         return f"{self.product_dir(product)}/receipt.json"
 
     def zip_path(self, product: Product) -> str:
-        """Path of a product's fetched zip."""
+        """Path of a product's downloaded zip."""
         return f"{self.product_dir(product)}/{product.stem}.zip"
 
 
 def folder_name(text: str) -> str:
-    """Return the id of an ingest as one part of a path; different texts stay different.
+    """Return the name of an ingest as a folder name; different names stay different.
 
-    Earlier versions named folders of runs so, too, with colons, which some disks refuse.
+    Earlier versions used this for folders of runs too, with colons, which some disks refuse.
     """
     part = quote(text, safe=":+@ ")
     return f"%2E{part[1:]}" if part.startswith(".") else part
 
 
 def run_name(text: str) -> str:
-    """Return the id of a run, or of what belongs to one, as a name that every disk takes.
+    """Return an id as a folder name that is valid on every disk.
 
-    Different texts stay different, also where upper and lower case are the same. What is odd is
-    written as ``=3A``, so that the name can be part of a URL as it is.
+    Different ids stay different, also on case-insensitive disks. Special characters are escaped as
+    ``=3A``, so that the name is valid in a URL.
     """
     name = _ODD.sub(lambda odd: _escaped(odd[0]), text)
     if len(name) > _LONGEST_NAME:
@@ -153,7 +153,7 @@ def run_name(text: str) -> str:
 
 
 def id_of(name: str) -> str | None:
-    """Return the id of a run whose folder is named so, by `run_name` or an earlier version."""
+    """Return the id for a folder name of `run_name` or an earlier version; None if truncated."""
     text = _ESCAPED.sub(_unescaped, name.partition(_MARK)[0])
     if name == run_name(text):
         return text

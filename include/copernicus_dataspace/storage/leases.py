@@ -1,7 +1,7 @@
-"""Knows which run has a product in its hands, so that no two fetch or deliver it at once.
+"""Leases of products, so that no two runs download or deliver the same product at once.
 
-A lease is a small file in the store, made only where there is none, and ends with its lease: one
-left by a run that was killed keeps nobody away for long.
+A lease is a small file in the store, created only if it does not exist. It expires, so that a
+killed run does not block a product for long.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WORKING: Final = timedelta(minutes=5)
-"""Of a lease that is renewed; clocks of hosts may differ by a little less."""
+"""Duration of a lease that is renewed; clocks of hosts may differ by a little less."""
 _STAGED: Final = timedelta(minutes=30)
-"""Of one whose product is fetched and waits for its delivery, which another task does."""
+"""Duration of a lease of a downloaded product that waits for its delivery."""
 _LONGEST: Final = _STAGED + _WORKING
-"""Of any lease of ours, by whichever clock: one for longer was written by somebody else."""
+"""Maximum duration of a lease, whatever the clock; longer ones were not written by us."""
 _RENEW_EVERY_S: Final = 60.0
 _SETTLE_S: Final = 1.0
-"""Longer than between a look at a lease and the write that follows, so that others' are seen."""
+"""Longer than the time between reading and writing a lease, so that concurrent writes are seen."""
 _DEAD_AFTER: Final = timedelta(days=7)
-"""A lease whose lease ended so long ago is of no use to anybody who looks for whose it was."""
-_SOMEBODY: Final = "a run that has just released it"
+"""Leases that expired that long ago are removed."""
+_SOMEBODY: Final = "unknown (its lease was released just now)"
 
 
 def _now() -> datetime:
@@ -47,15 +47,15 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Which run has a product, and until when at least."""
+    """Which run has leased a product, and until when."""
 
-    dag_id: str
+    owner: str
     run_id: str
     until: datetime
 
     @classmethod
     def read(cls, content: bytes) -> Self | None:
-        """Return what `to_bytes` wrote; None where it is damaged, or not yet written."""
+        """Return what `to_bytes` wrote; None if it is damaged or not completely written."""
         try:
             record = json.loads(content)
             until = datetime.fromisoformat(record["until"]).astimezone(UTC)
@@ -64,23 +64,24 @@ class Lease:
             return None
 
     def to_bytes(self) -> bytes:
-        """Return all facts as JSON."""
-        return json.dumps({**asdict(self), "until": self.until.isoformat()}).encode()
+        """Return the lease as JSON."""
+        record = {"dag_id": self.owner, "run_id": self.run_id, "until": self.until.isoformat()}
+        return json.dumps(record).encode()
 
     def __str__(self) -> str:
-        return f"{self.dag_id} {self.run_id}"
+        return f"{self.owner} {self.run_id}"
 
 
 class Leases:
-    """The products one run has in its hands; may be used by several threads."""
+    """The leases of one run; thread-safe."""
 
     def __init__(self, store: Store, run: RunLayout, clock: Callable[[], datetime] = _now) -> None:
-        """Begin with none.
+        """Start without leases.
 
         Args:
-            store: Where all runs that may want the same products keep their leases.
-            run: Whose leases these are; another task or try of the run holds the same.
-            clock: The time of day in UTC.
+            store: The store shared by all runs that may want the same products.
+            run: Owner of the leases; other attempts of the same run share them.
+            clock: The current time in UTC.
         """
         self._store = store
         self._run = run
@@ -89,7 +90,7 @@ class Leases:
         self._lock = threading.RLock()
 
     def take(self, product: Product) -> str | None:
-        """Claim a product, unless another run has; return None, or words that name that run."""
+        """Lease a product; return None, or the run that has leased it as text."""
         path = lease_path(product)
         found = self._read(path)
         other = self._created(path) if found is None else self._other(path, found)
@@ -99,11 +100,11 @@ class Leases:
         return other
 
     def _created(self, path: str) -> str | None:
-        """Write a lease where there was none just now; return who else has, None for nobody.
+        """Create a lease; return the other run if there is one, else None.
 
-        It is written twice, as some storages write over what is there though told not to. For
-        these it counts what stands there after a while: two that write within the same moment are
-        kept apart, two whose writes take long are not.
+        It is written twice to detect storages that overwrite in spite of the condition. For those,
+        the lease that is there after a while counts: this separates two runs that write at the
+        same moment, but not two whose writes take long.
         """
         lease = self._mine(_WORKING).to_bytes()
         with contextlib.suppress(NoConditionalWriteError):
@@ -114,30 +115,30 @@ class Leases:
         return self._overwritten(path)
 
     def need(self, product: Product) -> None:
-        """Claim a product.
+        """Lease a product.
 
         Raises:
-            InProgressError: Another run has.
+            InProgressError: Another run has leased it.
         """
         other = self.take(product)
         if other is not None:
-            message = f"{product.stem}: {other} is just fetching it; look again in a while."
+            message = f"{product.stem} is being downloaded by run {other}; retry in a few minutes."
             raise InProgressError(message)
 
     def keep(self, product: Product) -> None:
-        """Leave a held product to a later task of the run, which may take its time."""
+        """Keep the lease for a later step of the run, with a longer duration."""
         path = lease_path(product)
         with self._lock:
             self._extend(path, _STAGED)
             self._held.discard(path)
 
     def release(self, product: Product) -> None:
-        """Let others have a product; nothing happens where the run does not have it."""
+        """Release a product; does nothing if the run has not leased it."""
         self._release(lease_path(product))
 
     @contextlib.contextmanager
     def renewed(self) -> Iterator[Self]:
-        """Renew the leases of all that is held meanwhile; release what is held still at the end."""
+        """Renew all leases inside the block; release those still held at its end."""
         stopped = threading.Event()
         threading.Thread(target=self._renew, args=(stopped,), name="leases", daemon=True).start()
         try:
@@ -160,7 +161,7 @@ class Leases:
                 self._store.write(path, self._mine(duration).to_bytes())
             else:
                 self._held.discard(path)
-                logger.warning("%s: its lease had ended, and another run has taken it.", path)
+                logger.warning("%s: the lease had expired, and another run has taken it.", path)
 
     def _release(self, path: str) -> None:
         with self._lock, _not_vital(path):
@@ -169,7 +170,7 @@ class Leases:
                 self._store.delete(path)
 
     def _other(self, path: str, lease: Lease | None) -> str | None:
-        """Return who else has a product of which there was a lease; None where it is ours now."""
+        """Return which other run has leased a product; None if it is ours now."""
         if lease is None:
             return _SOMEBODY
         if self._is_mine(lease):
@@ -181,29 +182,29 @@ class Leases:
         return self._overwritten(path)
 
     def _overwritten(self, path: str) -> str | None:
-        """Write a lease over what is there; return who else has done so since, None for nobody."""
+        """Overwrite a lease; return the run that has done so since, None if it is ours."""
         self._store.write(path, self._mine(_WORKING).to_bytes())
-        time.sleep(_SETTLE_S)  # the last of several that find the lease ended is the one
+        time.sleep(_SETTLE_S)  # of several runs that find it expired, the last one wins
         latest = self._read(path)
         return None if self._is_mine(latest) else str(latest or _SOMEBODY)
 
     def _read(self, path: str) -> Lease | None:
-        """Return a lease, None where there is none; a damaged one is nobody's and has ended."""
+        """Return a lease, None if there is none; a damaged one counts as expired."""
         content = self._store.read(path)
         lease = None if content is None else Lease.read(content)
         if content is None or lease is not None:
             return lease
-        time.sleep(_SETTLE_S)  # it may just be being written
+        time.sleep(_SETTLE_S)  # it may be being written right now
         content = self._store.read(path)
         nobodys = Lease("", "", datetime.min.replace(tzinfo=UTC))
         return None if content is None else Lease.read(content) or nobodys
 
     def _mine(self, duration: timedelta) -> Lease:
-        return Lease(self._run.dag_id, self._run.run_id, self._clock() + duration)
+        return Lease(self._run.owner, self._run.run_id, self._clock() + duration)
 
     def _is_mine(self, lease: Lease | None) -> bool:
-        mine = (self._run.dag_id, self._run.run_id)
-        return lease is not None and (lease.dag_id, lease.run_id) == mine
+        mine = (self._run.owner, self._run.run_id)
+        return lease is not None and (lease.owner, lease.run_id) == mine
 
     def _all_held(self) -> tuple[str, ...]:
         with self._lock:
@@ -214,12 +215,12 @@ class Leases:
 def _not_vital(path: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - the worst that follows is a wait, or a second fetch
-        logger.warning("%s could not be renewed or removed, its lease will end: %s", path, error)
+    except Exception as error:  # noqa: BLE001 - the worst consequence is a wait or a second download
+        logger.warning("%s could not be renewed or removed and will expire: %s", path, error)
 
 
 def sweep_leases(store: Store, now: datetime) -> None:
-    """Remove the leases whose lease ended a week ago, and those that are none and as old."""
+    """Remove leases that expired a week ago, and damaged ones of that age."""
     store.heal_dates(LEASES)
     for name, found in store.listing(LEASES).items():
         path = f"{LEASES}/{name}"
@@ -227,5 +228,5 @@ def sweep_leases(store: Store, now: datetime) -> None:
         lease = None if content is None else Lease.read(content)
         last = lease.until if lease and lease.until <= now + _LONGEST else found.written
         is_dead = last is not None and last < now - _DEAD_AFTER
-        if is_dead and store.read(path) == content:  # nobody has just taken it over
+        if is_dead and store.read(path) == content:  # not taken over meanwhile
             store.delete(path)

@@ -1,4 +1,4 @@
-"""Knows how files of a disk are made, moved and removed; follows no link out of their root."""
+"""Files on a disk; follows no link out of the root."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _DEAD_AFTER_S: Final = 86_400.0
-"""No transfer takes a day: what is older was left by a process that was killed."""
+"""No transfer takes a day: older files were left by a killed process."""
 _AHEAD_S: Final = 86_400.0
-"""What was written later than so long from now, was written by a clock that was wrong."""
+"""Dates further ahead come from a wrong clock."""
 _NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENAMETOOLONG)
-"""Said of a path that is not there, or cannot be on this disk."""
+"""errno of a path that does not exist or cannot exist on this disk."""
 
 
 class LocalFiles(FsspecFiles):
-    """The files of a disk, below one root.
+    """The files of a disk below one root.
 
-    What cannot be looked at is an error, never an empty folder.
+    A folder that cannot be listed is an error, never empty.
     """
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
@@ -46,12 +46,12 @@ class LocalFiles(FsspecFiles):
         """Refuse a folder that a link leads out of the root; it need not exist.
 
         Raises:
-            UnsafeContentError: Names the folder, and where it leads.
+            UnsafeContentError: Names the folder and its target.
         """
         self._inside.check(folder)
 
     def listing(self, folder: str) -> dict[str, FileInfo]:
-        """Return what is found of every file below a folder, by path relative to it."""
+        """Return every file below a folder, by path relative to it."""
         top = f"{folder.rstrip('/')}/"
         return {
             entry.path.removeprefix(top): found
@@ -60,13 +60,13 @@ class LocalFiles(FsspecFiles):
         }
 
     def folders(self, folder: str) -> list[str]:
-        """Return the names of the folders in a folder; none where there is no folder."""
+        """Return the names of the folders in a folder; empty if it does not exist."""
         return [entry.name for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
 
     def read(self, place: str) -> bytes | None:
-        """Return the content of a small file, None where there is none.
+        """Return the content of a small file, None if it does not exist.
 
-        A link out of the root is none, nor a pipe or a device, which may never end.
+        Links out of the root, pipes and devices are ignored.
         """
         facts = _facts(Path(place).stat) if self._inside.has(place) else None
         if facts is None or not stat.S_ISREG(facts.st_mode):
@@ -74,36 +74,38 @@ class LocalFiles(FsspecFiles):
         return super().read(place)
 
     def is_taken(self, place: str) -> bool:
-        """Tell whether a link, a pipe or a folder stands in a file's place."""
+        """Tell whether a path exists, also as a link, a pipe or a folder."""
         return _facts(Path(place).lstat) is not None
 
     def open(self, place: str) -> BinaryIO:
-        """Open a file for reading at any place of it."""
+        """Open a file for seekable reading."""
         facts = _facts(Path(place).stat)
         if facts is None or not stat.S_ISREG(facts.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "it is not there, or is no file", place)
+            raise FileNotFoundError(
+                errno.ENOENT, "it does not exist or is not a regular file", place
+            )
         return super().open(place)
 
     def create(self, place: str, content: bytes) -> bool:
-        """Write a small file where there is none; return whether this call has made it.
+        """Create a small file if it does not exist; return whether this call has created it.
 
-        A process killed meanwhile may leave an empty file.
+        A killed process may leave an empty file.
         """
         return create(Path(place), content)
 
     @contextlib.contextmanager
     def writing(self, place: str) -> Iterator[Path]:
-        """Give the path itself, whose folder exists; it is to be written by a rename."""
+        """Yield the path itself, in an existing folder; to be written by a rename."""
         local = Path(place)
         _make_folder(local.parent)
         yield local
 
     def move(self, source: str, target: str) -> None:
-        """Rename."""
+        """Rename a file."""
         move(Path(source), Path(target))
 
     def delete(self, place: str) -> None:
-        """Remove a file, a folder, or a link and not what it leads to; nothing for none."""
+        """Remove a file, a folder, or a link (not its target); ignores a missing path."""
         path = Path(place)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if stat.S_ISDIR(path.lstat().st_mode):
@@ -112,14 +114,14 @@ class LocalFiles(FsspecFiles):
                 path.unlink()
 
     def heal_dates(self, folder: str) -> None:
-        """Let files below a folder that are dated far ahead count as written now."""
+        """Set dates far ahead of files below a folder to now."""
         for entry in _files_below(folder):
-            with contextlib.suppress(FileNotFoundError):  # its run is just clearing it
+            with contextlib.suppress(FileNotFoundError):  # its run is removing it right now
                 _written(Path(entry.path))
 
 
 def create(path: Path, content: bytes) -> bool:
-    """Write a small file where there is none; return whether this call has made it."""
+    """Create a small file if it does not exist; return whether this call has created it."""
     _make_folder(path.parent)
     with full_disk_named(path.parent):
         try:
@@ -136,16 +138,16 @@ def create(path: Path, content: bytes) -> bool:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename; where the two are on different disks, copy beside the target first."""
+    """Rename; between different disks copy beside the target first."""
     _make_folder(target.parent)
     try:
         source.replace(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        own = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]  # the next try takes its place
+        own = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]  # replaced by the next attempt
         partial = target.with_name(f".{target.name}.{own}{PARTIAL_SUFFIX}")
-        partial.unlink(missing_ok=True)  # were it a link, what it leads to would be overwritten
+        partial.unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
         try:
             with full_disk_named(target.parent):
                 shutil.copyfile(source, partial)
@@ -156,7 +158,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def sweep_scratch() -> None:
-    """Remove temporary folders that a killed process has left."""
+    """Remove temporary folders of killed processes."""
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         with contextlib.suppress(OSError):
             if _written(folder) < time.time() - _DEAD_AFTER_S:
@@ -164,21 +166,21 @@ def sweep_scratch() -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder that need not exist yet; one above it may just be removed by another run."""
+    """Create a folder; retries once, as another run may just be removing a parent."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileNotFoundError:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError as error:
-            message = "no folder can be made there"
+            message = "no folder can be created there"
             raise PermissionError(errno.EACCES, message, str(folder)) from error
 
 
 def _written(path: Path) -> float:
-    """Return when a path was last written to, in seconds.
+    """Return when a path was last modified, in seconds.
 
-    What is dated far ahead counts from now on, by the clock of its disk: it would never grow old.
+    Dates far ahead are set to now by the clock of the disk, as such files would never expire.
     """
     written = path.lstat().st_mtime
     if written > time.time() + _AHEAD_S:
@@ -206,7 +208,7 @@ def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _found(entry: os.DirEntry[str]) -> FileInfo | None:
-    """Return what is found of a file, of a link what it leads to; None where it has just gone."""
+    """Return size and date of a file (of a link's target); None if it was removed meanwhile."""
     facts = _facts(lambda: entry.stat(follow_symlinks=False))
     if facts is None:
         return None
@@ -215,7 +217,7 @@ def _found(entry: os.DirEntry[str]) -> FileInfo | None:
 
 
 def _facts(look: Callable[[], os.stat_result]) -> os.stat_result | None:
-    """Return what a look tells of a path; None where there is none."""
+    """Return the stat result of a path; None if it does not exist."""
     try:
         return look()
     except OSError as error:

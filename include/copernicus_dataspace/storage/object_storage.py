@@ -1,6 +1,6 @@
-"""Knows how files are kept by any filesystem of fsspec, such as object storage.
+"""Files on any fsspec filesystem, such as object storage.
 
-Paths are whole, as that filesystem writes them; errors are its own.
+Paths and exceptions are those of the filesystem.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 SCRATCH: Final = "copernicus-scratch-"
-"""Begins the names of temporary folders."""
+"""Prefix of temporary folders."""
 
 _WRITTEN: Final = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
-"""Names under which filesystems tell when a file was written, or what is in it."""
+"""Fields with which filesystems identify a version of a file."""
 _WHEN: Final = ("mtime", "LastModified", "last_modified", "updated", "created")
-"""Those under which they tell when."""
+"""Fields with the modification date."""
 _THREADS: Final = 16
 _NO_FILE: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _LARGE: Final = 100 << 20
-"""Least bytes of a file that s3fs uploads in parts."""
+"""Minimum size of a file that s3fs uploads in parts."""
 _ALL: Final = 5 << 30
-"""Most bytes of an object that S3 takes in one part."""
+"""Maximum size of an object that S3 accepts in one part."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What a listing tells of a file.
+    """A file in a listing.
 
     Attributes:
-        version: Differs where the file was written anew, as far as the storage can tell.
-        written: When that was, by the storage's clock; None where it does not tell.
+        version: Changes when the file is written, as far as the storage can tell.
+        written: Modification date by the storage's clock; None if unknown.
     """
 
     size_bytes: int
@@ -54,14 +54,14 @@ class FileInfo:
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> FileInfo:
-        """Return what the entry of a listing tells."""
+        """Return the file of an entry of a listing."""
         what = next((info[name] for name in _WRITTEN if info.get(name)), "")
         when = next((info[name] for name in _WHEN if info.get(name)), None)
         return cls(int(info["size"]), f"{info['size']} {what}", _instant(when))
 
 
 class FsspecFiles:
-    """The files of a filesystem of fsspec."""
+    """The files of an fsspec filesystem."""
 
     def __init__(self, fs: AbstractFileSystem) -> None:
         """Use a filesystem."""
@@ -71,13 +71,13 @@ class FsspecFiles:
         """Do nothing: only folders of a disk can be links."""
 
     def listing(self, folder: str) -> dict[str, FileInfo]:
-        """Return what is found of every file below a folder, by path relative to it."""
+        """Return every file below a folder, by path relative to it."""
         found = self._below(folder)
         prefix = folder.lstrip("/") + "/"
         return {path.lstrip("/").removeprefix(prefix): FileInfo.of(f) for path, f in found.items()}
 
     def folders(self, folder: str) -> list[str]:
-        """Return the names of the folders in a folder; none where there is no folder."""
+        """Return the names of the folders in a folder; empty if it does not exist."""
         self._fs.invalidate_cache(folder)
         try:
             inside = self._fs.ls(folder, detail=True)
@@ -88,7 +88,7 @@ class FsspecFiles:
         return [*filter(None, (name.rstrip("/").rpartition("/")[2] for name in found))]
 
     def size(self, place: str) -> int | None:
-        """Return the size of a file in bytes, None where there is none."""
+        """Return the size of a file in bytes, None if it does not exist."""
         self._fs.invalidate_cache(place)
         try:
             return int(self._fs.size(place))
@@ -97,7 +97,7 @@ class FsspecFiles:
             return None
 
     def read(self, place: str) -> bytes | None:
-        """Return the content of a small file, None where there is none."""
+        """Return the content of a small file, None if it does not exist."""
         try:
             content: bytes = self._fs.cat_file(place)
         except _NO_FILE as error:
@@ -106,31 +106,31 @@ class FsspecFiles:
         except PermissionError as error:
             if (
                 FailureCause.of(error).advice is None
-            ):  # HEAD came first, and its answer has no words
+            ):  # the error is of HEAD, which has no error code
                 with contextlib.suppress(*_NO_FILE):
                     self.head(place, 1)
             raise
         return content
 
     def is_taken(self, place: str) -> bool:  # noqa: ARG002 - of a disk it may be
-        """Tell whether something else than a file stands in a file's place."""
+        """Tell whether a path exists as something other than a file."""
         return False
 
     def head(self, place: str, size_bytes: int) -> bytes:
-        """Return the beginning of a file, no more of which is read."""
+        """Return the beginning of a file; reads no more."""
         content: bytes = self._fs.cat_file(place, start=0, end=size_bytes)
         return content
 
     def open(self, place: str) -> BinaryIO:
-        """Open a file for reading at any place of it."""
+        """Open a file for seekable reading."""
         file: BinaryIO = self._fs.open(place, "rb")
         return file
 
     def create(self, place: str, content: bytes) -> bool:
-        """Write a small file where there is none; return whether this call has made it.
+        """Create a small file if it does not exist; return whether this call has created it.
 
         Raises:
-            NoConditionalWriteError: The storage does not know ``If-None-Match``, or its like.
+            NoConditionalWriteError: The storage does not support ``If-None-Match`` or the like.
         """
         try:
             self._fs.pipe_file(place, content, mode="create")
@@ -143,7 +143,7 @@ class FsspecFiles:
             if cause.has_no_bucket or not cause.refuses_form:
                 raise
             message = (
-                f"{self._fs.unstrip_protocol(place)} cannot be written only where there is none "
+                f"{self._fs.unstrip_protocol(place)} cannot be written conditionally "
                 f"(If-None-Match was refused: {error})."
             )
             raise NoConditionalWriteError(message) from error
@@ -151,14 +151,14 @@ class FsspecFiles:
 
     @contextlib.contextmanager
     def writing(self, place: str) -> Iterator[Path]:
-        """Give a local path to be written by a rename; the file is in its place afterwards."""
+        """Yield a local path to be written by a rename; the file is uploaded afterwards."""
         with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
             local = Path(folder) / place.rpartition("/")[2]
             yield local
             self._put(local, place)
 
     def move(self, source: str, target: str) -> None:
-        """Give a file another path, by a copy inside the service."""
+        """Move a file by a copy inside the storage service."""
         try:
             self._fs.cp_file(source, target)
         except NotImplementedError:  # such as SFTP, which can rename
@@ -167,27 +167,27 @@ class FsspecFiles:
             self._fs.rm_file(source)
 
     def delete(self, place: str) -> None:
-        """Remove a file or a whole folder; nothing happens where there is none.
+        """Remove a file or a whole folder; ignores a missing path.
 
-        Object by object: a filesystem's own `rm` takes a path for a pattern, and asks object
-        storage for many at once, which not every service knows.
+        Object by object: a filesystem's own `rm` treats a path as a pattern and uses multi-object
+        deletes, which not every service supports.
         """
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(self._remove, self._below(place)))
-        if not isinstance(self._fs, AsyncFileSystem):  # which are all but object storage
+        if not isinstance(self._fs, AsyncFileSystem):  # everything except object storage
             folders = self._fs.find(place, withdirs=True)
             for folder in sorted(folders, key=len, reverse=True):
                 with contextlib.suppress(OSError):
                     self._fs.rmdir(folder)
 
     def heal_dates(self, folder: str) -> None:
-        """Do nothing: object storage dates files by its own clock."""
+        """Do nothing: object storage uses its own clock."""
 
     def _below(self, folder: str) -> dict[str, dict[str, Any]]:
-        """Return what a listing tells of all files below a folder, by path.
+        """Return the entries of all files below a folder, by path.
 
-        What cannot be listed is an error. To fsspec's own walk, which most filesystems use that are
-        no object storage, it would be empty.
+        A folder that cannot be listed is an error; fsspec's own walk, which most filesystems
+        except object storage use, would ignore it.
         """
         self._fs.invalidate_cache(folder)
         if not isinstance(self._fs, AsyncFileSystem):
@@ -208,7 +208,7 @@ class FsspecFiles:
                 yield from self._walked(name)
 
     def _put(self, local: Path, place: str) -> None:
-        """Upload a file: a large one in parts, and in one where S3 does not know parts."""
+        """Upload a file; a large one in parts, unless the service does not support that."""
         has_parts = "s3" in self._fs.protocol and local.stat().st_size >= _LARGE
         try:
             self._fs.put_file(str(local), place)
@@ -223,13 +223,13 @@ class FsspecFiles:
 
 
 def _refuse_no_bucket(error: Exception) -> None:
-    """Pass an error on that says more than that a file is not there."""
+    """Raise the error if it says that the bucket is missing."""
     if FailureCause.of(error).has_no_bucket:
         raise error
 
 
 def _instant(value: Any) -> datetime | None:
-    """Return the instant of any of the forms in which filesystems give one."""
+    """Parse a date in any of the forms that filesystems use."""
     try:
         if isinstance(value, datetime):
             return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,6 +1,6 @@
-"""Paths that stay below the root of a store, on any storage, whatever symbolic links there are.
+"""Checks that paths stay below the root of a store, also through symbolic links.
 
-What a product may name its members is narrower, see `manifest.check_path`.
+The rules for the members of a product are stricter, see `manifest.check_path`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from copernicus_dataspace.errors import UnsafeContentError
 _NO_PART: Final = ("", ".", "..")
 _FORBIDDEN: Final = re.compile(r"[\\\x00-\x1f\x7f]")
 _LONGEST_PART_BYTES: Final = 255
-"""Of what disks take for a name."""
+"""Limit of disks for a name."""
 _LONGEST_BYTES: Final = 1024
-"""Of a key of object storage."""
+"""Limit of object storage for a key."""
 _TRUSTED_S: Final = 2.0
 _MOST_REMEMBERED: Final = 4096
-"""Folders found inside."""
+"""Size of the cache of checked folders."""
 
 
 def check_below(path: str) -> str:
-    """Return a relative path with ``/`` between its parts, as it is.
+    """Return a valid relative path unchanged.
 
     Raises:
-        UnsafeContentError: It is absolute or might leave its folder, is too long for a disk or for
-            object storage, or holds characters that are read differently elsewhere.
+        UnsafeContentError: It is absolute or may leave its folder, is too long for a disk or for
+            object storage, or has characters that are ambiguous on some systems.
     """
-    fault = _fault(path) if isinstance(path, str) else "is no text"
+    fault = _fault(path) if isinstance(path, str) else "is not a string"
     if fault:
         message = f"path {str(path)[:100]!r} {fault}; it is refused."
         raise UnsafeContentError(message)
@@ -48,21 +48,21 @@ def _fault(path: str) -> str:
     try:
         sizes = [len(part.encode()) for part in parts]
     except UnicodeEncodeError:
-        return "is no Unicode text"
+        return "is not valid Unicode"
     if max(sizes) > _LONGEST_PART_BYTES or sum(sizes) + len(sizes) > _LONGEST_BYTES:
         return f"is longer than {_LONGEST_PART_BYTES} bytes a part or {_LONGEST_BYTES} in all"
     return ""
 
 
 class LinkGuard:
-    """The links below one root, which itself may be one.
+    """Checks links below a root, which may itself be a link.
 
-    A folder that was found inside counts as that for some seconds: to follow every part of every
-    path anew takes longer than to write a small file.
+    Results are cached for some seconds: resolving every path takes longer than writing a small
+    file.
     """
 
     def __init__(self, root: str) -> None:
-        """Watch over a folder."""
+        """Guard a folder."""
         self._root = root or "/"
         self._found_at: dict[str, float] = {}
 
@@ -70,14 +70,14 @@ class LinkGuard:
         """Refuse a folder that a link leads out of the root; neither need exist.
 
         Raises:
-            UnsafeContentError: Names the folder, and where it leads.
+            UnsafeContentError: Names the folder and its target.
         """
         now = time.monotonic()
         if now < self._found_at.get(folder, -math.inf) + _TRUSTED_S:
             return
         if not self._holds(folder):
             message = (
-                f"{folder} leads out of the output, to {os.path.realpath(folder)}; it is refused. "
+                f"{folder} is a link out of the output to {os.path.realpath(folder)}; refused. "
                 "Remove the link, or mount the other disk there."
             )
             raise UnsafeContentError(message)
@@ -86,7 +86,7 @@ class LinkGuard:
         self._found_at[folder] = now
 
     def has(self, file: str) -> bool:
-        """Tell whether a file, whose folder is inside, is no link that leads out."""
+        """Tell whether a file in a checked folder is not a link out of the root."""
         return not Path(file).is_symlink() or self._holds(file)
 
     def _holds(self, path: str) -> bool:

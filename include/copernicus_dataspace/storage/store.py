@@ -1,4 +1,4 @@
-"""Keeps files below one root, on a disk or in object storage: paths checked, failures named."""
+"""A store of files below one root, on a disk or in object storage, with checked paths."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ __all__ = ("FileInfo", "Store")
 class Store:
     """Files below a root; every path is relative to it, uses ``/`` and stays below it.
 
-    A path that might leave the root is refused as `UnsafeContentError`, and so is a folder below it
-    that is a link to elsewhere; the root itself may be one. No call expands ``*``, ``?`` or ``[``:
-    each means one object, whatever it is called. A file appears under its path whole or not at all:
-    on a disk by a rename, in object storage by an upload. A storage that fails does so in every
-    call as `StorageRefusedError`, `StorageFullError` or `StorageUnavailableError`, see
-    `storage_errors`.
+    A path that may leave the root raises `UnsafeContentError`, and so does a folder that is a link
+    out of it; the root itself may be a link. Paths are never patterns: ``*``, ``?`` and ``[`` are
+    ordinary characters. Writes are atomic: a rename on a disk, an upload in object storage. Every
+    method may raise `StorageRefusedError`, `StorageFullError` or `StorageUnavailableError`, see
+    `storage.failures`.
     """
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
@@ -60,7 +59,7 @@ class Store:
             local_files.sweep_scratch()
 
     def uri(self, path: str) -> str:
-        """Return the full address of a path."""
+        """Return the full URI of a path."""
         return str(self._fs.unstrip_protocol(self._at(path)))
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -68,44 +67,44 @@ class Store:
         return {path: found.size_bytes for path, found in self.listing(folder).items()}
 
     def listing(self, folder: str) -> dict[str, FileInfo]:
-        """Return what is found of every file below a folder, by path relative to it."""
+        """Return every file below a folder, by path relative to it."""
         with self._named(folder, "listed"):
             return self._files.listing(self._folder(folder))
 
     def folders(self, folder: str) -> list[str]:
-        """Return the names of the folders in a folder, sorted; none where there is no folder."""
+        """Return the sorted names of the folders in a folder; empty if it does not exist."""
         with self._named(folder, "listed"):
             return sorted(self._files.folders(self._folder(folder)))
 
     def size(self, path: str) -> int | None:
-        """Return the size of a file in bytes, None where there is none."""
-        with self._named(path, "looked at"):
+        """Return the size of a file in bytes, None if it does not exist."""
+        with self._named(path, "checked"):
             return self._files.size(self._at(path))
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a small file, None where there is none.
+        """Return the content of a small file, None if it does not exist.
 
-        A link out of the root is none, nor a pipe or a device, which may never end.
+        Links out of the root, pipes and devices are ignored.
         """
         with self._named(path, "read"):
             return self._files.read(self._at(path))
 
     def is_taken(self, path: str) -> bool:
-        """Tell whether a path that `read` finds nothing at has a link, a pipe or a folder there."""
-        with self._named(path, "looked at"):
+        """Tell whether a path that `read` ignores exists as a link, a pipe or a folder."""
+        with self._named(path, "checked"):
             return self._files.is_taken(self._at(path))
 
     def head(self, path: str, size_bytes: int) -> bytes:
-        """Return the beginning of a file, no more of which is read.
+        """Return the beginning of a file; reads no more.
 
         Raises:
-            MissingFileError: There is none.
+            MissingFileError: It does not exist.
         """
         with self._named(path, "read"):
             return self._files.head(self._at(path), size_bytes)
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a small file, replacing what is there."""
+        """Write a small file, replacing an existing one."""
         with self.incoming(path) as local:
             partial = local.with_name(f".{local.name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
             try:
@@ -115,28 +114,27 @@ class Store:
                 partial.unlink(missing_ok=True)
 
     def create(self, path: str, content: bytes) -> bool:
-        """Write a small file where there is none; return whether this call has made it.
+        """Create a small file if it does not exist; return whether this call has created it.
 
-        Of several that try at once, one succeeds. A process killed meanwhile may leave an empty
-        file on a disk.
+        Of several concurrent calls one succeeds. A killed process may leave an empty file on a
+        disk.
 
         Raises:
-            NoConditionalWriteError: The storage cannot do that: it knows no ``If-None-Match``.
+            NoConditionalWriteError: The storage does not support ``If-None-Match``.
         """
         with self._named(path, "written"):
             return self._files.create(self._at(path), content)
 
     @contextlib.contextmanager
     def incoming(self, path: str, size_bytes: int = 0) -> Iterator[Path]:
-        """Give a local path to be written by a rename; the file is in the store afterwards.
+        """Yield a local path to be written by a rename; the file is in the store afterwards.
 
         Args:
-            path: Where the file is to stand.
-            size_bytes: What will be written, as far as known.
+            path: Path of the file.
+            size_bytes: Expected size; 0 if unknown.
 
         Raises:
-            StorageFullError: The disk has less room than that, and than others were promised, or
-                is full before all is written.
+            StorageFullError: The disk has too little free space for all reservations, or gets full.
         """
         with self._named(path, "written"), self._files.writing(self._at(path)) as local:
             partial = functools.partial(size_of_those, local.parent, f".{local.name}.")
@@ -149,18 +147,18 @@ class Store:
 
     @contextlib.contextmanager
     def room(self, folder: str, kept_bytes: int, passing: Sequence[int]) -> Iterator[None]:
-        """Keep room for several files, each of which then comes with no size of its own.
+        """Reserve space for several files, which are then written without a size.
 
         Args:
-            folder: Where they will be.
-            kept_bytes: Of the one that is written all the while.
-            passing: Sizes in bytes of those that are written one after the other meanwhile.
+            folder: Folder they will be written to.
+            kept_bytes: Size of the file that is written during the whole block.
+            passing: Sizes in bytes of the files that are written one after the other.
 
         Raises:
-            StorageFullError: The disk has less room than that, and than others were promised.
+            StorageFullError: The disk has too little free space for all reservations.
         """
         with self._named(folder, "written"):
-            if not self._is_local:  # each leaves the disk before the next one comes
+            if not self._is_local:  # each is removed from the disk before the next
                 scratch = Path(tempfile.gettempdir())
                 most_bytes = kept_bytes + max(passing, default=0)
                 with self._room.promised(scratch, most_bytes, lambda: 0):
@@ -175,40 +173,40 @@ class Store:
                 yield
 
     def sweep(self, folder: str) -> None:
-        """Remove the partial files that a killed process left below a folder of its own."""
+        """Remove the partial files of a killed process below its own folder."""
         for path in self.sizes(folder):
             if path.endswith(PARTIAL_SUFFIX):
                 self.delete(f"{folder}/{path}")
 
     def heal_dates(self, folder: str) -> None:
-        """Let files below a folder that are dated more than a day ahead count as written now.
+        """Set dates more than a day ahead of files below a folder to now.
 
-        Only on a disk, where hosts date what they write: such a file would never grow old.
+        Only on a disk, where dates come from the clocks of hosts: such files would never expire.
         """
         with self._named(folder, "dated"):
             self._files.heal_dates(self._folder(folder))
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
-        """Open a file for reading at any place of it; for ``with``.
+        """Open a file for seekable reading; for ``with``.
 
         Raises:
-            MissingFileError: There is none, or a pipe or a device.
+            MissingFileError: It does not exist or is not a regular file.
         """
         place = self._at(path)
         with self._named(path, "read"):
             return self._reading(path, self._files.open(place))
 
     def move(self, source: str, target: str) -> None:
-        """Give a file another path: a rename on a disk, a copy inside the service elsewhere.
+        """Move a file: a rename on a disk, a copy inside the service in object storage.
 
         Raises:
-            MissingFileError: There is no source.
+            MissingFileError: The source does not exist.
         """
         with self._named(source, f"moved to {target}"):
             self._files.move(self._at(source), self._at(target))
 
     def delete(self, path: str) -> None:
-        """Remove a file or a whole folder; nothing happens where there is none."""
+        """Remove a file or a whole folder; ignores a missing path."""
         with self._named(path, "removed"):
             self._files.delete(self._at(path))
 
@@ -218,7 +216,7 @@ class Store:
             yield file
 
     def _named(self, path: str, done: str) -> AbstractContextManager[None]:
-        """Let a failure of the storage be named, see `storage_errors.named`."""
+        """Raise storage errors with the URI, see `failures.named`."""
         whole = f"{self._root}/{path}".rstrip("/")
         return named(lambda: str(self._fs.unstrip_protocol(whole)), done)
 
@@ -228,7 +226,7 @@ class Store:
         return whole
 
     def _folder(self, path: str) -> str:
-        """Return where a folder is to be looked into; the empty path is the root's own."""
+        """Return the full path of a folder; the empty path is the root."""
         whole = self._at(path) if path else self._root
         self._files.check_inside(whole)
         return whole

@@ -1,4 +1,4 @@
-"""Writes a stream of bytes to its place, verified; knows nothing of where the bytes come from."""
+"""Writes a stream of bytes to a file atomically, after verifying size and checksum."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _QUEUED_CHUNKS: Final = 8
-"""Chunks waiting for the hashing thread; bounds memory when hashing is slower than the wire."""
+"""Chunks waiting for the hashing thread; limits memory if hashing is slower than the transfer."""
 _CHUNK_BYTES: Final = 1 << 20
 PARTIAL_SUFFIX: Final = ".part"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a body must be.
+    """Expected size and checksum of a body.
 
     Attributes:
-        size_bytes: None where the source does not say.
-        checksum: None where the source holds no usable one.
-        source: Who says so, for messages: ``the manifest``.
-        trust_digest: A right digest with another size is accepted with a warning, because some
-            genuine manifests list wrong sizes.
+        size_bytes: None if unknown.
+        checksum: None if unknown.
+        source: Where they come from, for messages: ``the manifest``.
+        trust_digest: Whether to accept a correct checksum with another size, with a warning: some
+            real manifests list wrong sizes.
     """
 
     size_bytes: int | None
@@ -46,23 +46,23 @@ class Expected:
 
     @classmethod
     def of(cls, file: SafeFile, what: str) -> Self:
-        """Return what a listed file must be.
+        """Return the expectation of a listed file.
 
         Raises:
-            CorruptDownloadError: The list gives no checksum, so the file could not be verified.
+            CorruptDownloadError: There is no checksum, so the file cannot be verified.
         """
         if file.checksum is None:
-            message = f"{what}: the product's list of files gives no usable checksum for it."
+            message = f"{what}: the product's list of files has no usable checksum for it."
             raise CorruptDownloadError(message)
         return cls(file.size_bytes, file.checksum, "its listing", trust_digest=True)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """What was written.
+    """Size and checksum of a written file.
 
     Attributes:
-        checksum: Of the written bytes, in the expected algorithm, MD5 where none was expected.
+        checksum: In the expected algorithm, or MD5 if none was expected.
     """
 
     size_bytes: int
@@ -78,21 +78,21 @@ def save(
     progress: Callable[[int], None] | None = None,
     second_opinion: Callable[[], Expected | None] | None = None,
 ) -> SavedFile:
-    """Write chunks beside the target, verify them, and rename; return what was written.
+    """Write chunks to a partial file, verify them, and rename; return size and checksum.
 
     The target's folder must exist. Safe to kill: the target is written by a rename only, and
-    every call writes to a partial file of its own.
+    every call has its own partial file.
 
     Args:
-        chunks: Pieces of the body in order.
+        chunks: Chunks of the body in order.
         target: Final path; an existing file is replaced.
-        expected: What the body must be.
-        what: Name of the thing for messages.
-        progress: Called with the length of each chunk in bytes, once it is written.
-        second_opinion: Asked where the body is not as expected; what it returns is expected then.
+        expected: Expected size and checksum.
+        what: Name of the file for messages.
+        progress: Called with the length of each written chunk in bytes.
+        second_opinion: Called if the body is not as expected; returns a new expectation or None.
 
     Raises:
-        CorruptDownloadError: Size or checksum differ; nothing stays behind.
+        CorruptDownloadError: Size or checksum differ; the partial file was removed.
     """
     with PartialFile(target, expected, what) as partial:
         for chunk in chunks:
@@ -103,10 +103,10 @@ def save(
 
 
 class PartialFile:
-    """A file that gets its name by `commit`, once it is what it should be; for ``with``."""
+    """A file that gets its final name in `commit`, once it is verified; for ``with``."""
 
     def __init__(self, target: Path, expected: Expected, what: str) -> None:
-        """Begin to write beside the target, whose folder must exist; arguments as of `save`."""
+        """Create the partial file in the target's folder, which must exist; see `save`."""
         self.path = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{PARTIAL_SUFFIX}")
         self._target = target
         self._expected = expected
@@ -117,17 +117,17 @@ class PartialFile:
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
         written = self._file.write(chunk)
-        while written < len(chunk):  # a full disk takes a part first
+        while written < len(chunk):  # on a full disk, writes may be partial
             written += self._file.write(memoryview(chunk)[written:])
         self._digest.write(chunk)
 
     def saved(self) -> SavedFile:
-        """Return what was written; nothing can be written afterwards."""
+        """Close the file; return its size and checksum."""
         self._file.close()
         return self._digest.saved()
 
     def commit(self, second_opinion: Callable[[], Expected | None] | None = None) -> SavedFile:
-        """Verify and rename; as of `save`."""
+        """Verify and rename; see `save`."""
         saved = self.saved()
         fault = _fault(saved, self._expected)
         opinion = second_opinion() if fault and second_opinion else None
@@ -139,7 +139,7 @@ class PartialFile:
         if fault:
             message = f"{self._what}: {fault}; the partial file was removed, try again."
             raise CorruptDownloadError(message)
-        _tell_of_wrong_size(saved, opinion or self._expected, self._what)
+        _warn_of_wrong_size(saved, opinion or self._expected, self._what)
         self.path.replace(self._target)
         return saved
 
@@ -154,12 +154,12 @@ class PartialFile:
 
 
 def verify(saved: SavedFile, expected: Expected, what: str) -> None:
-    """Compare what was written, or read to the end, with what it should be.
+    """Compare size and checksum of a file with the expected ones.
 
     Args:
-        saved: In the algorithm that is expected.
-        expected: What it must be.
-        what: Name of the thing for messages.
+        saved: In the expected algorithm.
+        expected: Expected size and checksum.
+        what: Name of the file for messages.
 
     Raises:
         CorruptDownloadError: Size or checksum differ.
@@ -168,11 +168,11 @@ def verify(saved: SavedFile, expected: Expected, what: str) -> None:
     if fault:
         message = f"{what}: {fault}; try again."
         raise CorruptDownloadError(message)
-    _tell_of_wrong_size(saved, expected, what)
+    _warn_of_wrong_size(saved, expected, what)
 
 
 def saved_of(stream: BinaryIO, like: Checksum) -> SavedFile:
-    """Return the facts of bytes that were written earlier, in the algorithm of a checksum."""
+    """Read a stream; return its size and checksum, in the algorithm of another checksum."""
     hasher, size_bytes = like.hasher(), 0
     while chunk := stream.read(_CHUNK_BYTES):
         hasher.update(chunk)
@@ -181,7 +181,7 @@ def saved_of(stream: BinaryIO, like: Checksum) -> SavedFile:
 
 
 def _fault(saved: SavedFile, expected: Expected) -> str | None:
-    """Return what is wrong with written bytes; None where they are right."""
+    """Return the difference as text; None if the file is as expected."""
     wanted = expected.checksum
     if wanted is not None and saved.checksum != wanted:
         return (
@@ -194,19 +194,19 @@ def _fault(saved: SavedFile, expected: Expected) -> str | None:
     return f"received {saved.size_bytes} bytes, {expected.source} says {expected.size_bytes}"
 
 
-def _tell_of_wrong_size(saved: SavedFile, expected: Expected, what: str) -> None:
+def _warn_of_wrong_size(saved: SavedFile, expected: Expected, what: str) -> None:
     if expected.size_bytes not in (None, saved.size_bytes):
         logger.warning(
-            "%s has %d bytes, %s says %d; its checksum is right, so the size given is wrong.",
+            "%s has %d bytes, %s says %d; the checksum is correct, so the listed size is wrong.",
             *(what, saved.size_bytes, expected.source, expected.size_bytes),
         )
 
 
 class Digest:
-    """Hashes bytes, with MD5 unless told otherwise, in a thread of its own; for ``with``."""
+    """Computes a checksum (default MD5) in a separate thread; for ``with``."""
 
     def __init__(self, algorithm: str = "MD5") -> None:
-        """Begin with nothing."""
+        """Start the thread."""
         self._algorithm = algorithm
         self._hash = Checksum(algorithm, "").hasher()
         self._size_bytes = 0
@@ -220,7 +220,7 @@ class Digest:
         self._size_bytes += len(chunk)
 
     def saved(self) -> SavedFile:
-        """Return what was added; nothing can be added afterwards."""
+        """End the thread; return size and checksum."""
         self.close()
         return SavedFile(self._size_bytes, Checksum(self._algorithm, self._hash.hexdigest()))
 

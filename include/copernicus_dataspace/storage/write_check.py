@@ -1,4 +1,4 @@
-"""Tries in a few small files all that a run will do in a store, before anything is fetched."""
+"""Checks with small test files that a store supports all operations of a run."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _CONTENT: Final = b"tried by a run, and removed again"
 
 
 def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
-    """Write, list, read, move and remove a file, and write one only where there is none.
+    """Write, list, read, move and remove a file, and write one conditionally.
 
     Args:
-        store: Of the output.
-        folder: Where the file is to be; of this task alone.
-        one_run_at_a_time: Whether nobody else writes there meanwhile, so that a storage is good
-            enough that cannot keep two runs apart.
+        store: The output.
+        folder: Folder for the test files, used by nobody else.
+        one_run_at_a_time: Whether no other run writes to the store at the same time, so that
+            conditional writes are not needed.
 
     Raises:
-        StorageRefusedError: It cannot do one of these; says which, and what to do.
-        NoConditionalWriteError: It cannot keep two runs apart, and may have to.
-        StorageUnavailableError: It may be able to, but not now.
+        StorageRefusedError: An operation is not possible; the message says what to do.
+        NoConditionalWriteError: Conditional writes are needed and not supported.
+        StorageUnavailableError: The store is not available now.
     """
     own = f"{folder}/{_FOLDER}"
     first, second = f"{own}/{uuid.uuid4().hex[:12]}", f"{own}/{uuid.uuid4().hex[:12]}"
-    store.delete(own)  # what an earlier try has left
+    store.delete(own)  # files of an earlier attempt
     try:
         _check_conditional(store, first)
     except NoConditionalWriteError as error:
-        store.write(first, _CONTENT)  # or nothing may be written at all
+        store.write(first, _CONTENT)  # check that it can be written at all
         if not one_run_at_a_time:
             message = (
-                f"{error} Two runs that want the same product could not be kept apart. Choose "
-                "another output; or set one_run_at_a_time where no other run writes to this one."
+                f"{error} Without that, two runs may write the same product. Choose another "
+                "output, or set one_run_at_a_time if no other run writes to this one."
             )
             raise NoConditionalWriteError(message) from error
-    store.read(first)  # says why where it may not; a move begins with HEAD, which does not
+    store.read(first)  # a clearer error than that of a move, which starts with HEAD
     store.move(first, second)
     if store.read(second) != _CONTENT:
-        message = f"{store.uri(second)} was just written, and reads otherwise; try again."
+        message = f"{store.uri(second)} was written, but reads back differently; try again."
         raise StorageUnavailableError(message)
     if store.head(second, 1) != _CONTENT[:1]:
         message = f"{store.uri(second)} cannot be read in parts; choose another output."
@@ -57,20 +57,22 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
 
 
 def _check_conditional(store: Store, path: str) -> None:
-    """Write a file where there is none, and try to do so again.
+    """Write a new file conditionally twice; the second write must fail.
 
     Args:
-        store: Where.
-        path: A new one, of which nobody else knows; the file is left there.
+        store: The output.
+        path: A new path, used by nobody else; the file is left there.
 
     Raises:
-        NoConditionalWriteError: The storage cannot do that, or has written it twice.
-        StorageUnavailableError: It may be able to, but not now.
+        NoConditionalWriteError: Conditional writes are refused or ignored.
+        StorageUnavailableError: The store is not available now.
     """
-    # The client itself repeats a request whose answer was lost, and is told that the file is there.
+    # If a response is lost, the client repeats the request and gets "exists".
     if not store.create(path, _CONTENT) and store.read(path) != _CONTENT:
-        message = f"{store.uri(path)} is said to be there, and is not; try again."
+        message = f"{store.uri(path)} is reported to exist, but does not; try again."
         raise StorageUnavailableError(message)
     if store.create(path, _CONTENT):
-        message = f"{store.uri(path)} was to be written only where there is none, and was twice."
+        message = (
+            f"{store.uri(path)} was overwritten by a conditional write (If-None-Match is ignored)."
+        )
         raise NoConditionalWriteError(message)

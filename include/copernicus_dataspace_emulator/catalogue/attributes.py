@@ -1,4 +1,4 @@
-"""The catalogue's words: collections, fields, attributes and what can be asked of them."""
+"""Collections, fields and attributes of the catalogue, and their types."""
 
 from typing import Final
 
@@ -49,7 +49,7 @@ _OF_ALL: Final = ("origin", "productType", "beginningDateTime", "endingDateTime"
 
 
 def attributes_of(collection: str) -> dict[str, str] | None:
-    """Attributes by name of a collection, as far as known here; None if there is no such one."""
+    """Return the known attributes of a collection by name; None for an unknown collection."""
     if collection not in COLLECTIONS:
         return None
     known = {OFFERED: ATTRIBUTES, "SENTINEL-1": _OF_SENTINEL_1}

@@ -1,7 +1,7 @@
-"""The ``$filter`` language: a recursive descent parser that yields a test of rows.
+"""The ``$filter`` language: a recursive descent parser that returns a predicate for rows.
 
-Takes what the service is known to take, what clients in wide use send it, and nothing else.
-Positions in complaints count characters of the decoded text from zero.
+Accepts only what the service is known to accept, or widely used clients send. Positions in error
+messages count characters of the decoded text from zero.
 """
 
 import operator
@@ -44,7 +44,7 @@ _END: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A test of rows; only rows sensed within ``[earliest, latest]`` can pass it."""
+    """A predicate for rows; only rows sensed within ``[earliest, latest]`` can match."""
 
     test: Callable[[Row], bool]
     earliest: datetime = _BEGINNING
@@ -52,10 +52,10 @@ class Clause:
 
 
 def parse_filter(text: str, listing: str = "Products") -> Clause:
-    """The test a filter text stands for in a listing, which decides what fields there are.
+    """Parse a filter for an entity set, which determines the fields.
 
     Raises:
-        RefusedError: The service would refuse the text.
+        RefusedError: The service would refuse the filter.
     """
     parser = _Parser(tokens(text), listing)
     clause = parser.either()
@@ -68,7 +68,7 @@ class _Parser:
         self._tokens, self._place, self._listing = tokens, 0, listing
 
     def take(self, kind: str, *texts: str) -> Token:
-        """The next token, which must be of a kind and, if given, one of some texts."""
+        """Return the next token, which must have a kind and, if given, one of some texts."""
         token = self._tokens[self._place]
         if token.kind != kind or (texts and token.text not in texts):
             raise unparsable(token.index)
@@ -152,7 +152,7 @@ class _Parser:
 
     def _date(self) -> datetime:
         token = self._tokens[self._place]
-        if token.kind == "word":  # datetime'…': the word passes, its quote does not
+        if token.kind == "word":  # datetime'…': the word is accepted, its quote is not
             self._place += 1
         token = self.take("date")
         try:
@@ -163,7 +163,7 @@ class _Parser:
     def _attribute(self, kind: str, index: int) -> Clause:
         """``any(att:att/Name eq 'n' and att/OData.CSC.<kind>Attribute/Value op v)``.
 
-        Of whole numbers the second kind may be String, as eodag writes it, with or without quotes.
+        For integers the second type may be String, with or without quotes, as eodag writes it.
         """
         self.take("mark", "(")
         variable = self.take("word").text
@@ -204,7 +204,7 @@ class _Parser:
 
 
 def _is_online(row: Row, compare: Callable[[Any, Any], bool], online: object) -> bool:
-    """Compare the field; a row that lacks it is found neither way, as a database has it."""
+    """Compare a field; a missing field matches neither way, as in a database."""
     found = row.product.facts.online
     return found is not None and compare(found, online)
 

@@ -1,6 +1,6 @@
-"""Words of the ``$filter`` language and where they stand.
+"""Tokens of the ``$filter`` language with their positions.
 
-A date without a time is its midnight; CDSETool writes such.
+A date without a time means midnight; CDSETool sends such dates.
 """
 
 import re
@@ -23,7 +23,7 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word: its kind, its text and the index of its first character."""
+    """A token: kind, text and index of its first character."""
 
     kind: str
     text: str
@@ -31,10 +31,10 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """The words of a text, and one that marks its end.
+    """Return the tokens of a text, with an end marker.
 
     Raises:
-        RefusedError: A character begins no word.
+        RefusedError: No token starts at a character.
     """
     found, place = [], 0
     while place < len(text):
@@ -50,5 +50,5 @@ def tokens(text: str) -> list[Token]:
 
 
 def unquoted(text: str) -> str:
-    """The value of a quoted word; two quotes inside stand for one."""
+    """Return the value of a quoted string; quotes inside are doubled."""
     return text[text.index("'") + 1 : -1].replace("''", "'")

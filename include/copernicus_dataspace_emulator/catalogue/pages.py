@@ -1,7 +1,4 @@
-"""Query options of a catalogue list, and its pages.
-
-Knows the limits, the order and when a next page is announced; not what rows look like.
-"""
+"""Query options and pagination of the catalogue: limits, order and next links."""
 
 import threading
 import zlib
@@ -22,7 +19,7 @@ _KEPT_RESULTS: Final = 8
 
 
 class InvalidOptionError(Exception):
-    """Raised when an option has a wrong value; ``detail`` is the service's account of it."""
+    """Raised for an invalid option; ``detail`` is the service's error detail."""
 
     def __init__(self, detail: dict[str, Any]) -> None:
         super().__init__(detail["msg"])
@@ -31,7 +28,7 @@ class InvalidOptionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The options of one request; ``given`` keeps them as they came, in order."""
+    """The options of a request; ``given`` has them unchanged and in order."""
 
     given: tuple[tuple[str, str], ...]
     top: int
@@ -44,17 +41,17 @@ class Query:
     select: tuple[str, ...]
 
     def next_link(self, url: str) -> str:
-        """Address of the next page: every option kept, ``$skip`` moved."""
+        """Return the URL of the next page: the same options with another ``$skip``."""
         options = [pair for pair in self.given if pair[0] != "$skip"]
         return f"{url}?{urlencode([*options, ('$skip', str(self.skip + self.top))])}"
 
 
 def parse_query(given: Sequence[tuple[str, str]], listing: str) -> Query:
-    """The options of a request to ``Products`` or ``DeletedProducts``.
+    """Parse the options of a request to ``Products`` or ``DeletedProducts``.
 
     Raises:
-        RefusedError: An option names what there is not.
-        InvalidOptionError: A number is out of its range, or no number.
+        RefusedError: An option or field is unknown.
+        InvalidOptionError: A number is invalid or out of range.
     """
     last = dict(given)
     expand = tuple(value for name, value in given if name == "$expand")
@@ -115,7 +112,7 @@ def _flag(options: dict[str, str], name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of one page, how many there are in all, and whether a next page is announced."""
+    """Rows of a page, the total count, and whether there is a next link."""
 
     rows: list[Row]
     total: int
@@ -124,14 +121,14 @@ class Page:
 
 @dataclass(slots=True)
 class Lists:
-    """Answers queries; remembers the last results, because pages are asked for in a row."""
+    """Executes queries; caches the last results for the following pages."""
 
     clock: Callable[[], datetime]
     _results: dict[tuple[object, ...], list[Row]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def page(self, rows: Rows, query: Query, listing: str) -> Page:
-        """One page. Beyond the ten thousandth row no next page is announced, silently."""
+        """Return a page. Beyond row 10,000 there is no next link."""
         found = self._found(rows, query, listing)
         stop = query.skip + query.top
         more = query.top > 0 and stop < min(len(found), _LIMITS["$skip"])
@@ -167,7 +164,7 @@ def _matching(rows: Rows, query: Query, now: datetime, listing: str) -> list[Row
 
 
 def _ordered(rows: list[Row], query: Query) -> list[Row]:
-    """Rows by the wanted date, then id; without a wish each page has an order of its own."""
+    """Sort rows by the requested date and id; without ``$orderby`` each page has another order."""
     if not query.orderby:
         salt = str(query.skip).encode()
         return sorted(rows, key=lambda row: zlib.crc32(row.product.id.encode() + salt))

@@ -1,7 +1,6 @@
-"""Catalogue rows as the JSON that the service writes.
+"""Catalogue rows as JSON in the service's format.
 
-Knows the service's vintages, which are those of the answer, not of the row: an answer of today
-writes old rows as it writes new ones.
+The format has changed over time; it depends on the time of the response, not of the row.
 """
 
 import hashlib
@@ -27,21 +26,21 @@ Entity = dict[str, Any]
 
 
 def date_text(moment: datetime, now: datetime) -> str:
-    """A date as the rows of an answer hold it."""
+    """Return a date in the format of a response."""
     if now < _SIX_DIGITS_SINCE:
         return milliseconds(moment)
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def asset_id(product: Product) -> str:
-    """Id of the product's quicklook."""
+    """Return the id of the product's quicklook."""
     return str(uuid.uuid5(uuid.UUID(product.id), "quicklook"))
 
 
 def entity(
     row: Row, now: datetime, base_url: str, expand: Collection[str], select: Collection[str]
 ) -> Entity:
-    """One row; fields that are not selected cost nothing, above all no product is made."""
+    """Return a row; only selected fields are computed, so products need not be generated."""
     fields = _deleted_fields(row, now) if row.deleted else _fields(row, now)
     if select and "*" not in select:
         wanted = {"GeoFootprint" if name == "Geofootprint" else name for name in select} | {"Id"}
@@ -91,7 +90,7 @@ def _deleted_fields(row: Row, now: datetime) -> dict[str, Callable[[], Any]]:
 
 
 def _eviction(date: str | None, now: datetime) -> str | None:
-    """The date as listed; what stays for good had none once, and three digits for a while."""
+    """Return the eviction date; its format for permanent products has changed twice."""
     if date != FOREVER:
         return date
     return date_text(instant(date), now) if now >= _EVICTION_SINCE else ""
@@ -129,7 +128,7 @@ def _checksum(product: Product, now: datetime) -> list[dict[str, str]]:
     md5 = {"Value": value, "Algorithm": "MD5", "ChecksumDate": date}
     if kind == "md5":
         return [md5]
-    # The second algorithm is listed for its shape; its value is no digest of the product.
+    # The second algorithm is a dummy, not a digest of the product.
     other = hashlib.sha256(value.encode()).hexdigest()
     return [md5, {"Value": other, "Algorithm": "BLAKE3", "ChecksumDate": date}]
 

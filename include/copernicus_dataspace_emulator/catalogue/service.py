@@ -1,7 +1,4 @@
-"""The catalogue service: lists, single products, attributes, quicklooks, redirects.
-
-Knows the paths and the envelopes of answers and errors.
-"""
+"""The catalogue service: entity sets, single products, attributes, quicklooks, redirects."""
 
 import json
 import re
@@ -42,9 +39,9 @@ def _not_found(what: str) -> Response:
 
 @dataclass(slots=True)
 class Catalogue:
-    """Answers below ``/odata/v1``; addresses are those clients are told.
+    """The service at ``/odata/v1``; URLs are the public ones.
 
-    ``rewritten`` holds, by product id, what is made of a row instead.
+    ``rewritten`` maps product ids to functions that modify the row.
     """
 
     listed: Rows
@@ -63,7 +60,7 @@ class Catalogue:
         self._lists = Lists(self.clock)
 
     def answer(self, request: Request) -> Response:
-        """Route one request; its complaints are turned into the service's envelopes."""
+        """Route a request; errors become the service's error bodies."""
         if not request.headers.get("User-Agent"):
             return gateway.page(403)
         if self.rate is not None and not self.rate.take():
@@ -78,7 +75,7 @@ class Catalogue:
             return json_response(error.status, {"detail": detail})
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope, or the gateway's page."""
+        """Return an error in this service's format, or the gateway's page."""
         if status in gateway.AWAY:
             return gateway.page(status)
         return json_response(status, {"detail": _detail(f"HTTP {status}")})

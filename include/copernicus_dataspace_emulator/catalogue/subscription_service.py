@@ -1,4 +1,4 @@
-"""Requests to the catalogue's subscriptions: paths, methods and tokens."""
+"""HTTP interface of the catalogue's subscriptions."""
 
 import re
 import uuid
@@ -16,13 +16,13 @@ _MOST_READ: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionPaths:
-    """Answers below ``/odata/v1/Subscriptions``; ``account`` is a request's own, or empty."""
+    """The service at ``/odata/v1/Subscriptions``; ``account`` is that of the token, or empty."""
 
     subscriptions: Subscriptions
     account: Callable[[Request], str]
 
     def answer(self, request: Request, path: str) -> Response | None:
-        """The answer; None if the path is none of these.
+        """Return the response; None for other paths.
 
         Raises:
             RefusedError: The request is refused.
@@ -41,7 +41,7 @@ class SubscriptionPaths:
     def _route(
         self, request: Request, owner: str, number: str | None, what: str | None
     ) -> Response:
-        """Route one request of an account."""
+        """Route a request of an account."""
         held, options = self.subscriptions, dict(request.options)
         of_all: dict[str, Callable[[], Response]] = {
             "POST": lambda: json_response(201, held.make(owner, request.body)),

@@ -1,7 +1,7 @@
-"""Subscriptions of the catalogue: what becomes of products, in queues that clients read.
+"""Subscriptions of the catalogue: queues of product events.
 
-Queues are read and acknowledged by their owner (PULL); pushing to an endpoint is not done here, and
-refused. Not recorded, and therefore guessed: how limits and bad bodies are refused.
+Queues are read and acknowledged by their owner (PULL); PUSH is refused. The responses to exceeded
+limits and invalid bodies are undocumented and guessed.
 """
 
 import base64
@@ -33,7 +33,7 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class Subscription:
-    """One subscription: whose, to which events of which products, and what is not acknowledged."""
+    """A subscription: account, events, filter, and unacknowledged notifications."""
 
     id: str
     owner: str
@@ -46,11 +46,11 @@ class Subscription:
 
     @property
     def events(self) -> list[str]:
-        """Kinds of events it is about."""
+        """Return the subscribed kinds of events."""
         return list(self.body["SubscriptionEvent"])
 
     def collect(self, events: Iterator[Event], now: datetime) -> None:
-        """Queue what has happened since it last looked; the oldest are dropped beyond the most."""
+        """Queue new events; drops the oldest beyond the maximum."""
         if self.body["Status"] == "running":
             for event in events:
                 if self.seen < event.moment <= now and event.kind in self.events:
@@ -65,7 +65,7 @@ class Subscription:
             self.queue.append((base64.b64encode(number.encode()).decode(), event))
 
     def shown(self, now: datetime) -> Document:
-        """What the service tells of it."""
+        """Return the subscription as the service's JSON."""
         return {
             "@odata.context": "$metadata#Subscriptions/$entity",
             "Id": self.id,
@@ -85,10 +85,10 @@ class Subscriptions:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def make(self, owner: str, text: bytes) -> Document:
-        """Begin one.
+        """Create a subscription.
 
         Raises:
-            RefusedError: The body is none, or the account has as many as it may have.
+            RefusedError: The body is invalid, or the account has too many subscriptions.
         """
         body, now = _body(text), self.clock()
         test = parse_filter(body["FilterParam"]).test if body["FilterParam"] else lambda _: True
@@ -99,7 +99,7 @@ class Subscriptions:
         return made.shown(now)
 
     def all_of(self, owner: str) -> Document:
-        """Tell of all of an account."""
+        """Return all subscriptions of an account."""
         now = self.clock()
         return {
             "@odata.context": "$metadata#Subscriptions",
@@ -107,11 +107,11 @@ class Subscriptions:
         }
 
     def change(self, owner: str, number: str, text: bytes) -> Document:
-        """Set the state of one, or cancel it.
+        """Change the state of a subscription, or cancel it.
 
         Raises:
-            LookupError: There is none.
-            RefusedError: There is no such state, or another one runs.
+            LookupError: It does not exist.
+            RefusedError: The state is unknown, or another subscription is running.
         """
         state = _json(text).get("Status")
         with self._lock:
@@ -125,7 +125,7 @@ class Subscriptions:
         return found.shown(self.clock())
 
     def read(self, owner: str, number: str, top: int) -> list[Document]:
-        """The first notifications of a queue, which stay in it.
+        """Return the first notifications of a queue without removing them.
 
         Raises:
             LookupError: There is no such subscription.
@@ -136,7 +136,7 @@ class Subscriptions:
             return [self._notification(found, ack, event, now) for ack, event in found.queue[:top]]
 
     def acknowledge(self, owner: str, number: str, ack: str) -> Document:
-        """Take a notification, and all before it, from the queue.
+        """Acknowledge a notification and all before it.
 
         Raises:
             LookupError: There is no such subscription, or notification.
@@ -164,7 +164,7 @@ class Subscriptions:
         return found
 
     def _happened(self, one: Subscription) -> Iterator[Event]:
-        """What has happened since a subscription last looked, in order of time."""
+        """Return the events since a subscription was last updated, in order."""
         published = (
             Event(row.product.facts.published, "created", row)
             for row in self.stock.listed.all()
@@ -193,7 +193,7 @@ class Subscriptions:
 
 
 def _refuse_more(others: list[Subscription], state: str) -> None:
-    """Refuse one in this state beside the others of its account."""
+    """Refuse a state if the account has too many subscriptions in it."""
     running = sum(one.body["Status"] == "running" for one in others)
     if len(others) >= _MOST or (state == "running" and running >= _MOST_RUNNING):
         raise RefusedError(429, "Maximum number of subscriptions reached")

@@ -1,4 +1,4 @@
-"""Areas in filters: the small part of WKT that the catalogue is known to take.
+"""Areas in filters: the subset of WKT that the catalogue is known to accept.
 
 Upper-case POINT and POLYGON, two coordinates a point, closed rings, degrees inside the world.
 """
@@ -29,7 +29,7 @@ class RefusedError(Exception):
 
 
 def unparsable(index: int) -> RefusedError:
-    """The service's complaint about a text it cannot read."""
+    """Return the service's error for invalid text."""
     return RefusedError(400, f"Error during parsing at index {index}")
 
 
@@ -37,8 +37,8 @@ def parse_area(text: str) -> shapely.Geometry:
     """The geometry of ``SRID=4326;POLYGON((…))`` or ``SRID=4326;POINT(…)``.
 
     Raises:
-        RefusedError: The text is none, or the geometry is invalid; positions count from the
-            start of the text.
+        RefusedError: The text or geometry is invalid; positions count from the start of the
+            text.
     """
     place = _expect(text, 0, _PREFIX)
     keyword = max(_KEYWORDS, key=lambda word: _common(text[place:], word))
@@ -57,7 +57,7 @@ def parse_area(text: str) -> shapely.Geometry:
 
 
 def _common(text: str, word: str) -> int:
-    """How many leading characters two texts share."""
+    """Return the length of the common prefix of two texts."""
     pairs = zip(text, word, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(text), len(word)))
 

@@ -1,4 +1,4 @@
-"""Error bodies of the download service: those of today, and those of 2023 and 2024."""
+"""Error bodies of the download service: current ones, and those of 2023 and 2024."""
 
 import uuid
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ _OF_STATUS: Final[dict[int, Cause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Makes error answers, in the bodies of 2023 and 2024 if they are to be ``legacy``.
+    """Creates error responses; with ``legacy`` in the format of 2023 and 2024.
 
-    What is offline gets ``offline_status``; ``retry_after_s`` goes with too many transfers.
+    Offline products get ``offline_status``; ``retry_after_s`` is sent with too many transfers.
     """
 
     legacy: bool
@@ -58,7 +58,7 @@ class Errors:
     retry_after_s: int | None
 
     def because(self, cause: Cause) -> Response:
-        """The answer to a request that is refused for a cause."""
+        """Return the response for a cause."""
         status, code, message = _TODAY[cause]
         response = _today(status, code, message)
         if self.legacy:
@@ -70,7 +70,7 @@ class Errors:
         return response
 
     def of(self, status: int) -> Response:
-        """The answer with a status, whatever its cause."""
+        """Return the response for a status."""
         if status in gateway.AWAY:
             return gateway.page(status)
         if status in _OF_STATUS:

@@ -1,4 +1,4 @@
-"""How an account's transfers go: how many at once, and how fast above its monthly quota."""
+"""Concurrency and throttling of an account's transfers."""
 
 import threading
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ _OVER: Final = timedelta(days=30)
 
 @dataclass(slots=True)
 class _Account:
-    """Bytes moved by hour of the calendar, and what was found when they were last counted."""
+    """Transferred bytes by hour, and the result of the last count."""
 
     moved: Counter[datetime] = field(default_factory=Counter)
     counted_in: datetime | None = None
@@ -26,10 +26,10 @@ class _Account:
 
 @dataclass(slots=True)
 class Lanes:
-    """Begins transfers, which count until they end.
+    """Starts transfers, and counts them until they end.
 
-    An account that moved more than ``quota_bytes`` in thirty days of the calendar, counted once in
-    each hour of it, has one connection of 1 MB/s.
+    An account that transferred more than ``quota_bytes`` in thirty days, counted once per hour,
+    gets one connection of 1 MB/s.
     """
 
     slots: Slots
@@ -39,7 +39,7 @@ class Lanes:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def enter(self, account: str, response: Response) -> bool:
-        """Begin the transfer of an answer; False if the account has too many."""
+        """Start the transfer of a response; False if the account has too many."""
         is_slow = self._is_over(account)
         if not self.slots.take(account, _SLOW_CONNECTIONS if is_slow else self.slots.most):
             return False

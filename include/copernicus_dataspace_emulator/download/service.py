@@ -1,6 +1,6 @@
-"""The download service: whole products, the listing of their nodes, and single files.
+"""The download service: whole products, node listings, and single files.
 
-Knows the order in which the service checks a request.
+Checks requests in the same order as the service.
 """
 
 import hashlib
@@ -39,10 +39,10 @@ _REFUSALS: Final[dict[Verdict, Cause]] = {
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Answers below ``/odata/v1``; HEAD is refused.
+    """The service at ``/odata/v1``; HEAD is refused.
 
-    ``ranges`` says what is made of Range: it is "ignored", and there is no ETag either, it is
-    "honoured", "refused" with 501, or always "unsatisfiable".
+    ``ranges`` is the response to Range: "ignored" (without an ETag), "honoured", "refused" with
+    501, or always "unsatisfiable".
     """
 
     listed: Rows
@@ -60,7 +60,7 @@ class Download:
             raise ValueError(f"Unknown ranges {self.ranges!r}: {sorted(RANGES)}")
 
     def answer(self, request: Request) -> Response:
-        """Route one request."""
+        """Route a request."""
         if request.method != "GET":
             return Response(405, headers={"Allow": "GET"})
         match = _PATH.fullmatch(request.path)
@@ -78,7 +78,7 @@ class Download:
         return self._authorised(request, product, names)
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope."""
+        """Return an error in this service's format."""
         return self.errors.of(status)
 
     def _find(self, product_id: str) -> Product | None:
@@ -141,7 +141,7 @@ class Download:
     def _ranged(
         self, request: Request, product: Product, names: list[str], response: Response
     ) -> Response | None:
-        """Add a validator and cut out the part asked for; or refuse to."""
+        """Add a validator and apply the Range header, or refuse it."""
         if self.ranges == "ignored":
             return None
         about = f"{product.id}/{'/'.join(names)}/{size_of(response.payload)}".encode()
@@ -165,14 +165,14 @@ class Download:
 
 
 def _absence(product: Product | None) -> Cause:
-    """Why nothing can be had of a product that is not offered."""
+    """Return the cause why a product cannot be downloaded."""
     if product is None:
         return "unknown product"
     return "no file" if product.facts.online is not False else "offline"
 
 
 def _payload(product: Product, names: list[str]) -> Payload | None:
-    """The zip, or the file at the nodes' path; None if there is no such file."""
+    """Return the zip, or the file at a path of nodes; None if it does not exist."""
     content = product.content
     if not names:
         return content.whole()

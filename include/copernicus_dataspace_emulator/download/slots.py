@@ -1,4 +1,4 @@
-"""How many transfers an account has under way."""
+"""Counts the concurrent transfers of accounts."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Slots:
-    """Counts transfers by account; a slot may be freed some seconds after its transfer."""
+    """Transfer slots by account; a slot may be freed some seconds after its transfer."""
 
     most: int
     late_release_s: float
@@ -18,7 +18,7 @@ class Slots:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, account: str, most: int) -> bool:
-        """Begin a transfer; False if the account has so many, which counts for the peak too."""
+        """Start a transfer; False if the account has too many (also counted in the peak)."""
         with self._lock:
             now = time.monotonic()
             self._late[account] = [until for until in self._late[account] if until > now]

@@ -1,7 +1,7 @@
-"""What can be scripted: a fault of some kind, and one short function for each kind.
+"""Kinds of scripted faults, each a short function.
 
-A kind receives the fault and the call it befalls; most let the service answer and then
-spoil the answer. Kinds that only the service itself can carry out mark the request.
+A kind receives the fault and the request; most modify the service's response. Kinds that only the
+service can implement mark the request.
 """
 
 import json
@@ -26,15 +26,15 @@ from copernicus_dataspace_emulator.http.messages import (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One scripted misbehaviour of a service.
+    """A scripted fault of a service.
 
-    ``times`` None means every time; ``skip`` lets that many matching requests pass first;
-    ``match`` is a piece of the decoded ``path?query``, or a regular expression found in it;
+    ``times`` None means always; ``skip`` is a number of matching requests to skip first;
+    ``match`` is a substring of the decoded ``path?query``, or a regular expression for it;
     ``at`` is a position in the body as a fraction, ``seconds`` the length of a stall,
     ``bytes_per_s`` the speed of a trickle, ``retry_after`` seconds or an HTTP date, ``patch`` the
-    members of a page that are replaced. A "status" comes in the envelope of the service, 502 to
-    504 as the page of the gateway before it, as of kind "gateway" any status does. The kinds that
-    begin with ``range_`` befall requests with a Range only.
+    members of a page that are replaced. A "status" has the error body of the service, 502 to 504
+    that of the gateway, like any status of kind "gateway". Kinds that begin with ``range_`` apply
+    only to requests with a Range.
     """
 
     service: str
@@ -57,7 +57,7 @@ class Fault:
             raise ValueError(f"Unknown service {self.service!r}")
 
     def befalls(self, service: str, request: Request) -> bool:
-        """Whether this fault is meant for the request."""
+        """Tell whether this fault applies to the request."""
         if self.kind.startswith("range_") and "Range" not in request.headers:
             return False
         target = f"{request.path}?{'&'.join('='.join(pair) for pair in request.options)}"
@@ -65,19 +65,19 @@ class Fault:
             return service == self.service
         try:
             return re.search(self.match, target) is not None
-        except re.error:  # a plain piece of a path, such as "Nodes("
+        except re.error:  # a plain substring, such as "Nodes("
             return False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, and the service it came to."""
+    """A request and its service."""
 
     service: Service
     request: Request
 
     def proceed(self) -> Response:
-        """The service's own answer."""
+        """Return the service's normal response."""
         return self.service.answer(self.request)
 
 
@@ -200,12 +200,12 @@ def _range(fault: Fault, call: Call) -> Response:
         refused = call.service.refusal(416)
         refused.headers["Content-Range"] = f"bytes */{size}"
         return refused
-    if fault.kind == "range_206_wrong":  # another part than the one asked for
+    if fault.kind == "range_206_wrong":  # another part than requested
         start, stop = 0, stop - start
     response.status = 206
     response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     response.payload = cut(response.payload, start, stop)
-    if fault.kind == "range_changed":  # the file is another one by now
+    if fault.kind == "range_changed":  # the file has changed
         response.headers["ETag"] = '"00000000000000000000000000000000"'
         response.payload = bytes(byte ^ 1 for byte in read(response.payload))
     return response

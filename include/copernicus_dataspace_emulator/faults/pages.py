@@ -1,4 +1,4 @@
-"""Pages of a list, spoiled: the catalogue's, and STAC's, which holds features and links."""
+"""Faults in pages of the catalogue and of STAC."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ Document = dict[str, Any]
 
 
 def spoil(document: Document, kind: str, at: float, request: Request) -> None:
-    """Spoil a page in place; ``at`` is the fraction of its rows that a partial page keeps."""
+    """Modify a page in place; ``at`` is the fraction of rows that a partial page keeps."""
     name = "features" if document.get("type") == "FeatureCollection" else "value"
     rows = document.get(name, [])
     if kind == "repeated_rows":
@@ -25,7 +25,7 @@ def spoil(document: Document, kind: str, at: float, request: Request) -> None:
 
 
 def _here(request: Request) -> Document:
-    """A link to the page itself."""
+    """Return a link to the page itself."""
     query = f"?{request.query}" if request.query else ""
     href = f"http://{request.headers.get('Host', '')}{request.path}{query}"
     link = {"rel": "next", "method": request.method, "href": href}
@@ -33,7 +33,7 @@ def _here(request: Request) -> Document:
 
 
 def _lead(document: Document, name: str, link: Document | None) -> None:
-    """Let a page lead to another one, or to none."""
+    """Set or remove the next link of a page."""
     if name == "features":
         kept = [one for one in document.get("links", []) if one["rel"] != "next"]
         document["links"] = kept if link is None else [*kept, link]

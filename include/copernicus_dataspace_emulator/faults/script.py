@@ -1,4 +1,4 @@
-"""Scripted misbehaviour: whose turn it is when a request comes."""
+"""The script of faults: which one applies to a request."""
 
 import threading
 from dataclasses import dataclass, field
@@ -9,24 +9,24 @@ from copernicus_dataspace_emulator.http.messages import Request, Response, Servi
 
 @dataclass(slots=True)
 class Faults:
-    """The faults still to happen; the first that fits a request befalls it."""
+    """Pending faults; the first that matches a request applies."""
 
     pending: list[Fault] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: Fault) -> None:
-        """Script one more fault."""
+        """Add a fault."""
         self.pending.append(fault)
 
     def clear(self) -> None:
-        """Forget every fault."""
+        """Remove all faults."""
         with self._lock:
             self.pending.clear()
             self._seen.clear()
 
     def answer(self, service: Service, request: Request) -> Response:
-        """The service's answer, spoiled by the fault whose turn it is."""
+        """Return the service's response, modified by the fault that applies."""
         fault = self._take(service.name, request)
         call = Call(service, request)
         return call.proceed() if fault is None else KINDS[fault.kind](fault, call)

@@ -1,6 +1,6 @@
-"""The catalogue's calendar: it stands still, is the real one, or runs ahead of it.
+"""The clock of the catalogue: fixed, real, or faster than real.
 
-What is due at a moment of it is done before anybody is told the time.
+Scheduled actions are run before the time is returned.
 """
 
 import threading
@@ -14,10 +14,10 @@ from copernicus_dataspace_emulator.products.recipe import instant
 
 @dataclass(slots=True)
 class Clock:
-    """Tells the present; ``speed`` is in seconds of the calendar in a real second.
+    """The clock; ``speed`` is in emulated seconds per real second.
 
-    A calendar that was set starts to run when it is first looked at; one that never was is the
-    real one, whatever its speed.
+    A clock that was set starts when it is first read; one that was not is the real clock, whatever
+    its speed.
     """
 
     speed: float = 0.0
@@ -27,13 +27,13 @@ class Clock:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def at(self, text: str | None, moment: datetime, action: Callable[[datetime], None]) -> None:
-        """Do something, told the moment, as soon as the calendar reaches it."""
+        """Schedule an action at a time."""
         with self._lock:
             self._due.append((moment, action))
         self.read(text)
 
     def read(self, text: str | None) -> datetime:
-        """The present of a calendar set to an ISO text, or not set."""
+        """Return the current time of a clock set to an ISO time, or not set."""
         with self._lock:
             now = self._present(text)
             for moment, action in [one for one in self._due if one[0] <= now]:

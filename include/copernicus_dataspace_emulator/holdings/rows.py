@@ -1,7 +1,4 @@
-"""What the catalogue holds: products in order of sensing, and those deleted since.
-
-Knows when a row is visible; nothing of queries or JSON.
-"""
+"""Rows of the catalogue, of listed and deleted products, with their visibility over time."""
 
 import bisect
 import threading
@@ -15,14 +12,14 @@ from copernicus_dataspace_emulator.products.product import Product
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A product in a list; ``deleted`` and ``cause`` are set once it is gone."""
+    """A product in an entity set; ``deleted`` and ``cause`` are set for deleted ones."""
 
     product: Product
     deleted: datetime | None = None
     cause: str = ""
 
     def date(self, name: str) -> datetime | None:
-        """The date of an OData field; None where this list lacks it."""
+        """Return the date of an OData field; None if this entity set does not have it."""
         facts = self.product.facts
         dates = {
             "PublicationDate": facts.published,
@@ -42,7 +39,7 @@ _sensed = attrgetter("product.facts.sensed")
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by time of sensing, by id and by name; safe to change while it is read."""
+    """Rows indexed by sensing time, id and name; safe to change while it is read."""
 
     version: int = 0
     _sorted: list[Row] = field(default_factory=list)
@@ -51,10 +48,10 @@ class Rows:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, row: Row) -> None:
-        """Hold one more row.
+        """Add a row.
 
         Raises:
-            ValueError: The product is held already.
+            ValueError: The product exists already.
         """
         with self._lock:
             if row.product.id in self._by_id:
@@ -62,20 +59,20 @@ class Rows:
             self._put(row)
 
     def replace(self, row: Row) -> None:
-        """Hold a row in place of the one of the same product id.
+        """Replace the row of the same product id.
 
         Raises:
-            KeyError: There is none.
+            KeyError: It does not exist.
         """
         with self._lock:
             self._take(row.product.id)
             self._put(row)
 
     def remove(self, product_id: str) -> Product:
-        """Hold a row no longer; returns its product.
+        """Remove a row; return its product.
 
         Raises:
-            KeyError: It is not held.
+            KeyError: It does not exist.
         """
         with self._lock:
             return self._take(product_id).product

@@ -1,4 +1,4 @@
-"""What the Data Space holds, and what becomes of it: offered, changed, replaced, deleted."""
+"""The products of the emulator, and their changes: offered, modified, replaced, deleted."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,14 @@ _CAUSES: Final = frozenset(
 
 
 def check_cause(cause: str) -> None:
-    """Raise ValueError if the service gives no such cause of a deletion."""
+    """Raise ValueError if the service has no such cause of deletion."""
     if cause not in _CAUSES:
         raise ValueError(f"Unknown cause {cause!r}: {sorted(_CAUSES)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that became of a product: when, what, and its row by then."""
+    """A change of a product: time, kind, and the resulting row."""
 
     moment: datetime
     kind: str
@@ -31,9 +31,9 @@ class Event:
 
 @dataclass(slots=True)
 class Stock:
-    """Products listed and deleted, and what became of them.
+    """Listed and deleted products, and their changes.
 
-    ``rewritten`` holds, by id, what is made of rows instead.
+    ``rewritten`` maps ids to functions that modify the row.
     """
 
     listed: Rows = field(default_factory=Rows)
@@ -47,7 +47,7 @@ class Stock:
         return product
 
     def remove(self, product_id: str, cause: str, moment: datetime) -> None:
-        """Move a product to the deleted ones.
+        """Delete a product.
 
         Raises:
             KeyError: It is not offered.
@@ -57,7 +57,7 @@ class Stock:
         self.events.append(Event(moment, "deleted", row))
 
     def touch(self, product_ids: Iterable[str], moment: datetime) -> None:
-        """Change nothing of rows but their date of modification.
+        """Change only the modification date of rows.
 
         Raises:
             KeyError: A product is not offered.
@@ -68,7 +68,7 @@ class Stock:
             self._modified(replace(product, facts=touched), moment)
 
     def exchange(self, product_id: str, moment: datetime, changes: dict[str, Any]) -> Product:
-        """Offer other bytes under the same id and name.
+        """Offer other files under the same id and name.
 
         Raises:
             KeyError: It is not offered.

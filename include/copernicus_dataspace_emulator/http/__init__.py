@@ -1,1 +1,1 @@
-"""HTTP messages and what answers before a service does."""
+"""HTTP messages, byte ranges, gateway errors and rate limits."""

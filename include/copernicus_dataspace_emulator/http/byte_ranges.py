@@ -1,4 +1,4 @@
-"""Byte ranges of an answer: one range, a validator, and what does not fit.
+"""Byte ranges of a response: a single range, a validator, and unsatisfiable ranges.
 
 Several ranges at once, other units and malformed ones are ignored, as HTTP allows.
 """
@@ -12,7 +12,7 @@ _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class UnsatisfiableError(Exception):
-    """Raised when a range starts behind the end; ``size`` is that of the whole."""
+    """Raised when a range starts after the end; ``size`` is the full size."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"no such range in {size} bytes")
@@ -20,10 +20,10 @@ class UnsatisfiableError(Exception):
 
 
 def asked(request: Request, size: int) -> tuple[int, int] | None:
-    """Start and end, excluded, of the range asked for; None if the whole is to be sent.
+    """Return start and exclusive end of the requested range; None for the whole.
 
     Raises:
-        UnsatisfiableError: The range lies behind the end.
+        UnsatisfiableError: The range starts after the end.
     """
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
     if match is None or not any(match.groups()) or request.flaw == "whole":
@@ -42,10 +42,10 @@ def asked(request: Request, size: int) -> tuple[int, int] | None:
 
 
 def partial(request: Request, response: Response) -> None:
-    """Turn a whole answer with an ETag into the part asked for, if one is.
+    """Reduce a response with an ETag to the requested range, if any.
 
     Raises:
-        UnsatisfiableError: The range lies behind the end.
+        UnsatisfiableError: The range starts after the end.
     """
     validator = request.headers.get("If-Range")
     if validator is not None and validator != response.headers["ETag"]:

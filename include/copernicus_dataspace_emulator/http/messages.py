@@ -1,7 +1,4 @@
-"""What travels: requests, answers, and the journal of both.
-
-Knows nothing of sockets, tokens or products.
-"""
+"""HTTP requests and responses, and the request log."""
 
 import json
 import re
@@ -18,7 +15,7 @@ _SECRETS: Final = re.compile(r"(?:(?<=^token=)|(?<=&token=)|(?<=Signature=))[^&]
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A run of bytes inside a file; ``offset`` and ``size`` in bytes."""
+    """A range of bytes inside a file; ``offset`` and ``size`` in bytes."""
 
     path: Path
     offset: int
@@ -51,7 +48,7 @@ def cut(payload: Payload, start: int, stop: int) -> Payload:
 
 @dataclass(slots=True)
 class Request:
-    """One request, path percent-decoded, query kept as it came."""
+    """A request with percent-decoded path and raw query."""
 
     method: str
     path: str
@@ -76,13 +73,12 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One answer and how it is to be sent.
+    """A response and how it is sent.
 
-    ``length`` overrides the announced length, ``stop_at`` ends the connection after that
-    many bytes of the body, ``reset`` ends it with a TCP reset, ``stall`` is a position in the
-    body and the seconds to wait there, ``on_last`` is called before the last bytes leave,
-    ``on_sent`` with the number of bytes of each piece of the body; at ``until``, in seconds since
-    the epoch, the body ends wherever it is.
+    ``length`` overrides Content-Length, ``stop_at`` closes the connection after that many bytes
+    of the body, ``reset`` closes it with a TCP reset, ``stall`` is a position in the body and the
+    seconds to wait there, ``on_last`` is called before the last bytes are sent, ``on_sent`` with
+    the number of bytes of each chunk; at ``until``, in seconds since the epoch, the body ends.
     """
 
     status: int
@@ -99,35 +95,35 @@ class Response:
     on_sent: Callable[[int], None] = lambda _: None
 
     def release(self) -> None:
-        """Give back what the answer holds; safe to call twice."""
+        """Release the resources of the response; idempotent."""
         give_back, self.on_last = self.on_last, None
         if give_back is not None:
             give_back()
 
 
 def json_response(status: int, document: object, headers: dict[str, str] | None = None) -> Response:
-    """An answer with a JSON body."""
+    """Return a response with a JSON body."""
     body = json.dumps(document, separators=(",", ":")).encode()
     return Response(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 class Service(Protocol):
-    """One of the stand-in's services."""
+    """A service of the emulator."""
 
     @property
     def name(self) -> str:
         """Identity, catalogue, download, stac or s3."""
 
     def answer(self, request: Request) -> Response:
-        """The service's own answer to a request."""
+        """Return the service's response to a request."""
 
     def refusal(self, status: int) -> Response:
-        """An error answer in the envelope of this service."""
+        """Return an error response in this service's format."""
 
 
 @dataclass(slots=True)
 class Record:
-    """One line of the journal; times are seconds since the epoch, tokens are blanked."""
+    """An entry of the request log; times are seconds since the epoch, tokens are removed."""
 
     service: str
     method: str
@@ -143,12 +139,12 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """How long the answer took, so far or in all."""
+        """Duration of the response, so far or in total."""
         return (self.ended if self.ended is not None else time.time()) - self.started
 
     @classmethod
     def of(cls, service: str, request: Request) -> "Record":
-        """The journal's line for a request that has just arrived."""
+        """Return the log entry of a new request."""
         return cls(
             service=service,
             method=request.method,

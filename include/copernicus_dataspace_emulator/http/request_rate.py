@@ -1,4 +1,4 @@
-"""How many requests a service takes in a stretch of time."""
+"""Rate limits of a service."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Rate:
-    """At most ``most`` requests in any ``seconds`` on end; refused ones do not count."""
+    """At most ``most`` requests in any period of ``seconds``; refused ones do not count."""
 
     most: int
     seconds: float
@@ -17,12 +17,12 @@ class Rate:
 
     @classmethod
     def of(cls, number: float, seconds: float) -> "Rate":
-        """So many requests in so many seconds; of less than one, one in the time it takes."""
+        """Create a limit of requests per period; fractions below one extend the period."""
         most = max(1, int(number))
         return cls(most, seconds * most / number)
 
     def take(self) -> bool:
-        """Whether one more request is let through now."""
+        """Tell whether another request is allowed now."""
         with self._lock:
             now = time.monotonic()
             while self._taken and self._taken[0] <= now - self.seconds:

@@ -1,7 +1,6 @@
-"""Accounts, and who is let in: password, one-time code, and the lock after many wrong tries.
+"""Accounts and login: password, one-time code, and the lock after many wrong attempts.
 
-Knows nothing of tokens. Everything refused gets the same answer, as Keycloak gives it; only an
-account that is not complete is told so.
+All refusals get the same response, as in Keycloak, except for an incomplete account.
 """
 
 import threading
@@ -21,9 +20,9 @@ class GrantRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account; with ``totp_secret`` (base32) a one-time code is asked for too.
+    """An account; with ``totp_secret`` (base32) a one-time code is required too.
 
-    One that is not ``complete`` has still to do something on the website.
+    An account that is not ``complete`` has pending actions on the website.
     """
 
     password: str
@@ -39,9 +38,9 @@ class _Tries:
 
 @dataclass(slots=True)
 class Accounts:
-    """Lets users in.
+    """Checks logins.
 
-    A code is taken once, unless ``codes_once`` is off. After ``most_wrong_logins`` in a row an
+    A code is accepted once, unless ``codes_once`` is off. After ``most_wrong_logins`` in a row an
     account is locked for a minute; None for never.
     """
 
@@ -53,10 +52,10 @@ class Accounts:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def enter(self, form: dict[str, str]) -> str:
-        """The name of the user that a form lets in.
+        """Return the user name of a valid login form.
 
         Raises:
-            GrantRefusedError: Nobody is let in.
+            GrantRefusedError: The login is refused.
         """
         name = form.get("username", "")
         user = self.users.get(name)

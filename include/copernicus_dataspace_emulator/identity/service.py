@@ -1,7 +1,6 @@
 """The token service: discovery, keys, grants, revocation and logout of one realm.
 
-Knows the wire format of the realm; who may have a token is decided by ``tokens``. What the
-discovery names besides is not for the public client, and refused.
+Other endpoints of the discovery document are not for the public client, and refused.
 """
 
 from collections.abc import Callable
@@ -49,14 +48,14 @@ def _refused(status: int, error: str, description: str) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Answers below ``/auth/realms/CDSE``; ``public_url`` gives the realm's address."""
+    """The service at ``/auth/realms/CDSE``; ``public_url`` returns the realm's URL."""
 
     tokens: Tokens
     public_url: Callable[[], str]
     name: str = "identity"
 
     def answer(self, request: Request) -> Response:
-        """Route one request."""
+        """Route a request."""
         route = {
             ("GET", f"{REALM}/.well-known/openid-configuration"): self._discovery,
             ("GET", f"{_OIDC}/certs"): _certificates,
@@ -75,7 +74,7 @@ class Identity:
         return json_response(405 if known else 404, {"error": f"HTTP {405 if known else 404}"})
 
     def refusal(self, status: int) -> Response:
-        """An error in the shape of an OAuth answer, or the gateway's page."""
+        """Return an OAuth error, or the gateway's page."""
         if status in gateway.AWAY:
             return gateway.page(status)
         text = {
@@ -160,7 +159,7 @@ class Identity:
 
 
 def _form(request: Request) -> dict[str, str] | None:
-    """Fields of a form body; None for any other content type."""
+    """Return the fields of a form body; None for another content type."""
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
         return None
     return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))

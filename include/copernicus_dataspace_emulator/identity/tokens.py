@@ -1,6 +1,6 @@
-"""Sessions and signed tokens, as the service's Keycloak keeps them.
+"""Sessions and signed tokens, as in Keycloak.
 
-Knows nothing of HTTP. Expiry follows the real clock, because clients compare with theirs.
+Expiry uses the real clock, because clients compare with theirs.
 """
 
 import base64
@@ -44,7 +44,7 @@ def _base64(number: int) -> str:
 
 
 def key_set() -> dict[str, Any]:
-    """The public key as a JSON web key set."""
+    """Return the public key as a JSON Web Key Set."""
     numbers = _KEY.public_key().public_numbers()
     modulus, exponent = _base64(numbers.n), _base64(numbers.e)
     key = {"kid": _KEY_ID, "kty": "RSA", "alg": "RS256", "use": "sig", "n": modulus, "e": exponent}
@@ -53,11 +53,11 @@ def key_set() -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Tokens:
-    """Grants tokens and judges them.
+    """Grants and validates tokens.
 
-    Lifetimes are in seconds. A session lives as long as its refresh token, and an account
-    has a fixed number of them; the answer when they are used up is this stand-in's guess.
-    A refresh token is taken once, unless ``refresh_once`` is off.
+    Lifetimes are in seconds. A session ends with its refresh token. An account has a maximum number
+    of sessions; the response beyond that is a guess. A refresh token is accepted once, unless
+    ``refresh_once`` is off.
     """
 
     accounts: Accounts
@@ -72,7 +72,7 @@ class Tokens:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def by_password(self, form: dict[str, str], flaw: str) -> dict[str, Any]:
-        """Grant for user name, password and, where the account wants one, a one-time code."""
+        """Grant a token for user name, password and, if required, a one-time code."""
         account, session_id = self.accounts.enter(form), str(uuid.uuid4())
         with self._lock:
             alive = sum(
@@ -85,7 +85,7 @@ class Tokens:
             return self._granted("password", session_id, session, flaw)
 
     def by_refresh(self, form: dict[str, str], flaw: str) -> dict[str, Any]:
-        """Grant for a refresh token whose session still lives."""
+        """Grant a token for a refresh token of an active session."""
         claims = self._claims(form.get("refresh_token", ""))
         if claims is None or claims.get("typ") != "Refresh":
             raise GrantRefusedError(400, "invalid_grant", "Invalid refresh token")
@@ -100,7 +100,7 @@ class Tokens:
             return self._granted("refresh_token", claims["sid"], session, flaw)
 
     def by_client(self) -> dict[str, Any]:
-        """Grant for an OAuth client: good for searching, without the download's audience."""
+        """Grant a token for an OAuth client, which is not valid for downloads."""
         self.grants["client_credentials"] += 1
         claims = {"sub": "client", "typ": "Bearer", "scope": "email profile user-context"}
         return {
@@ -113,7 +113,7 @@ class Tokens:
         }
 
     def end(self, refresh_token: str) -> bool:
-        """End the session of a refresh token; False if the token is none of ours."""
+        """End the session of a refresh token; False for a foreign token."""
         claims = self._claims(refresh_token)
         if claims is None or claims.get("typ") != "Refresh":
             return False
@@ -121,7 +121,7 @@ class Tokens:
         return True
 
     def revoke(self, token: str) -> None:
-        """Let one token die: a refresh token with its session; what is none of ours is no error."""
+        """Revoke a token: a refresh token with its session; foreign tokens are ignored."""
         claims = self._claims(token)
         if claims is None:
             return
@@ -130,30 +130,30 @@ class Tokens:
             self._sessions.pop(claims["sid"], None)
 
     def expire_tokens(self) -> None:
-        """Let all access tokens expire now."""
+        """Expire all access tokens."""
         for token_id in list(self._access):
             self._expiry[token_id] = 0.0
 
     def end_sessions(self) -> None:
-        """Let all refresh tokens die now; access tokens live on."""
+        """Expire all refresh tokens; access tokens remain valid."""
         with self._lock:
             for session in self._sessions.values():
                 session.refresh_expires = 0.0
 
     def expiry(self, token: str) -> float:
-        """When a token of ours expires, in seconds since the epoch."""
+        """Return when a token expires, in seconds since the epoch."""
         claims = self._claims(token) or {}
         return self._expiry.get(claims.get("jti", ""), 0.0)
 
     def told_of(self, token: str) -> dict[str, Any] | None:
-        """What the account's own data are, for an access token that is alive."""
+        """Return the account's user info for a valid access token."""
         claims = self._claims(token)
         if claims is None or claims.get("typ") != "Bearer" or self._spent(claims):
             return None
         return {name: claims[name] for name in ("sub", "preferred_username") if name in claims}
 
     def judge(self, token: str, flaw: str) -> tuple[Verdict, str]:
-        """Whether a token opens the download, and for which account."""
+        """Tell whether a token is valid for downloads, and for which account."""
         claims = self._claims(token)
         if claims is None or claims.get("typ") != "Bearer":
             return "unknown", ""

@@ -1,6 +1,6 @@
-"""The bytes of a product: one zip file on disk, whose members are also served singly.
+"""The files of a product: a zip on disk, whose members are also served individually.
 
-A synthetic product's zip is stored, deterministic and written once; a real zip is used as it is.
+The zip of a synthetic product is uncompressed, deterministic and written once.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Member:
 class Content:
     """A product's zip, its MD5 and its members by path below the ``.SAFE`` folder.
 
-    Where a member lies and what its digests are is found out once, when first asked for.
+    Offsets and digests of members are computed once, when first needed.
     """
 
     path: Path
@@ -78,7 +78,7 @@ class Content:
         return part
 
     def whole(self) -> FilePart:
-        """The zip itself."""
+        """Return the zip."""
         return FilePart(self.path, 0, self.size)
 
     def children(self, folder: str) -> dict[str, tuple[int, int]] | None:
@@ -109,7 +109,7 @@ def digest_of(data: bytes, algorithm: str) -> str:
 
 
 def open_content(path: Path, digests: dict[tuple[str, str], str] | None = None) -> Content:
-    """Look into a product zip: its size, MD5 and members; ``digests`` are those known already."""
+    """Read size, MD5 and members of a product zip; ``digests`` are already known ones."""
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     with zipfile.ZipFile(path) as archive:
@@ -120,7 +120,7 @@ def open_content(path: Path, digests: dict[tuple[str, str], str] | None = None) 
 
 
 def write_content(recipe: Recipe, path: Path) -> Content:
-    """Make a synthetic product's zip."""
+    """Write a synthetic product's zip."""
     entries: list[Entry] = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         folders: set[str] = set()
@@ -134,7 +134,7 @@ def write_content(recipe: Recipe, path: Path) -> Content:
 
 
 def _write(archive: zipfile.ZipFile, folders: set[str], name: str, data: bytes) -> None:
-    """Write a file, and before it the folders that were not there yet."""
+    """Write a file after the entries of its parent folders."""
     parts = name.split("/")[:-1]
     for depth in range(1, len(parts) + 1):
         folder = "/".join(parts[:depth]) + "/"

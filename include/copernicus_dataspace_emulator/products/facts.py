@@ -1,7 +1,4 @@
-"""What the catalogue says of a product: read off a recipe, or out of a real zip's metadata.
-
-Pure values; knows no JSON and makes no bytes.
-"""
+"""Catalogue metadata of a product, from a recipe or from a real zip."""
 
 import re
 import uuid
@@ -27,9 +24,9 @@ Attributes = dict[str, str | int | float | datetime]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the catalogue says of a product besides its size and checksum.
+    """Catalogue metadata of a product, except size and checksum.
 
-    ``touched`` and ``replaced`` are when its row, and its bytes, were changed since.
+    ``touched`` and ``replaced`` are the times of the last change of its row and its files.
     """
 
     id: str
@@ -61,7 +58,7 @@ class Facts:
 
     @property
     def digested(self) -> datetime:
-        """When the checksums of the bytes were taken."""
+        """Date of the checksums."""
         return self.replaced or self.published + _MODIFIED_AFTER
 
     @property
@@ -71,7 +68,7 @@ class Facts:
 
 
 def of_recipe(recipe: Recipe) -> Facts:
-    """The facts of a synthetic product."""
+    """Return the metadata of a synthetic product."""
     attributes: Attributes = {
         "origin": "ESA",
         "tileId": recipe.place.name,
@@ -111,10 +108,10 @@ def of_recipe(recipe: Recipe) -> Facts:
 
 
 def of_zip(path: Path) -> Facts:
-    """The facts of the product in a real zip, read from its own metadata.
+    """Return the metadata of a real zip.
 
     Raises:
-        ValueError: The zip is no Sentinel-2 product.
+        ValueError: The zip is not a Sentinel-2 product.
     """
     with zipfile.ZipFile(path) as archive:
         top = archive.namelist()[0].partition("/")[0]

@@ -1,4 +1,4 @@
-"""What a footprint covers, for the search; footprints are listed as they are given."""
+"""Geometry of footprints for searches; they are listed unchanged."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _POLYGONS = ("Polygon", "MultiPolygon")
 
 
 def is_polygon(footprint: Any) -> bool:
-    """Whether a footprint is a polygon of GeoJSON, in degrees."""
+    """Tell whether a footprint is a GeoJSON polygon in degrees."""
     try:
         with np.errstate(invalid="ignore"):
             outline = shape(footprint)
@@ -25,7 +25,7 @@ def is_polygon(footprint: Any) -> bool:
 
 
 def ground_of(footprint: dict[str, Any]) -> shapely.Geometry:
-    """The ground of a footprint between -180 and 180 degrees; none spans half the Earth."""
+    """Return a footprint between -180 and 180 degrees; none spans half the Earth."""
     outline: shapely.Geometry = shape(footprint)
     west, _, east, _ = outline.bounds
     if east - west <= _HALF_TURN:

@@ -1,6 +1,6 @@
-"""``manifest.safe`` of a synthetic product, laid out as the real ones are.
+"""``manifest.safe`` of a synthetic product, in the format of real ones.
 
-Lists data components only; what is listed is decided by its caller.
+Lists only data components, chosen by the caller.
 """
 
 import re
@@ -21,7 +21,7 @@ _LAUNCHES: Final = {"A": "2015-000A", "B": "2017-013A", "C": "2024-157A"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One data component: its id, path inside the product, size in bytes and hex digest."""
+    """A data component: its id, path inside the product, size in bytes and hex digest."""
 
     name: str
     path: str

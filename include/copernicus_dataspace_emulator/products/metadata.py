@@ -1,7 +1,6 @@
-"""The XML documents inside a product, as short as their readers allow.
+"""Minimal XML documents of a product.
 
-Elements and their nesting are those of real products; what no reader of this project or of
-GDAL's asks for is left out.
+Elements are those of real products; elements that neither this project nor GDAL reads are omitted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -116,7 +115,7 @@ def product_document(
 
 
 def _radiometry(recipe: Recipe) -> str:
-    """Quantification, which AOT and WVP have their own of, and the offset to be added."""
+    """Quantification values (AOT and WVP have their own) and radiometric offset."""
     level_2 = recipe.level == "L2A"
     tag = "BOA_ADD_OFFSET" if level_2 else "RADIO_ADD_OFFSET"
     group = f"{tag}_VALUES_LIST" if level_2 else "Radiometric_Offset_List"
@@ -146,7 +145,7 @@ def _image_content(recipe: Recipe, shares: Mapping[int, float]) -> str:
 
 
 def tile_document(recipe: Recipe) -> bytes:
-    """``MTD_TL.xml``: where the imagery lies."""
+    """``MTD_TL.xml``: the georeference of the imagery."""
     code, (left, top), place = recipe.level, recipe.corner, recipe.place
     hemisphere = "N" if place.epsg < _FIRST_SOUTHERN_EPSG else "S"
     sizes = positions = ""

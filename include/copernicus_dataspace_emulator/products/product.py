@@ -1,6 +1,6 @@
-"""A product as the emulator offers it: catalogue facts, and bytes made when first asked for.
+"""A product of the emulator: catalogue metadata, and files generated when first needed.
 
-Built from a recipe or from a real zip. Knows no JSON and no HTTP.
+Built from a recipe or from a real zip.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _LISTED_SIZE: Final = 900_000_000  # of products without bytes, as a full tile h
 
 @dataclass(eq=False)
 class Product:
-    """A product offered; its content is made once, below ``folder``, when first needed."""
+    """An offered product; its content is generated once, below ``folder``, when first needed."""
 
     facts: Facts
     folder: Path
@@ -53,12 +53,12 @@ class Product:
 
     @property
     def has_bytes(self) -> bool:
-        """Whether the product can be downloaded at all, were it online."""
+        """Whether the product has files, so that it can be downloaded when online."""
         return self.archive is not None or (self.recipe is not None and self.recipe.content)
 
     @property
     def is_offered(self) -> bool:
-        """Whether the product can be downloaded; one that does not say so is online."""
+        """Whether the product can be downloaded; without a value it is online."""
         return self.facts.online is not False and self.has_bytes
 
     @property
@@ -74,7 +74,7 @@ class Product:
         return self._content
 
     def prepare(self) -> None:
-        """Make the bytes now rather than when they are first asked for."""
+        """Generate the files now."""
         with self._lock:
             if self.has_bytes and self._content is None:
                 self._content = self._make()
@@ -108,14 +108,14 @@ class Product:
 
     @cached_property
     def listed_digests(self) -> dict[str, tuple[str, str]]:
-        """What the manifest in a real zip says of its files, right or wrong."""
+        """The files as listed in the manifest of a real zip, right or wrong."""
         if self.archive is None:
             return {}
         return listed_digests(self.read("manifest.safe").decode())
 
     @cached_property
     def geometry(self) -> shapely.Geometry:
-        """The ground, ready for many comparisons; in two parts where it crosses 180 degrees."""
+        """Prepared geometry of the footprint; in two parts if it crosses 180 degrees."""
         ground = ground_of(self.recipe.outline if self.recipe else self.facts.footprint)
         shapely.prepare(ground)
         return ground
@@ -147,14 +147,14 @@ class Product:
 
 
 def from_recipe(recipe: Recipe, folder: Path) -> Product:
-    """The product of a recipe; nothing is made yet."""
+    """Return the product of a recipe; nothing is generated yet."""
     return Product(facts.of_recipe(recipe), folder, recipe=recipe)
 
 
 def from_zip(path: Path) -> Product:
-    """The product in a real zip, to be served as it is.
+    """Return the product of a real zip.
 
     Raises:
-        ValueError: The zip is no Sentinel-2 product.
+        ValueError: The zip is not a Sentinel-2 product.
     """
     return Product(facts.of_zip(path), path.parent, archive=path)

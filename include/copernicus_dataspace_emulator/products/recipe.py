@@ -1,7 +1,4 @@
-"""What a synthetic product is to be: the facts of which its name, catalogue row and files follow.
-
-Pure values; makes no bytes.
-"""
+"""The parameters of a synthetic product: they determine its name, catalogue row and files."""
 
 import math
 import uuid
@@ -22,7 +19,7 @@ _GENERATED_AFTER: Final = timedelta(hours=3)
 _TO_DATASTRIP: Final = timedelta(minutes=5, seconds=4)
 _CYCLE_ORBITS: Final = 143
 _ORBIT: Final = timedelta(days=10) / _CYCLE_ORBITS
-# One absolute orbit of each platform, its time and what leads to the relative number.
+# A reference orbit of each platform, its time, and the offset to the relative number.
 _ORBITS: Final = {
     "A": (48639, "2024-10-14T10:10:21.024Z", 2),
     "B": (20270, "2021-01-22T13:32:29.024Z", 116),
@@ -54,21 +51,20 @@ class Recipe:
     """A synthetic product.
 
     Times are ISO texts in UTC; ``published`` and ``generation`` follow the sensing time
-    where they are None. ``cloud_cover`` is in percent, None leaves the attribute out.
+    where they are None. ``cloud_cover`` is in percent, None omits the attribute.
     ``scale`` multiplies real file sizes and the area of the imagery, which then starts at
     the tile's upper left corner, or lies round ``around`` (longitude, latitude).
-    ``checksum`` says what the catalogue tells: MD5 and BLAKE3 ("full"), one ("md5"),
-    nothing ("none"), "N/A", "zeros", a "wrong" one, nothing in the first minute ("late"), or a
-    wrong one in the first minute ("corrected"). ``online`` None leaves the field out, which means
-    that it is. ``eviction`` is listed as it is given; "" and null were seen.
-    ``processor_version`` is how the catalogue spells the baseline, which may lack its zero.
-    ``footprint`` is listed as it is given, GeoJSON or not; an empty one is listed as null.
-    Without ``content`` the product can be listed, but its bytes are gone.
+    ``checksum`` is what the catalogue lists: MD5 and BLAKE3 ("full"), only MD5 ("md5"), none
+    ("none"), "N/A", "zeros", a "wrong" one, none in the first minute ("late"), or a wrong one in
+    the first minute ("corrected"). ``online`` None omits the field, which means online.
+    ``eviction`` is listed unchanged; "" and null were observed. ``processor_version`` is the
+    baseline as listed, possibly without its leading zero. ``footprint`` is listed unchanged,
+    GeoJSON or not; an empty one as null. Without ``content`` the product is listed without files.
     ``sizes`` gives images a size in bytes in place of the scaled one, by what their file name
     ends in ("SCL_20m"); a smaller image is padded, a larger one stays as it is.
-    ``stac`` says what STAC tells: the item ("listed"), nothing ("absent"), an item without
-    sizes and digests ("late"), with "wrong" digests, with a "wrong_size" throughout, or the
-    item of a product of the same name, but of "other_id" and content.
+    ``stac`` is what STAC lists: the item ("listed"), nothing ("absent"), an item without sizes
+    and digests ("late"), with "wrong" digests, with "wrong_size" for all files, or the item of a
+    product with the same name but "other_id" and other content.
     """
 
     tile: str = "36TXL"
@@ -116,12 +112,12 @@ class Recipe:
 
     @property
     def published_at(self) -> datetime:
-        """When the catalogue shows the product."""
+        """Publication time in the catalogue."""
         return instant(self.published) if self.published else self.sensed_at + _PUBLISHED_AFTER
 
     @property
     def generated_at(self) -> datetime:
-        """When the product was made; never after its publication."""
+        """Generation time; never after the publication."""
         if self.generation:
             return instant(self.generation)
         return min(self.sensed_at + _GENERATED_AFTER, self.published_at).replace(microsecond=0)
@@ -163,7 +159,7 @@ class Recipe:
 
     @property
     def has_offset(self) -> bool:
-        """Whether reflectance has an offset; made by the platform itself (99.99) it has none."""
+        """Whether reflectance has an offset; products of the platform itself (99.99) have none."""
         return _FIRST_WITH_OFFSET <= self.baseline != _OF_THE_PLATFORM
 
     @property
@@ -189,7 +185,7 @@ class Recipe:
 
     @property
     def listed(self) -> Any:
-        """The footprint as it is listed, proper or not."""
+        """The footprint as listed, valid or not."""
         return self.place.footprint() if self.footprint is None else self.footprint
 
     def size_bytes(self, megabytes: float) -> int:

@@ -1,7 +1,4 @@
-"""The files of a synthetic product, one after the other.
-
-Knows which files there are, how large real ones are and which the manifest lists; writes none.
-"""
+"""Generates the files of a synthetic product, with the sizes of real ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,7 +44,7 @@ ImageKind = Literal["band", "colour", "mask"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a product; ``name`` is its id in the manifest, empty where it is not listed."""
+    """A file of a product; ``name`` is its id in the manifest, empty if not listed."""
 
     path: str
     data: bytes
@@ -56,7 +53,7 @@ class File:
 
 
 def outline(recipe: Recipe) -> list[str]:
-    """Paths of the metadata and imagery, known without making any of it."""
+    """Paths of metadata and imagery, without generating the files."""
     granule, name = granule_folder(recipe), recipe.name.removesuffix(".SAFE")
     masks = [f"MSK_{kind}PRB_{metres}m.jp2" for kind in ("CLD", "SNW") for metres in (20, 60)]
     return [
@@ -84,7 +81,7 @@ def granule_folder(recipe: Recipe) -> str:
 
 
 def files(recipe: Recipe) -> Iterator[File]:
-    """All files but ``manifest.safe``; each is made when its turn comes."""
+    """Yield all files except ``manifest.safe``; each is generated when it is needed."""
     classes = scene.classify(recipe.side, recipe.seed, recipe.cloud_cover or 0.0)
     shares = scene.percentages(classes)
     level_2 = recipe.level == "L2A"

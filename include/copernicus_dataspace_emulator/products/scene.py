@@ -1,7 +1,7 @@
 """Synthetic imagery: a scene classification and small valid JPEG 2000 files.
 
-Pixels follow from the seed alone. Real sizes are reached with a ``free`` box, which every
-JPEG 2000 reader skips.
+Pixels depend on the seed only. Real sizes are reached with a ``free`` box, which JPEG 2000
+readers skip.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Where a Sentinel-2 tile lies: its UTM zone, corner and footprint.
+"""Geometry of Sentinel-2 tiles: UTM zone, corner and footprint.
 
 Tiles are the 100 km squares of MGRS, widened to 109.8 km and snapped to the 60 m grid.
 """
@@ -90,7 +90,7 @@ def _northing(epsg: int, band: str, in_cycle: int) -> int:
 
 
 def covering(lon: float, lat: float) -> list[str]:
-    """Names of the tiles in the point's own zone that hold it, the one of its square first."""
+    """Names of the tiles in the point's zone that contain it, that of its square first."""
     zone = int((lon + 180) // 6) % 60 + 1
     band = _BANDS[min(max(int((lat + 80) // 8), 0), len(_BANDS) - 1)]
     epsg = (32600 if band >= "N" else 32700) + zone

@@ -1,6 +1,6 @@
-"""The bucket ``eodata``: which objects there are, and their ETags.
+"""The bucket ``eodata``: its objects and their ETags.
 
-An object exists while its product can be downloaded. Folders are no objects.
+An object exists while its product can be downloaded. There are no objects for folders.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Object:
 
     @property
     def etag(self) -> str:
-        """MD5 of the bytes; of what came in parts something else, and their number."""
+        """MD5 of the bytes; for a multipart upload another value with the number of parts."""
         if self.size < _PART_BYTES:
             return f'"{self.product.content.digest(self.path, "MD5")}"'
         about = f"{self.product.id}/{self.path}/{self.size}".encode()
@@ -71,7 +71,7 @@ class Bucket:
     def below(self, prefix: str, delimiter: str) -> Iterator[Object | str]:
         """Objects whose keys start with ``prefix``, in order of their keys.
 
-        With a delimiter, what they have in common up to it stands in their place, once.
+        With a delimiter, common prefixes are returned instead.
         """
         last = ""
         for folder, product in self._folders(prefix):
@@ -89,7 +89,7 @@ class Bucket:
         return row.product.is_offered and row.product.facts.published <= self.clock()
 
     def _folders(self, prefix: str) -> list[tuple[str, Product]]:
-        """Folders of products that hold keys of that prefix, in order."""
+        """Folders of products with keys of that prefix, in order."""
         name = next((step for step in prefix.split("/") if step.endswith(".SAFE")), "")
         rows = self.listed.named(name) if name else self.listed.all()
         fitting = {
@@ -109,7 +109,7 @@ def _fits(folder: str, prefix: str) -> bool:
 
 
 def _keys(folder: str, product: Product, prefix: str, delimiter: str) -> Iterator[tuple[str, str]]:
-    """Keys and paths of a product; only the folder, at no path, where that says enough."""
+    """Keys and paths of a product; only the folder, without a path, if that is sufficient."""
     if delimiter and delimiter in folder[len(prefix) :] and folder.startswith(prefix):
         yield folder, ""
         return

@@ -1,4 +1,4 @@
-"""A page of a bucket's listing as XML, in version 2, or in version 1, which eodag asks for."""
+"""Bucket listings as XML, in version 2 or version 1 (used by eodag)."""
 
 import base64
 import binascii
@@ -48,7 +48,7 @@ def listing(bucket: Bucket, options: Mapping[str, str]) -> str:
 
 
 def _after(options: Mapping[str, str], *, is_new: bool) -> str:
-    """The key behind which a page begins."""
+    """The key after which a page starts."""
     if not is_new:
         return options.get("marker", "")
     token = options.get("continuation-token")
@@ -56,7 +56,7 @@ def _after(options: Mapping[str, str], *, is_new: bool) -> str:
 
 
 def _place(options: Mapping[str, str], last: str, count: int) -> dict[str, str]:
-    """Where a page of version 2 stands, and where the next one begins if there is one."""
+    """Position of a page of version 2, and of the next one if any."""
     facts = {"KeyCount": str(count)}
     if "continuation-token" in options:
         facts["ContinuationToken"] = escape(options["continuation-token"])
@@ -66,7 +66,7 @@ def _place(options: Mapping[str, str], last: str, count: int) -> dict[str, str]:
 
 
 def _old_place(options: Mapping[str, str], last: str) -> dict[str, str]:
-    """The same in version 1, which names the next place only where there is a delimiter."""
+    """The same in version 1, which has a next marker only with a delimiter."""
     encoded = options.get("encoding-type") == "url"
     facts = {"Marker": _text(options.get("marker", ""), encoded=encoded)}
     if last and options.get("delimiter"):

@@ -1,7 +1,7 @@
-"""The S3 service: reading the bucket ``eodata``, path style, with signed requests.
+"""The S3 service: read access to the bucket ``eodata``, path style, with signed requests.
 
-A transfer takes one of the account's connections. Not recorded, and therefore guessed: that
-503 SlowDown is the answer when none is free or when there were too many requests in a minute.
+A transfer takes one of the account's connections. The response 503 SlowDown, if none is free or
+there were too many requests in a minute, is undocumented and guessed.
 """
 
 import uuid
@@ -40,7 +40,7 @@ _ERRORS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class S3:
-    """Answers for one bucket; ``account`` is the one whose keys these are."""
+    """The service for one bucket; ``account`` is that of the keys."""
 
     bucket: Bucket
     keys: Keys
@@ -50,7 +50,7 @@ class S3:
     name: str = "s3"
 
     def answer(self, request: Request) -> Response:
-        """Route one request; its complaints are turned into XML."""
+        """Route a request; errors become XML."""
         bucket, _, key = request.path.removeprefix("/").partition("/")
         try:
             self.keys.check(request)
@@ -66,7 +66,7 @@ class S3:
         return response
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope, or the gateway's page; 503 is its own SlowDown."""
+        """Return an error in this service's format, or the gateway's page; 503 is SlowDown."""
         if status in gateway.AWAY and status not in _ERRORS:
             return gateway.page(status)
         return _error(status, *_ERRORS.get(status, ("InternalError", f"HTTP {status}")))

@@ -1,7 +1,7 @@
-"""Signatures of S3 requests: version 4, in the header, as CDSE's object store takes them.
+"""Signatures of S3 requests: version 4, in the header, as accepted by CDSE's object store.
 
-The clock is the real one, because clients sign with theirs. Presigned addresses are refused. The
-region is whatever was signed: eodag's is ``us-east-1``, phidown's ``eu-central-1``.
+Uses the real clock, because clients sign with theirs. Presigned URLs are refused. Any signed
+region is accepted: eodag's is ``us-east-1``, phidown's ``eu-central-1``.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ _BAD_REQUESTS: Final = frozenset(
 
 
 class SignatureError(Exception):
-    """Raised when a request is not signed as it should be; ``code`` is S3's."""
+    """Raised for an invalid signature; ``code`` is S3's error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(_MESSAGES[code])
@@ -54,7 +54,7 @@ class SignatureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The one pair of keys there is."""
+    """The only key pair."""
 
     access: str
     secret: str = field(repr=False)
@@ -63,7 +63,7 @@ class Keys:
         """Verify a request's signature.
 
         Raises:
-            SignatureError: It is missing, of another kind, or wrong.
+            SignatureError: It is missing, unsupported or wrong.
         """
         if _PRESIGNED.search(request.query):
             raise SignatureError("InvalidAccessKeyId")
@@ -119,7 +119,7 @@ def _content_hash(request: Request) -> str:
 
 
 def _canonical(request: Request, names: Iterable[str], content: str) -> bytes:
-    """What is signed; the host and all ``x-amz-`` headers must be among the signed ones."""
+    """The canonical request; host and all ``x-amz-`` headers must be signed."""
     signed = list(names)
     sent = {name.lower() for name in request.headers}
     needed = {"host"} | {name for name in sent if name.startswith("x-amz-")}

@@ -1,7 +1,7 @@
-"""The assets of a STAC item: one for each file worth naming, and the zip.
+"""The assets of a STAC item: the main files, and the zip.
 
-Knows how the service writes them, its mislabelled digests included; looks into a product's
-bytes for nothing but the sizes and digests of the assets asked for.
+Includes the service's mislabelled digests. Only sizes and digests of the requested assets are
+computed.
 """
 
 import re
@@ -40,7 +40,7 @@ Asset = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where clients are told the services are; ``zipper`` is the download's older name."""
+    """Public URLs of the services; ``zipper`` is the older name of the download service."""
 
     stac: str
     identity: str
@@ -51,7 +51,7 @@ class Addresses:
 
 
 def asset_paths(product: Product) -> dict[str, str]:
-    """Path inside the product by key of the asset; ``Product`` is the zip, at no path."""
+    """Path inside the product by asset key; ``Product`` is the zip, without a path."""
     paths = outline(product.recipe) if product.recipe else list(product.content.members)
     keys = {_key(path): path for path in paths}
     keys.pop("", None)
@@ -69,7 +69,7 @@ def _key(path: str) -> str:
 
 
 def asset(product: Product, product_id: str, key: str, path: str, urls: Addresses) -> Asset:
-    """One asset; ``product_id`` is the one the item claims to be of."""
+    """Return an asset; ``product_id`` is that of the item."""
     early = _ZIPPER_YEAR[0] <= product.facts.published < _ZIPPER_YEAR[1]
     base = f"{urls.zipper if early else urls.download}/Products({product_id})"
     if key == "Product":
@@ -98,7 +98,7 @@ def asset(product: Product, product_id: str, key: str, path: str, urls: Addresse
 
 
 def _zip(product: Product) -> Asset:
-    """Size and MD5 of the zip as STAC tells them."""
+    """Size and MD5 of the zip as listed in STAC."""
     path = {"file:local_path": f"{product.name}.zip"}
     if product.facts.stac == "late":
         return path
@@ -107,7 +107,7 @@ def _zip(product: Product) -> Asset:
 
 
 def _file(product: Product, key: str, path: str) -> Asset:
-    """Size and digest of a file as STAC tells them."""
+    """Size and digest of a file as listed in STAC."""
     local = {"file:local_path": f"{product.name}/{path}"}
     if product.facts.stac == "late":
         return local

@@ -1,6 +1,6 @@
-"""What STAC says of imagery: bands, grid and roles, by key of the asset.
+"""Bands, grid and roles of STAC assets by key.
 
-Pure values; the grid is the whole tile's even where a synthetic image is smaller.
+The grid is that of the whole tile even if a synthetic image is smaller.
 """
 
 from functools import cache
@@ -62,7 +62,7 @@ def _bands() -> dict[str, tuple[int, dict[str, Any]]]:
 
 
 def image_facts(facts: Facts, key: str) -> dict[str, Any]:
-    """What is said of an image; empty if the key is none's."""
+    """Return the fields of an image; empty for other keys."""
     if key == "thumbnail":
         return {
             "type": "image/jpeg",

@@ -1,7 +1,6 @@
-"""CQL2 as JSON, made into a test of items.
+"""Compiles CQL2 JSON to a predicate for items.
 
-As a database has it, a comparison with what is not there is neither true nor false, and only what
-is true is found.
+As in a database, a comparison with a missing value is neither true nor false.
 """
 
 import operator
@@ -18,7 +17,7 @@ from copernicus_dataspace_emulator.products.recipe import instant
 from copernicus_dataspace_emulator.stac.cql_text import CqlError, Node
 
 Get = Callable[[str], Any]
-"""Gives the value of an item's property by its name; None if there is none."""
+"""Returns the value of an item's property by name; None if it is missing."""
 Test = Callable[[Get], bool | None]
 _Value = Callable[[Get], Any]
 
@@ -36,10 +35,10 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def compiled(node: Node) -> Test:
-    """The test that a tree stands for.
+    """Compile a tree.
 
     Raises:
-        CqlError: The tree is no filter, or one of a kind that is not known here.
+        CqlError: The tree is invalid or unsupported.
     """
     name, arguments = _operation(node)
     if name in {"and", "or", "not"}:
@@ -127,7 +126,7 @@ def _like(arguments: list[Node]) -> Test:
 
 
 def _translated(found: re.Match[str]) -> str:
-    """A piece of a pattern as an expression; a backslash takes the meaning from what follows."""
+    """Convert part of a pattern to a regular expression; a backslash escapes."""
     return {"%": ".*", "_": "."}.get(found[0]) or re.escape(found[0].removeprefix("\\"))
 
 
@@ -171,7 +170,7 @@ _OTHERS: Final[dict[str, tuple[int, Callable[[list[Node]], Test]]]] = {
 
 
 def _value(node: Node) -> _Value:
-    """What gives an operand's value."""
+    """Return a function for an operand's value."""
     if not isinstance(node, dict):
         if isinstance(node, str | float | int | bool):
             return lambda _get: node
@@ -219,7 +218,7 @@ def _period(value: Any) -> tuple[datetime, datetime] | None:
 
 
 def _alike(one: Any, other: Any) -> tuple[Any, Any]:
-    """Two values, both as dates where one of them is."""
+    """Return two values, both as dates if one of them is."""
     if isinstance(one, datetime) and isinstance(other, str):
         return one, _moment(other)
     if isinstance(other, datetime) and isinstance(one, str):

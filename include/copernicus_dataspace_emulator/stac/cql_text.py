@@ -1,7 +1,7 @@
-"""CQL2 as text, read into the same tree that CQL2 as JSON is.
+"""Parses CQL2 text into the tree of CQL2 JSON.
 
-The part that clients of STAC write: and, or, not, comparisons, between, in, like, is null, and
-intersections in space and time. Keywords are written in either case.
+Supports what STAC clients send: and, or, not, comparisons, between, in, like, is null, and
+intersections in space and time. Keywords are case-insensitive.
 """
 
 import re
@@ -34,7 +34,7 @@ _TRUTHS: Final = {"TRUE": True, "FALSE": False}
 
 
 class CqlError(ValueError):
-    """Raised when a filter is none, or none that is known here; the text says why."""
+    """Raised for an invalid or unsupported filter; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,15 @@ class _Token:
 
     @property
     def keyword(self) -> str:
-        """The keyword it may be."""
+        """The token as a keyword."""
         return self.text.upper() if self.kind == "word" else ""
 
 
 def parse(text: str) -> Node:
-    """The tree of a filter.
+    """Parse a filter.
 
     Raises:
-        CqlError: The text is no filter.
+        CqlError: The filter is invalid.
     """
     reader = _Reader(_tokens(text))
     node = reader.either()
@@ -76,7 +76,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _balanced(text: str, start: int) -> str:
-    """A text from its start to where the first bracket is closed again."""
+    """Return a text up to the closing bracket of its first one."""
     depth = 0
     for place in range(text.index("(", start), len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)
@@ -90,7 +90,7 @@ class _Reader:
         self._tokens, self._place = tokens, 0
 
     def take(self, kind: str, text: str | None = None) -> _Token:
-        """The next token, which must be of a kind and, if given, of a text."""
+        """Return the next token, which must have a kind and, if given, a text."""
         token = self._tokens[self._place]
         if token.kind != kind or text not in {None, token.text}:
             raise CqlError(f"expected {text or kind}, found {token.text or token.kind!r}")

@@ -1,7 +1,4 @@
-"""What STAC says of itself: root, conformance, collections, and what can be filtered by.
-
-Knows no items.
-"""
+"""Landing page, conformance, collections and queryables of the STAC API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +37,7 @@ def window(options: Sequence[tuple[str, str]]) -> tuple[int, int]:
     """Limit and offset of a list of collections.
 
     Raises:
-        InvalidSearchError: One is no number, or out of its range.
+        InvalidSearchError: A number is invalid or out of range.
     """
     given = dict(options)
     limit, offset = given.get("limit", str(_LIMIT)), given.get("offset", "0")
@@ -53,7 +50,7 @@ def window(options: Sequence[tuple[str, str]]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Descriptions:
-    """Documents about the service at an address."""
+    """Documents of the service at a URL."""
 
     url: str
 
@@ -87,11 +84,11 @@ class Descriptions:
         }
 
     def conformance(self) -> Document:
-        """What the service can do."""
+        """The conformance classes."""
         return {"conformsTo": list(_CONFORMANCE)}
 
     def collections(self, limit: int, offset: int) -> Document:
-        """So many collections from an offset on, and the way to the next ones."""
+        """A page of collections, with links."""
         names = list(COLLECTIONS.values())
         shown = [self.collection(name) for name in names[offset : offset + limit]]
         links = [self._link("root", ""), self._link("self", "collections")]
@@ -121,7 +118,7 @@ class Descriptions:
         }
 
     def queryables(self, collection: str) -> Document:
-        """The schema of what can be filtered by, in a collection or in all; others pass."""
+        """The queryables of one or all collections; other properties are accepted too."""
         place = f"collections/{collection}/queryables" if collection else "queryables"
         kinds = {
             **{name: {"type": "string"} for name in _TEXTS},

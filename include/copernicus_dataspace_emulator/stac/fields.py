@@ -1,7 +1,7 @@
-"""The ``fields`` of a STAC search: which parts of an item are wanted.
+"""The ``fields`` of a STAC search: which parts of an item are returned.
 
-As pgstac does it: with an include list only what it names and ``id`` and ``collection``, then
-without what the exclude list names; the service's links stand in every item that may have links.
+As in pgstac: with an include list only its fields, ``id`` and ``collection``, then without those of
+the exclude list; items that may have links have the service's links.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Paths of names wanted, and unwanted; nothing wanted means everything."""
+    """Included and excluded paths; an empty include list means everything."""
 
     include: tuple[Path, ...] = ()
     exclude: tuple[Path, ...] = ()

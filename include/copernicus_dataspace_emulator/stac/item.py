@@ -1,7 +1,4 @@
-"""STAC items, made part by part, so that nothing is made that nobody asked for.
-
-Knows the shape of an item; assets and their imagery are described elsewhere.
-"""
+"""STAC items, built lazily, so that only requested parts are computed."""
 
 import re
 import uuid
@@ -51,7 +48,7 @@ _TRACES: Final = "https://trace.dataspace.copernicus.eu/api/v1/traces/name"
 
 @dataclass(eq=False)
 class Item:
-    """The item of a product; what was made of it is kept."""
+    """The item of a product; computed parts are cached."""
 
     product: Product
     urls: Addresses
@@ -69,14 +66,14 @@ class Item:
 
     @property
     def product_id(self) -> str:
-        """Id of the product that the item says it is of."""
+        """Product id in the item."""
         if self.product.facts.stac != "other_id":
             return self.product.id
         return str(uuid.uuid5(uuid.UUID(self.product.id), "other"))
 
     @cached_property
     def parts(self) -> Mapping[str, Callable[[], Any]]:
-        """What makes each top-level part."""
+        """Functions that build the top-level parts."""
         return {
             "id": lambda: self.id,
             "bbox": lambda: list(self.product.geometry.bounds),
@@ -94,7 +91,7 @@ class Item:
         }
 
     def at(self, path: tuple[str, ...]) -> Any:
-        """The value at a path of names; None if there is none."""
+        """Return the value at a path of names; None if it is missing."""
         name, *rest = path
         if name not in self.parts:
             return None
@@ -109,7 +106,7 @@ class Item:
         return value
 
     def asset(self, key: str) -> Asset | None:
-        """One asset; None if there is none of that key."""
+        """Return an asset; None for an unknown key."""
         if key not in self._paths:
             return None
         if key not in self._assets:
@@ -151,7 +148,7 @@ class Item:
         ]
 
     def value(self, name: str) -> Any:
-        """What a filter or an order compares: a property, or one of the item's own parts."""
+        """Return the value a filter or order compares: a property, or a part of the item."""
         if name == "geometry":
             return self.product.geometry
         if name in {"id", "collection"}:
@@ -177,7 +174,7 @@ class Item:
 
     @cached_property
     def _plain(self) -> dict[str, Any]:
-        """The properties for which no product need be made."""
+        """The properties that need no generated product."""
         facts = self.product.facts
         told, sensed = facts.attributes, _date(facts.sensed)
         platform = str(told["platformSerialIdentifier"])
@@ -215,7 +212,7 @@ class Item:
         }
 
     def _cover(self) -> dict[str, Any]:
-        """Snow and the shares of the classes, as the product's own metadata has them."""
+        """Snow cover and class percentages from the product's metadata."""
         if self.product.facts.level != "L2A" or not self.product.has_bytes:
             return {}
         text = self.product.read("MTD_MSIL2A.xml").decode()

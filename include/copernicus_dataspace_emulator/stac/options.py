@@ -1,6 +1,6 @@
-"""The options of a STAC search, of a query or a JSON body.
+"""Options of a STAC search, from a query string or a JSON body.
 
-A filter comes as CQL2, or as ``query``, which is turned into it.
+A filter is CQL2, or ``query``, which is converted to CQL2.
 """
 
 import json
@@ -117,7 +117,7 @@ def _area(given: Mapping[str, Any]) -> shapely.Geometry | None:
     )
     if south > north:
         raise InvalidSearchError("bbox: Maximum latitude must be greater than minimum latitude")
-    # Across the antimeridian the service finds wrong items or none: here none.
+    # Across the antimeridian the service returns wrong or no items; the emulator returns none.
     return box(west, south, east, north) if west <= east else shapely.Point()
 
 
@@ -154,7 +154,7 @@ def _test(given: Mapping[str, Any]) -> cql.Test | None:
 
 
 def _filter(given: Mapping[str, Any]) -> list[cql_text.Node]:
-    """The tree of a filter, if there is one; a text is CQL2 text unless it is said to be JSON."""
+    """Return the tree of a filter, if any; a string is CQL2 text unless declared as JSON."""
     found = given.get("filter")
     if not found:
         return []

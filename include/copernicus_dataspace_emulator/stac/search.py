@@ -1,7 +1,4 @@
-"""A STAC search and its pages: newest first, as pgstac sorts by default, or as asked for.
-
-Its options are read elsewhere.
-"""
+"""STAC searches and their pages: newest first, as in pgstac, or in the requested order."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,14 +14,14 @@ from copernicus_dataspace_emulator.stac.item import COLLECTIONS, Item
 
 
 class InvalidSearchError(Exception):
-    """Raised when a search cannot be made; the text says why."""
+    """Raised for an invalid search; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched for; None where it does not matter.
+    """A search; None means any.
 
-    ``order`` is a list of properties, each with whether it is descending.
+    ``order`` is a list of properties, each with a flag for descending.
     """
 
     ids: tuple[str, ...] | None
@@ -42,7 +39,7 @@ class Search:
         """Rows of one page, and the token of the next one; empty if there is none.
 
         Raises:
-            InvalidSearchError: The token names no item.
+            InvalidSearchError: The token is invalid.
         """
         found = self._ordered(self._found(rows, now, item), item)
         start = 0
@@ -70,7 +67,7 @@ class Search:
         ]
 
     def _ordered(self, rows: list[Row], item: Callable[[Row], Item]) -> list[Row]:
-        """Rows in the order asked for; what lacks a property comes last."""
+        """Rows in the requested order; missing values last."""
         found = sorted(rows, key=_newest, reverse=True)
         for name, descending in reversed(self.order):
             values = {row.product.id: item(row).value(name) for row in found}
@@ -86,7 +83,7 @@ class Search:
 
 
 def listed(row: Row, now: datetime) -> bool:
-    """Whether STAC knows a product."""
+    """Tell whether STAC lists a product."""
     facts = row.product.facts
     return facts.published <= now and facts.stac != "absent"
 
@@ -98,14 +95,14 @@ def token(row: Row) -> str:
 
 
 def _by(values: Mapping[str, Any], rows: list[Row], *, descending: bool) -> list[Row]:
-    """Rows by their values, those of equal ones as they are; last what has none."""
+    """Sort rows by value (stable), missing values last."""
     there = [row for row in rows if values[row.product.id] is not None]
     there.sort(key=lambda row: _key(values[row.product.id]), reverse=descending)
     return [*there, *(row for row in rows if values[row.product.id] is None)]
 
 
 def _key(value: Any) -> Any:
-    """What values are ordered by; those of different kinds as text."""
+    """Sort key of a value; different types are compared as text."""
     return value if isinstance(value, int | float | datetime) else str(value)
 
 

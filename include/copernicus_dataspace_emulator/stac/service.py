@@ -1,7 +1,7 @@
-"""The STAC service: root, two collections, items and the search, for anyone.
+"""The STAC service: landing page, two collections, items and search; needs no account.
 
-Knows routes and envelopes. Not recorded, and therefore guessed: the body of a 429, the largest
-page, the answer to a token that names no item.
+The body of a 429, the maximum page size and the response to an invalid token are undocumented and
+guessed.
 """
 
 import json
@@ -40,7 +40,7 @@ _ERRORS: Final = {
 
 @dataclass(slots=True)
 class Stac:
-    """Answers below ``/v1``; ``rate`` None takes any number of requests."""
+    """The service at ``/v1``; ``rate`` None is unlimited."""
 
     listed: Rows
     clock: Callable[[], datetime]
@@ -50,7 +50,7 @@ class Stac:
     _items: dict[str, Item] = field(default_factory=dict)
 
     def answer(self, request: Request) -> Response:
-        """Route one request."""
+        """Route a request."""
         if self.rate is not None and not self.rate.take():
             response = self.refusal(HTTPStatus.TOO_MANY_REQUESTS)
             response.headers["Retry-After"] = _RETRY_AFTER_S
@@ -66,7 +66,7 @@ class Stac:
             return _error(400, "RequestValidationError", str(error))
 
     def refusal(self, status: int) -> Response:
-        """An error in this service's envelope, or the gateway's page."""
+        """Return an error in this service's format, or the gateway's page."""
         if status in gateway.AWAY:
             return gateway.page(status)
         if status in _ERRORS:
@@ -145,7 +145,7 @@ class Stac:
         return {**link, "href": f"{href}?{urlencode([*kept, ('token', token)])}"}
 
     def _of(self, row: Row) -> Item:
-        """The item of a row; some are kept, because they are asked for again."""
+        """Return the item of a row; some are cached."""
         item = self._items.get(row.product.id)
         if item is None or item.product is not row.product:
             item = self._items[row.product.id] = Item(row.product, self.urls())

@@ -261,7 +261,7 @@ def _open_batch(
     with reading(**settings):
         wanted = DeliveryOptions(
             **{**settings, "bands": lines(operator.bands)},
-            is_standing=search.get("standing", True),
+            is_permanent=search.get("standing", True),
             is_scheduled=search.get("scheduled", False),
         )
     keep = replace(wanted, overwrite=False)

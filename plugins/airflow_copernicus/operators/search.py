@@ -140,7 +140,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         search = search_id(context)
         records = RunRecords(store, run, search)
         check_run_conf(context)
-        self._check_output(store, records, run.dag_id)
+        self._check_output(store, records, run.owner)
         query, repair = self._query(context), repair_of(context)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
@@ -161,7 +161,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         chosen = bool(query.product_ids)
         days = {product.sensed.date() for product in products} if chosen else query.sensed.days
         facts = {
-            "dag_id": run.dag_id,
+            "dag_id": run.owner,
             "run_id": run.run_id,
             "days": [day.isoformat() for day in sorted(days)],
             "chosen": chosen,

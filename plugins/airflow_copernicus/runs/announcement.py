@@ -128,7 +128,7 @@ def _is_delivered(
     complete = [
         entry.product
         for entry in inventory.day(own["product_type"], sensed)
-        if not entry.lacking(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
+        if not entry.problems(lines(own["bands"])) and (zips is None or entry.product.stem in zips)
     ]
     return names <= {product.stem for product in complete} and ids <= {
         product.id for product in complete

@@ -64,7 +64,7 @@ def _prune_runs(archive: Archive, before: datetime) -> Iterator[str]:
     ingest, store = archive.ingest.dag_id, archive.store
     request = archive.files.removals(archive.began).request
     kept = {archive.run.run_id, *([request.run_id] if request else ())}
-    for dag_id, about in ((ingest, ""), (archive.run.dag_id, ingest), (APPROVAL_DAG_ID, ingest)):
+    for dag_id, about in ((ingest, ""), (archive.run.owner, ingest), (APPROVAL_DAG_ID, ingest)):
         old = [run for run in old_runs(store, dag_id, before, about) if run.run_id not in kept]
         for run in _finished(archive.context["ti"], dag_id, old):
             store.delete(run.path)

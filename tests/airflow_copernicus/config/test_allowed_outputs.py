@@ -228,7 +228,9 @@ def test_a_foreign_catalogue_is_never_replaced(content, ingest, connected, tmp_p
     theirs.parent.mkdir()
     theirs.write_text(content, encoding="latin-1")
     before = theirs.read_bytes()
-    with pytest.raises(ConfigurationError, match=r"catalog.json is not of this archive.*never"):
+    with pytest.raises(
+        ConfigurationError, match=r"catalog.json does not belong to this archive.*never"
+    ):
         ingest()
     assert [path.name for path in theirs.parent.iterdir()] == ["catalog.json"]
     assert connected.requests == []
@@ -240,7 +242,7 @@ def test_a_foreign_catalogue_is_never_replaced(content, ingest, connected, tmp_p
     assert ingest().errors == []
     (tmp_path / "kept.json").rename(theirs)
     shutil.rmtree(tmp_path / "output/runs")
-    with pytest.raises(ConfigurationError, match="not of this archive"):
+    with pytest.raises(ConfigurationError, match="does not belong to this archive"):
         ingest()
     assert theirs.read_bytes() == before
     assert product

@@ -103,7 +103,7 @@ def test_the_audit_goes_on_and_is_red_at_its_end(connected, offered, ingests, ca
     assert held(ingests.output) == [stem(offered[0])]  # of the day that it looks at
     assert [one["conf"][REPAIR_KEY] for one in settled["repairs"]] == [{}]  # announces no day
     (note,) = settled["report"]["notes"]
-    assert note.startswith("listed, and left out: ")
+    assert note.startswith("unusable row of the catalogue: ")
     assert len(settled["missing"]) == 1
     with pytest.raises(Exception, match="1 products are missing"):
         all_present.function(settled)
@@ -129,6 +129,6 @@ def test_an_odd_row_of_the_deleted_products_is_a_note(connected, offered, ingest
     settled = ingests.reconcile()
     assert settled["report"]["counts"] == {"withdrawn": 1, "orphaned": 1}
     (note,) = settled["report"]["notes"]
-    assert note.startswith("in the list of deleted products, left out: ")
+    assert note.startswith("unusable row in the list of deleted products: ")
     assert stem(offered[1]) in held(ingests.output)
     assert settled["missing"] == []

@@ -157,7 +157,7 @@ def test_a_bucket_that_cannot_keep_runs_apart_is_refused_in_words(
     error, decision = run.failure("search")
     assert isinstance(error.__cause__, NoConditionalWriteError)
     assert decision.action is RetryAction.FAIL
-    assert "set one_run_at_a_time where no other run writes" in str(error)
+    assert "set one_run_at_a_time if no other run writes" in str(error)
     assert transfers(connected) == []
 
 

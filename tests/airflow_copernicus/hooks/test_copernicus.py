@@ -16,7 +16,7 @@ def test_the_test_button_says_that_all_is_well(connected):
     passed, words = CopernicusHook().test_connection()
     assert passed
     assert words.startswith("Logged in. The catalogue lists 0 Sentinel-2 products of ")
-    assert words.endswith(". STAC answers.")
+    assert words.endswith(". The STAC API responds.")
     assert connected.grants == {"password": 1}
     assert connected.requests[-1].path.endswith("/logout")
 
@@ -38,14 +38,19 @@ def test_the_test_button_tries_all_that_the_connection_names(offering):
     passed, words = CopernicusHook().test_connection()
     assert passed
     assert "lists 1 Sentinel-2 products" in words
-    assert words.endswith("STAC answers. The account may download. The S3 keys are accepted.")
+    assert words.endswith(
+        "The STAC API responds. The account may download. The S3 keys are accepted."
+    )
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         (Fault("download", status=403, times=None), "this account has no right to it"),
-        (Fault("identity", "wrong_audience", times=None), "the token of an account with password"),
+        (
+            Fault("identity", "wrong_audience", times=None),
+            "the token of an account with a password",
+        ),
         (Fault("stac", status=503, times=None), "STAC: HTTP 503"),
         (Fault("catalogue", status=503, times=None), "catalogue: HTTP 503"),
     ],
@@ -70,7 +75,7 @@ def test_keys_that_the_store_denies_are_not_called_accepted(emulator, connect):
     connect(emulator.connection(**emulator.s3_keys))
     emulator.faults.add(Fault("s3", status=403, times=None))
     _, words = CopernicusHook().test_connection()
-    assert "The S3 keys are known, but may open nothing; there was no product" in words
+    assert "The S3 keys are valid, but have no access to files; there was no product" in words
     assert "accepted" not in words
 
 
@@ -85,7 +90,7 @@ def test_a_busy_account_is_a_good_one(offering):
     offering.faults.add(Fault("download", status=429, times=None))
     passed, words = CopernicusHook().test_connection()
     assert passed
-    assert "could not be tried: " in words
+    assert "Could not check whether the account may download: " in words
 
 
 def test_the_test_button_makes_tasks_try_again(connected):
@@ -113,7 +118,7 @@ def test_the_test_button_explains_a_refused_password(emulator, connect):
     [
         ({"login": None}, "no login"),
         ({"password": None}, "no password"),
-        ({"extra": {"catalogue_url": "nonsense"}}, "catalogue_url is no http or https address"),
+        ({"extra": {"catalogue_url": "nonsense"}}, "catalogue_url is not an http or https URL"),
         ({"extra": {"request_spacing_s": "soon"}}, "request_spacing_s 'soon'"),
         ({"extra": {"request_spacing_s": -1}}, "request_spacing_s -1"),
         ({"extra": {"quota_gb": "all"}}, "quota_gb 'all'"),
@@ -204,7 +209,7 @@ def test_search_frame_takes_one_tile_and_a_date(connected):
 
 
 def test_search_frame_wants_days(connected):
-    with pytest.raises(QueryError, match="neither first_day nor last_day"):
+    with pytest.raises(QueryError, match="none of first_day, last_day"):
         CopernicusHook().search_frame(area="lake")
 
 

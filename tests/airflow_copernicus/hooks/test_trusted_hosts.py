@@ -210,7 +210,7 @@ def test_what_is_no_host_in_the_variable_is_said(connect, emulator, monkeypatch,
     monkeypatch.setenv(VARIABLE, named)
     connect(emulator.connection(download_url="http://emulator"))
     with pytest.raises(
-        ConfigurationError, match=f"{VARIABLE}: {re.escape(repr(named))} is no host"
+        ConfigurationError, match=f"{VARIABLE}: {re.escape(repr(named))} is not a host"
     ):
         CopernicusHook().get_conn()
     connect(emulator.connection())

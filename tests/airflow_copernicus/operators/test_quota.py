@@ -37,9 +37,9 @@ def test_no_transfer_begins_above_the_quota_and_nothing_is_lost(
     away = caught.value.reschedule_date - datetime.now(UTC)
     assert timedelta(minutes=59) < away <= timedelta(hours=1)
     said = caplog.text + capsys.readouterr().out
-    assert "were moved into this output with this account in the last 30 days" in said
+    assert "were transferred to this output with this account in the last 30 days" in said
     assert (
-        "(quota_gb). No new transfer begins until it is less. The task is rescheduled for" in said
+        "No new transfer starts until usage is below the quota. The task is rescheduled for" in said
     )
     moved = len(transfers(emulator))
     assert 2 <= moved <= 3

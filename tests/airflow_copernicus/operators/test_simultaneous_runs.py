@@ -152,7 +152,10 @@ def test_a_task_that_waits_names_the_product_and_the_run(connected, rival, store
     assert timedelta(seconds=25) < caught.value.reschedule_date - datetime.now(UTC)
     said = caplog.text + capsys.readouterr().out
     stem = second.name.removesuffix(".SAFE")
-    assert f"1 of 1 products wait: {stem}: sentinel2_daily {OTHER} is just fetching it" in said
+    assert (
+        f"1 of 1 products wait: {stem} is being downloaded by run sentinel2_daily {OTHER}; retry"
+        in said
+    )
     assert [first.id in path for path in fetched(connected)] == [True]
 
 

@@ -119,7 +119,7 @@ def test_a_newer_version_that_is_offline_hides_none_that_is_online(
     assert delivered(ran) == {stem(here)}
     assert ran.summary["offline"] == [stem(gone)]
     (text,) = ran.output.glob("runs/*/*/summary.txt")
-    assert f"Offline, not to be had: {stem(gone)}." in text.read_text()
+    assert f"Offline, not available: {stem(gone)}." in text.read_text()
     assert f"Skipped, because they are offline: {stem(gone)}" in capsys.readouterr().out
 
 

@@ -269,7 +269,9 @@ def test_what_never_ends_holds_nobody_up(make, name, ingest, connected, tmp_path
     path.unlink()
     make(path)
     if name == "catalog.json":
-        with pytest.raises(ConfigurationError, match=r"catalog.json is not of this archive"):
+        with pytest.raises(
+            ConfigurationError, match=r"catalog.json does not belong to this archive"
+        ):
             ingest()
         return
     assert ingest().errors == []
@@ -283,7 +285,9 @@ def test_a_catalogue_that_is_a_link_is_never_replaced(ingest, connected, tmp_pat
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(target)
         (tmp_path / "theirs.json").write_text("{}")
-        with pytest.raises(ConfigurationError, match=r"catalog.json is not of this archive"):
+        with pytest.raises(
+            ConfigurationError, match=r"catalog.json does not belong to this archive"
+        ):
             ingest()
         assert link.readlink() == target
         link.unlink()
@@ -318,11 +322,11 @@ def test_reports_that_are_a_link_are_said_in_words(visit, output, tmp_path):  # 
     (tmp_path / "elsewhere/latest.json").write_text('{"auths": "secret"}')
     (output / "reports/lake").symlink_to(tmp_path / "elsewhere")
     browser = visit("lake", "hills")
-    assert "leads out of the output" in browser.get("/reports").text
+    assert "is a link out of the output" in browser.get("/reports").text
     for name in ("latest", "latest.json"):
         answer = browser.get(f"/reports/lake/{name}")
         assert (answer.status_code, "secret" in answer.text) == (502, False)
-        assert "leads out of the output" in answer.text
+        assert "is a link out of the output" in answer.text
 
 
 def test_a_move_to_another_disk_follows_no_link(tmp_path, monkeypatch):

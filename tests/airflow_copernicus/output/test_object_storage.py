@@ -236,7 +236,7 @@ def told(store, day):
     return [
         (
             replace(entry, version="", created=then),
-            {name: size for name, size in entry.standing.items() if name != "item.json"},
+            {name: size for name, size in entry.existing.items() if name != "item.json"},
         )
         for entry in entries
     ]
@@ -268,7 +268,7 @@ def test_the_ledger_tells_the_same_of_a_bucket_and_of_a_disk(bucket, three_days,
     assert [len(entries) for entries in indexed] == [2, 1, 1]
     for day, entries in zip(DAYS, indexed, strict=True):
         assert entries == told(disk, day)
-        assert all(entry.lacking(["SCL_20m"]) == () for entry, _ in entries)
+        assert all(entry.problems(["SCL_20m"]) == () for entry, _ in entries)
     far.delete("stac")
     assert [told(far, day) for day in DAYS] == indexed
 

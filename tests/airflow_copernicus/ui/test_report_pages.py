@@ -185,7 +185,7 @@ def test_overview_names_the_ingests_one_may_see(visit, reported, project, output
     answer = visit("lake", "broken", "other").get("/reports")
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert 'href="reports/lake/latest"' in answer.text
-    assert "Nothing of the 30 days looked at that can be had is missing" in answer.text
+    assert "No available products of the 30 days checked are missing" in answer.text
     assert "is not a setting" in answer.text
     assert "hills" not in answer.text
     assert "other" not in answer.text

@@ -29,7 +29,7 @@ EVERY = pytest.mark.parametrize("field", FIELDS)
     ids=ascii,
 )
 def test_no_field_holds_a_line_break(field, value):
-    with pytest.raises(ConfigurationError, match=f"^{field} holds a line break") as caught:
+    with pytest.raises(ConfigurationError, match=f"^{field} contains a line break") as caught:
         FIELDS[field](value)
     assert "777" not in str(caught.value)
 
@@ -51,7 +51,9 @@ def test_no_field_begins_or_ends_with_a_blank(field):
 @pytest.mark.parametrize("field", sorted(set(FIELDS) - {"login", "password"}))
 @pytest.mark.parametrize("letter", ["\N{CYRILLIC CAPITAL LETTER A}", "\uff21", "é"], ids=ascii)
 def test_a_look_alike_is_found_where_all_is_ascii(field, letter):
-    with pytest.raises(ConfigurationError, match=f"^{field} holds a letter that is not ASCII"):
+    with pytest.raises(
+        ConfigurationError, match=f"^{field} contains a letter that looks like ASCII but is not"
+    ):
         FIELDS[field](f"QQ{letter}Q")
 
 
@@ -82,9 +84,9 @@ def test_a_value_is_taken_as_it_is_or_refused_without_being_told(value, is_ascii
         assert value.isascii() or not is_ascii
 
 
-MESSAGE = "field {}; copy it anew, without anything before or behind it."
+MESSAGE = "field {}; copy it again, without anything before or after it."
 FLAWS = (
-    "holds a line break, or another character that does not show",
-    "begins or ends with a blank, or with something else that does not show",
-    "holds a letter that is not ASCII and only looks like one",
+    "contains a line break or another invisible character",
+    "begins or ends with a blank or another invisible character",
+    "contains a letter that looks like ASCII but is not",
 )

@@ -216,7 +216,7 @@ def test_a_file_that_others_may_read_is_not_used(emulator, task, folder, caplog)
     session_file(folder).chmod(0o644)
     alone = task()
     assert alone.tokens.token()
-    assert "other users have rights" in caplog.text
+    assert "other users have permissions" in caplog.text
     alone.close()
     assert len(logouts(emulator)) == 1
 
@@ -299,7 +299,11 @@ def test_a_full_disk_costs_the_sharing_only(emulator, task, monkeypatch):
 
 
 def test_a_wrong_password_is_tried_once_for_all_tasks(emulator, task):
-    for words in ("Correct the connection", "next try is in 60", "next try is in 60"):
+    for words in (
+        "Correct the login and password",
+        "next attempt is in 60",
+        "next attempt is in 60",
+    ):
         with pytest.raises(CredentialsError, match=words):
             task(password="nonsense").tokens.token()
     assert len(emulator.requests) == 1
@@ -355,8 +359,8 @@ def test_a_service_that_is_away_is_asked_by_one_task(emulator, task):
 @pytest.mark.parametrize(
     ("description", "words"),
     [
-        ("User session limit exceeded", "as many sessions as it may have"),
-        ("Too many sessions", "Each ends by itself"),
+        ("User session limit exceeded", "maximum number of sessions"),
+        ("Too many sessions", "Each ends within"),
     ],
 )
 def test_too_many_sessions_are_waited_for_and_tried_once(task, monkeypatch, description, words):
@@ -377,11 +381,11 @@ def test_too_many_sessions_are_waited_for_and_tried_once(task, monkeypatch, desc
 @pytest.mark.parametrize(
     ("status", "description", "words"),
     [
-        (400, "Account is not fully set up", "it is not complete"),
+        (400, "Account is not fully set up", "the account is incomplete"),
         (400, "Account disabled", "locked or disabled"),
         (400, "Account temporarily locked", "locked or disabled"),
-        (400, "Something new", "complete what it asks for"),
-        (401, "Invalid user credentials", "wrong e-mail or password, or the account has a second"),
+        (400, "Something new", "complete the account"),
+        (401, "Invalid user credentials", "wrong e-mail or password, or a second"),
         (403, "Forbidden", "refuses this account, or this machine, for now"),
     ],
 )

@@ -67,5 +67,5 @@ def test_a_step_of_a_clock_that_was_wrong_holds_nobody_up(time):
 
 
 def test_a_secret_that_is_none_is_named(time):
-    with pytest.raises(CredentialsError, match="not a base32 secret"):
+    with pytest.raises(CredentialsError, match="not valid base32"):
         Codes("not base 32 !", time.wait).next()

@@ -66,7 +66,9 @@ def test_repeated_rows_hide_nothing(emulator, client):
 def test_rows_that_repeat_every_time_are_an_error(emulator, client):
     fill(emulator, 1500)
     emulator.faults.add(Fault(service="catalogue", kind="repeated_rows", times=None))
-    with pytest.raises(ServiceUnavailableError, match="1500 products are listed, but only 750"):
+    with pytest.raises(
+        ServiceUnavailableError, match="the count is 1500 products, but the pages have only 750"
+    ):
         client.catalogue.search(Query(sensed=DAYS, tiles=("36TXL",)))
 
 

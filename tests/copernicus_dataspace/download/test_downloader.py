@@ -172,7 +172,7 @@ def test_the_token_goes_to_the_download_service_only(emulator, fetch):
 
 
 def test_an_archive_is_given_as_it_is(client, product, offered):
-    content = client.downloads.archive(product, b"".join)
+    content = client.downloads.zip(product, b"".join)
     assert hashlib.md5(content).hexdigest() == offered.md5  # noqa: S324
 
 

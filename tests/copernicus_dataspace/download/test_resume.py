@@ -322,7 +322,7 @@ def test_whatever_the_server_does_the_file_is_right_or_absent(script):
 def test_versions_are_never_mixed_even_where_nothing_is_verified(script):
     downloads, wire = scripted(script)
     with contextlib.suppress(DataSpaceError):
-        assert downloads.archive(PRODUCT, b"".join) in (RIGHT, OTHER, LONGER)
+        assert downloads.zip(PRODUCT, b"".join) in (RIGHT, OTHER, LONGER)
     assert len(wire.asked) <= MOST_REQUESTS
 
 
@@ -331,7 +331,7 @@ def test_versions_are_never_mixed_even_where_nothing_is_verified(script):
 def test_a_line_that_breaks_often_moves_every_byte_once(cut):
     script = [Step(cut=one) for one in cut]
     downloads, wire = scripted([*script, Step()])
-    assert downloads.archive(PRODUCT, b"".join) == RIGHT
+    assert downloads.zip(PRODUCT, b"".join) == RIGHT
     assert all(one.headers["If-Range"] == '"right"' for one in wire.asked[1:])
     ends = itertools.accumulate(cut)
     asked = [int(one.headers["Range"][6:-1]) for one in wire.asked[1:]]
@@ -342,6 +342,6 @@ def test_a_line_that_breaks_often_moves_every_byte_once(cut):
 @pytest.mark.parametrize("has_length", [True, False])
 def test_a_part_shorter_than_it_says_is_continued(has_length):
     downloads, wire = scripted([Step(cut=500), Step("short", has_length=has_length), Step()])
-    assert downloads.archive(PRODUCT, b"".join) == RIGHT
+    assert downloads.zip(PRODUCT, b"".join) == RIGHT
     asked = [one.headers.get("Range") for one in wire.asked]
     assert asked == [None, "bytes=500-", "bytes=903-"]

@@ -106,7 +106,7 @@ def test_without_keys_or_without_a_store_https_serves(emulator, fetching, client
 
 def test_a_zip_comes_by_https_in_any_case(emulator, fetching, offered):
     fetch = fetching(transport="s3")
-    content = fetch.client.downloads.archive(fetch.product, b"".join)
+    content = fetch.client.downloads.zip(fetch.product, b"".join)
     assert len(content) == offered.zip_size
     assert services(emulator) == ["download"]
 
@@ -152,7 +152,7 @@ def test_refused_keys_are_one_warning_and_no_further_attempt(emulator, fetching,
         fetch(band)
     assert services(emulator) == ["s3"] + ["download"] * 3
     assert len(warnings(caplog)) == 1
-    assert "S3 is not used any more" in warnings(caplog)[0]
+    assert "S3 is no longer used" in warnings(caplog)[0]
     assert "correct s3_access_key and s3_secret_key" in warnings(caplog)[0]
 
 
@@ -175,7 +175,7 @@ def test_a_store_that_refuses_everything_is_left_for_https(emulator, fetching, c
     asked = services(emulator).count("s3")
     fetch("B02_10m")
     assert services(emulator)[asked:] == ["download"] * 2
-    assert len([text for text in warnings(caplog) if "not used any more" in text]) == 1
+    assert len([text for text in warnings(caplog) if "no longer used" in text]) == 1
 
 
 class Meeting(logging.Filter):
@@ -197,7 +197,7 @@ def test_threads_refused_together_warn_once(emulator, fetching, caplog):
         fetch.all_at_once(4)
     finally:
         downloader.logger.removeFilter(meeting)
-    assert len([text for text in warnings(caplog) if "not used any more" in text]) == 1
+    assert len([text for text in warnings(caplog) if "no longer used" in text]) == 1
 
 
 def test_a_way_that_another_thread_leaves_just_now_hides_no_other(emulator, fetching, monkeypatch):
@@ -221,7 +221,9 @@ def test_one_file_that_the_store_lacks_comes_by_https(emulator, fetching, caplog
         fetch(band)
     assert services(emulator).count("download") == 1
     assert services(emulator)[-1] == "s3"
-    assert len([text for text in warnings(caplog) if "Trying another way than S3" in text]) == 1
+    assert (
+        len([text for text in warnings(caplog) if "Trying another transport than S3" in text]) == 1
+    )
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -311,7 +313,7 @@ def test_a_long_wait_holds_for_all_that_follows(emulator, fetching):
         lambda: fetch("SCL_20m"),
         lambda: fetch("B02_10m"),
         lambda: fetch.client.downloads.manifest(fetch.product),
-        lambda: fetch.client.downloads.archive(fetch.product, b"".join),
+        lambda: fetch.client.downloads.zip(fetch.product, b"".join),
         lambda: fetch.all_at_once(4),
     ):
         with pytest.raises(RateLimitedError) as caught:

@@ -62,8 +62,8 @@ def fractions(wkt):
     [
         ("POLYGON((0 0,1 1,1 0,0 1,0 0))", 0.5, "crossed or touched themselves"),
         ("MULTIPOLYGON(((0 0,2 0,2 1,0 1,0 0)),((1 0,3 0,3 1,1 1,1 0)))", 3, ""),
-        (collection(LINE, SQUARE), 1, r"1 line(s) beside the polygons were left out"),
-        ("POLYGON((170 0,-170 0,-170 1,170 1,170 0))", 20, "were taken to cross 180"),
+        (collection(LINE, SQUARE), 1, r"1 line(s) beside the polygons were ignored"),
+        ("POLYGON((170 0,-170 0,-170 1,170 1,170 0))", 20, "are assumed to cross 180"),
     ],
 )
 def test_what_can_be_repaired_is_repaired_with_a_warning(text, size, words, caplog):

@@ -183,5 +183,5 @@ def test_what_is_in_a_file_is_not_repeated(suffix, content, tmp_path, caplog):
 )
 def test_a_crs_names_no_file(name):
     crs = {"type": "name", "properties": {"name": name}}
-    with pytest.raises(AreaError, match="names no CRS; write EPSG"):
+    with pytest.raises(AreaError, match="has no valid CRS name; write EPSG"):
         Area.parse({"type": "Point", "coordinates": [1, 1], "crs": crs})

@@ -15,7 +15,7 @@ from shapely.geometry import mapping
 from copernicus_dataspace.errors import AreaError
 from copernicus_dataspace.geometry import antimeridian, area, simplification
 from copernicus_dataspace.geometry.area import Area
-from copernicus_dataspace.geometry.winding_number import Rings
+from copernicus_dataspace.geometry.winding_number import RingIndex
 from tests.copernicus_dataspace.geometry.test_area import assert_searchable
 from tests.support.shapes.scribbles import scribbles, wound_round
 
@@ -77,9 +77,9 @@ def test_a_footprint_is_compared_with_what_the_ring_winds_round(drawn):
 def test_what_is_wound_round_twice_is_inside():
     turns = np.arange(5) * 4 * np.pi / 5
     star = shapely.Polygon(np.column_stack([np.cos(turns), np.sin(turns)]))
-    assert Rings(star).enclose(shapely.box(-0.1, -0.1, 0.1, 0.1))
+    assert RingIndex(star).enclose(shapely.box(-0.1, -0.1, 0.1, 0.1))
     assert Area.parse(mapping(star)).touches(shapely.box(-0.1, -0.1, 0.1, 0.1))
-    assert not Rings(star).enclose(shapely.box(0.8, 0.8, 0.9, 0.9))
+    assert not RingIndex(star).enclose(shapely.box(0.8, 0.8, 0.9, 0.9))
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_overlapping_parts_are_one_area():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("POLYGON((45 120,46 120,46 121,45 121,45 120))", "look swapped"),
+        ("POLYGON((45 120,46 120,46 121,45 121,45 120))", "may be swapped"),
         ("POLYGON((600000 1,600001 1,600001 2,600000 2,600000 1))", "need their CRS"),
-        ("POLYGON((0 0,1 1,2 2,3 3,4 4,0 0))", "enclose nothing"),
-        ("POLYGON((1 0,1 1,1 2,1 3,1 4,1 0))", "enclose nothing"),
+        ("POLYGON((0 0,1 1,2 2,3 3,4 4,0 0))", "enclose no area"),
+        ("POLYGON((1 0,1 1,1 2,1 3,1 4,1 0))", "enclose no area"),
     ],
 )
 def test_many_corners_make_no_area_of_what_is_none(text, words):
@@ -143,12 +143,12 @@ def test_very_many_points_are_an_area_without_rings(beside):
 def test_edges_of_full_height_are_not_noted_many_times():
     teeth = np.arange(4000) / 100
     comb = shapely.Polygon([*zip(teeth, np.tile([1, 9], 2000), strict=True), (40, 0), (0, 0)])
-    rings = Rings(comb)
+    rings = RingIndex(comb)
     assert len(rings._by_band) < 8 * shapely.get_num_coordinates(comb)
     assert rings.enclose(shapely.box(20.0099, 5, 20.0101, 5.1))
     assert not rings.enclose(shapely.box(20.0199, 5, 20.0201, 5.1))
 
 
 def test_short_edges_are_looked_up_in_narrow_bands():
-    rings = Rings(shapely.Point(0, 0).buffer(10, quad_segs=1000))
+    rings = RingIndex(shapely.Point(0, 0).buffer(10, quad_segs=1000))
     assert len(rings._begin) == 513

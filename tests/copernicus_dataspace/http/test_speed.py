@@ -94,7 +94,7 @@ def test_what_comes_too_slowly_is_cut_and_heals(
 @pytest.mark.usefixtures("impatient")
 def test_what_always_comes_too_slowly_is_said_so(emulator, client, offered, tmp_path):
     emulator.faults.add(Fault(service="download", kind="trickle", match="SCL_20m", times=None))
-    with pytest.raises(ServiceUnavailableError, match=r"SCL_20m.*only \d+ bytes came in"):
+    with pytest.raises(ServiceUnavailableError, match=r"SCL_20m.*only \d+ bytes received in"):
         fetch(client, offered, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -84,7 +84,7 @@ def test_every_try_counts(records):
     assert summary["complete_days"] == ["2024-08-02"]
     assert [row["error"] for row in summary["table"]] == [None, "HTTP 403"]
     text = as_text(summary)
-    assert "In the last 30 days 7.0 GB were moved, of 12,000.0 GB" in text
+    assert "Account usage of the last 30 days: 7.0 GB of 12,000.0 GB" in text
     assert "1 of 2 products delivered" in text
     assert "HTTP 403" in text
     assert "tried again 3 times, too many requests 2 times" in text

@@ -400,7 +400,7 @@ def test_files_are_written_rarely(tmp_path):
 
 def test_a_probe_that_gets_no_answer_holds_nobody_for_long():
     all_in, asked, hung = threading.Barrier(3), threading.Event(), threading.Event()
-    slots = TransferSlots(3, timing=replace(QUICK, verdict_s=0.05))
+    slots = TransferSlots(3, timing=replace(QUICK, probe_timeout_s=0.05))
 
     def fetch(request):
         with slots.slot() as slot:

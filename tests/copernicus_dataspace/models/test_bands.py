@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copernicus_dataspace.download.zip_files.product_zip import open_archive
+from copernicus_dataspace.download.zip_files.product_zip import open_zip
 from copernicus_dataspace.errors import BandError, ConfigurationError, UnsafeContentError
 from copernicus_dataspace.models.bands import check_bands, delivered_names, select_files
 from copernicus_dataspace.models.manifest import SafeFile, folded, folders
@@ -170,19 +170,19 @@ def test_a_band_this_product_lacks_names_those_it_has() -> None:
         ([], "S2MSI2A", r"bands is \[\]"),
         ("SCL_20m", "S2MSI2A", "bands is 'SCL_20m'; expected a list"),
         ([4], "S2MSI2A", "expected a list of names"),
-        ([""], "S2MSI2A", "'' is no band"),
+        ([""], "S2MSI2A", "'' is not a band"),
         (["B08_20m"], "S2MSI2A", "'B08_20m': B08 exists at 10m"),
         (["B01_10m"], "S2MSI2A", "B01 exists at 20m and 60m"),
         (["SCL_10m"], "S2MSI2A", "SCL exists at 20m and 60m"),
         (["SCL_"], "S2MSI2A", "SCL exists at 20m and 60m"),
         (["SCL_20"], "S2MSI2A", "SCL exists at 20m and 60m"),
         (["B10"], "S2MSI2A", "S2MSI2A has no B10"),
-        (["scl_20m"], "S2MSI2A", "'scl_20m' is no band, did you mean SCL"),
+        (["scl_20m"], "S2MSI2A", "'scl_20m' is not a band, did you mean SCL"),
         (["B4"], "S2MSI2A", "did you mean B04"),
-        (["NDVI"], "S2MSI2A", r"'NDVI' is no band\. S2MSI2A has B01_20m\|60m, .*SCL_20m\|60m"),
-        (["SCL_20m", "X1", "Y2"], "S2MSI2A", r"'X1' is no band\. 'Y2' is no band\."),
+        (["NDVI"], "S2MSI2A", r"'NDVI' is not a band\. S2MSI2A has B01_20m\|60m, .*SCL_20m\|60m"),
+        (["SCL_20m", "X1", "Y2"], "S2MSI2A", r"'X1' is not a band\. 'Y2' is not a band\."),
         (["MTD_TL.xml"], "S2MSI2A", r"a glob, such as '\*MTD_TL\.xml'"),
-        (["B04_10m"], "S2MSI1C", "carry no resolution, write 'B04'"),
+        (["B04_10m"], "S2MSI1C", "have no resolution, write 'B04'"),
         (["SCL_20m"], "S2MSI1C", "S2MSI1C has no SCL"),
         (["SCL"], "S2MSI1C", r"S2MSI1C has B01, .*B8A, .*TCI\."),
     ],
@@ -225,7 +225,7 @@ def test_wrong_entries_are_refused_with_what_to_write(
 )
 def test_a_wrong_name_is_answered_with_what_was_meant(entry, l2a, l1c) -> None:
     for product_type, meant in (("S2MSI2A", l2a), ("S2MSI1C", l1c)):
-        words = f"is no band, did you mean {meant}?" if meant else f"{product_type} has no "
+        words = f"is not a band, did you mean {meant}?" if meant else f"{product_type} has no "
         with pytest.raises(BandError, match=re.escape(words)):
             check_bands([entry], product_type)
 
@@ -326,7 +326,7 @@ def test_delivered_names_are_unique_and_stable(paths: list[str], data: st.DataOb
 
 def test_real_products_hold_every_band_once(real_product) -> None:
     is_l2a = "MSIL2A" in real_product.name
-    with open_archive(real_product) as archive:
+    with open_zip(real_product) as archive:
         bands = [*NATIVE, "CLDPRB", "SNWPRB", "CLDPRB_60m"] if is_l2a else list(L1C_BANDS)
         chosen = select_files(archive.files, bands, "S2MSI2A" if is_l2a else "S2MSI1C")
 

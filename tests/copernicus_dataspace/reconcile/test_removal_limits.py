@@ -17,7 +17,7 @@ from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.removals.requests import Removal, Request
 from copernicus_dataspace.reconcile.repair import NOW_KEPT, RepairResult
 from copernicus_dataspace.stac.item import ITEM_NAME
-from copernicus_dataspace.storage.layout import archive_path, bands_dir
+from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.store import Store
 from tests.support.products.held import FILES, INGEST, file_name, held_product, hold
 
@@ -87,6 +87,6 @@ def test_a_kept_zip_is_compared_with_the_catalogues_checksum(store):
     product = held_product(checksum=Checksum("MD5", digest), size_bytes=len(content))
     hold(store, product, zipped=content)
     assert wrong(store, product, keep_archive=True) == []
-    store.write(archive_path(product), b"a whole zi_")
-    assert wrong(store, product, keep_archive=True) == [archive_path(product)]
+    store.write(kept_zip_path(product), b"a whole zi_")
+    assert wrong(store, product, keep_archive=True) == [kept_zip_path(product)]
     assert wrong(store, product) == []

@@ -77,7 +77,7 @@ def test_page_can_be_read_by_machines_and_screen_readers():
     assert all(cell.get("scope") in ("row", "col") for cell in page.all("th"))
     drawings = [one for one in page.all("svg") if "aria-hidden" not in one]
     assert all(
-        one["role"] == "img" and "days lack something" in one["aria-label"] for one in drawings
+        one["role"] == "img" and "days are incomplete" in one["aria-label"] for one in drawings
     )
 
 
@@ -126,13 +126,13 @@ def test_calendar_has_one_cell_for_every_day_of_the_year(last):
             "none",
             "0 of 3, missing: T36TWL missing 1; T36TXL late 1, offline 1",
         ),
-        ({}, "idle", "nothing was expected"),
+        ({}, "idle", "no products expected"),
         (
             {"T36TXL": {**TILE, "expected": 0, "present": 0, "missing": 0}},
             "idle",
-            "nothing was exp",
+            "no products exp",
         ),
-        (None, "unknown", "not known"),
+        (None, "unknown", "unknown"),
     ],
 )
 def test_a_day_shows_its_state_and_says_why(tiles, state, title):
@@ -153,9 +153,9 @@ def test_a_year_of_which_nothing_is_known_is_drawn():
     page = Page(html(report))
     assert {rect["class"] for rect, _ in page.cells.values()} == {"unknown"}
     assert len(page.cells) == 365
-    assert page.text.count("not known") >= 6
-    assert "everything stands as it should" in page.text
-    assert "not known of 30 days" in as_text(report)
+    assert page.text.count("unknown") >= 6
+    assert "None." in page.text
+    assert "unknown of 30 days" in as_text(report)
 
 
 def test_a_dry_run_and_notes_are_seen():
@@ -172,13 +172,13 @@ def test_the_page_of_20000_exceptions_can_be_used():
     drawn = html(year(exceptions=[*many, last]))
     assert len(drawn) < 2_000_000
     assert drawn.count("<tr>") < 1_100
-    assert "19,001 more are in the JSON" in drawn
+    assert "19,001 more in the JSON" in drawn
     assert "<td" in drawn.partition("S2A_<wbr>STILL_<wbr>MISSING")[2]
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(100.0, "100 %"), (99.99, "99.9 %"), (99.9, "99.9 %"), (0.0, "0 %"), (None, "not known")],
+    [(100.0, "100 %"), (99.99, "99.9 %"), (99.9, "99.9 %"), (0.0, "0 %"), (None, "unknown")],
 )
 def test_less_than_all_is_never_rounded_up_to_all(value, said):
     assert percent(value) == said
@@ -192,13 +192,13 @@ def test_text_tells_what_is_missing_line_by_line():
     lines = as_text(year()).splitlines()
     assert lines[0] == "sentinel2_daily  lake  S2MSI2A  2026-10-23 to 2026-11-21, by day of sensing"
     assert lines[2] == (
-        "Nothing of the 30 days looked at that can be had is missing, and 1 product is offline; "
+        "No available products of the 30 days checked are missing, and 1 product is offline; "
         "7 products repaired."
     )
     assert lines[3].startswith("Complete to 2026-11-21: 100 % of 7 days, ")
     assert "median: 5.1 h (95 %: 11.4 h) over 7 days" in lines[4]
     assert "  2026-11-12  T36TXL  0 of 1  offline 1" in lines
-    (offline,) = [line for line in lines if "the Data Space has it offline" in line]
+    (offline,) = [line for line in lines if "offline in the Data Space" in line]
     assert offline.endswith("; reported only, now missing")
 
 
@@ -212,7 +212,7 @@ def test_text_of_long_lists_stays_short():
 
 def test_text_of_an_archive_in_order_is_a_few_lines():
     clean = year(days={}, exceptions=[], offline=0, repaired=0, counts={"present": 5})
-    assert "Nothing of the 30 days looked at is missing." in as_text(clean)
+    assert "No products of the 30 days checked are missing." in as_text(clean)
     assert "Exceptions" not in as_text(clean)
 
 
@@ -251,8 +251,8 @@ def test_a_switched_off_dag_is_named():
 
 def test_an_answer_takes_the_place_of_what_waits():
     answered = year(approval=approval(answer="rejected"))
-    assert "was asked for and rejected." in html(answered)
-    assert "Answer in Airflow" not in html(answered)
+    assert "was requested and rejected." in html(answered)
+    assert "Open the approval request" not in html(answered)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_what_was_rejected_and_a_lost_record_are_noted():
     told = year(approval=approval(waiting=0, since=None, rejected=2, is_lost=True))
     for said in (html(told), as_text(told)):
         assert "The removal of 2 products was rejected: they are kept." in said
-        assert "for thirty days every removal is asked for" in said
+        assert "for 30 days every removal needs approval" in said
         assert "wait for approval" not in said
 
 
@@ -303,24 +303,24 @@ def test_a_share_says_of_how_many_known_days_it_is():
     )
     assert headline(report)["shares"] == ["100 %", "100 % of 10 known", "99.5 % of 10 known"]
     drawn = html(report)
-    assert drawn.count("of the 10 days that are known") == 2
+    assert drawn.count("of 10 known days") == 2
     assert drawn.count("not counted: 2 products offline") == 2
     assert "100 % of 10 known" in overview([{"ingest": "a", **headline(report)}])
 
 
 def test_a_share_of_nothing_known_says_no_number_of_days():
     report = year(**{**PARTLY, "completeness": dict.fromkeys(("7", "30", "365"))})
-    assert headline(report)["shares"] == ["not known"] * 3
-    assert "days that are known" not in html(report)
+    assert headline(report)["shares"] == ["unknown"] * 3
+    assert "known days" not in html(report)
 
 
 @pytest.mark.parametrize(
     ("missing", "offline", "said"),
     [
-        (0, 0, "Nothing of the 30 days looked at is missing;"),
-        (0, 2, "Nothing of the 30 days looked at that can be had is missing, and 2 products are"),
-        (1, 1, "1 product of the 30 days looked at is still missing, and 1 product is offline;"),
-        (3, 0, "3 products of the 30 days looked at are still missing; 7 products repaired."),
+        (0, 0, "No products of the 30 days checked are missing;"),
+        (0, 2, "No available products of the 30 days checked are missing, and 2 products are"),
+        (1, 1, "1 product of the 30 days checked is still missing, and 1 product is offline;"),
+        (3, 0, "3 products of the 30 days checked are still missing; 7 products repaired."),
     ],
 )
 def test_what_is_offline_is_told_apart_from_what_is_missing(missing, offline, said):

@@ -9,7 +9,14 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, Entry, Inventory, Lack
+from copernicus_dataspace.stac.inventory import (
+    ABSENT,
+    DAMAGED,
+    MISSING,
+    Entry,
+    FileProblem,
+    Inventory,
+)
 from copernicus_dataspace.stac.item import ITEM_NAME, item_of
 from copernicus_dataspace.stac.static_catalog import refresh
 from copernicus_dataspace.storage.layout import bands_dir, catalog_path
@@ -32,49 +39,49 @@ def store(request, tmp_path):
 
 def entry_of(product=PRODUCT, standing=SIZES, **changes):
     item = item_of(replace(delivery(product), **changes), product, CREATED)
-    return replace(Entry.of_item(item, "1"), standing=standing)
+    return replace(Entry.of_item(item, "1"), existing=standing)
 
 
 def test_all_that_is_promised_and_stands_lacks_nothing():
-    assert entry_of().lacking(FILES) == ()
-    assert entry_of().lacking([]) == ()
-    assert entry_of(standing={}).lacking([]) == ()
+    assert entry_of().problems(FILES) == ()
+    assert entry_of().problems([]) == ()
+    assert entry_of(standing={}).problems([]) == ()
 
 
 @pytest.mark.parametrize(
     ("standing", "lack"),
     [
-        ({RED: SIZES[RED]}, Lack(ABSENT, f"{SCL} is not there")),
-        ({**SIZES, SCL: 0}, Lack(DAMAGED, f"{SCL} has 0 bytes, not {SIZES[SCL]}")),
-        ({**SIZES, SCL: 99}, Lack(DAMAGED, f"{SCL} has 99 bytes, not {SIZES[SCL]}")),
+        ({RED: SIZES[RED]}, FileProblem(ABSENT, f"{SCL} does not exist")),
+        ({**SIZES, SCL: 0}, FileProblem(DAMAGED, f"{SCL} has 0 bytes, expected {SIZES[SCL]}")),
+        ({**SIZES, SCL: 99}, FileProblem(DAMAGED, f"{SCL} has 99 bytes, expected {SIZES[SCL]}")),
     ],
 )
 def test_what_does_not_stand_as_promised_is_named(standing, lack):
     entry = entry_of(standing=standing)
-    assert entry.lacking(FILES) == entry.lacking(["SCL_20m"]) == (lack,)
-    assert entry.lacking(["B04_10m"]) == ()
+    assert entry.problems(FILES) == entry.problems(["SCL_20m"]) == (lack,)
+    assert entry.problems(["B04_10m"]) == ()
 
 
 def test_a_band_that_no_run_asked_for_was_never_delivered():
-    lack = Lack(MISSING, "B8A_20m was never delivered")
-    assert entry_of().lacking(["SCL_20m", "B8A_20m"]) == (lack,)
+    lack = FileProblem(MISSING, "B8A_20m was never delivered")
+    assert entry_of().problems(["SCL_20m", "B8A_20m"]) == (lack,)
 
 
 def test_a_band_that_stands_for_no_file_lacks_nothing():
-    assert entry_of(selection={"*/QI_DATA/x": ()}).lacking(["*/QI_DATA/x"]) == ()
+    assert entry_of(selection={"*/QI_DATA/x": ()}).problems(["*/QI_DATA/x"]) == ()
 
 
 def test_a_disowned_file_is_damaged_though_it_stands():
     entry = entry_of(files=delivery(PRODUCT).without([SCL]).files)
-    (lack,) = entry.lacking(FILES)
+    (lack,) = entry.problems(FILES)
     assert lack.state == DAMAGED
     assert SCL in lack.why
-    assert entry.lacking(["B04_10m"]) == ()
+    assert entry.problems(["B04_10m"]) == ()
 
 
 def test_all_that_is_lacking_is_named_once():
     entry = entry_of(standing={RED: 1})
-    lacks = entry.lacking(["B8A_20m", *FILES, "SCL_20m"])
+    lacks = entry.problems(["B8A_20m", *FILES, "SCL_20m"])
     assert [lack.state for lack in lacks] == [MISSING, DAMAGED, ABSENT]
 
 
@@ -96,7 +103,7 @@ def test_a_day_is_told_from_its_items_and_files(store, indexed):
         assert store.size(catalog_path(KIND, DAY))
     found = Inventory(store).day(KIND, DAY)
     assert [entry.product for entry in found] == [early, late]
-    assert all(entry.lacking(FILES) == () and entry.created == CREATED for entry in found)
+    assert all(entry.problems(FILES) == () and entry.created == CREATED for entry in found)
     days = Inventory(store).entries(KIND, [CREATED.date(), DAY])
     assert [entry.product.id[-1] for entry in days] == ["4", "0", "1"]
 
@@ -114,7 +121,7 @@ def test_a_file_that_went_is_missed_though_the_index_is_right(store):
     refresh(store, KIND, [DAY])
     store.delete(f"{bands_dir(PRODUCT)}/{SCL}")
     (entry,) = Inventory(store).day(KIND, DAY)
-    assert entry.lacking(FILES) == (Lack(ABSENT, f"{SCL} is not there"),)
+    assert entry.problems(FILES) == (FileProblem(ABSENT, f"{SCL} does not exist"),)
 
 
 ODD = (

@@ -109,7 +109,7 @@ def true_bands(offered):
 
 def test_too_little_room_is_refused_with_the_numbers(store, free):
     free(99)
-    numbers = r"100 bytes are to come, 0 more .* 99 are free"
+    numbers = r"100 bytes are needed, 0 more .* 99 are free"
     with pytest.raises(StorageFullError, match=numbers), store.incoming("a/x", 100):
         raise AssertionError
     with store.incoming("a/x", 99) as local:
@@ -138,7 +138,7 @@ def test_a_promise_shrinks_as_its_bytes_are_written(store, free):
     with store.incoming("a/x", 60) as local:
         local.with_name(f".{local.name}.0123.part").write_bytes(bytes(50))
         free(50)
-        numbers = "41 bytes are to come, 10 more .* 50 are free"
+        numbers = "41 bytes are needed, 10 more .* 50 are free"
         with pytest.raises(StorageFullError, match=numbers), store.incoming("b/y", 41):
             raise AssertionError
         with store.incoming("b/y", 40) as other:
@@ -152,7 +152,7 @@ def test_a_folders_promise_shrinks_as_its_files_are_written(disk, free):
     with disk.room("a", 30, [20, 10]):
         disk.write("a/deep/x", bytes(50))
         free(50)
-        numbers = "41 bytes are to come, 10 more .* 50 are free"
+        numbers = "41 bytes are needed, 10 more .* 50 are free"
         with pytest.raises(StorageFullError, match=numbers), disk.incoming("b/y", 41):
             raise AssertionError
         with disk.incoming("b/y", 40) as other:
@@ -165,7 +165,7 @@ def test_before_object_storage_only_the_largest_passing_file_needs_room(free):
     with store.room("a", 30, [20, 10]):
         store.write("a/y", b"y")
     free(49)
-    numbers = f"{tempfile.gettempdir()}: 50 bytes are to come, .* 49 are free"
+    numbers = f"{tempfile.gettempdir()}: 50 bytes are needed, .* 49 are free"
     with pytest.raises(StorageFullError, match=numbers), store.room("a", 30, [20, 10]):
         raise AssertionError
 

@@ -117,8 +117,8 @@ def test_no_query_of_an_address_is_told():
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (NoCredentialsError(), "try again; else give the connection keys, or .* a role"),
-        (of_s3("403", 403), "HTTP 403 .*try again; else let whoever runs this list, read"),
+        (NoCredentialsError(), "try again; otherwise set access keys, or .* a role"),
+        (of_s3("403", 403), "HTTP 403 .*try again; otherwise grant permission to list, read"),
     ],
 )
 def test_what_may_not_pass_after_all_says_what_to_do_then(error, words):

@@ -99,7 +99,7 @@ def test_storage_that_ignores_the_condition_keeps_runs_apart_by_a_second_look(
 def test_a_product_is_had_until_it_is_released_or_its_lease_ends(leases_of, product):
     assert leases_of("one").take(product) is None
     assert leases_of("two", minutes=4.9).take(product) == "daily one"
-    with pytest.raises(InProgressError, match=r"T36TXL.*: daily one is just fetching it"):
+    with pytest.raises(InProgressError, match=r"T36TXL.* is being downloaded by run daily one"):
         leases_of("two").need(product)
     leases_of("two").release(product)
     assert leases_of("two").take(product) == "daily one"
@@ -173,7 +173,7 @@ def test_a_lease_that_cannot_be_renewed_harms_nothing(
         patch.setattr(store, "read", lambda _: 1 / 0)
         leases.keep(product)
         leases.release(product)
-    assert "its lease will end" in caplog.text
+    assert "will expire" in caplog.text
     assert leases_of("two").take(product) == "daily one"
 
 

@@ -138,7 +138,9 @@ def test_what_cannot_be_listed_is_not_taken_for_empty():
 
 def test_a_service_that_cannot_create_says_so_and_nothing_is_written():
     store = Store(Plain(), f"/{os.urandom(4).hex()}")
-    with pytest.raises(NoConditionalWriteError, match=r"memory://.*/one cannot be written only"):
+    with pytest.raises(
+        NoConditionalWriteError, match=r"memory://.*/one cannot be written conditionally"
+    ):
         store.create("one", b"first")
     assert store.read("one") is None
 

@@ -52,7 +52,7 @@ def test_refuses_what_is_wrong_and_leaves_the_old_file(tmp_path, body, words):
 def test_a_right_digest_outweighs_a_wrong_size_where_allowed(tmp_path, caplog):
     wrong_size = expected(size_bytes=1, trust_digest=True)
     save([BODY], tmp_path / "a.jp2", wrong_size, what="a.jp2")
-    assert "the size given is wrong" in caplog.text
+    assert "the listed size is wrong" in caplog.text
     with pytest.raises(CorruptDownloadError):
         save([BODY], tmp_path / "b.zip", expected(size_bytes=1), what="b.zip")
 

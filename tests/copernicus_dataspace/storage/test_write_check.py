@@ -31,13 +31,15 @@ def test_a_write_whose_answer_was_lost_is_ours(tmp_path):
 
 
 def test_what_is_said_to_be_there_and_is_not_may_pass(tmp_path):
-    with pytest.raises(StorageUnavailableError, match=r"said to be there, and is not; try again"):
+    with pytest.raises(
+        StorageUnavailableError, match=r"reported to exist, but does not; try again"
+    ):
         check_store(Forgetful(tmp_path, is_done=False), "runs/a", one_run_at_a_time=False)
 
 
 def test_what_was_written_twice_is_refused(tmp_path, monkeypatch):
     store = Store(LocalFileSystem(), str(tmp_path))
     monkeypatch.setattr(store, "create", lambda path, content: store.write(path, content) or True)
-    with pytest.raises(NoConditionalWriteError, match="was twice"):
+    with pytest.raises(NoConditionalWriteError, match="overwritten by a conditional write"):
         check_store(store, "runs/a", one_run_at_a_time=False)
     check_store(store, "runs/a", one_run_at_a_time=True)

@@ -158,24 +158,24 @@ NETWORK = (
         ConfigurationError,
         BUNDLE,
     ),
-    ("no TLS at an https address", no_tls, ConfigurationError, "speaks no TLS"),
+    ("no TLS at an https address", no_tls, ConfigurationError, "does not use TLS"),
     (
         "proxy wants a login",
         lambda stage: stage.real_service(login=LOGIN),
         ConfigurationError,
-        "wants a login, and none is given in HTTPS_PROXY",
+        "requires a login, and there is none in HTTPS_PROXY",
     ),
     (
         "proxy wants a login, towards an http address",
         plain_proxy,
         ConfigurationError,
-        "wants a login, and none is given in HTTP_PROXY",
+        "requires a login, and there is none in HTTP_PROXY",
     ),
     (
         "proxy refuses the login",
         lambda stage: stage.real_service(login=LOGIN, as_user="user:other@"),
         ConfigurationError,
-        "refuses the login given in HTTPS_PROXY",
+        "refuses the login in HTTPS_PROXY",
     ),
     (
         "password of a proxy that is not encoded",
@@ -187,13 +187,13 @@ NETWORK = (
         "line break behind the address of a proxy",
         proxied("http://127.0.0.1:3128\n"),
         ConfigurationError,
-        "HTTPS_PROXY names no proxy",
+        "HTTPS_PROXY is not a valid proxy",
     ),
     (
         "proxy of a kind that is not spoken",
         proxied("socks5://127.0.0.1:3128"),
         ConfigurationError,
-        "HTTPS_PROXY names no proxy",
+        "HTTPS_PROXY is not a valid proxy",
     ),
     (
         "proxy does not let the host pass",
@@ -205,7 +205,7 @@ NETWORK = (
         "proxy cannot reach the host",
         lambda stage: stage.real_service(status=503),
         ServiceUnavailableError,
-        "instead of leading to",
+        "instead of connecting to",
     ),
     (
         "proxy is away",
@@ -229,13 +229,13 @@ NETWORK = (
         "name unknown of the service's own",
         own_name(socket.EAI_NONAME),
         ServiceUnavailableError,
-        "does this machine reach the internet?",
+        "check that this machine reaches the internet",
     ),
     (
         "name server away",
         entered_name(socket.EAI_AGAIN),
         ServiceUnavailableError,
-        "the name server does not answer",
+        "the name server does not respond",
     ),
 )
 
@@ -256,7 +256,7 @@ IDENTITY = (
         "a page with 401 at the login",
         lambda stage: stage.fault("identity", "blocked", status=401),
         CredentialsError,
-        "not OAuth's form",
+        "not an OAuth error",
     ),
     (
         "`invalid_client`",
@@ -280,7 +280,7 @@ IDENTITY = (
         "403 of a catalogue that asks for no account",
         lambda stage: stage.fault("catalogue", status=403),
         BlockedError,
-        "says nothing about the account",
+        "the account may be right",
     ),
     (
         "S3 `AccessDenied` for every file",
@@ -298,7 +298,7 @@ IDENTITY = (
         "S3 `QuotaExceeded`",
         lambda stage: stage.store_answers(403, "QuotaExceeded"),
         RateLimitedError,
-        "quota there is used up",
+        "quota is used up",
     ),
     (
         "S3 `InternalError` with 400",
@@ -316,7 +316,7 @@ IDENTITY = (
         "password with a line break",
         account(password="word\n"),
         ConfigurationError,
-        "password holds a line break",
+        "password contains a line break",
     ),
     (
         "password with a blank behind it",
@@ -334,13 +334,13 @@ IDENTITY = (
         "look-alike letter in an S3 key",
         entered(s3_access_key=f"{CYRILLIC_A}bc"),
         ConfigurationError,
-        "s3_access_key holds a letter that is not ASCII",
+        "s3_access_key contains a letter that looks like ASCII but is not",
     ),
     (
         "line break in an S3 key",
         entered(s3_secret_key="abc\n"),
         ConfigurationError,
-        "s3_secret_key holds a line break",
+        "s3_secret_key contains a line break",
     ),
     (
         "look-alike letter in the client id",
@@ -358,7 +358,7 @@ IDENTITY = (
         "look-alike letter in an address",
         entered(stac_url=f"http://l{CYRILLIC_O}calhost:1"),
         ConfigurationError,
-        "stac_url is no http or https address",
+        "stac_url is not an http or https URL",
     ),
     (
         "extra that is no JSON",

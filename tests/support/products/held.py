@@ -7,7 +7,7 @@ from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.stac.delivered_files import DeliveredFile, Delivery
 from copernicus_dataspace.stac.item import ITEM_NAME, item_of
-from copernicus_dataspace.storage.layout import archive_path, bands_dir
+from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 
 SENSED = datetime(2024, 8, 1, 8, 36, 1, 24000, tzinfo=UTC)
 CREATED = datetime(2024, 8, 2, 3, tzinfo=UTC)
@@ -53,7 +53,7 @@ def delivery(product, files=FILES, ingests=(INGEST,), created=CREATED):
     return Delivery(
         selection={band: (path,) for band, path in paths.items()},
         files=delivered,
-        dag_id=INGEST,
+        owner=INGEST,
         run_id="scheduled__2024-08-01",
         stamp="1",
         ingests=tuple(ingests),
@@ -69,5 +69,5 @@ def hold(store, product, ingests=(INGEST,), files=FILES, zipped=None):
     item = item_of(delivery(product, files, ingests), product, CREATED)
     store.write(f"{folder}/{ITEM_NAME}", item)
     if zipped is not None:
-        store.write(archive_path(product), zipped)
+        store.write(kept_zip_path(product), zipped)
     return product

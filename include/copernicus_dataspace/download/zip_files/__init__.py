@@ -1,1 +1,1 @@
-"""Zip archives that may be hostile: read from a file, or while they arrive."""
+"""Untrusted zips of products, read from a file or from a stream."""

@@ -1,4 +1,4 @@
-"""Reads the bytes of one member of a zip while they pass, and finds where they end."""
+"""Reads the data of a zip member from a stream, and finds its end."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     CheckSize = Callable[[zipfile.ZipInfo], None]
 
 _WINDOW_BYTES: Final = 2**16
-"""Inflated at once, or searched at once for the end of a member."""
+"""Bytes inflated, or searched for the end of a member, at a time."""
 _FOLLOWING: Final = re.compile(rb"PK(?:\x03\x04|\x01\x02)")
-"""What can stand behind a member: the next one, or the table."""
+"""What can follow a member: the next one, or the central directory."""
 _DESCRIPTORS: Final = tuple(
     (signature, struct.Struct(layout))
     for signature in (b"PK\x07\x08", b"")
     for layout in ("<LLL", "<LQQ")
 )
-"""CRC, size as stored and size inflated, behind a member; nothing tells which of the four."""
+"""Layouts of a data descriptor: CRC, compressed and uncompressed size; which is not declared."""
 _LONGEST_DESCRIPTOR_BYTES: Final = 4 + 20 + 4
-"""With the signature of what follows it."""
+"""Including the signature of the next record."""
 
 
 class Body:
-    """The bytes of a member; of this class, if it is stored and its size known.
+    """The data of a member; this class is for stored members of known size.
 
-    Whatever is wrong with them raises CorruptDownloadError.
+    Raises CorruptDownloadError for invalid data.
     """
 
     def __init__(self, source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> None:
-        """Begin behind the header.
+        """Start after the header.
 
         Args:
-            source: What the bytes are read from.
-            info: The header; sizes and CRC that stand behind the bytes are filled in as they pass.
-            check_size: Refuses a member whose size was unknown, as it grows.
+            source: Source of the data.
+            info: The header; sizes and CRC of a data descriptor are filled in later.
+            check_size: Refuses a member of unknown size that gets too large.
         """
         self._source = source
         self._info = info
@@ -59,13 +59,13 @@ class Body:
         self._is_verified = self._is_gone = False
 
     def read(self) -> bytes:
-        """Return the next inflated bytes; none at the end, where they are verified.
+        """Return the next uncompressed bytes; empty at the end, after verification.
 
         Raises:
-            ValueError: They have passed.
+            ValueError: The stream has moved on.
         """
         if self._is_gone:
-            message = f"{self._info.orig_filename} was to be read before the next member"
+            message = f"{self._info.orig_filename} must be read before the next member"
             raise ValueError(message)
         if self._is_verified:
             return b""
@@ -78,7 +78,7 @@ class Body:
         return piece
 
     def pass_rest(self) -> None:
-        """Pass what nobody read, without looking at it where its size is known."""
+        """Skip unread data, without inflating it if its size is known."""
         if self._is_known and not self._is_verified:
             self._source.skip(self._info.compress_size - self._stored)
             self._verify()
@@ -112,7 +112,7 @@ class Body:
         self._is_verified = True
 
     def _descriptor(self) -> tuple[int, int]:
-        """Return the CRC that stands here, and the length of what holds it."""
+        """Parse the data descriptor; return its CRC and length."""
         tail = self._source.peek(_LONGEST_DESCRIPTOR_BYTES)
         for signature, layout in _DESCRIPTORS:
             end = len(signature) + layout.size
@@ -120,14 +120,14 @@ class Body:
                 crc, *sizes = layout.unpack_from(tail, len(signature))
                 if sizes == [self._info.compress_size, self._info.file_size]:
                     return crc, end
-        raise self._corrupt("is not followed by its sizes and by what comes next")
+        raise self._corrupt("is not followed by a valid data descriptor")
 
     def _corrupt(self, problem: str) -> CorruptDownloadError:
         return self._source.corrupt(f"{self._info.orig_filename!r} {problem}")
 
 
 class _Deflated(Body):
-    """Ends where the deflated stream does."""
+    """A deflated member; ends with the deflate stream."""
 
     def __init__(self, source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> None:
         super().__init__(source, info, check_size)
@@ -153,10 +153,10 @@ class _Deflated(Body):
 
 
 class _Scanned(Body):
-    """Stored, of unknown size: ends where CRC and sizes stand that are right for what passed.
+    """A stored member of unknown size; ends at the first data descriptor that matches.
 
-    A member that holds such bytes itself (a descriptor of nothing, at its beginning) is cut there,
-    which the table of members then contradicts.
+    A member that itself contains such bytes is truncated there, and then contradicts the central
+    directory.
     """
 
     def _next(self) -> bytes:
@@ -183,10 +183,10 @@ class _Scanned(Body):
 
 
 def body(source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> Body:
-    """Return the bytes behind a header; see `Body`.
+    """Return the data after a header; see `Body`.
 
     Raises:
-        CorruptDownloadError: They are encrypted, or compressed in an unusual way.
+        CorruptDownloadError: It is encrypted, or has an unsupported compression method.
     """
     is_stored = info.compress_type == zipfile.ZIP_STORED
     problem = None

@@ -1,7 +1,4 @@
-"""Reads single members out of a zip; trusts nothing that the zip says of itself.
-
-Knows nothing of products but that a zip holds one, in one top folder.
-"""
+"""Reads members of an untrusted zip file; checks all of its declarations."""
 
 from __future__ import annotations
 
@@ -19,24 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MAX_MEMBERS: Final = 10_000
-"""Genuine products hold 110 to 150, those of several tiles before 2017 up to 2,000."""
+"""Real products have 110 to 150, those of several tiles before 2017 up to 2,000."""
 MAX_DIRECTORY_BYTES: Final = 4 * 2**20
-"""Of the zip's table of members, read at once; genuine ones have 30 kB."""
+"""Size of the central directory, read at once; real ones have 30 kB."""
 MAX_TOTAL_BYTES: Final = 32 * 2**30
-"""Of all members inflated, as declared; the largest genuine products have 8 GB."""
+"""Declared uncompressed size of all members; the largest real products have 8 GB."""
 MAX_RATIO: Final = 200
-"""Inflated by deflated size of one member; the metadata of genuine products reach 15."""
+"""Compression ratio of one member; metadata of real products reach 15."""
 _SMALL_BYTES: Final = 2**20
-"""Members up to this size may have any ratio: a short file of blanks is no bomb."""
+"""Members up to this size may have any ratio: a small file of blanks is harmless."""
 CHUNK_BYTES: Final = 2**20
 
 _LOCAL_HEADER: Final = struct.Struct("<4s2xHH4xLLLH2x")
 IN_EXTRA: Final = 0xFFFFFFFF
-"""Stands for a size that is given in 64 bits elsewhere."""
+"""Placeholder for a size that is given in the ZIP64 record."""
 UNREADABLE: Final = 0x1 | 0x20 | 0x40 | 0x2000
-"""Flags of encrypted and of patched members."""
+"""Flags of encrypted and patched members."""
 STREAMED: Final = 0x8
-"""Sizes and CRC follow the bytes, and can be zero in the header before them."""
+"""Flag: sizes and CRC are in a data descriptor after the data, and may be zero in the header."""
 UTF8: Final = 0x800
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _TYPE_BITS: Final = 0o170000
@@ -45,7 +42,7 @@ _FOLDER: Final = 0o040000
 
 
 class ZipMembers:
-    """The regular files of a zip, by their path below its single top folder.
+    """The regular files of a zip, by path below its single top folder.
 
     Attributes:
         root: The top folder.
@@ -54,12 +51,12 @@ class ZipMembers:
     root: str
 
     def __init__(self, stream: BinaryIO, what: str) -> None:
-        """Read the table of members; the stream must be seekable, and stays open.
+        """Read the central directory; the stream must be seekable, and stays open.
 
         Raises:
             CorruptDownloadError: Not a zip, or truncated.
-            UnsafeContentError: A path leaves its folder, a link, two members of one name or that
-                share bytes, more than one top folder, or more than any product.
+            UnsafeContentError: A path leaves its folder, a link, duplicate or overlapping members,
+                several top folders, or too many or too large members.
         """
         self._stream = _BoundedReads(stream)
         self._zip = _opened(self._stream, what)
@@ -73,20 +70,20 @@ class ZipMembers:
         }
 
     def size_bytes(self, path: str) -> int | None:
-        """Return the inflated size the zip declares; None where it has no such member."""
+        """Return the declared uncompressed size; None if there is no such member."""
         info = self._infos.get(path)
         return None if info is None else info.file_size
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """Yield the bytes of one member, never more than declared; reads no other.
+        """Yield the data of one member, never more than declared.
 
         Raises:
-            CorruptDownloadError: The member is missing, encrypted, compressed in an unusual way, or
-                contradicts the zip; the message is one line that begins with the path.
-            UnsafeContentError: It inflates beyond reason; the message is such a line.
+            CorruptDownloadError: The member is missing, encrypted, has an unsupported compression
+                method, or contradicts the zip; the message is one line that begins with the path.
+            UnsafeContentError: Its compression ratio is too high; the message is such a line.
         """
         info = self._infos.get(path)
-        problem = "missing from the archive" if info is None else self._problem(info)
+        problem = "missing in the zip" if info is None else self._problem(info)
         if info is None or problem:
             message = f"{path}: {problem}"
             raise CorruptDownloadError(message)
@@ -98,14 +95,14 @@ class ZipMembers:
                     size_bytes += len(chunk)
                     yield chunk
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            message = f"{path}: cannot be read from the archive: {error or 'it ends early'}"
+            message = f"{path}: cannot be read from the zip: {error or 'it is truncated'}"
             raise CorruptDownloadError(message) from error
         if size_bytes != info.file_size:
             message = f"{path}: inflates to {size_bytes} bytes, the zip says {info.file_size}"
             raise CorruptDownloadError(message)
 
     def _problem(self, info: zipfile.ZipInfo) -> str | None:
-        """Return why a member cannot be right, as far as its headers tell."""
+        """Return what is wrong with a member according to its headers."""
         if info.flag_bits & UNREADABLE:
             return "is encrypted or patched, expected plain"
         if info.compress_type not in METHODS:
@@ -113,7 +110,7 @@ class ZipMembers:
         if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
             return f"stores {info.compress_size} bytes, the zip says {info.file_size}"
         if not self._headers_agree(info):
-            return "the header before its bytes contradicts the zip's table of members"
+            return "the local header contradicts the zip's central directory"
         return None
 
     def _headers_agree(self, info: zipfile.ZipInfo) -> bool:
@@ -134,9 +131,9 @@ class ZipMembers:
 
 
 class _BoundedReads:
-    """A file that refuses to be read in huge pieces, or before its start.
+    """A file that refuses huge reads, and seeks before its start.
 
-    The zip says how long its table of members is, and `zipfile` reads it in one piece.
+    `zipfile` reads the central directory at once, with the size the zip declares.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -162,7 +159,7 @@ class _BoundedReads:
         content = self._stream.read(MAX_DIRECTORY_BYTES + 1)
         if len(content) > MAX_DIRECTORY_BYTES:
             message = (
-                f"The archive's table of members has more than {MAX_DIRECTORY_BYTES} bytes, "
+                f"The zip's central directory has more than {MAX_DIRECTORY_BYTES} bytes, "
                 "expected some 30,000; it is refused."
             )
             raise UnsafeContentError(message)
@@ -171,16 +168,16 @@ class _BoundedReads:
 
 def _opened(stream: _BoundedReads, what: str) -> zipfile.ZipFile:
     try:
-        archive = zipfile.ZipFile(stream)
-        missing = any(info.header_offset < 0 for info in archive.infolist())
+        zipped = zipfile.ZipFile(stream)
+        missing = any(info.header_offset < 0 for info in zipped.infolist())
         problem = "a part of it is missing" if missing else None
     except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
         problem = str(error)
-    if problem is None and archive.infolist():
-        return archive
+    if problem is None and zipped.infolist():
+        return zipped
     stream.seek(0)
     message = (
-        f"{what} is no complete zip: {problem or 'it holds nothing'}; "
+        f"{what} is not a complete zip: {problem or 'it is empty'}; "
         f"it begins with {stream.read(40)!r}. Download it again."
     )
     raise CorruptDownloadError(message)
@@ -202,7 +199,7 @@ def _check_members(infos: Sequence[zipfile.ZipInfo], end: int, what: str) -> Non
     for info, (start, following) in zip(ordered, pairwise(starts), strict=True):
         if start + _LOCAL_HEADER.size + len(_raw_name(info)) + info.compress_size > following:
             message = (
-                f"{what}: {info.orig_filename!r} overlaps what follows, a bomb; it is refused."
+                f"{what}: {info.orig_filename!r} overlaps the next member (bomb); it is refused."
             )
             raise UnsafeContentError(message)
 
@@ -211,34 +208,34 @@ def check_member(info: zipfile.ZipInfo, what: str) -> None:
     """Refuse a member whose path leaves its folder, or that is a link or a device.
 
     Raises:
-        UnsafeContentError: It is one.
+        UnsafeContentError: It does or is.
     """
     check_path(info.orig_filename.removesuffix("/"), what)
     file_type = (info.external_attr >> 16) & _TYPE_BITS
     if file_type not in {0, _FOLDER if is_folder(info) else _REGULAR_FILE}:
         message = (
             f"{what}: {info.orig_filename!r} is a link or device (file type {file_type:o}), "
-            "expected a regular file; the archive is refused."
+            "expected a regular file; the zip is refused."
         )
         raise UnsafeContentError(message)
 
 
 def check_inflation(info: zipfile.ZipInfo, path: str) -> None:
-    """Refuse a member that inflates beyond reason.
+    """Refuse a member with too high a compression ratio.
 
     Raises:
-        UnsafeContentError: It does.
+        UnsafeContentError: It is too high.
     """
     if info.file_size > max(_SMALL_BYTES, MAX_RATIO * info.compress_size):
         message = (
             f"{path}: inflates from {info.compress_size} to {info.file_size} bytes, "
-            f"expected at most {MAX_RATIO} times; a bomb"
+            f"expected at most {MAX_RATIO} times (zip bomb)"
         )
         raise UnsafeContentError(message)
 
 
 def only_top_folder(infos: Iterable[zipfile.ZipInfo], what: str) -> str:
-    """Return the one folder that all members are in.
+    """Return the single top folder of all members.
 
     Raises:
         UnsafeContentError: There are several.
@@ -251,7 +248,7 @@ def only_top_folder(infos: Iterable[zipfile.ZipInfo], what: str) -> str:
 
 
 def is_folder(info: zipfile.ZipInfo) -> bool:
-    """Tell whether a member is a folder, which holds no bytes."""
+    """Tell whether a member is a folder."""
     return info.orig_filename.endswith("/")
 
 

@@ -1,7 +1,4 @@
-"""Reads files of a product out of its zip, verified against the manifest inside.
-
-Does not know which files are wanted, nor where they belong.
-"""
+"""Reads files of a product from its zip, verified against the manifest inside."""
 
 from __future__ import annotations
 
@@ -32,28 +29,27 @@ _SHOWN: Final = 20
 
 
 @contextlib.contextmanager
-def open_archive(file: Path | BinaryIO) -> Iterator[SafeArchive]:
+def open_zip(file: Path | BinaryIO) -> Iterator[ProductZip]:
     """Open a product zip; a file object must be seekable, and stays open.
 
     Raises:
         CorruptDownloadError: Not a zip, or truncated.
-        UnsafeContentError: The zip or its manifest holds a path that leaves its folder; the zip
-            holds a link, two members of one name or that share bytes, more than one top folder, or
-            more than any product.
-        CorruptProductError: No usable manifest is inside.
+        UnsafeContentError: A path leaves its folder, a link, duplicate or overlapping members,
+            several top folders, or too many or too large members.
+        CorruptProductError: There is no usable manifest inside.
     """
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(file.open("rb")) if isinstance(file, Path) else file
-        what = file.name if isinstance(file, Path) else "The archive"
-        yield SafeArchive(ZipMembers(stream, what))
+        what = file.name if isinstance(file, Path) else "The zip"
+        yield ProductZip(ZipMembers(stream, what))
 
 
-class SafeArchive:
-    """One product in a zip; members that the manifest does not list are ignored.
+class ProductZip:
+    """A product in a zip; members that the manifest does not list are ignored.
 
     Attributes:
         root: The single top folder, ``NAME.SAFE``.
-        files: What the manifest inside lists.
+        files: Files listed by the manifest inside.
     """
 
     root: str
@@ -65,14 +61,14 @@ class SafeArchive:
         self.files = self._manifest()
 
     def save(self, file: SafeFile, target: Path) -> verified_file.SavedFile:
-        """Write one member to the target, verified; reads no other member.
+        """Write one member to the target, verified.
 
-        The target's folder must exist. A right checksum outweighs a wrong size in the manifest.
+        The target's folder must exist. A correct checksum outweighs a wrong size in the manifest.
 
         Raises:
-            CorruptProductError: The member is missing, unreadable, or not what the manifest says;
-                the target is untouched.
-            UnsafeContentError: The member inflates beyond reason.
+            CorruptProductError: The member is missing, unreadable, or contradicts the manifest; the
+                target is unchanged.
+            UnsafeContentError: Its compression ratio is too high.
         """
         expected = verified_file.Expected(
             file.size_bytes, file.checksum, "the manifest", trust_digest=True
@@ -83,18 +79,18 @@ class SafeArchive:
             raise self._corrupt(self._failure(file) or str(error)) from error
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """Yield the bytes of one member, unverified.
+        """Yield the data of one member, unverified.
 
         Raises:
             CorruptDownloadError: It is missing or unreadable.
-            UnsafeContentError: It inflates beyond reason.
+            UnsafeContentError: Its compression ratio is too high.
         """
         return self._members.chunks(path)
 
     def failures(self) -> tuple[str, ...]:
-        """Return one line per file that is missing, unreadable, or not what the manifest says.
+        """Return a line for each file that is missing, unreadable, or contradicts the manifest.
 
-        Reads every file of the manifest and writes nothing.
+        Reads every file of the manifest.
         """
         lines = (self._failure(file) for file in self.files)
         return tuple(line for line in lines if line)
@@ -113,8 +109,8 @@ class SafeArchive:
 
     def _corrupt(self, line: str) -> CorruptProductError:
         message = (
-            f"{self.root} is not what its manifest says: {line}. "
-            "If the zip's own checksum is right, the product is broken at its source."
+            f"{self.root} contradicts its manifest: {line}. "
+            "If the zip's own checksum is correct, the product is corrupt at its source."
         )
         return CorruptProductError(message, (line,))
 
@@ -133,7 +129,7 @@ class SafeArchive:
         declared_bytes = self._members.size_bytes(file.path)
         if file.checksum is None and declared_bytes is not None:
             line = _difference(file, declared_bytes, "")
-            if line:  # no checksum could outweigh the wrong size: inflate nothing
+            if line:  # without a checksum a wrong size is final: do not inflate
                 raise CorruptDownloadError(line)
         yield from self._members.chunks(file.path)
 
@@ -154,20 +150,20 @@ def check_members(path: Path, what: str) -> None:
     """Compare all members of a product zip with the manifest inside.
 
     Args:
-        path: A zip of which the catalogue tells no checksum.
-        what: Its name in errors.
+        path: A zip for which the catalogue has no checksum.
+        what: Its name in messages.
 
     Raises:
         CorruptDownloadError: Members contradict the manifest; names the first of them.
     """
     try:
-        with open_archive(path) as archive:
-            failures = archive.failures()
+        with open_zip(path) as zipped:
+            failures = zipped.failures()
     except CorruptProductError as error:
         failures = error.members
     if failures:
         message = (
-            f"{what}: the catalogue gives no checksum, and {len(failures)} members "
+            f"{what}: the catalogue has no checksum, and {len(failures)} members "
             f"contradict the manifest: {'; '.join(failures[:_SHOWN])}; try again."
         )
         raise CorruptDownloadError(message)

@@ -1,6 +1,6 @@
-"""The records of a zip in the order in which they pass: headers, the table, its end.
+"""Parses the records of a zip stream: local headers, central directory, end records.
 
-Each is read as it stands; what it says is for the caller to judge.
+Validation is left to the caller.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _LOCAL: Final = struct.Struct("<4s2xHH4xLLLHH")
 _FIELD: Final = struct.Struct("<HH")
 _ROW: Final = struct.Struct("<4s4xHH4xLLLHHH4xLL")
 _END64: Final = struct.Struct("<4sQ12xQQQQ4s4xQ4x")
-"""The end of a table in 64 bits, and its locator."""
+"""ZIP64 end of central directory, and its locator."""
 _END: Final = struct.Struct("<4s4xHHLLH")
 _IN_END64: Final = (0xFFFF, 0xFFFF, IN_EXTRA, IN_EXTRA)
-"""Stand in the end of a table for numbers that its 64-bit end holds."""
+"""Placeholders for numbers that are in the ZIP64 end record."""
 
 
 class Source:
-    """The bytes of a zip in order, with a way back for those just read.
+    """The bytes of a zip stream, with a pushback buffer.
 
-    Every method that needs more bytes than there are raises CorruptDownloadError.
+    Methods raise CorruptDownloadError at a premature end.
     """
 
     def __init__(self, chunks: Iterable[bytes], what: str) -> None:
@@ -42,19 +42,19 @@ class Source:
 
     @property
     def position(self) -> int:
-        """Bytes of the zip before the next one."""
+        """Offset of the next byte."""
         return self._received - len(self._rest) + self._start
 
     def corrupt(self, problem: str) -> CorruptDownloadError:
         """Return the error to raise."""
         message = (
-            f"{self._what} is no complete zip: {problem}; {self._received} bytes were received. "
+            f"{self._what} is not a complete zip: {problem}; {self._received} bytes were received. "
             "Download it again."
         )
         return CorruptDownloadError(message)
 
     def piece(self, limit: int) -> bytes:
-        """Return the next bytes, at least one unless the limit is 0."""
+        """Return up to `limit` bytes, at least one unless the limit is 0."""
         if limit and not self._fill():
             raise self.corrupt("it ends early")
         piece = self._rest[self._start : self._start + limit]
@@ -69,7 +69,7 @@ class Source:
             self._rest, self._start = data + self._rest[self._start :], 0
 
     def peek(self, count: int) -> bytes:
-        """Return the next bytes without passing them; fewer at the end of the zip."""
+        """Return the next bytes without consuming them; fewer at the end of the zip."""
         data = bytearray()
         while len(data) < count and self._fill():
             data += self.piece(count - len(data))
@@ -77,13 +77,13 @@ class Source:
         return bytes(data)
 
     def take(self, count: int) -> bytes:
-        """Return exactly so many bytes; meant for short records."""
+        """Return exactly `count` bytes; for short records."""
         data = self.peek(count)
         self.skip(count)
         return data
 
     def skip(self, count: int) -> None:
-        """Pass so many bytes, copying none."""
+        """Skip `count` bytes without copying them."""
         while count:
             if not self._fill():
                 raise self.corrupt("it ends early")
@@ -102,7 +102,7 @@ class Source:
 
 
 def local_header(source: Source) -> zipfile.ZipInfo:
-    """Return what stands before the bytes of a member; sizes of 0 where they stand behind."""
+    """Parse a local header; sizes are 0 if they are in a data descriptor."""
     start = source.position
     _, flags, method, crc, stored, inflated, name_length, extra_length = _LOCAL.unpack(
         source.take(_LOCAL.size)
@@ -116,7 +116,7 @@ def local_header(source: Source) -> zipfile.ZipInfo:
 
 
 def table_rows(source: Source) -> Iterator[zipfile.ZipInfo]:
-    """Yield the rows of the table of members, which begins here."""
+    """Yield the entries of the central directory, which starts here."""
     while source.peek(4) == b"PK\x01\x02":
         row = _ROW.unpack(source.take(_ROW.size))
         _, flags, method, crc, stored, inflated, *lengths, attributes, start = row
@@ -130,27 +130,28 @@ def table_rows(source: Source) -> Iterator[zipfile.ZipInfo]:
 
 
 def check_end(source: Source, count: int, start: int) -> None:
-    """Read what follows the table, up to the end of the zip.
+    """Parse the end records, up to the end of the zip.
 
     Args:
-        source: At the end of the table.
-        count: Rows of the table.
-        start: Where it began.
+        source: At the end of the central directory.
+        count: Number of its entries.
+        start: Its offset.
 
     Raises:
-        CorruptDownloadError: It tells of another table, is cut, or has anything behind it.
+        CorruptDownloadError: They contradict the directory, are truncated, or are followed by
+            more bytes.
     """
     end = source.position
     facts = unsaid = (count, count, end - start, start)
     if source.peek(4) == b"PK\x06\x06":
         _, size, *said, locator, position = _END64.unpack(source.take(_END64.size))
         if (size, tuple(said), locator, position) != (44, facts, b"PK\x06\x07", end):
-            raise source.corrupt("the 64-bit end of its table of members contradicts the table")
+            raise source.corrupt("the ZIP64 end record contradicts the central directory")
         unsaid = _IN_END64
     signature, *numbers, comment_length = _END.unpack(source.take(_END.size))
     agrees = all(one in pair for one, *pair in zip(numbers, facts, unsaid, strict=True))
     if signature != b"PK\x05\x06" or not agrees:
-        raise source.corrupt("the end of its table of members is missing or contradicts the table")
+        raise source.corrupt("the end of central directory is missing or contradicts the directory")
     source.skip(comment_length)
     if source.peek(1):
         raise source.corrupt("more bytes follow its end")
@@ -167,7 +168,7 @@ def _named(source: Source, length: int, flags: int) -> zipfile.ZipInfo:
 
 
 def _widened(extra: bytes, numbers: Sequence[int]) -> list[int]:
-    """Return the numbers, those given in 64 bits from the extra field that holds them."""
+    """Return the numbers, replacing placeholders by those of the ZIP64 extra field."""
     field = b""
     while len(extra) >= _FIELD.size:
         kind, length = _FIELD.unpack_from(extra)

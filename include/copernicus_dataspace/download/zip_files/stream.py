@@ -1,7 +1,7 @@
-"""Reads the members of a zip while it passes, from its first byte to its last.
+"""Reads the members of an untrusted zip from a stream.
 
-Trusts nothing that the zip says of itself. Its table of members comes last: what only the table
-tells (a link, a contradiction) is raised when the bytes of the members have passed.
+The central directory comes last: errors that only it reveals (a link, a contradiction) are raised
+after the members have been read.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 
 
 def stream_members(chunks: Iterable[bytes], what: str) -> Iterator[StreamedMember]:
-    """Yield the regular files of a zip as they pass; ends behind its table of members.
+    """Yield the regular files of a zip as they arrive; ends after the central directory.
 
-    What was read of them is verified once this has ended. Members that nobody reads are passed
-    uninflated and without a look at their CRC, unless their size stands behind them.
+    Data that was read is verified once the iteration has ended. Unread members are skipped without
+    inflating them or checking their CRC, unless their size is in a data descriptor.
 
     Args:
-        chunks: The zip, cut anywhere; one piece and some 100 kB are held at a time. What it raises
-            comes through as it is.
-        what: Names the zip in messages, as the subject of a sentence.
+        chunks: The zip in chunks of any size; one chunk and about 100 kB are buffered. Its
+            exceptions are passed through.
+        what: Name of the zip in messages, as the subject of a sentence.
 
     Raises:
-        CorruptDownloadError: Not a zip, truncated, followed by more, or in contradiction to itself;
-            a member is encrypted or compressed in an unusual way.
-        UnsafeContentError: A path leaves its folder, a link, two members of one name, more than
-            one top folder, more than any product, or a member that inflates beyond reason.
+        CorruptDownloadError: Not a zip, truncated, followed by more bytes, or contradictory; a
+            member is encrypted or has an unsupported compression method.
+        UnsafeContentError: A path leaves its folder, a link, duplicate members, several top
+            folders, too many or too large members, or too high a compression ratio.
     """
     source = Source(chunks, what)
     passed = _Passed(what)
@@ -72,33 +72,33 @@ def stream_members(chunks: Iterable[bytes], what: str) -> Iterator[StreamedMembe
 
 @dataclass(frozen=True, slots=True)
 class StreamedMember:
-    """One regular file, to be read before the iterator that gave it goes on.
+    """A regular file, to be read before the next one is requested.
 
     Attributes:
-        path: Below the top folder.
+        path: Path below the top folder.
     """
 
     path: str
     _body: Body
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the inflated bytes, up to 1 MiB each; goes on where it was left before.
+        """Yield the uncompressed data in chunks of up to 1 MiB; continues after an earlier call.
 
         Raises:
-            CorruptDownloadError: The bytes contradict their CRC or size, or the zip ends early.
-            UnsafeContentError: They inflate beyond reason.
-            ValueError: The iterator of the members has gone on, so that the bytes are gone.
+            CorruptDownloadError: The data contradicts its CRC or size, or the zip is truncated.
+            UnsafeContentError: The compression ratio is too high.
+            ValueError: The next member was already requested.
         """
         while piece := self._body.read():
             yield piece
 
 
 class _Passed:
-    """What has passed already, which limits what may follow.
+    """The members read so far, and the limits for the next ones.
 
     Attributes:
-        root: The top folder of all of them.
-        facts: What the table must say of the members, by where they begin.
+        root: Their top folder.
+        facts: Expected entries of the central directory, by offset.
     """
 
     root: str
@@ -113,7 +113,7 @@ class _Passed:
         self._places: list[str] = []
 
     def admit(self, info: zipfile.ZipInfo) -> None:
-        """Refuse a member that must not be in one zip with those before it."""
+        """Refuse a member that conflicts with earlier ones."""
         self.check_size(info)
         check_member(info, self.what)
         self._first = self._first or info
@@ -130,37 +130,37 @@ class _Passed:
         insort(self._places, place)
 
     def check_size(self, info: zipfile.ZipInfo) -> None:
-        """Refuse a member, as far as its size is known, that is one too many or a bomb."""
+        """Refuse a member beyond the maximum number or size, or a zip bomb."""
         count, total_bytes = len(self.facts) + 1, self._total_bytes + info.file_size
         if count > MAX_MEMBERS or total_bytes > MAX_TOTAL_BYTES:
             message = (
-                f"{self.what} holds {count} members of {total_bytes} bytes, or more; "
+                f"{self.what} has at least {count} members of {total_bytes} bytes; "
                 f"expected at most {MAX_MEMBERS} of {MAX_TOTAL_BYTES}; it is refused."
             )
             raise UnsafeContentError(message)
         check_inflation(info, f"{self.what}: {info.orig_filename}")
 
     def add(self, info: zipfile.ZipInfo) -> None:
-        """Count a member that has passed."""
+        """Count a member that was read."""
         self.facts[info.header_offset] = _facts(info)
         self._total_bytes += info.file_size
 
 
 def _check_table(source: Source, passed: _Passed) -> None:
-    """Read the table of members, and compare it with what passed."""
+    """Read the central directory, and compare it with the members."""
     start, count = source.position, len(passed.facts)
     for row in table_rows(source):
         if source.position - start > MAX_DIRECTORY_BYTES:
             message = (
-                f"{passed.what}: the table of members has more than {MAX_DIRECTORY_BYTES} bytes, "
+                f"{passed.what}: the central directory has more than {MAX_DIRECTORY_BYTES} bytes, "
                 "expected some 30,000; it is refused."
             )
             raise UnsafeContentError(message)
         if passed.facts.pop(row.header_offset, None) != _facts(row):
-            raise source.corrupt(f"its table of members contradicts {row.orig_filename!r}")
+            raise source.corrupt(f"the central directory contradicts {row.orig_filename!r}")
         check_member(row, passed.what)
     if passed.facts:
-        raise source.corrupt(f"its table of members lacks {len(passed.facts)} of {count}")
+        raise source.corrupt(f"the central directory lacks {len(passed.facts)} of {count} members")
     check_end(source, count, start)
 
 

@@ -1,1 +1,1 @@
-"""Finds what an archive lacks or holds wrongly; changes nothing."""
+"""Inspects an archive: which products are missing, damaged or no longer wanted; read-only."""

@@ -1,4 +1,4 @@
-"""Finds out what an ingest should hold and what it does hold; changes nothing."""
+"""Inspects an archive: what an ingest should hold and what it does hold; read-only."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.store import Store
 
 _LONGEST_GAP: Final = timedelta(days=30)
-"""Days between those of runs by hand and of repairs are held to be missing; a longer gap was never
-asked for."""
+"""Days between those of manual runs and repairs count as requested, unless the gap is longer."""
 _LATEST_FIRST_PUBLICATION: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which sensing days are looked at.
+    """Which sensing days to inspect.
 
     Attributes:
         first: First day.
-        last: Last day, included; its end is the present.
-        is_whole: Whether all days up to the last that hold anything, did so by the ingest's STAC
-            catalogue, or were looked at so before, are looked at, too.
-        is_routine: Whether this is a turn of the rolling looks at bytes and at the whole archive.
-        scrub_days: In so many days the bytes of each file are read once; 0 for never.
-        reads_all: Whether the bytes of all files of these days are read now.
+        last: Last day, included; its end counts as the present.
+        is_whole: Whether to inspect also all earlier days that hold products, are in the ingest's
+            STAC catalogue, or were inspected as part of the whole archive before.
+        is_routine: Whether this run counts for the rolling checksum scan and whole inspection.
+        scrub_days: Period in days in which each file is read once; 0 for never.
+        reads_all: Whether to read all files of these days now.
     """
 
     first: date
@@ -60,17 +59,17 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveState:
-    """What was found.
+    """The result of an inspection.
 
     Attributes:
         findings: One for each product that should be held, or is held for the ingest.
-        days: Sensing days looked at.
-        answer: What the catalogue said.
-        damaged: Names of files whose bytes are wrong, by product stem.
-        foreign: Products that stand as wanted, and were fetched by other ingests only.
+        days: Inspected sensing days.
+        answer: Result of the catalogue query.
+        damaged: Names of files with a wrong checksum, by product stem.
+        foreign: Products that are present as wanted, but delivered for other ingests only.
         delays_h: By day, hours from sensing to first delivery of each product.
-        survey: What to remember of it, where the whole archive was looked at.
-        scrubbed_bytes: How many bytes were read.
+        survey: To store, if the whole archive was inspected.
+        scrubbed_bytes: Bytes read.
     """
 
     findings: list[Finding]
@@ -89,14 +88,14 @@ def inspect_archive(
     """Compare what should be held with what is.
 
     Args:
-        store: Holds what is held.
-        lookup: Says what there is.
+        store: The archive.
+        lookup: Queries the catalogue.
         terms: What the ingest wants.
-        history: What earlier looks have found.
-        scope: Which days.
+        history: Results of earlier inspections.
+        scope: Days to inspect.
 
     Raises:
-        DataSpaceError: The catalogue could not be asked in full.
+        DataSpaceError: The catalogue could not be queried completely.
     """
     inventory = Inventory(store)
     days, entries = _held(inventory, terms, history, scope)
@@ -104,7 +103,7 @@ def inspect_archive(
     elsewhere = _turns_elsewhere(inventory, terms, history, scope, days)
     damaged, read_bytes = checksum_scan.scrub(store, [*_in_turn(own, history, scope), *elsewhere])
     answer = lookup.ask(days, [entry.product for entry in own])
-    words = {stem: f"{', '.join(names)} has other bytes" for stem, names in damaged.items()}
+    words = {stem: f"{', '.join(names)} has a wrong checksum" for stem, names in damaged.items()}
     zips = _zips(inventory, terms, days)
     findings = audit(answer.listed, Holdings(entries, zips, words), answer.deleted, terms)
     findings += _beside(lookup, [one for one in elsewhere if one.product.stem in damaged], words)
@@ -123,7 +122,7 @@ def inspect_archive(
 def _held(
     inventory: Inventory, terms: Terms, history: History, scope: Scope
 ) -> tuple[tuple[date, ...], list[Entry]]:
-    """Return the days of a scope, and what is held of them, whoever wants it."""
+    """Return the days of a scope, and the entries of all ingests for them."""
     asked = Window.of_days(scope.first, scope.last).days
     if not scope.is_whole:
         return asked, inventory.entries(terms.product_type, asked)
@@ -142,11 +141,11 @@ def _held(
 
 
 def _whole(own: Sequence[Entry], asked: Sequence[date], ingest: str) -> tuple[date, ...]:
-    """Return all days since the first that a schedule or a backfill has delivered.
+    """Return all days since the first one delivered by a schedule or a backfill.
 
-    Days of runs by hand and of repairs are looked at too, but between them only where the gap is
-    short: who asked for a day years ago, or had it mended, did not ask for all days since. Items of
-    older versions do not say, and count as those.
+    Days of manual runs and repairs are included too, but the days between them only if the gap is
+    short: a request for a day years ago is not one for all days since. Items of older versions do
+    not say, and count as manual.
     """
     days = {entry.product.sensed.date() for entry in own}
     scheduled = [entry.product.sensed.date() for entry in own if ingest in entry.scheduled]
@@ -170,7 +169,7 @@ def _in_turn(own: Sequence[Entry], history: History, scope: Scope) -> Sequence[E
 def _turns_elsewhere(
     inventory: Inventory, terms: Terms, history: History, scope: Scope, days: Sequence[date]
 ) -> list[Entry]:
-    """Return what is to be read of days that are not looked at otherwise."""
+    """Return the entries to read of days that are not inspected otherwise."""
     if not scope.is_routine or not scope.scrub_days or scope.is_whole:
         return []
     others = set(inventory.days(terms.product_type)) - set(days)
@@ -182,13 +181,15 @@ def _turns_elsewhere(
 def _beside(
     lookup: ProductLookup, damaged: Sequence[Entry], words: Mapping[str, str]
 ) -> list[Finding]:
-    """Return what was found damaged of days that the catalogue was not asked for."""
+    """Return findings for damaged products of days outside the catalogue query."""
     listed = lookup.still_listed([entry.product.id for entry in damaged])
     return [
         Finding(entry.product, DAMAGED, words[entry.product.stem], bands=tuple(entry.selection))
         if entry.product.id in listed
         else Finding(
-            entry.product, ORPHANED, f"{words[entry.product.stem]}, and it is no longer listed"
+            entry.product,
+            ORPHANED,
+            f"{words[entry.product.stem]}, and the product is no longer listed",
         )
         for entry in damaged
     ]
@@ -202,7 +203,7 @@ def _zips(inventory: Inventory, terms: Terms, days: Iterable[date]) -> dict[str,
 
 
 def _listed_anew(findings: Iterable[Finding], entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """Return all files of products whose name another product has now, by product stem."""
+    """Return all files of products whose name is now that of another product, by stem."""
     held = {entry.product.stem: entry for entry in entries}
     pairs = ((one.product, held.get(one.product.stem)) for one in findings)
     return {
@@ -219,7 +220,7 @@ def _foreign(findings: Iterable[Finding], entries: Iterable[Entry], terms: Terms
 
 
 def delays_h(held: Iterable[Entry]) -> dict[str, list[float]]:
-    """Return hours from sensing to first delivery by day, but not of what was made much later."""
+    """Return hours from sensing to first delivery by day, without reprocessed products."""
     delays: dict[str, list[float]] = defaultdict(list)
     for entry in held:
         if entry.created and not _is_reprocessed(entry.product):
@@ -237,7 +238,7 @@ def _is_reprocessed(product: Product) -> bool:
 def _survey(
     days: Iterable[date], findings: Iterable[Finding], terms: Terms, scope: Scope
 ) -> Survey | None:
-    """Return what to remember of a look at all days: of the newest only those that had products."""
+    """Return the survey of a whole inspection; of the requested days only those with products."""
     if not scope.is_whole:
         return None
     found = {finding.product.sensed.date() for finding in findings}

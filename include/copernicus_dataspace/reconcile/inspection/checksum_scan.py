@@ -1,4 +1,4 @@
-"""Reads files that are held and compares their digests with those in the items."""
+"""Reads files of the archive and compares their checksums with those in the items."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ _READS: Final = 2
 def due(days: Iterable[date], period_days: int, last: date | None, today: date) -> list[date]:
     """Return the sensing days whose files are to be read today.
 
-    Each sensing day has its turn once a period. Turns that passed since the last look, because
-    nothing ran, come today.
+    Each sensing day is due once per period. Days that were due since the last scan are included.
 
     Args:
-        days: All that hold anything.
-        period_days: In so many days everything is read once; 0 for never.
-        last: The day of the last look; None where there was none.
-        today: The day of this one.
+        days: All sensing days with products.
+        period_days: Period in days; 0 for never.
+        last: Day of the last scan; None if there was none.
+        today: Day of this scan.
     """
     if not period_days:
         return []
@@ -43,9 +42,9 @@ def due(days: Iterable[date], period_days: int, last: date | None, today: date) 
 
 
 def scrub(store: Store, entries: Iterable[Entry]) -> tuple[dict[str, list[str]], int]:
-    """Return the names of files whose bytes are wrong, by product stem, and the bytes read.
+    """Return the names of files with a wrong checksum, by product stem, and the bytes read.
 
-    Files that are missing or have another size are not read: a listing tells as much.
+    Files that are missing or have a wrong size are not read.
     """
     with ThreadPoolExecutor(_THREADS) as pool:
         looks = list(pool.map(lambda entry: (entry, *_look(store, entry)), entries))
@@ -58,7 +57,7 @@ def _look(store: Store, entry: Entry) -> tuple[list[str], int]:
     delivery = delivery_of(store.read(f"{folder}/{ITEM_NAME}"))
     wrong, read_bytes = [], 0
     for file in delivery.files.values() if delivery else ():
-        if entry.standing.get(file.name) == file.size_bytes:
+        if entry.existing.get(file.name) == file.size_bytes:
             read_bytes += file.size_bytes
             if not _is_right(store, f"{folder}/{file.name}", file.checksum):
                 wrong.append(file.name)
@@ -68,17 +67,17 @@ def _look(store: Store, entry: Entry) -> tuple[list[str], int]:
 def _is_right(store: Store, path: str, checksum: Checksum) -> bool:
     try:
         return is_as_promised(store, path, checksum)
-    except MissingFileError:  # it is just being replaced or retired
+    except MissingFileError:  # it is being replaced or removed right now
         return True
 
 
 def is_as_promised(store: Store, path: str, checksum: Checksum) -> bool:
-    """Read a file; tell whether its bytes are those of a checksum.
+    """Read a file; tell whether it has the expected checksum.
 
-    What a disk cannot read twice has a bad sector, and is not.
+    False also if a disk fails to read it twice (bad sector).
 
     Raises:
-        MissingFileError: It is not there.
+        MissingFileError: There is no such file.
         StorageUnavailableError: It cannot be read now.
     """
     for _ in range(_READS):

@@ -1,4 +1,4 @@
-"""Compares what should be held with what is; takes values and returns values."""
+"""Compares the expected products with the held ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from copernicus_dataspace.reconcile.inspection.findings import (
     WITHDRAWN,
     Finding,
 )
-from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, Lack
+from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, FileProblem
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -44,15 +44,15 @@ def audit(
 ) -> list[Finding]:
     """Return one finding for each product that should be held, or that is held for the ingest.
 
-    A product is never found superseded or withdrawn because it is not listed: only a listed
-    successor that is newer and online, or the list of deleted products, says so. What is held and
-    listed, but left out for another, is guarded like what is expected until it is superseded.
+    A product is never superseded or withdrawn only because it is not listed: that needs a listed,
+    newer successor that is online, or an entry in the list of deleted products. Held products that
+    are listed but left out in favour of others are treated as expected until they are superseded.
 
     Args:
-        listed: All that the catalogue lists for the ingest in the days in question.
-        holdings: What stands of those days.
+        listed: All products the catalogue lists for the ingest on these days.
+        holdings: What is held of those days.
         deleted: Deleted products of those days, by id.
-        terms: What is wanted.
+        terms: What the ingest wants.
     """
     expected, left_out = _wanted(listed, holdings, terms)
     names, held = {product.stem for product in expected}, holdings.by_stem()
@@ -81,27 +81,27 @@ def audit(
 def _wanted(
     listed: Sequence[Product], holdings: Holdings, terms: Terms
 ) -> tuple[list[Product], list[Product]]:
-    """Return what should be held, and what else is listed."""
+    """Return the listed products that should be held, and the others."""
     rows, held = {row.id: row for row in listed}, holdings.by_stem()
-    standing = [_as_it_stands(row, held.get(row.stem), holdings, terms) for row in listed]
-    kept, left_out = choose(standing, terms.versions)
+    effective = [_as_it_stands(row, held.get(row.stem), holdings, terms) for row in listed]
+    kept, left_out = choose(effective, terms.versions)
     return [rows[one.id] for one in kept], [rows[one.product.id] for one in left_out]
 
 
 def _as_it_stands(row: Product, entry: Entry | None, holdings: Holdings, terms: Terms) -> Product:
-    """Return a listed product; as one that is online where it stands whole, and need not be had."""
+    """Return a listed product, marked as online if it is held completely."""
     if row.online and row.size_bytes is not None:
         return row
-    if entry is None or entry.product.id != row.id or lacking(row, entry, holdings, terms):
+    if entry is None or entry.product.id != row.id or product_problems(row, entry, holdings, terms):
         return row
     return replace(row, online=True, size_bytes=row.size_bytes or entry.product.size_bytes)
 
 
 def _is_ours(entry: Entry, finding: Finding, terms: Terms) -> bool:
-    """Tell whether an ingest is to see to a product it does not expect.
+    """Tell whether an ingest manages a product it does not expect.
 
-    One whose ingests are all gone falls to whichever expects its successors. One that none wants
-    was fetched by its name, and stays.
+    If all ingests of a product were removed, the one that expects its successors manages it. A
+    product without ingests was requested by id and is kept.
     """
     if terms.ingest in entry.ingests:
         return True
@@ -109,34 +109,36 @@ def _is_ours(entry: Entry, finding: Finding, terms: Terms) -> bool:
     return is_left and bool(finding.successors)
 
 
-def lacking(
+def product_problems(
     product: Product,
     entry: Entry,
     holdings: Holdings,
     terms: Terms,
     more_bands: Iterable[str] = (),
-) -> tuple[Lack, ...]:
-    """Return what does not stand of a product of which an item does.
+) -> tuple[FileProblem, ...]:
+    """Return what is missing or wrong of a product that has an item.
 
-    What the item promises beyond the ingest's bands counts too: somebody once asked for it.
+    Bands of the item beyond the ingest's own count too: they were requested once.
     """
     bands = dict.fromkeys((*terms.bands, *entry.selection, *more_bands))
-    lacks = [*entry.lacking(bands), *_lacking_zip(product, holdings, terms)]
+    problems = [*entry.problems(bands), *_zip_problems(product, holdings, terms)]
     if entry.has_other_content(product):
-        lacks.append(Lack(DAMAGED, f"it is listed anew, as {product.id} with other content"))
+        problems.append(
+            FileProblem(DAMAGED, f"it is now listed as {product.id} with other content")
+        )
     if product.stem in holdings.damaged:
-        lacks.append(Lack(DAMAGED, holdings.damaged[product.stem]))
-    return tuple(lacks)
+        problems.append(FileProblem(DAMAGED, holdings.damaged[product.stem]))
+    return tuple(problems)
 
 
-def _lacking_zip(product: Product, holdings: Holdings, terms: Terms) -> list[Lack]:
+def _zip_problems(product: Product, holdings: Holdings, terms: Terms) -> list[FileProblem]:
     if not terms.keep_archive:
         return []
     found = holdings.zips.get(product.stem)
     if found is None:
-        return [Lack(ABSENT, "its zip is not there")]
+        return [FileProblem(ABSENT, "its zip does not exist")]
     if product.size_bytes not in (None, found):
-        return [Lack(DAMAGED, f"its zip has {found} bytes, not {product.size_bytes}")]
+        return [FileProblem(DAMAGED, f"its zip has {found} bytes, expected {product.size_bytes}")]
     return []
 
 
@@ -150,30 +152,30 @@ def _expected(
     bands = _more_bands((*(entry.selection if entry else ()), *inherited), terms)
     if entry is None:
         return Finding(product, *_never_held(product, terms.delay), bands=bands)
-    lacks = lacking(product, entry, holdings, terms, bands)
-    if not lacks:
+    problems = product_problems(product, entry, holdings, terms, bands)
+    if not problems:
         return Finding(product, PRESENT)
-    why = "; ".join(lack.why for lack in lacks)
+    why = "; ".join(one.why for one in problems)
     if not product.online:
         return Finding(product, OFFLINE, f"offline, and {why}")
-    states = {lack.state for lack in lacks}
+    states = {one.state for one in problems}
     state = next(one for one in (DAMAGED, ABSENT, MISSING) if one in states)
     return Finding(product, state, why, bands=bands)
 
 
 def _more_bands(bands: Iterable[str], terms: Terms) -> tuple[str, ...]:
-    """Return all bands that are to be fetched, where those of the ingest do not do."""
+    """Return all bands to download if they are more than those of the ingest, else none."""
     more = dict.fromkeys(band for band in bands if band not in terms.bands)
     return (*terms.bands, *more) if more else ()
 
 
 def _never_held(product: Product, delay: timedelta) -> tuple[str, str]:
     if not product.online:
-        return OFFLINE, "the catalogue lists it as offline"
+        return OFFLINE, "offline in the catalogue"
     due = datetime.combine(product.sensed.date(), time(), UTC) + timedelta(days=1) + delay
     if product.published and product.published > due:
         return LATE, f"published {format_instant(product.published)}, after its day's run"
-    return MISSING, "published in time, and not there"
+    return MISSING, "published in time, but not in the archive"
 
 
 def _by_acquisition(expected: Iterable[Product]) -> dict[Hashable | None, list[Product]]:
@@ -186,7 +188,7 @@ def _by_acquisition(expected: Iterable[Product]) -> dict[Hashable | None, list[P
 def _unexpected(
     entry: Entry, beside: Sequence[Product], deleted: Mapping[str, Deletion]
 ) -> Finding:
-    """Return what is found of a product that is not expected; beside it are those that are."""
+    """Return the finding for a held product that is not expected."""
     product, deletion = entry.product, deleted.get(entry.product.id)
     cause = f"deleted {deletion}" if deletion else ""
     newer = [one for one in beside if is_newer(one, product)]
@@ -198,15 +200,15 @@ def _unexpected(
         return Finding(product, SUPERSEDED, why, instead, bands)
     if deletion:
         return Finding(product, WITHDRAWN, cause, successors(product, beside), bands)
-    why = "listed neither for this ingest nor among the deleted products"
+    why = "neither listed for this ingest nor in the list of deleted products"
     if newer:
         why = (
-            "a newer version is listed, but it is offline or shows less of the ground, or their "
+            "a newer version is listed, but it is offline or covers a smaller area, or their "
             "footprints cannot be compared"
         )
     return Finding(product, ORPHANED, why)
 
 
 def _is_plain(band: str) -> bool:
-    """Tell whether a band is a name that every product of its type has, not a pattern."""
+    """Tell whether a band is a name, not a pattern."""
     return not set(band) & set("*?[/")

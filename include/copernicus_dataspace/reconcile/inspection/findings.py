@@ -1,4 +1,4 @@
-"""What an inspection may find of a product, and the terms it is compared by."""
+"""Findings of an inspection, and the wanted and held products it compares."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WITHDRAWN: Final = "withdrawn"
 ORPHANED: Final = "orphaned"
 
 FETCHED: Final = (MISSING, LATE, ABSENT, DAMAGED)
-"""States that fetching the product mends."""
+"""States that a download repairs."""
 EXPECTED: Final = (PRESENT, *FETCHED, OFFLINE)
 """States of products that should be held; the others are held and should not be."""
 
@@ -33,16 +33,16 @@ _STATES: Final = (*EXPECTED, SUPERSEDED, WITHDRAWN, ORPHANED)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an ingest wants to be held.
+    """What an ingest wants.
 
     Attributes:
-        ingest: Its DAG id.
+        ingest: Name of the ingest.
         product_type: ``S2MSI2A`` or ``S2MSI1C``.
         bands: Band names and patterns.
-        versions: ``latest`` or ``all``, see `dedupe.choose`.
-        keep_archive: Whether each product's zip is kept, too.
-        delay: From the end of a sensing day to the run that fetches it.
-        known: Ids of all ingests there are: others that an item names are gone.
+        versions: ``latest`` or ``all``, see `versions.choose`.
+        keep_archive: Whether each product's zip is kept too.
+        delay: Time from the end of a sensing day to its scheduled run.
+        known: Names of all existing ingests; others in an item were removed.
     """
 
     ingest: str
@@ -56,15 +56,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one product.
+    """The finding for one product.
 
     Attributes:
-        product: As the catalogue lists it; as its item describes it where it is not listed.
+        product: As listed in the catalogue, or as in its item if it is not listed.
         state: One of this module's states.
-        why: In words; empty where all is well.
-        successors: The listed products that should be held in its place.
-        bands: What is to be fetched of it, where that is more than the ingest's own bands; of one
-            that has successors, what they must hold before it may go.
+        why: Explanation; empty if the product is present.
+        successors: The listed products that should be held instead.
+        bands: Bands to download, if more than the ingest's own; for a product with successors, the
+            bands these must have before it may be removed.
     """
 
     product: Product
@@ -78,7 +78,7 @@ class Finding:
         """Return the finding that `to_json` wrote.
 
         Raises:
-            `errors.UNREADABLE`: It did not.
+            `errors.UNREADABLE`: It is damaged.
         """
         return cls(
             product=Product.from_json(record["product"]),
@@ -89,7 +89,7 @@ class Finding:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values."""
+        """Return the finding as JSON values."""
         return {
             "product": self.product.to_json(),
             "state": self.state,
@@ -101,12 +101,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What stands of the days in question.
+    """What is held of some days.
 
     Attributes:
-        entries: All that is held, whoever wants it.
+        entries: All entries, for any ingest.
         zips: Size in bytes of kept zips, by product stem.
-        damaged: What a look at the bytes found wrong, by product stem.
+        damaged: Wrong checksums, as text by product stem.
     """
 
     entries: Sequence[Entry]

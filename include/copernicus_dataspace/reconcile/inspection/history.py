@@ -1,6 +1,6 @@
-"""Remembers what the audits of an ingest found, by sensing day; a cache, never the truth.
+"""History of the inspections of an ingest, by sensing day.
 
-What is lost of it costs a look at all days, no more.
+A cache: if it is lost, the next inspection covers all days.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 _REMEMBERED: Final = timedelta(days=365)
 _LATE_PERCENTILE: Final = 0.95
 _MOST: Final = 1e15
-"""Of products and of hours, as of `report_reader`, which shows them."""
+"""Maximum number of products and hours, as in `reports.reader`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A look at the whole archive.
+    """An inspection of the whole archive.
 
     Attributes:
-        at: When.
-        product_type: ``S2MSI2A`` or ``S2MSI1C``; None where it was written before days were.
+        at: Time of the inspection.
+        product_type: ``S2MSI2A`` or ``S2MSI1C``; None in earlier versions, which have no days.
         days: Sensing days that belong to the archive, in order.
     """
 
@@ -54,12 +54,12 @@ class Survey:
             for first, last in record.get("days", ())
         )
         if any(before.end > after.start for before, after in itertools.pairwise(days)):
-            message = "the windows of a survey are in no order."
+            message = "the windows of a survey are not in order."
             raise ValueError(message)
         return cls(parse_instant(record["at"]), record.get("product_type"), days)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values: first and last day of each window, both included."""
+        """Return the survey as JSON values: first and last day of each window, both included."""
         return {
             "at": self.at.isoformat(),
             "product_type": self.product_type,
@@ -72,14 +72,14 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is remembered of one ingest.
+    """The history of one ingest.
 
     Attributes:
-        days: By sensing day and tile: how many products were ``expected`` and ``present``, and by
-            state why others were not.
-        delays_h: By sensing day the hours from sensing to first delivery, of each product.
-        scrubbed: Day of the last look at bytes.
-        survey: The last look at the whole archive.
+        days: By sensing day and tile: number of ``expected`` and ``present`` products, and of the
+            others by state.
+        delays_h: By sensing day the hours from sensing to first delivery of each product.
+        scrubbed: Day of the last checksum scan.
+        survey: The last inspection of the whole archive.
     """
 
     days: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class History:
 
     @classmethod
     def read(cls, content: bytes | None) -> Self:
-        """Return what `to_bytes` wrote; an empty one where there is nothing, or it is damaged."""
+        """Return what `to_bytes` wrote; an empty history if it is missing or damaged."""
         try:
             record = json.loads(content or b"")
             days, survey, scrubbed = record["days"], record["survey"], record["scrubbed"]
@@ -103,7 +103,7 @@ class History:
             return cls()
 
     def to_bytes(self) -> bytes:
-        """Return all facts as JSON."""
+        """Return the history as JSON."""
         record = {
             "days": self.days,
             "delays_h": self.delays_h,
@@ -113,10 +113,10 @@ class History:
         return json.dumps(record).encode()
 
     def until(self, now: datetime) -> History:
-        """Return this one without what no look of ours can have found by then.
+        """Return the history without impossible entries: future days and days before the mission.
 
-        That is what lies in the future, and days before the mission: somebody else wrote it, and it
-        would keep looks from being taken, or have millions of days looked at.
+        Those were not written by us, and would prevent inspections, or extend them to millions of
+        days.
         """
         first, last = MISSION.start.date().isoformat(), now.date().isoformat()
         survey = self.survey if self.survey and self.survey.at <= now else None
@@ -128,9 +128,9 @@ class History:
         )
 
     def surveyed(self, product_type: str) -> Iterator[date]:
-        """Give the sensing days that a look at the whole archive found to belong to it.
+        """Yield the sensing days of the last whole inspection.
 
-        Where it was written before it told of them: days of the last year that had products.
+        For a survey of an earlier version: days of the last year that had products.
         """
         survey = self.survey
         if survey is None:
@@ -151,13 +151,13 @@ class History:
         *,
         until: date | None = None,
     ) -> History:
-        """Return this one with some days found anew, and those older than a year forgotten.
+        """Return the history with some days replaced, and without those older than a year.
 
         Args:
-            looked_at: The days that were found anew.
-            days: What was found of them.
-            delays_h: Likewise.
-            until: The day at which that year ends; None for the newest known one.
+            looked_at: Inspected days.
+            days: Their cells.
+            delays_h: Their delays.
+            until: Last day of that year; None for the newest known day.
         """
         anew = {day.isoformat() for day in looked_at}
         newest = f"{until}" if until else max([*anew, *self.days], default="")
@@ -170,23 +170,23 @@ class History:
         return replace(self, days=joined(self.days, days), delays_h=joined(self.delays_h, delays_h))
 
     def completeness(self, last_day: date, number: int) -> float | None:
-        """Return which percentage of the expected products of the last days is present.
+        """Return the percentage of the expected products of the last days that is present.
 
-        Those that are offline count no more than if they were not listed.
+        Offline products are not counted.
         """
         cells = self._cells(last_day, number)
         expected: int = sum(cell["expected"] - _offline(cell) for cell in cells)
         present: int = sum(cell["present"] for cell in cells)
         if not expected:
             return None
-        return 10_000 * present // expected / 100  # rounded up, 100 might not mean all
+        return 10_000 * present // expected / 100  # rounded down, so that 100 means all
 
     def offline(self, last_day: date, number: int) -> int:
-        """Return how many products of the last days are offline, and not held."""
+        """Return how many products of the last days are offline and not held."""
         return sum(map(_offline, self._cells(last_day, number)))
 
     def known_days(self, last_day: date, number: int) -> int:
-        """Return of how many of the last days it is known what should be held."""
+        """Return how many of the last days were inspected."""
         return sum(day in self.days for day in _last(last_day, number))
 
     def _cells(self, last_day: date, number: int) -> list[Mapping[str, Any]]:
@@ -205,8 +205,8 @@ class History:
 
 def _offline(cell: Mapping[str, Any]) -> int:
     said: int = cell["why"].get(OFFLINE, 0)
-    lacking: int = cell["expected"] - cell["present"]
-    return min(max(0, said), lacking)
+    absent: int = cell["expected"] - cell["present"]
+    return min(max(0, said), absent)
 
 
 def _last(last_day: date, number: int) -> Iterator[str]:
@@ -219,10 +219,10 @@ def _between(windows: Iterable[Window], start: datetime, end: datetime) -> tuple
 
 
 def cells_of(record: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the cells that a record holds by day and tile.
+    """Parse cells by day and tile.
 
     Raises:
-        `errors.UNREADABLE`: It holds something else.
+        `errors.UNREADABLE`: They are damaged.
     """
     return {
         _day(day): {tile: _cell(tiles[tile]) for tile in tiles} for day, tiles in record.items()
@@ -230,10 +230,10 @@ def cells_of(record: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def delays_of(record: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the hours that a record holds by day.
+    """Parse delays by day.
 
     Raises:
-        `errors.UNREADABLE`: It holds something else.
+        `errors.UNREADABLE`: They are damaged.
     """
     return {_day(day): [*map(_hours, delays)] for day, delays in record.items()}
 
@@ -245,7 +245,7 @@ def _day(text: str) -> str:
 def _hours(value: Any) -> float:
     hours = float(value)
     if not abs(hours) < _MOST:
-        message = f"{hours} are no hours."
+        message = f"{hours} is not a number of hours."
         raise ValueError(message)
     return hours
 

@@ -1,4 +1,4 @@
-"""Tells whether products of some days stand as they should: by sizes, or by reading every byte."""
+"""Checks whether held products are complete: by file sizes, or by reading all bytes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from copernicus_dataspace.errors import MissingFileError
 from copernicus_dataspace.reconcile.inspection.checksum_scan import is_as_promised
-from copernicus_dataspace.reconcile.inspection.comparison import lacking
+from copernicus_dataspace.reconcile.inspection.comparison import product_problems
 from copernicus_dataspace.reconcile.inspection.findings import Holdings
 from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
-from copernicus_dataspace.storage.layout import archive_path, bands_dir
+from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class ProductCheck:
-    """What stood of some products' days when this was made."""
+    """The entries of some products' days, as listed when this object was created."""
 
     def __init__(self, store: Store, terms: Terms, products: Iterable[Product]) -> None:
         """List the sensing days of the products.
 
         Args:
-            store: Holds what is held.
-            terms: What the ingest wants of each product.
-            products: All that will be asked for.
+            store: The archive.
+            terms: What the ingest wants.
+            products: All products that will be checked.
         """
         self._store = store
         self._terms = terms
@@ -40,24 +40,26 @@ class ProductCheck:
         self._entries = {entry.product.stem: entry for entry in entries}
 
     def entry(self, product: Product) -> Entry | None:
-        """Return what is held of a product."""
+        """Return the entry of a product."""
         return self._entries.get(product.stem)
 
     def is_whole(self, product: Product, more_bands: Sequence[str]) -> bool:
-        """Tell whether all that is wanted of a product stands, by its item and by sizes."""
+        """Tell whether a product is complete, according to its item and the file sizes."""
         entry = self.entry(product)
         if entry is None:
             return False
         zips = dict[str, int]()
         if self._terms.keep_archive:
             zips = Inventory(self._store).kept_zips(self._terms.product_type, product.sensed.date())
-        return not lacking(product, entry, Holdings([entry], zips), self._terms, more_bands)
+        return not product_problems(
+            product, entry, Holdings([entry], zips), self._terms, more_bands
+        )
 
     def wrong_files(self, product: Product) -> list[str]:
-        """Return the names of a product's files whose bytes are not what its item says, read now.
+        """Read all files of a product; return the names of those with a wrong checksum.
 
-        A zip that is kept is compared with the catalogue's checksum of the product. The item itself
-        is named where it is gone or damaged.
+        A kept zip is compared with the catalogue's checksum. If the item is missing or damaged, its
+        name is returned.
         """
         folder = bands_dir(product)
         delivery = delivery_of(self._store.read(f"{folder}/{ITEM_NAME}"))
@@ -68,7 +70,7 @@ class ProductCheck:
             for file in delivery.files.values()
             if not self._is_right(f"{folder}/{file.name}", file.checksum)
         ]
-        path = archive_path(product)
+        path = kept_zip_path(product)
         if self._terms.keep_archive and product.checksum:
             wrong += [] if self._is_right(path, product.checksum) else [path]
         return wrong

@@ -1,4 +1,4 @@
-"""Asks the catalogue, by few requests, what an ingest should hold of many days."""
+"""Queries the catalogue for the products an ingest should hold, with few requests."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from copernicus_dataspace.models.product import Product
 
 _MORE_ROWS: Final = 1000
-"""Rows that are not wanted, but cost no more than a request of their own for what lies beyond."""
+"""Unwanted rows that cost no more than a separate request for the days after a gap."""
 
 _FEW: Final = 10
 _AT_ONCE: Final = 50
-"""As many ids as one request takes."""
+"""Maximum number of ids per request."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What the catalogue says of some days.
+    """The catalogue's products of some days.
 
     Attributes:
-        listed: All products it lists; as they are held, where their rows could not be used.
-        deleted: Why products were deleted, by id; only those in doubt.
-        notes: What could not be asked or read.
-        unusable: Rows of which no product could be made; not those of deleted products.
+        listed: All listed products; those with unusable rows as they are held.
+        deleted: Deletions of held products that are not listed, by id.
+        notes: What could not be queried or read.
+        unusable: Unusable rows, without those of deleted products.
     """
 
     listed: list[Product]
@@ -47,24 +47,24 @@ class LookupResult:
 
 
 class ProductLookup:
-    """Puts the questions of one ingest."""
+    """Catalogue queries of one ingest."""
 
     def __init__(self, catalogue: Catalogue, query: Query) -> None:
-        """Use the ingest's filters; the days of the query do not count."""
+        """Use the ingest's filters; the days of the query are ignored."""
         self._catalogue = catalogue
         self._query = query
 
     def ask(self, days: Sequence[date], held: Sequence[Product]) -> LookupResult:
-        """Ask for all that was sensed on some days, a request for each thousand products.
+        """Query all products sensed on some days, with a request per thousand products.
 
         Args:
-            days: In order; days between them that are not wanted are asked for, too, where they are
-                so few that this costs less than a request for each part.
-            held: What is held: where it is not listed, it is asked whether it was deleted.
+            days: In order; short gaps between them are queried too if that saves requests.
+            held: Held products; for those that are not listed, the list of deleted products is
+                queried.
 
         Raises:
-            DataSpaceError: The catalogue cannot be asked in full.
-            ServiceUnavailableError: Most of what is held is unknown to it all of a sudden.
+            DataSpaceError: The catalogue cannot be queried completely.
+            ServiceUnavailableError: Most of the held products are suddenly unknown to it.
         """
         found = self._listed(days, len(held))
         ids = {product.id for product in found}
@@ -78,13 +78,13 @@ class ProductLookup:
             deleted = self._catalogue.deleted(self._about(doubtful))
         except PermanentError as error:
             note = f"the list of deleted products could not be read: {error}"
-            logger.warning("The archive is compared without it: %s", note)
+            logger.warning("Continuing without the list of deleted products: %s", note)
             return LookupResult(listed, {}, (note,), found.unusable)
         self._check_known([one.id for one in doubtful if one.id not in deleted], len(held))
         return LookupResult(listed, deleted, _notes(deleted), found.unusable)
 
     def _listed(self, days: Sequence[date], held: int) -> Products:
-        """Return what is listed of some days; how much is held of them tells how many are near."""
+        """Return the listed products of some days; short gaps are queried too, by held products."""
         a_day = max(1.0, held / len(days))
         windows, wanted = spans(days, gap=int(_MORE_ROWS / a_day)), set(days)
         answers = [self._catalogue.search(replace(self._query, sensed=one)) for one in windows]
@@ -94,24 +94,24 @@ class ProductLookup:
         )
 
     def _about(self, doubtful: Sequence[Product]) -> Query:
-        """Return what asks for some products by one request, or for all of their days."""
+        """Return a query for some products in one request, or for all of their days."""
         if len(doubtful) <= _AT_ONCE:
             return Query(sensed=MISSION, product_ids=tuple(one.id for one in doubtful))
         days = [product.sensed.date() for product in doubtful]
         return replace(self._query, sensed=Window.of_days(min(days), max(days)))
 
     def _check_known(self, ids: Sequence[str], held: int) -> None:
-        """Refuse an answer that knows next to nothing of what is held, by whatever filters."""
+        """Refuse a response that lacks most of the held products, whatever the filters."""
         if len(ids) <= max(_FEW, held / 2) or self.still_listed(ids[:_AT_ONCE]):
             return
         message = (
-            f"catalogue: of {held} products that are held, {len(ids)} are neither listed nor "
-            "deleted; its answer is taken for incomplete, and nothing is changed."
+            f"catalogue: {len(ids)} of {held} held products are neither listed nor deleted; the "
+            "response is considered incomplete, and nothing is changed."
         )
         raise ServiceUnavailableError(message)
 
     def still_listed(self, ids: Collection[str]) -> set[str]:
-        """Return which of some product ids the catalogue lists; none of those that are no UUID."""
+        """Return which of some product ids the catalogue lists; ids must be UUIDs."""
         asked = tuple(filter(is_id, ids))
         if not asked:
             return set()
@@ -120,4 +120,4 @@ class ProductLookup:
 
 
 def _notes(deleted: Deletions) -> tuple[str, ...]:
-    return tuple(f"in the list of deleted products, left out: {row}" for row in deleted.unusable)
+    return tuple(f"unusable row in the list of deleted products: {row}" for row in deleted.unusable)

@@ -1,1 +1,1 @@
-"""Removal of products: what may be removed, what a person approves, and the quarantine."""
+"""Removal of products: candidates, approval by a person, and quarantine."""

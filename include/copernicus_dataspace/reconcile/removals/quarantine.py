@@ -1,8 +1,8 @@
-"""Removes for good what is long in quarantine.
+"""Deletes products that have been in quarantine for long.
 
-Storage does not tell since when that is: a disk keeps the dates of files that are renamed. So a
-night notes what it finds there, and counts from the first one that did. What was delivered and
-moved there anew in the meantime has another item, and counts anew.
+Storage does not record since when: renamed files keep their dates. So each nightly run records what
+it finds there, and the time counts from the first run that found it. A product that was delivered
+and quarantined again has another item, and the time starts again.
 """
 
 from __future__ import annotations
@@ -26,20 +26,19 @@ if TYPE_CHECKING:
 
 _NOTES: Final = "quarantine.json"
 _AHEAD: Final = timedelta(days=365)
-"""An instant later than so long from now was noted by a clock that was wrong; one that is nearer
-may be right, and the clock of this host behind."""
+"""Instants further ahead come from a wrong clock; with nearer ones this clock may be behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """Since when a product is there, and which: the version of its item, None where not noted."""
+    """Since when a product is in quarantine, and the version of its item, None if not recorded."""
 
     since: datetime
     version: str | None
 
     @classmethod
     def of(cls, record: Any) -> Self:
-        """Return what a night has noted; earlier versions only since when."""
+        """Parse a stored note; earlier versions have only the time."""
         if isinstance(record, str):
             return cls(parse_instant(record), None)
         return cls(parse_instant(record["since"]), str(record["version"]))
@@ -49,13 +48,13 @@ class _Note:
 
 
 def prune(store: Store, ingest: str, before: datetime, now: datetime) -> Iterator[str]:
-    """Remove the products that an ingest has wanted and were there before an instant; give names.
+    """Delete an ingest's products that were in quarantine before an instant; yield their names.
 
     Args:
-        store: Holds them.
-        ingest: Whose.
-        before: What was there then is removed, with its kept zip.
-        now: From which counts what was not noted yet.
+        store: The archive.
+        ingest: Name of the ingest.
+        before: Products quarantined before are deleted, with their kept zips.
+        now: Start time for products that are not recorded yet.
     """
     path = f"{reports_dir(ingest)}/{_NOTES}"
     noted = _read(store, path)
@@ -75,7 +74,7 @@ def prune(store: Store, ingest: str, before: datetime, now: datetime) -> Iterato
 
 
 def _note(noted: _Note | None, version: str, now: datetime) -> _Note:
-    """Return the note of a product that is there, by what was noted and the version of its item."""
+    """Return the note of a product in quarantine: the stored one if it is still valid."""
     if noted and noted.version in (None, version) and noted.since <= now + _AHEAD:
         return _Note(noted.since, version)
     return _Note(now, version)
@@ -95,7 +94,7 @@ def _is_wanted_by(store: Store, item: str, ingest: str) -> bool:
 
 
 def _remove(store: Store, folder: str) -> None:
-    """Remove a product, its item last, which names it to the next night."""
+    """Delete a product, its item last, so that the next run finds it if this one is killed."""
     store.delete(f"{QUARANTINED}/archive/{folder.partition('/')[2]}.zip")
     names = store.sizes(f"{QUARANTINED}/{folder}")
     for name in sorted(names, key=lambda name: name == ITEM_NAME):

@@ -1,4 +1,4 @@
-"""Shows a plan of removals to the person who decides, as Markdown; all names are foreign."""
+"""Formats a request for approval of removals as Markdown; escapes all names."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _BECOMES: Final = {"remove": "removed", "quarantine": "moved to quarantine"}
 
 
 def subject(ingest: str, removals: Sequence[Removal]) -> str:
-    """Return the question in one line."""
+    """Return the subject line."""
     return f"{ingest}: may {products(len(removals))} be removed or moved to quarantine?"
 
 
 def plan_table(removals: Sequence[Removal], report: str, full_list: str) -> str:
-    """Return a plan as Markdown: what it comes to, and a table of its first products.
+    """Return the request as Markdown: totals, and a table of the first products.
 
     Args:
-        removals: In the order in which they are shown.
-        report: Address of the ingest's latest report.
-        full_list: Address of all of them, as JSON.
+        removals: In display order.
+        report: URL of the ingest's latest report.
+        full_list: URI of the complete list, as JSON.
     """
     policies = [_BECOMES.get(one.policy, one.policy) for one in removals]
     states = [one.state for one in removals]
     lines = [
         f"{products(len(removals))}: {_counted(states)}. On approval: {_counted(policies)}. "
-        "This is more than the ingest may do without asking.",
+        "This exceeds what the ingest may remove without approval.",
         "",
-        "If you approve, the catalogue and the archive are checked again, and only what is listed "
-        "here and should still go is done. If you reject, or nobody answers within 30 days, all of "
-        "it is kept.",
+        "If you approve, the catalogue and the archive are checked again, and only products listed "
+        "here that still qualify are removed or moved. If you reject, or nobody responds within "
+        "30 days, all of them are kept.",
         "",
         _HEAD,
         *(_row(one) for one in removals[:_MOST_ROWS]),
@@ -62,7 +62,7 @@ def _row(one: Removal) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text that Markdown and HTML show as it is, on one line and of bounded length."""
+    """Escape a text for Markdown and HTML, on one line and of limited length."""
     line = " ".join(text.split())
     short = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", short)

@@ -1,4 +1,4 @@
-"""Decides which removals may be done without being asked; takes values and returns values."""
+"""The removal record of an ingest, and which removals need no approval."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from copernicus_dataspace.reconcile.removals.requests import Decision
 
 MAX_REMOVALS: Final = 10
-"""In a night, unless the ingest says otherwise."""
+"""Default maximum number of removals per night."""
 
 _PERCENT: Final = 5
 _AT_LEAST: Final = 2
-"""So many where five percent of a small archive would be fewer."""
+"""Minimum limit for small archives."""
 _NIGHT: Final = timedelta(hours=23)
-"""Scheduled runs begin a day apart but for some minutes; runs within it share one night's limit."""
+"""Scheduled runs start about a day apart; runs within this time share one night's limit."""
 _MONTH: Final = timedelta(days=30)
 _NIGHTS_A_MONTH: Final = 5
 _AHEAD: Final = timedelta(days=1)
-"""An instant later than so long from now was noted by a clock that was wrong."""
+"""Instants further ahead come from a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalRecord:
-    """What was removed of an ingest without being asked, what is asked for, what was rejected.
+    """Removals of an ingest: done without approval, requested, and rejected.
 
     Attributes:
-        done: Product name and instant of each removal of the last thirty days.
-        request: What waits for an answer.
-        rejected: What is kept because a person said so, or nobody answered in time.
-        lost_at: When this record was found damaged: it does not tell what was removed before.
+        done: Product name and time of each removal of the last thirty days.
+        request: The request that waits for a decision.
+        rejected: Kept because a person rejected the removal, or nobody responded in time.
+        lost_at: When this record was found damaged: earlier removals are unknown.
     """
 
     done: tuple[tuple[str, datetime], ...] = ()
@@ -49,9 +49,9 @@ class RemovalRecord:
 
     @classmethod
     def read(cls, content: bytes | None, now: datetime) -> Self:
-        """Return what `to_bytes` wrote; an empty record where there is nothing.
+        """Return what `to_bytes` wrote; an empty record if there is nothing.
 
-        Where it is damaged, or tells of removals to come, the limits count as used up from now on.
+        If it is damaged, or has removals in the future, the limits count as used up from now on.
         """
         if content is None:
             return cls()
@@ -69,7 +69,7 @@ class RemovalRecord:
         return stored.until(now)
 
     def until(self, now: datetime) -> Self:
-        """Return this record without what a clock that was ahead has noted: it would never end."""
+        """Return the record without entries of a clock that was ahead, which would never expire."""
         latest, request = now + _AHEAD, self.request
         past = tuple((name, at) for name, at in self.done if at <= latest)
         is_known = past == self.done and (self.lost_at is None or self.lost_at <= latest)
@@ -81,7 +81,7 @@ class RemovalRecord:
         )
 
     def to_bytes(self) -> bytes:
-        """Return all facts as JSON."""
+        """Return the record as JSON."""
         record = {
             "done": [[name, at.isoformat()] for name, at in self.done],
             "request": self.request.to_json() if self.request else None,
@@ -91,7 +91,7 @@ class RemovalRecord:
         return json.dumps(record, indent=1).encode()
 
     def answered(self, answers: Iterable[Decision | None]) -> RemovalRecord:
-        """Return this record with what was answered no longer asked for; None is no answer."""
+        """Return the record after some decisions; None is a damaged decision."""
         record = self
         for answer in filter(None, answers):
             names = {one.name for one in answer.removals}
@@ -103,21 +103,21 @@ class RemovalRecord:
         return record
 
     def is_lost(self, now: datetime) -> bool:
-        """Tell whether it is not known what was removed in the last thirty days."""
+        """Tell whether the removals of the last thirty days are unknown."""
         return self.lost_at is not None and now - self.lost_at < _MONTH
 
     def share_out(
         self, found: Iterable[Removal], limit: int, now: datetime
     ) -> tuple[list[Removal], list[Removal]]:
-        """Return what may be done at once, and what is to be asked for.
+        """Return the removals that need no approval, and those that do.
 
-        What waits for an answer, or was rejected, is never done at once. What was rejected is asked
-        for again only where something about it has changed.
+        Requested or rejected removals always need approval. A rejected removal is requested again
+        only if something about it has changed.
 
         Args:
-            found: All that may go.
-            limit: In a night, see `night_limit`; in thirty days five times that.
-            now: Of this night: a second try gives the same instant, and does the same again.
+            found: All possible removals.
+            limit: Per night, see `night_limit`; five times that in thirty days.
+            now: Start of the nightly run; a second attempt has the same time and the same result.
         """
         settled = {one.name for one in self.rejected}
         settled |= {one.name for one in self.request.removals} if self.request else set()
@@ -130,7 +130,7 @@ class RemovalRecord:
         return at_once, [one for one in ordered if one.key not in no_more]
 
     def _left(self, limit: int, now: datetime) -> int:
-        """Return how many more may be done; instants to come count as of this night."""
+        """Return how many more removals need no approval; future times count as this night."""
         if self.is_lost(now):
             return 0
         night = sum(at > now - _NIGHT for _, at in self.done)
@@ -138,25 +138,25 @@ class RemovalRecord:
         return max(0, min(limit - night, _NIGHTS_A_MONTH * limit - month))
 
     def with_done(self, names: Iterable[str], now: datetime) -> RemovalRecord:
-        """Return this record with more removals of this night, and without those of long ago."""
+        """Return the record with more removals of this night, without expired ones."""
         recent = {(name, at) for name, at in self.done if at > now - _MONTH}
         both = recent | {(name, now) for name in names}
         return replace(self, done=tuple(sorted(both, key=lambda one: (one[1], one[0]))))
 
     def without_done(self, names: Collection[str], now: datetime) -> RemovalRecord:
-        """Return this record without removals of this night that came to nothing."""
+        """Return the record without removals of this night that were not done."""
         kept = tuple((name, at) for name, at in self.done if at != now or name not in names)
         return replace(self, done=kept)
 
     def asking(
         self, asked: Sequence[Removal], looked_at: Collection[str], policies: Collection[Any]
     ) -> tuple[Removal, ...]:
-        """Return all that is to be asked for: what was asked before of other days, too.
+        """Return all removals to request, including earlier ones of other days.
 
         Args:
-            asked: Of the days looked at.
-            looked_at: These days, ``YYYY-MM-DD``.
-            policies: Pairs of state and policy, as the ingest has them now.
+            asked: Removals of the inspected days.
+            looked_at: Inspected days, ``YYYY-MM-DD``.
+            policies: Current pairs of state and policy.
         """
         before = self.request.removals if self.request else ()
         kept = [
@@ -174,10 +174,9 @@ class RemovalRecord:
 
 
 def night_limit(max_removals: int, held: int) -> int:
-    """Return how many products may be removed in a night without being asked.
+    """Return how many products may be removed in a night without approval.
 
-    The smaller of `max_removals` and five percent of what is held. The latter counts as two at
-    least, so that a small archive is kept up; whoever sets `max_removals` lower is asked earlier,
-    and with 0 always.
+    The smaller of `max_removals` and five percent of the held products, but at least two of the
+    latter, for small archives. With `max_removals` 0 every removal needs approval.
     """
     return min(max_removals, max(_AT_LEAST, held * _PERCENT // 100))

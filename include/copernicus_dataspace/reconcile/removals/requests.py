@@ -1,6 +1,7 @@
-"""Names removals that a person is asked to approve: values that are read and written.
+"""Removals, requests for their approval, and decisions, as stored values.
 
-A removal deletes a held product or moves it to quarantine. What an ingest leaves to others is none.
+A removal deletes a held product or moves it to quarantine. Releasing a product to other ingests is
+not a removal.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One line of a plan: which product may go, why, and how.
+    """A possible removal: which product, why, and how.
 
     Attributes:
-        id: Of the product.
-        name: Its name without ``.SAFE``.
+        id: Product id.
+        name: Product name without ``.SAFE``.
         day: Sensing day, ``YYYY-MM-DD``.
         tile: Such as ``T36TXL``.
         state: ``superseded`` or ``withdrawn``.
-        why: In words.
-        instead: Names of the products that stand in its place.
+        why: Explanation.
+        instead: Names of the products that replace it.
         policy: ``remove`` or ``quarantine``.
     """
 
@@ -46,7 +47,7 @@ class Removal:
 
     @classmethod
     def of(cls, finding: Finding, policy: str) -> Self:
-        """Return the removal of what was found."""
+        """Return the removal for a finding."""
         product = finding.product
         return cls(
             id=product.id,
@@ -61,38 +62,38 @@ class Removal:
 
     @classmethod
     def from_json(cls, record: Any) -> Self:
-        """Return the removal that `to_json` wrote; raises TypeError and others where it is none."""
+        """Return the removal that `to_json` wrote; raises TypeError and others if it is damaged."""
         instead = record["instead"]
         texts = {name: record[name] for name in cls.__slots__ if name != "instead"}
         if not all(isinstance(text, str) for text in (*texts.values(), *instead)):
-            message = "a removal holds texts only."
+            message = "a removal has strings only."
             raise TypeError(message)
         return cls(**texts, instead=tuple(instead))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values."""
+        """Return the removal as JSON values."""
         facts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         return {**facts, "instead": list(self.instead)}
 
     @property
     def key(self) -> Hashable:
-        """What a person agrees to: product, reason, successors and what becomes of it."""
+        """What a person approves: product, reason, successors and policy."""
         return self.id, self.name, self.state, frozenset(self.instead), self.policy
 
     @property
     def order(self) -> tuple[bool, str, str]:
-        """Those whose successors stand come first, of those the oldest."""
+        """Sort key: superseded products first, the oldest of them first."""
         return self.state != SUPERSEDED, self.day, self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A plan that a person is asked to approve.
+    """A request for approval of removals.
 
     Attributes:
         removals: In the order of `Removal.order`.
-        since: When any of it was first asked for.
-        run_id: The run that asks.
+        since: When the first of them was requested.
+        run_id: The approval run.
     """
 
     removals: tuple[Removal, ...]
@@ -106,23 +107,23 @@ class Request:
         return cls(removals, parse_instant(record["since"]), str(record["run_id"]))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all facts as JSON values."""
+        """Return the request as JSON values."""
         removals = [one.to_json() for one in self.removals]
         return {"removals": removals, "since": self.since.isoformat(), "run_id": self.run_id}
 
     @property
     def keys(self) -> frozenset[Hashable]:
-        """What is asked for."""
+        """Keys of the requested removals."""
         return frozenset(one.key for one in self.removals)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said, or nobody in time.
+    """A person's decision, or a rejection because nobody responded in time.
 
     Attributes:
         is_approved: Whether the removals may be done.
-        removals: What was asked.
+        removals: The requested removals.
     """
 
     is_approved: bool
@@ -130,7 +131,7 @@ class Decision:
 
     @classmethod
     def read(cls, content: bytes) -> Self | None:
-        """Return what `to_bytes` wrote; None where it is damaged."""
+        """Return what `to_bytes` wrote; None if it is damaged."""
         try:
             record = json.loads(content)
             removals = tuple(map(Removal.from_json, record["removals"]))
@@ -139,6 +140,6 @@ class Decision:
             return None
 
     def to_bytes(self) -> bytes:
-        """Return all facts as JSON."""
+        """Return the decision as JSON."""
         removals = [one.to_json() for one in self.removals]
         return json.dumps({"approved": self.is_approved, "removals": removals}).encode()

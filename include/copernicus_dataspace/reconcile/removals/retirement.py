@@ -1,7 +1,7 @@
-"""Changes what is held of single products: disowns damaged files, releases, retires.
+"""Changes to single products in the archive: mark files as damaged, adopt, release, retire.
 
-Whoever calls has leased the product, see `leases`. May be killed at any line and run again: the
-item goes last, and as long as it stands the next audit finds the product again.
+The caller has leased the product, see `storage.leases`. Safe to kill and run again: the item is
+removed last, and as long as it exists the next inspection finds the product.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, item_of, product_of
-from copernicus_dataspace.storage.layout import QUARANTINED, archive_path, bands_dir
+from copernicus_dataspace.storage.layout import QUARANTINED, bands_dir, kept_zip_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,19 +25,19 @@ KEEP: Final = "keep"
 QUARANTINE: Final = "quarantine"
 REMOVE: Final = "remove"
 POLICIES: Final = (REMOVE, QUARANTINE, KEEP)
-GONE_ALREADY: Final = "gone already"
+GONE_ALREADY: Final = "already removed"
 
 
 def disown(store: Store, product: Product, names: Collection[str], now: datetime) -> None:
-    """Take damaged files out of a product's item, so that they are fetched and replaced.
+    """Remove damaged files from a product's item, so that they are downloaded again.
 
-    The files stay until then: what is damaged may be all that is left.
+    The files themselves are kept until they are replaced.
     """
     _amend(store, product, lambda delivery: delivery.without(names), now)
 
 
 def adopt(store: Store, product: Product, ingest: str, now: datetime) -> None:
-    """Let a product's item name one more ingest that wants it."""
+    """Add an ingest to those that a product's item names."""
 
     def change(delivery: Delivery) -> Delivery:
         return replace(delivery, ingests=tuple(sorted({*delivery.ingests, ingest})))
@@ -48,22 +48,22 @@ def adopt(store: Store, product: Product, ingest: str, now: datetime) -> None:
 def retire(
     store: Store, product: Product, others: Collection[str], policy: str, now: datetime
 ) -> str:
-    """Take a product out of what is held; return what was done, in words.
+    """Remove a product from the archive by a policy; return what was done, as text.
 
-    A product that other ingests want is left to them: the last one retires it.
+    A product that other ingests want is released to them; the last one removes it.
 
     Args:
-        store: Where it is held.
-        product: Which one.
-        others: Ids of the ingests that may want it still.
+        store: The archive.
+        product: The product.
+        others: Names of other ingests that may want it.
         policy: ``remove`` deletes it, ``quarantine`` moves it below ``quarantine/``, ``keep``
-            leaves it where it is.
-        now: For the item's ``updated``.
+            keeps it.
+        now: Time for the item's ``updated``.
 
     Raises:
-        ConfigurationError: The policy is none of these.
-        StorageRefusedError: The store cannot be written, or one of its like, which may pass; the
-            item stands as long as anything does.
+        ConfigurationError: The policy is unknown.
+        StorageRefusedError: The store cannot be written (or another storage error); the item
+            exists as long as any file does.
     """
     if policy not in POLICIES:
         message = f"policy {policy!r} is unknown; write {', '.join(POLICIES)}."
@@ -82,13 +82,13 @@ def retire(
 
 
 def release(store: Store, product: Product, others: Collection[str], now: datetime) -> str:
-    """Leave a product to the other ingests that want it; return so in words, empty for none."""
+    """Release a product to the other ingests that want it; return the text, empty if none does."""
     delivery = _delivery(store, product)
     wanting = sorted({*delivery.ingests} & {*others}) if delivery else []
     if not wanting:
         return ""
     _amend(store, product, lambda one: replace(one, ingests=tuple(wanting)), now)
-    return f"left to {', '.join(wanting)}"
+    return f"released to {', '.join(wanting)}"
 
 
 def _delivery(store: Store, product: Product) -> Delivery | None:
@@ -110,8 +110,8 @@ def _amend(
 
 def _move(store: Store, product: Product) -> None:
     folder = bands_dir(product)
-    if store.size(archive_path(product)) is not None:
-        store.move(archive_path(product), f"{QUARANTINED}/{archive_path(product)}")
+    if store.size(kept_zip_path(product)) is not None:
+        store.move(kept_zip_path(product), f"{QUARANTINED}/{kept_zip_path(product)}")
     for name in _item_last(store, folder):
         store.move(f"{folder}/{name}", f"{QUARANTINED}/{folder}/{name}")
     store.delete(folder)
@@ -119,7 +119,7 @@ def _move(store: Store, product: Product) -> None:
 
 def _delete(store: Store, product: Product) -> None:
     folder = bands_dir(product)
-    store.delete(archive_path(product))
+    store.delete(kept_zip_path(product))
     for name in _item_last(store, folder):
         store.delete(f"{folder}/{name}")
     store.delete(folder)

@@ -155,7 +155,7 @@ def test_what_is_left_to_others_is_no_removal(connected, approvals, old):
     new = [newer_of(product, connected) for product in old]
     settled = approvals.reconcile()
     rows = {one["name"]: one["action"] for one in settled["report"]["exceptions"]}
-    assert {rows[stem(one)] for one in old} == {"left to other"}
+    assert {rows[stem(one)] for one in old} == {"released to other"}
     assert (settled["asks"], settled["report"]["approval"]["waiting"]) == ([], 0)
     assert held(approvals.output) == names(*old, *new)
 
@@ -178,7 +178,7 @@ def test_a_successor_whose_bytes_are_wrong_takes_no_place_until_it_is_right(
     settled = approvals.reconcile()
     assert states(settled)[stem(old[0])] == ("superseded", "kept")
     (row,) = settled["report"]["exceptions"]
-    assert row["action"] == f"kept: of what replaces it, {path.name} is damaged"
+    assert row["action"] == f"kept: its replacement is damaged ({path.name})"
     assert stem(old[0]) in held(approvals.output)
     settled = approvals.reconcile()
     assert states(settled) == {

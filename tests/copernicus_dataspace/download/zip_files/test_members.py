@@ -129,20 +129,20 @@ def test_a_zip_behind_other_bytes_is_read() -> None:
     [
         (put("<H", 1, local=6, central=8), "is encrypted"),
         (put("<H", 1, local=None, central=8), "is encrypted"),
-        (put("<H", 1, local=6, central=None), "header before its bytes contradicts"),
+        (put("<H", 1, local=6, central=None), "local header contradicts"),
         (put("<H", 9, local=8, central=10), "compressed by method 9"),
         (put("<H", 12, local=8, central=10), "compressed by method 12"),
         (put("<H", 14, local=8, central=10), "compressed by method 14"),
-        (put("<H", 8, local=8, central=None), "header before its bytes contradicts"),
-        (put("<L", 5, local=14, central=None), "header before its bytes contradicts"),
-        (put("<L", 5, local=18, central=None), "header before its bytes contradicts"),
-        (put("<L", 5, local=22, central=None), "header before its bytes contradicts"),
-        (put("<L", 5, local=0, central=None), "header before its bytes contradicts"),
-        (put("<H", 5, local=26, central=None), "header before its bytes contradicts"),
-        (put("<B", 0x41, local=30, central=None), "header before its bytes contradicts"),
+        (put("<H", 8, local=8, central=None), "local header contradicts"),
+        (put("<L", 5, local=14, central=None), "local header contradicts"),
+        (put("<L", 5, local=18, central=None), "local header contradicts"),
+        (put("<L", 5, local=22, central=None), "local header contradicts"),
+        (put("<L", 5, local=0, central=None), "local header contradicts"),
+        (put("<H", 5, local=26, central=None), "local header contradicts"),
+        (put("<B", 0x41, local=30, central=None), "local header contradicts"),
         (put("<L", 5, local=22, central=24), "stores 16392 bytes, the zip says 5"),
         (put("<L", 5, local=14, central=16), "Bad CRC-32"),
-        (put("<H", 8, local=8, central=10), "cannot be read from the archive"),
+        (put("<H", 8, local=8, central=10), "cannot be read from the zip"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_the_rest_is_read(change: Change, problem: str) -> None:
@@ -156,7 +156,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_read(change: Change, probl
 
 
 def test_a_missing_member_is_named() -> None:
-    with pytest.raises(CorruptDownloadError, match=r"^no/such: missing from the archive$"):
+    with pytest.raises(CorruptDownloadError, match=r"^no/such: missing in the zip$"):
         read(zipped(), "no/such")
 
 
@@ -194,7 +194,7 @@ def test_a_short_file_of_blanks_is_no_bomb() -> None:
 def test_overlapping_members_are_refused() -> None:
     at_the_start = put("<L", 0, local=None, central=42)
 
-    with pytest.raises(UnsafeContentError, match="overlaps what follows"):
+    with pytest.raises(UnsafeContentError, match="overlaps the next member"):
         opened(patched(zipped(), SCL, at_the_start))
 
 
@@ -203,7 +203,7 @@ def test_a_member_that_swallows_the_next_is_refused() -> None:
     size = len(FILES[SCL]) + 30 + len(f"{ROOT}/{OTHER}")
     swallow = put("<L", size, local=18, central=20)
 
-    with pytest.raises(UnsafeContentError, match=r"SCL_20m\.jp2' overlaps what follows"):
+    with pytest.raises(UnsafeContentError, match=r"SCL_20m\.jp2' overlaps the next member"):
         opened(patched(zipped(), SCL, swallow))
 
 
@@ -247,7 +247,7 @@ def test_a_huge_table_of_members_is_not_read() -> None:
     tail = bytearray(content[end:])
     struct.pack_into("<L", tail, 12, len(rows))
 
-    with pytest.raises(UnsafeContentError, match="table of members"):
+    with pytest.raises(UnsafeContentError, match="central directory"):
         opened(content[:table] + rows + bytes(tail))
 
 
@@ -318,12 +318,12 @@ EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
     ],
 )
 def test_what_is_no_complete_zip_is_a_corrupt_download(content: bytes) -> None:
-    with pytest.raises(CorruptDownloadError, match=r"no complete zip: .* begins with b'"):
+    with pytest.raises(CorruptDownloadError, match=r"not a complete zip: .* begins with b'"):
         opened(content)
 
 
 def test_an_empty_zip_is_a_corrupt_download() -> None:
-    with pytest.raises(CorruptDownloadError, match="it holds nothing"):
+    with pytest.raises(CorruptDownloadError, match="it is empty"):
         opened(b"#" * 100 + EMPTY_ZIP)
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from copernicus_dataspace.download.zip_files.product_zip import open_archive
+from copernicus_dataspace.download.zip_files.product_zip import open_zip
 from copernicus_dataspace.errors import (
     CorruptDownloadError,
     CorruptProductError,
@@ -79,12 +79,12 @@ def product(
 
 
 def failures(content: bytes) -> tuple[str, ...]:
-    with open_archive(io.BytesIO(content)) as archive:
+    with open_zip(io.BytesIO(content)) as archive:
         return archive.failures()
 
 
 def saved(content: bytes, path: str, target: Path) -> bytes:
-    with open_archive(io.BytesIO(content)) as archive:
+    with open_zip(io.BytesIO(content)) as archive:
         (file,) = (file for file in archive.files if file.path == path)
         archive.save(file, target)
     return target.read_bytes()
@@ -96,7 +96,7 @@ def test_a_product_is_read_as_its_manifest_says(tmp_path: Path, method: int) -> 
     path.write_bytes(product(method=method))
     target = tmp_path / "out.jp2"
 
-    with open_archive(path) as archive:
+    with open_zip(path) as archive:
         written = archive.save(archive.files[0], target)
 
         assert archive.root == ROOT
@@ -111,7 +111,7 @@ def test_a_product_is_read_as_its_manifest_says(tmp_path: Path, method: int) -> 
 def test_a_given_file_object_stays_open() -> None:
     stream = io.BytesIO(product())
 
-    with open_archive(stream):
+    with open_zip(stream):
         pass
 
     assert not stream.closed
@@ -137,7 +137,7 @@ def test_one_member_is_read_without_the_others(tmp_path: Path) -> None:
     files = {**big, **PRODUCT}
     stream = CountingReads(product(files=files, listing=manifest(files)))
 
-    with open_archive(stream) as archive:
+    with open_zip(stream) as archive:
         archive.save(archive.files[-2], tmp_path / "x")
 
     assert (tmp_path / "x").read_bytes() == PRODUCT[SCL]
@@ -167,7 +167,7 @@ def test_a_flipped_bit_is_named(tmp_path: Path, method: int) -> None:
     broken[broken.find(f"{ROOT}/{SCL}".encode()) + len(f"{ROOT}/{SCL}") + 100] ^= 0x10
 
     (line,) = failures(bytes(broken))
-    assert line.startswith(f"{SCL}: cannot be read from the archive: ")
+    assert line.startswith(f"{SCL}: cannot be read from the zip: ")
     with pytest.raises(CorruptProductError) as raised:
         saved(bytes(broken), SCL, tmp_path / "x")
     assert raised.value.members == (line,)
@@ -189,7 +189,7 @@ def test_without_a_checksum_a_wrong_size_is_refused_unread(tmp_path: Path) -> No
     stream = CountingReads(product(listing=listing, files={SCL: bytes(5_000_000)}))
 
     with (
-        open_archive(stream) as archive,
+        open_zip(stream) as archive,
         pytest.raises(CorruptProductError, match="size is 5000000 bytes, the manifest says 7"),
     ):
         archive.save(archive.files[0], tmp_path / "x")
@@ -204,7 +204,7 @@ def test_without_size_and_checksum_the_crc_remains(tmp_path: Path) -> None:
 
 def test_a_missing_member_is_named(tmp_path: Path) -> None:
     content = product(files={"MTD_MSIL2A.xml": PRODUCT["MTD_MSIL2A.xml"]})
-    line = f"{SCL}: missing from the archive"
+    line = f"{SCL}: missing in the zip"
 
     assert failures(content) == (line,)
     with pytest.raises(CorruptProductError) as raised:
@@ -213,7 +213,7 @@ def test_a_missing_member_is_named(tmp_path: Path) -> None:
 
 
 def test_failures_name_every_file_that_is_missing() -> None:
-    with open_archive(io.BytesIO(product(files={}))) as archive:
+    with open_zip(io.BytesIO(product(files={}))) as archive:
         failed = [line.partition(": ")[0] for line in archive.failures()]
         assert failed == [file.path for file in archive.files]
         assert failed
@@ -237,7 +237,7 @@ def test_a_missing_manifest_is_a_corrupt_product() -> None:
 
     with pytest.raises(CorruptProductError) as raised:
         failures(content.getvalue())
-    assert raised.value.members == ("manifest.safe: missing from the archive",)
+    assert raised.value.members == ("manifest.safe: missing in the zip",)
 
 
 def test_a_huge_manifest_is_not_inflated() -> None:
@@ -253,7 +253,7 @@ def test_the_message_names_the_file_and_its_first_bytes(tmp_path: Path) -> None:
 
     with (
         pytest.raises(CorruptDownloadError, match=r"product\.zip is no .*DAT-ZIP-100"),
-        open_archive(path),
+        open_zip(path),
     ):
         pass
 
@@ -309,7 +309,7 @@ def test_nothing_is_ever_written_outside_the_folder(paths: list[tuple[str, str]]
 
 
 def _extract_naively(content: bytes, root: Path) -> None:
-    with open_archive(io.BytesIO(content)) as archive:
+    with open_zip(io.BytesIO(content)) as archive:
         for file in archive.files:
             target = root / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -318,7 +318,7 @@ def _extract_naively(content: bytes, root: Path) -> None:
 
 
 def test_real_products_pass_or_name_their_subsampled_bands(real_product: Path) -> None:
-    with open_archive(real_product) as archive:
+    with open_zip(real_product) as archive:
         lines = archive.failures()
 
     failed = [line.partition(": ")[0] for line in lines]
@@ -331,7 +331,7 @@ def test_real_products_pass_or_name_their_subsampled_bands(real_product: Path) -
 
 
 def test_real_members_come_out_byte_for_byte(real_product: Path, tmp_path: Path) -> None:
-    with open_archive(real_product) as archive, zipfile.ZipFile(real_product) as reference:
+    with open_zip(real_product) as archive, zipfile.ZipFile(real_product) as reference:
         failed = {line.partition(": ")[0] for line in archive.failures()}
         for file in archive.files:
             target = tmp_path / file.name

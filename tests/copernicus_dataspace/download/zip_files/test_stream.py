@@ -242,7 +242,7 @@ def test_errors_of_the_connection_come_through(writer: dict) -> None:
 
 def test_bytes_that_have_passed_cannot_be_read() -> None:
     members = list(stream_members([SMALL["plain"]], "P"))
-    with pytest.raises(ValueError, match="was to be read before the next"):
+    with pytest.raises(ValueError, match="must be read before the next"):
         next(members[0].chunks())
 
 
@@ -317,7 +317,9 @@ FIRST = Member(f"{ROOT}/a/b.jp2", NOISE[:99])
     ],
 )
 def test_what_cannot_be_read_is_named(bad: Member, problem: str) -> None:
-    with pytest.raises(CorruptDownloadError, match=f"^The archive of P is no complete.*{problem}"):
+    with pytest.raises(
+        CorruptDownloadError, match=f"^The archive of P is not a complete.*{problem}"
+    ):
         read(cut(built([FIRST, bad])))
 
 
@@ -373,7 +375,7 @@ def test_thousands_of_members_are_read_but_not_any_number(monkeypatch: pytest.Mo
     content = built(Member(f"{ROOT}/{at}/{at}/f") for at in range(3000))
     assert len(read(cut(content))) == 3000
     monkeypatch.setattr(zip_stream, "MAX_DIRECTORY_BYTES", 100_000)
-    with pytest.raises(UnsafeContentError, match="table of members has more than 100000 bytes"):
+    with pytest.raises(UnsafeContentError, match="central directory has more than 100000 bytes"):
         read(cut(content))
     monkeypatch.setattr(zip_stream, "MAX_MEMBERS", 2999)
     with pytest.raises(UnsafeContentError, match="holds 3000 members"):
@@ -390,7 +392,7 @@ def test_a_table_of_other_members_is_refused() -> None:
         (whole[table:].replace(b"/2", b"/9"), "contradicts 'P.SAFE/9'"),
         (whole[table:].replace(b"\x02\0\0\0\x02", b"\x03\0\0\0\x03"), "contradicts 'P.SAFE/2'"),
         (whole[-22:], "lacks 3 of 3"),
-        (whole[table:-22] + built(members[:2])[-22:], "the end of its table"),
+        (whole[table:-22] + built(members[:2])[-22:], "the end of central directory"),
     ):
         with pytest.raises(CorruptDownloadError, match=problem):
             read([whole[:table] + rows])

@@ -53,7 +53,7 @@ def entry_of(product, ingests=(INGEST,), **standing):
     own = Entry.of_item(item_of(delivery(product, ingests=ingests), product, CREATED), "1")
     sizes = {band: standing.get(band, len(content)) for band, content in FILES.items()}
     found = {file_name(product, band): size for band, size in sizes.items() if size is not None}
-    return replace(own, standing=found)
+    return replace(own, existing=found)
 
 
 def found(listed, entries=(), deleted=None, terms=TERMS, **holdings):
@@ -113,9 +113,9 @@ def test_late_matters_only_for_what_was_never_held():
 @pytest.mark.parametrize(
     ("standing", "state", "words"),
     [
-        ({"SCL_20m": None}, ABSENT, "is not there"),
-        ({"SCL_20m": 1}, DAMAGED, "has 1 bytes, not 13"),
-        ({"SCL_20m": None, "B04_10m": 1}, DAMAGED, "is not there"),
+        ({"SCL_20m": None}, ABSENT, "does not exist"),
+        ({"SCL_20m": 1}, DAMAGED, "has 1 bytes, expected 13"),
+        ({"SCL_20m": None, "B04_10m": 1}, DAMAGED, "does not exist"),
     ],
 )
 def test_files_that_are_not_as_the_item_says(standing, state, words):
@@ -140,8 +140,8 @@ def test_what_the_item_promises_beyond_the_ingest_is_guarded_too():
 
 
 def test_wrong_bytes_are_damage():
-    finding = the_one([NEW], [entry_of(NEW)], damaged={NEW.stem: "x.jp2 has other bytes"})
-    assert (finding.state, finding.why) == (DAMAGED, "x.jp2 has other bytes")
+    finding = the_one([NEW], [entry_of(NEW)], damaged={NEW.stem: "x.jp2 has a wrong checksum"})
+    assert (finding.state, finding.why) == (DAMAGED, "x.jp2 has a wrong checksum")
     assert the_one([NEW], [entry_of(NEW)], damaged={OLD.stem: "other"}).state == PRESENT
 
 
@@ -163,7 +163,7 @@ def test_offline_matters_only_where_something_lacks():
 def test_what_is_listed_anew_with_other_content_is_damaged(changes, state):
     finding = the_one([replace(NEW, **changes)], [entry_of(NEW)])
     assert finding.state == state
-    assert ("listed anew, as anew with other content" in finding.why) == (state == DAMAGED)
+    assert ("now listed as anew with other content" in finding.why) == (state == DAMAGED)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from copernicus_dataspace.reconcile.removals.retirement import (
 )
 from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, product_of
-from copernicus_dataspace.storage.layout import archive_path, bands_dir
+from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.store import Store
 from tests.support.products.held import (
     CREATED,
@@ -65,12 +65,12 @@ def delivered(store):
 
 def quarantined(paths):
     """Return what stands once the product has been moved to quarantine."""
-    own = (FOLDER, archive_path(PRODUCT))
+    own = (FOLDER, kept_zip_path(PRODUCT))
     return {f"quarantine/{p}" if p.startswith(own) else p: content for p, content in paths.items()}
 
 
 def removed(paths):
-    own = (FOLDER, archive_path(PRODUCT))
+    own = (FOLDER, kept_zip_path(PRODUCT))
     return {path: content for path, content in paths.items() if not path.startswith(own)}
 
 
@@ -87,7 +87,7 @@ def test_a_retired_product_goes_with_all_its_files_and_no_others(store, policy, 
     assert retire(store, PRODUCT, (), policy, NOW) == WORDS[policy]
     assert standing(store) == ENDS[policy](before)
     again = retire(store, PRODUCT, (), policy, NOW)
-    assert again == ("kept" if policy == KEEP else "gone already")
+    assert again == ("kept" if policy == KEEP else "already removed")
     assert standing(store) == ENDS[policy](before)
 
 
@@ -105,13 +105,13 @@ def test_the_last_ingest_retires_what_several_want(store, policy):
     hold(store, PRODUCT, ingests=("one", "two", "zwei"), zipped=b"zip")
     before = standing(store)
     others = ("one", "zwei", "three")
-    assert retire(store, PRODUCT, others, policy, NOW) == "left to one, zwei"
+    assert retire(store, PRODUCT, others, policy, NOW) == "released to one, zwei"
     assert delivered(store).ingests == ("one", "zwei")
     assert {**standing(store), ITEM: before[ITEM]} == before
     released = standing(store)
-    assert retire(store, PRODUCT, others, policy, NOW) == "left to one, zwei"
+    assert retire(store, PRODUCT, others, policy, NOW) == "released to one, zwei"
     assert standing(store) == released
-    assert retire(store, PRODUCT, ("two", "zwei", "three"), policy, NOW) == "left to zwei"
+    assert retire(store, PRODUCT, ("two", "zwei", "three"), policy, NOW) == "released to zwei"
     before = standing(store)
     assert retire(store, PRODUCT, ("one", "two", "three"), policy, NOW) == WORDS[policy]
     assert standing(store) == ENDS[policy](before)
@@ -144,7 +144,7 @@ def test_files_without_a_readable_item_are_left_alone(store, policy, item):
     hold(store, PRODUCT, zipped=b"zip")
     store.write(ITEM, item) if item is not None else store.delete(ITEM)
     before = standing(store)
-    assert retire(store, PRODUCT, (), policy, NOW) == "gone already"
+    assert retire(store, PRODUCT, (), policy, NOW) == "already removed"
     assert standing(store) == before
 
 
@@ -201,7 +201,7 @@ def test_death_at_any_change_is_survived(store, mortal, monkeypatch, policy, zip
             is_over, deaths = False, deaths + 1
         monkeypatch.undo()
         found = standing(store)
-        own = {p for p in found if p.startswith((FOLDER, archive_path(PRODUCT)))}
+        own = {p for p in found if p.startswith((FOLDER, kept_zip_path(PRODUCT)))}
         assert not own or ITEM in own
         assert all(found[path] == before[path] for path in own)
         retire(store, PRODUCT, (), policy, NOW)
@@ -246,7 +246,7 @@ def test_a_disowned_file_stays_and_is_no_longer_promised(store):
     assert delivered(store) == delivery(PRODUCT).without([SCL])
     assert product_of(store.read(ITEM)) == PRODUCT
     (entry,) = Inventory(store).day("S2MSI2A", PRODUCT.sensed.date())
-    (lack,) = entry.lacking(FILES)
+    (lack,) = entry.problems(FILES)
     assert SCL in lack.why
 
 
@@ -255,7 +255,7 @@ def test_an_adopted_product_names_one_more_ingest(store):
     adopt(store, PRODUCT, "another", NOW)
     assert delivered(store) == delivery(PRODUCT, ingests=("another", "one"))
     assert delivered(store).created == CREATED
-    assert retire(store, PRODUCT, ("another",), REMOVE, NOW) == "left to another"
+    assert retire(store, PRODUCT, ("another",), REMOVE, NOW) == "released to another"
 
 
 def test_what_changes_nothing_writes_nothing(store, mortal):
@@ -266,4 +266,4 @@ def test_what_changes_nothing_writes_nothing(store, mortal):
     absent = replace(PRODUCT, name=OTHER.name)
     adopt(store, absent, INGEST, NOW)
     disown(store, absent, [SCL], NOW)
-    assert retire(store, absent, (), REMOVE, NOW) == "gone already"
+    assert retire(store, absent, (), REMOVE, NOW) == "already removed"
