@@ -151,7 +151,7 @@ def test_an_output_out_of_reach_is_said_in_words(visit, project, latest, monkeyp
 
 def test_broken_ingests_have_rows(visit, project, latest):  # noqa: F811
     (project / "lake.yaml").write_text("area: leak")
-    assert_said(visit("lake", "hills"), "The file of lake cannot be used: lake.yaml: area:", 404)
+    assert_said(visit("lake", "hills"), "The file of lake is invalid: lake.yaml: area:", 404)
     (project / "lake.yaml").unlink()
     (project / "lake.yaml").symlink_to("nowhere")
     (project / "lake.yml").write_text("area: lake")
