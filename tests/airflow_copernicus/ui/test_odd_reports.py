@@ -88,7 +88,11 @@ def assert_said(browser, words, status=502):
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_no_report_is_said_in_words(visit, latest, name):  # noqa: F811
     latest(ODD[name])
-    words = "is not a report" if name in ("list", "text", "null", "number", "object") else "is not valid JSON"
+    words = (
+        "is not a report"
+        if name in ("list", "text", "null", "number", "object")
+        else "is not valid JSON"
+    )
     words = "it has 0 bytes" if name == "empty" else words
     browser = visit("lake", "hills")
     assert_said(browser, words)
