@@ -1,7 +1,7 @@
-"""A backfill by `sentinel2_daily` against one of the same shape whose tasks do nothing.
+"""A backfill by `sentinel2_daily` compared with one of the same shape whose tasks do nothing.
 
-Both run on the same two Celery workers, with no latency on the line: what is left is what our tasks
-cost beside the cost of being tasks.
+Both run on the same two Celery workers without network latency: the difference is the cost of our
+tasks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.support.service import PASSWORD, ROOT, USER, Service, serving
 from benchmarks.support.table import row
 
-sys.path.insert(0, str(ROOT / "scripts"))  # which is on no path by itself
+sys.path.insert(0, str(ROOT / "scripts"))  # not on the path by default
 from dev_airflow.cluster import cluster
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dev_airflow.airflow_stack import Stack
 
 DAYS: Final = 6
-"""The first warms up and is not measured."""
+"""The first is a warm-up and is not measured."""
 A_DAY: Final = 8
 FIRST: Final = date(2024, 6, 1)
 DAG: Final = "sentinel2_daily"
@@ -78,7 +78,7 @@ with DAG(
 
 
 def service() -> AbstractContextManager[Service]:
-    """Run a service with some products of some days."""
+    """Run an emulator with some products of some days."""
     recipes = [
         {
             "tile": "36TXL",
@@ -93,7 +93,7 @@ def service() -> AbstractContextManager[Service]:
 
 
 def measure_overhead(service: Service, scratch: Path) -> None:
-    """Compare the two backfills, after a day of each that warms everything up."""
+    """Compare the two backfills, after a warm-up day of each."""
     dags = scratch / "dags"
     shutil.copytree(ROOT / "dags", dags)
     (dags / "idle.py").write_text(_IDLE)
@@ -142,7 +142,7 @@ def _backfilled(airflow: Stack, dag_id: str, days: range) -> float:
 
 
 def _when_no_other_runs(airflow: Stack, dag_id: str) -> None:
-    """Wait until an earlier backfill counts as ended, half a minute after its runs."""
+    """Wait until an earlier backfill has ended, half a minute after its runs."""
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:
         known = airflow.api("GET", f"backfills?dag_id={dag_id}")["backfills"]

@@ -1,7 +1,7 @@
-"""One small file of each of 200 products: against the wire's own time, late slots, and faults.
+"""One small file of each of 200 products: against the network's minimum time, late slots, faults.
 
-The line has 80 ms of latency and 20 MB/s for each of the account's 4 connections, so that the time
-no client can save is known: the token, the listing, and the transfers four at a time.
+The network has 80 ms of latency and 20 MB/s for each of the account's 4 connections, so that the
+minimum time is known: the token, the listing, and the transfers four at a time.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "reset"},
 )
 _FAILING: Final = (0, 7, 13)
-"""Of 20 products these fail once: 15 %."""
+"""Of 20 products, these fail once: 15 %."""
 
 
 def fleet(late_release_s: float = 0.0) -> AbstractContextManager[Service]:
-    """Run a service with the 200 products."""
+    """Run an emulator with the 200 products."""
     recipes = [
         {
             "tile": "36TXL",
@@ -69,7 +69,7 @@ def fleet(late_release_s: float = 0.0) -> AbstractContextManager[Service]:
 
 
 def measure(service: Service, scratch: Path) -> None:
-    """Compare with the time that the line itself takes."""
+    """Compare with the minimum time of the network."""
     products = _warmed(service, scratch)
     service.requests()
     (taken,) = rounds(lambda n: delivered(service.addresses, products, scratch / f"{n}", SCL))
@@ -84,7 +84,7 @@ def measure(service: Service, scratch: Path) -> None:
 
 
 def measure_late(service: Service, scratch: Path) -> None:
-    """Compare with the time that slots given back late leave, in one round."""
+    """Compare with the minimum time if slots are freed late, in one round."""
     products = _warmed(service, None)
     service.requests()
     taken = [delivered(service.addresses, products, scratch, SCL)]
@@ -98,7 +98,7 @@ def measure_late(service: Service, scratch: Path) -> None:
 
 
 def measure_faults(service: Service, scratch: Path) -> None:
-    """Let 15 % of the products fail once, and look for wrong files all the while."""
+    """Let 15 % of the products fail once, and watch for wrong files."""
     products = _warmed(service, scratch)
     right = service.digests(ENDING)
     wrong: set[str] = set()
@@ -133,27 +133,27 @@ def measure_faults(service: Service, scratch: Path) -> None:
 
 
 def _warmed(service: Service, scratch: Path | None) -> list[Product]:
-    """Return the products, once the service has answered all that it may keep."""
+    """Return the products, after the caches of the emulator are filled."""
     products = search(service.addresses)
     if len(products) != NUMBER:
-        raise AssertionError(f"{len(products)} products are listed")
+        raise AssertionError(f"expected {NUMBER} products, the catalogue lists {len(products)}")
     if scratch is not None:
         delivered(service.addresses, products[:8], scratch / "warm", SCL)
     return products
 
 
 def right_files(service: Service, folder: Path) -> int:
-    """Return how many of the products have their one file below a folder, and right."""
+    """Return how many products have their file below a folder, with the right checksum."""
     right = service.digests(ENDING)
     found = digests(folder, ENDING, right)
     return sum(found.get(name) == digest for name, digest in right.items())
 
 
 def check(service: Service, folder: Path) -> None:
-    """See whether every product's file is there and right.
+    """Check that every product's file exists and is right.
 
     Raises:
-        AssertionError: It is not, so that the time taken means nothing.
+        AssertionError: It is not, so the measurement is invalid.
     """
     number = right_files(service, folder)
     if number != NUMBER:

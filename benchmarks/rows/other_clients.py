@@ -1,7 +1,7 @@
-"""The same files by other people's clients, each a process timed from outside.
+"""The same files downloaded by third-party clients, each a process timed from outside.
 
-Of ours the time inside the task is taken too, without interpreter and imports, which a task of
-Airflow has before it begins; beside CDSETool, which must import as well, it does not count.
+For ours the time inside the task is measured too, without interpreter and imports, which a task of
+Airflow has before it starts; it is not used in the comparison with CDSETool, which must import too.
 
 CDSETool runs as its documentation shows, with a file filter and 4 downloads at once. Its host names
 stand in its source, so a copy with the emulator's in their place is used.
@@ -61,13 +61,13 @@ list(download_features(features, folder, {
     "credentials": Credentials(user, password, configuration)}))
 """
 _WORKERS: Final = 256
-"""Of s5cmd, where it is not told."""
+"""Default number of workers of s5cmd."""
 _FEW: Final = 20
-"""Products that are fetched one after the other: the time grows with their number."""
+"""Products that are downloaded sequentially: the time grows with their number."""
 
 
 def measure_cdsetool(service: Service, scratch: Path) -> None:
-    """Search and fetch by both."""
+    """Search and download with both clients."""
     packages = _renamed_cdsetool(service, scratch)
 
     def ours(number: int) -> float:
@@ -86,7 +86,7 @@ def measure_cdsetool(service: Service, scratch: Path) -> None:
 
 
 def measure_s5cmd(service: Service, scratch: Path) -> None:
-    """Fetch by both, the products being known."""
+    """Download known products with both clients."""
     products = search(service.addresses)
     known = scratch / "products.json"
     known.write_text(json.dumps([product.to_json() for product in products]))
@@ -123,7 +123,7 @@ def _compare(what: str, taken: Sequence[Sequence[float]], goal: str = "") -> Non
 
 
 def _renamed_cdsetool(service: Service, scratch: Path) -> Path:
-    """Return a folder with a copy of CDSETool that asks the emulator."""
+    """Return a folder with a copy of CDSETool that uses the emulator."""
     found = importlib.util.find_spec("cdsetool")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("cdsetool is not installed")
@@ -171,6 +171,6 @@ def _timed(command: Sequence[str], home: Path, environment: dict[str, str]) -> f
 
 
 def _checked(service: Service, folder: Path, taken: float) -> float:
-    """Return the seconds if all files are there and right."""
+    """Return the seconds if all files exist and are right."""
     check(service, folder)
     return taken

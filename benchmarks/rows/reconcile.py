@@ -1,8 +1,8 @@
-"""A reconcile of an archive in which nothing is wrong, beside a plain client and a plain walk.
+"""A reconcile of a correct archive, compared with a plain client and a plain directory walk.
 
 Ours are the two operators of `sentinel2_reconcile`, in a process of its own that has imported
-everything. The plain way asks for the same pages with requests, one after the other, and looks at
-the size of every file with `os.scandir`: it compares nothing and writes nothing.
+everything. The plain way requests the same pages sequentially, and reads the size of every
+file with `os.scandir`: it compares nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FIRST: Final = date(2024, 1, 1)
 MONTH: Final = (30, 100)
 YEAR: Final = (365, 55)
-"""Days, and products a day: 3,000 and 20,075 products."""
+"""Days, and products per day: 3,000 and 20,075 products."""
 _INGEST: Final = "sentinel2_daily"
 _TIMED: Final = """
 import json, logging, os, resource, sys, time
@@ -101,7 +101,7 @@ def year() -> AbstractContextManager[Service]:
 
 
 def measure_month(service: Service, scratch: Path) -> None:
-    """A night's reconcile of thirty days, beside a plain client and walk."""
+    """A nightly reconcile of thirty days, compared with a plain client and walk."""
     held = _Archive(service, scratch, *MONTH)
     goal = "6 requests, 20 s, 300 MB"
     held.reconcile("30 days x 100, no index yet", goal)
@@ -121,7 +121,7 @@ def measure_year(service: Service, scratch: Path) -> None:
 
 
 class _Archive:
-    """An archive in which nothing is wrong, and its service."""
+    """A correct archive, and its emulator."""
 
     def __init__(self, service: Service, scratch: Path, days: int, _: int) -> None:
         self.last = FIRST + timedelta(days=days - 1)
@@ -137,7 +137,7 @@ class _Archive:
         self._ingest.write_text(json.dumps({**settings, "start_day": f"{FIRST}"}))
 
     def reconcile(self, what: str, goal: str, **asked: str) -> float:
-        """Reconcile, print what it took, and return the seconds."""
+        """Reconcile, print the measurements, and return the seconds."""
         self._runs += 1
         job = {"file": str(self._ingest), "last": f"{self.last}", "run": self._runs, "asked": asked}
         self._service.statuses()
@@ -148,7 +148,7 @@ class _Archive:
         return float(seconds)
 
     def plain(self) -> float:
-        """Ask for the same pages and look at every file, and return the seconds."""
+        """Request the same pages, visit every file, and return the seconds."""
         window = Window.of_days(FIRST, self.last)
         query = Query(sensed=window, product_type="S2MSI2A", tiles=("36TXL",))
         (text,) = query.filters(window)
@@ -158,7 +158,7 @@ class _Archive:
         return float(seconds)
 
     def let_a_week_pass(self) -> None:
-        """Let the last look at the whole archive be older than that."""
+        """Make the last whole inspection of the archive older."""
         (path,) = self._output.glob("reports/*/chronicle.json")
         history = json.loads(path.read_text())
         history["survey"]["at"] = f"{self.last - timedelta(days=8)}T00:00:00+00:00"

@@ -65,7 +65,7 @@ cop_dataspace:
 
 
 def listing() -> AbstractContextManager[Service]:
-    """Run a service with the rows; they are listed only."""
+    """Run an emulator with the rows; they have no files."""
     recipes = [
         {"tile": "36TXL", "sensed": f"{_day(number)}T{_time(number)}Z", "content": False}
         for number in range(ROWS)
@@ -84,7 +84,7 @@ def _time(number: int) -> str:
 
 
 def measure_search(service: Service, scratch: Path) -> None:
-    """Ask the same by both."""
+    """Search with both clients."""
     settings = scratch / "settings.yml"
     settings.write_text(_SETTINGS.format(**service.addresses))
     growths: list[float] = []

@@ -1,4 +1,4 @@
-"""One file of one full-size product: what it costs, and what it costs again; and the DAG file."""
+"""Cost of one file of one full-size product, first and repeated; and of the DAG file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BANDS: Final = ("SCL_20m",)
 
 
 def measure_single(service: Service, scratch: Path) -> None:
-    """Count requests and bytes of one SCL, and the requests of a run over what is there."""
+    """Count requests and bytes of one SCL, and the requests of a repeated run."""
     (product,) = search(service.addresses)
     (job,) = jobs([product], scratch / "one", DeliveryOptions(_BANDS))
     with client(service.addresses) as using:
@@ -62,7 +62,7 @@ def measure_parsing() -> None:
 
 
 def _python(code: str) -> float:
-    """Return the seconds a code takes in a fresh interpreter, its start not counted."""
+    """Return the seconds that code takes in a fresh interpreter, without its start."""
     timed = f"import time; t = time.perf_counter(); {code}\nprint(time.perf_counter() - t)"
     done = subprocess.run(
         [sys.executable, "-c", timed], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Bytes of one full-size product against plain tools: a zip of 1 GB, ten bands."""
+"""One full-size product compared with plain tools: a zip of 1 GB, ten bands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.support.own_client import Job, client, run, search
 from benchmarks.support.service import Service, serving
 from benchmarks.support.table import MB, ROUNDS, median, rounds, row, seconds
-from copernicus_dataspace.download.zip_files.product_zip import open_archive
+from copernicus_dataspace.download.zip_files.product_zip import open_zip
 from copernicus_dataspace.models.bands import select_files
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ _HASHED: Final = (
 
 
 def tile(**settings: Any) -> AbstractContextManager[Service]:
-    """Run a service with one full tile."""
+    """Run an emulator with one full tile."""
     return serving([{"tile": "36TXL", "scale": 1}], **settings)
 
 
 def measure_zip(service: Service, scratch: Path) -> None:
-    """Keep the whole zip; keep one file of it, which may be its last."""
+    """Keep the whole zip; or extract one file of it, possibly the last."""
     (product,) = search(service.addresses)
     _curl_zip(service, product, scratch / "first.zip")
     ways: dict[str, Mapping[str, Any]] = {
@@ -116,7 +116,7 @@ def measure_bands(service: Service, scratch: Path, bytes_per_s: float | None = N
 def _curl_zip(service: Service, product: Product, target: Path) -> float:
     """Return the seconds of curl writing the zip while md5sum reads along."""
     with client(service.addresses) as asking:
-        url = asking.downloads.archive_url(product)
+        url = asking.downloads.zip_url(product)
         about = {"TOKEN": asking.tokens.token(), "URL": url, "TARGET": str(target)}
         return _timed(_ZIP, about)
 
@@ -124,7 +124,7 @@ def _curl_zip(service: Service, product: Product, target: Path) -> float:
 def _curl_files(
     service: Service, product: Product, files: list[SafeFile], folder: Path, command: str
 ) -> float:
-    """Return the seconds of curls side by side."""
+    """Return the seconds of parallel curls."""
     folder.mkdir()
     with client(service.addresses) as asking:
         urls = [asking.downloads.file_url(product, file.path) for file in files]
@@ -155,7 +155,7 @@ def _largest(service: Service, product: Product) -> list[SafeFile]:
 
 
 def _last_image(path: Path) -> str:
-    """Return a pattern for the image that stands last in a zip."""
+    """Return a pattern for the last image in a zip."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jp2")]
     return f"*/{PurePosixPath(names[-1]).name}"
@@ -163,7 +163,7 @@ def _last_image(path: Path) -> str:
 
 def _extraction(path: Path) -> None:
     began = time.perf_counter()
-    with open_archive(path) as archive:
+    with open_zip(path) as archive:
         (files,) = select_files(archive.files, ["SCL_20m"], "S2MSI2A").values()
         archive.save(files[0], path.with_name("scl.jp2"))
     row("SCL_20m out of the stored zip", f"{time.perf_counter() - began:.3f} s", "< 0.5 s")

@@ -1,1 +1,1 @@
-"""What the measurements share."""
+"""Shared code of the measurements."""

@@ -1,7 +1,7 @@
-"""Our own client as the measurements use it, here or as a program of its own.
+"""Our own client, in this process or as a program.
 
-The program reads its job as one line of JSON, and writes the seconds it took and the growth of its
-peak memory in MB; interpreter and imports are in neither.
+The program reads its job as one line of JSON, and writes the seconds and the growth of its peak
+memory in MB; interpreter and imports are in neither.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def search(addresses: Mapping[str, str]) -> list[Product]:
 
 
 def jobs(products: Sequence[Product], folder: Path, wanted: DeliveryOptions) -> list[ProductJob]:
-    """Return the products' places below a folder."""
+    """Return the jobs of products below a folder."""
     store, run = Store(LocalFileSystem(), str(folder)), RunLayout("bench", "run")
     return [ProductJob(store, run, product, wanted) for product in products]
 
 
 def fetch(using: Service, places: Sequence[ProductJob]) -> int:
-    """Stage products; return of how many anything was fetched.
+    """Stage products; return how many needed a download.
 
     Raises:
         Exception: The first failure of any of them.
@@ -81,7 +81,7 @@ def delivered(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the program is to fetch.
+    """Job of the program.
 
     Attributes:
         addresses: Of the service.
@@ -113,7 +113,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of the program took.
+    """Measurements of a run of the program.
 
     Attributes:
         outside_s: From its start to its end.
@@ -139,14 +139,14 @@ def run(job: Job) -> Outcome:
 
 
 def resident_mb() -> float:
-    """Return the memory this process holds now."""
+    """Return the current memory of this process."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
 
 def peak_mb() -> float:
-    """Return the most memory this process ever held."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

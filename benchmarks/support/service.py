@@ -1,6 +1,6 @@
-"""Runs the emulator in a process of its own, so that it and a client do not share a lock.
+"""Runs the emulator in a separate process, so that it does not share the GIL with a client.
 
-The process is `benchmarks.support.service_program`; it is told and asked things in lines of JSON.
+The process is `benchmarks.support.service_program`; commands are lines of JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Service:
         return sum(self.statuses().values())
 
     def script(self, faults: Sequence[Mapping[str, Any]]) -> None:
-        """Let these faults happen, and no others."""
+        """Replace the scripted faults."""
         self._ask("script", faults)
 
     def digests(self, ending: str) -> dict[str, str]:
@@ -63,7 +63,7 @@ class Service:
 
 @contextmanager
 def serving(recipes: Sequence[Mapping[str, Any]], **settings: Any) -> Iterator[Service]:
-    """Run an emulator with products that are made before this returns.
+    """Run an emulator with products that are generated before this returns.
 
     Args:
         recipes: Arguments of the products' recipes.

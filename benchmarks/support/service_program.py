@@ -1,7 +1,7 @@
-"""The emulator as `benchmarks.support.service` runs it: a program of its own.
+"""The emulator as a program for `benchmarks.support.service`.
 
-Reads settings and recipes as one line of JSON, writes its addresses once all products are made,
-then answers one line for each line it reads. Ends when there is nothing more to read.
+Reads settings and recipes as one line of JSON, writes its URLs once all products are generated,
+then responds to each line. Ends at the end of its input.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Program:
 
 
 def _made(emulator: Emulator, recipe: dict[str, Any]) -> Product:
-    """Offer a product whose bytes and digests are all known before anybody asks."""
+    """Offer a product with files and digests computed in advance."""
     product = emulator.add(make_product(**recipe))
     if product.has_bytes:
         for path in product.files:

@@ -1,4 +1,4 @@
-"""Prints the table: what was measured, how much, and what it should be."""
+"""Prints the table: measurement, value and goal."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def row(figure: str, measured: str, goal: str = "") -> None:
 
 
 def median(values: Iterable[float]) -> float:
-    """Return the middle one."""
+    """Return the median."""
     return statistics.median(list(values))
 
 
 def rounds(*ways: Callable[[int], float], number: int = ROUNDS) -> list[list[float]]:
-    """Return what each way gave in each round; the ways take turns, for they share a machine."""
+    """Return the results of all rounds; the alternatives take turns on the same machine."""
     taken = [[way(index) for way in ways] for index in range(number)]
     return [list(values) for values in zip(*taken, strict=True)]
 
 
 def seconds(values: Iterable[float]) -> str:
-    """Return the median of some times, and how far they lie apart."""
+    """Return the median of some times, and their spread."""
     times = sorted(values)
     spread = f" ({times[0]:.2f} to {times[-1]:.2f})" if len(times) > 1 else ""
     return f"{median(times):.2f} s{spread}"

@@ -1,7 +1,7 @@
-"""Hashes every file that stands under its final name, as soon as it does, and again if it changes.
+"""Hashes every file as soon as it has its final name, and again when it changes.
 
-As a program, so that what is timed meanwhile has its interpreter to itself: reads folder, ending
-and digests as one line of JSON, looks until its input ends, writes the paths that were ever wrong.
+A separate program, so that it does not slow down what is measured: reads folder, suffix and digests
+as one line of JSON, watches until its input ends, writes the paths that were ever wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
 _EVERY_S: Final = 0.1
-"""A wrong file would stand for longer: the next try of a download begins after half a second."""
+"""A wrong file would exist for longer: downloads are retried after half a second."""
 
 
 @contextmanager
@@ -77,7 +77,7 @@ class _Watcher:
                 state = path.stat()
                 key = (path.name, state.st_ino, state.st_mtime_ns)
                 digest = "" if key in self._seen else _digest(path)
-            except FileNotFoundError:  # moved meanwhile, and found there
+            except FileNotFoundError:  # moved meanwhile, found at its new path
                 continue
             if key not in self._seen and digest != self._right.get(product_of(path, self._right)):
                 self.wrong.add(str(path))
@@ -85,7 +85,7 @@ class _Watcher:
 
 
 def main() -> None:
-    """Look until the input ends."""
+    """Watch until the input ends."""
     folder, ending, right = json.loads(sys.stdin.readline())
     watcher = _Watcher(Path(folder), ending, right)
     print("looking", flush=True)

@@ -88,11 +88,15 @@ def assert_said(browser, words, status=502):
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_no_report_is_said_in_words(visit, latest, name):  # noqa: F811
     latest(ODD[name])
-    words = "is no report" if name in ("list", "text", "null", "number", "object") else "is no JSON"
+    words = (
+        "is not a report"
+        if name in ("list", "text", "null", "number", "object")
+        else "is not valid JSON"
+    )
     words = "it has 0 bytes" if name == "empty" else words
     browser = visit("lake", "hills")
     assert_said(browser, words)
-    if words != "is no report":
+    if words != "is not a report":
         assert browser.get("/reports/lake/latest.json").status_code == 502
 
 

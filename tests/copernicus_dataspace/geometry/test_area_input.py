@@ -178,7 +178,7 @@ def test_geojson_stays_longitude_first_whatever_its_crs_says(name):
         ("10,51,11,50", "south is not below north"),
         ("10,50,11,50", "south is not below north"),
         ("-190,0,190,1", "380 degrees wide"),
-        ('{"type": "Polygon",\n "coordinates": [[1, }', "broken at line 2, column 22"),
+        ('{"type": "Polygon",\n "coordinates": [[1, }', "invalid at line 2, column 22"),
         ("[1, 2, 3, 4]", "not a GeoJSON object"),
         ('{"a":' * 50_000, "nested too deeply"),
         ({}, "GeoJSON is not a GeoJSON object with a type"),
@@ -224,10 +224,10 @@ def test_metres_near_the_middle_of_a_projection_are_metres():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("POLYGON((34 44,34.00001 44,34 44.00001,34 44))", "less than 10 m across"),
+        ("POLYGON((34 44,34.00001 44,34 44.00001,34 44))", "smaller than 10 m"),
         ("POLYGON((10 86,11 86,11 87,10 86))", "that close to a pole"),
         ("-60,-89,-50,-82", "that close to a pole"),
-        ("-180,-90,180,90", "covers 100% of the map"),
+        ("-180,-90,180,90", "covers 100% of the world map"),
         ("34,44,36,46", ""),
         ("POINT(34 44)", ""),
         ("179.9,10,-179.9,11", ""),
@@ -285,7 +285,7 @@ def test_deeply_nested_collections_are_refused():
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("a.geojson", b"", "has 0 bytes"),
+        ("a.geojson", b"", "it is empty"),
         ("a.geojson", b"\xff\xfe{", "cannot be read"),
         ("a.gpkg", b"not a database", "cannot be read as .gpkg"),
         ("a.shp", b"torn", "cannot be read"),
@@ -307,7 +307,7 @@ def test_a_file_in_metres_without_crs_is_refused(folder):
 
 def test_a_huge_file_is_refused_unread(folder, monkeypatch):
     monkeypatch.setattr(area_input, "MAX_FILE_BYTES", 10)
-    with pytest.raises(AreaError, match="1 to 10 are read"):
+    with pytest.raises(AreaError, match="more than 10"):
         Area.parse("square", folder=folder)
 
 

@@ -87,7 +87,7 @@ def test_every_try_counts(records):
     assert "Account usage of the last 30 days: 7.0 GB of 12,000.0 GB" in text
     assert "1 of 2 products delivered" in text
     assert "HTTP 403" in text
-    assert "tried again 3 times, too many requests 2 times" in text
+    assert "3 retries, 2 HTTP 429" in text
 
 
 def test_an_empty_summary_says_so():

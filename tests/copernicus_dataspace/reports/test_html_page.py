@@ -198,7 +198,7 @@ def test_text_tells_what_is_missing_line_by_line():
     assert lines[3].startswith("Complete to 2026-11-21: 100 % of 7 days, ")
     assert "median: 5.1 h (95 %: 11.4 h) over 7 days" in lines[4]
     assert "  2026-11-12  T36TXL  0 of 1  offline 1" in lines
-    (offline,) = [line for line in lines if "offline in the Data Space" in line]
+    (offline,) = [line for line in lines if "the Data Space has it offline" in line]
     assert offline.endswith("; reported only, now missing")
 
 
