@@ -251,7 +251,7 @@ class Service:
         """End the session unless it is shared, and close all connections."""
         if "tokens" in self.__dict__:
             self.tokens.end()
-        if "_pace" in self.__dict__:
+        if "_slots" in self.__dict__:
             self._slots.close()
         self._http.close()
 

@@ -103,7 +103,7 @@ def test_what_is_no_report_is_said_in_words(visit, latest, name):  # noqa: F811
 @pytest.mark.parametrize(("field", "value"), [(f, v) for f, them in WRONG.items() for v in them])
 def test_a_field_that_cannot_be_meant_is_named(visit, latest, field, value):  # noqa: F811
     latest(json.dumps({**RIGHT, field: value}))
-    assert_said(visit("lake", "hills"), f"it is not a report: its {field} cannot be meant.")
+    assert_said(visit("lake", "hills"), f"it is not a report: its {field} is invalid.")
 
 
 @pytest.mark.parametrize("field", sorted(set(RIGHT) - set(reader._OPTIONAL)))
