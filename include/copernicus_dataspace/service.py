@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -125,6 +126,8 @@ class Service:
         spacing_s = self._options.request_spacing_s
         take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
         self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
+        self._at_end = contextlib.ExitStack()
+        self._at_end.callback(self._http.close)
         self._attempts = BRIEF if self._options.is_interactive else PATIENT
 
     @property
@@ -165,7 +168,9 @@ class Service:
         url = self._endpoints.require("identity_url")
         realm = IdentityService(self._http, url, self._account, self._retries(BRIEF))
         host = self._session_host(lock_wait_s=LOCK_WAIT_S, pause=self._http.pause)
-        return TokenSource(realm, host, on_new_token=self._options.on_new_token)
+        source = TokenSource(realm, host, on_new_token=self._options.on_new_token)
+        self._at_end.callback(source.end)
+        return source
 
     def forget_failures(self) -> None:
         """Forget refused logins, so that the next client of this host tries to log in at once."""
@@ -210,12 +215,14 @@ class Service:
 
     @_once
     def _slots(self) -> TransferSlots:
-        return TransferSlots(
+        slots = TransferSlots(
             self.connections,
             host=self._host,
             on_wait=self.statistics.waited,
             on_retry=self.statistics.tried_again,
         )
+        self._at_end.callback(slots.close)
+        return slots
 
     def _retries(self, attempts: Mapping[type[TransientError], int]) -> Retries:
         return Retries(self._http.wait, attempts, self.statistics.tried_again)
@@ -249,11 +256,7 @@ class Service:
 
     def close(self) -> None:
         """End the session unless it is shared, and close all connections."""
-        if "tokens" in self.__dict__:
-            self.tokens.end()
-        if "_slots" in self.__dict__:
-            self._slots.close()
-        self._http.close()
+        self._at_end.close()
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ import pystac
 import pytest
 
 import copernicus_dataspace
-from copernicus_dataspace import Area, Client, DownloadError, errors
+from copernicus_dataspace import Area, Client, ClientOptions, DownloadError, errors
 from copernicus_dataspace.errors import (
     ConfigurationError,
     CredentialsError,
@@ -226,3 +226,13 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for():
     code += "'tqdm', 'fsspec'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_clients_of_a_host_share_what_they_learn_of_the_account(emulator, tmp_path):
+    offer(emulator)
+    options = ClientOptions(state_dir=tmp_path / "state")
+    with Client(**arguments_of(emulator), options=options) as client:
+        products = client.search(tiles=["36TXL"], first_day=DAY)
+        client.download(products, bands=["SCL_20m"], to=tmp_path / "data", progress=False)
+    stored = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert any(b'"pace"' in content for content in stored)
