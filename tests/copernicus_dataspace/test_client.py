@@ -229,10 +229,12 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for():
 
 
 def test_clients_of_a_host_share_what_they_learn_of_the_account(emulator, tmp_path):
-    offer(emulator)
+    for day in (1, 2, 3):
+        offer(emulator, day)
     options = ClientOptions(state_dir=tmp_path / "state")
     with Client(**arguments_of(emulator), options=options) as client:
-        products = client.search(tiles=["36TXL"], first_day=DAY)
+        products = client.search(tiles=["36TXL"], first_day=DAY, last_day="2024-08-03")
         client.download(products, bands=["SCL_20m"], to=tmp_path / "data", progress=False)
     stored = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
-    assert any(b'"pace"' in content for content in stored)
+    (shared,) = (json.loads(content) for content in stored if b'"pace"' in content)
+    assert len(shared["pace"]["ends"]) == 3
