@@ -346,13 +346,13 @@ IDENTITY = (
         "look-alike letter in the client id",
         entered(client_id=f"cdse-publi{CYRILLIC_O}"),
         ConfigurationError,
-        "client_id holds",
+        "client_id contains",
     ),
     (
         "look-alike letter in the two-factor secret",
         entered(totp_secret=f"JBSWY3DPEHPK3P{CYRILLIC_O}"),
         ConfigurationError,
-        "totp_secret holds",
+        "totp_secret contains",
     ),
     (
         "look-alike letter in an address",
