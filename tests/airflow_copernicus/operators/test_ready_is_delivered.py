@@ -104,7 +104,7 @@ def test_seven_of_eight_stand_after_the_first_try(connected, eight, rival, outpu
         one.download(*one.batches)
     assert all(bad.id in request.path for request in transfers(connected)[before:])
     check_seven(output, eight)
-    with pytest.raises(DataSpaceError, match="its download has not succeeded"):
+    with pytest.raises(DataSpaceError, match="the download has not succeeded"):
         one.extract(*one.batches)
     (delivered,) = output.glob("runs/**/delivered/*.json")
     assert len(json.loads(delivered.read_text())) == 7

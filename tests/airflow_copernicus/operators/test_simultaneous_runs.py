@@ -223,7 +223,7 @@ def test_a_download_that_fails_lets_others_have_the_product(connected, rival, ou
     connected.faults.clear()
     two.run()
     assert two.waits == []
-    with pytest.raises(DataSpaceError, match="its download has not succeeded") as caught:
+    with pytest.raises(DataSpaceError, match="the download has not succeeded") as caught:
         rival("never fetched", "SCL_20m", "B05").extract(*one.batches)
     assert "NotStaged" in type(caught.value).__name__
     assert staged(output) == []

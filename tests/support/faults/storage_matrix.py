@@ -163,7 +163,8 @@ class StorageCell:
 CELLS = tuple(StorageCell(fault, step) for fault in ROWS for step in STEPS)
 TESTED = tuple(cell for cell in CELLS if cell.right.is_tested)
 _EACH_OUTCOME = {cell.right.text: cell for cell in TESTED}.values()
-SAMPLE = frozenset(map(str, (*TESTED[::41], *_EACH_OUTCOME)))
+_EACH_STEP = {cell.step: cell for cell in TESTED if cell.fault.errno}.values()
+SAMPLE = frozenset(map(str, (*_EACH_OUTCOME, *_EACH_STEP)))
 """Every fault that passes or not, and every task, but not each with each."""
 
 _HEAD = """\
