@@ -118,7 +118,7 @@ def test_the_limit_is_a_setting_of_the_ingest(approvals, old, new, most, gone):
 @pytest.mark.parametrize("most", [-1, 1.5, "10", None, True])
 def test_a_limit_is_a_whole_number(approvals, most):
     approvals.write(max_removals=most)
-    with pytest.raises(AirflowSkipException, match=r"broken: .*max_removals"):
+    with pytest.raises(AirflowSkipException, match=r"invalid: .*max_removals"):
         approvals.reconcile()
 
 
