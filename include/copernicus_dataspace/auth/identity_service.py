@@ -261,7 +261,7 @@ class IdentityService:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        message = "a token"
+        message = "usable token"
         raise TypeError(message)
     return value
 

@@ -207,7 +207,7 @@ def test_a_count_that_can_be_read_is_believed(emulator, client, listed, count):
 )
 def test_a_page_that_cannot_be_read_is_an_error_in_words(emulator, client, listed, patch):
     emulator.faults.add(Fault("catalogue", "patched_page", patch=patch, times=None))
-    with pytest.raises(ServiceUnavailableError, match=r"catalogue: the (answer|link)"):
+    with pytest.raises(ServiceUnavailableError, match=r"catalogue: the (response|link)"):
         client.catalogue.search(TILE)
 
 

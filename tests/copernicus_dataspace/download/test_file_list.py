@@ -262,7 +262,7 @@ def test_without_a_second_opinion_a_doubtful_file_is_refused(emulator, offer, ru
     offered = offer(stac="wrong")
     emulator.faults.add(Fault(service="download", match="manifest.safe", status=403, times=None))
     error = run().outcomes[offered.id]
-    assert "2 of 2 files are wrong" in str(error)
+    assert "2 of 2 files are corrupt" in str(error)
     assert len([text for text in warnings(caplog) if "the manifest is not available" in text]) == 1
     assert manifests(emulator) == 1
 

@@ -252,7 +252,7 @@ def test_the_message_names_the_file_and_its_first_bytes(tmp_path: Path) -> None:
     path.write_bytes(b'{"code":"DAT-ZIP-100"}')
 
     with (
-        pytest.raises(CorruptDownloadError, match=r"product\.zip is no .*DAT-ZIP-100"),
+        pytest.raises(CorruptDownloadError, match=r"product\.zip is not .*DAT-ZIP-100"),
         open_zip(path),
     ):
         pass

@@ -293,7 +293,7 @@ def test_any_damage_never_gives_wrong_bytes(content: bytes, data: st.DataObject)
     ],
 )
 def test_what_is_no_zip_is_a_corrupt_download(content: bytes) -> None:
-    with pytest.raises(CorruptDownloadError, match=r"^The archive of P is no .* again.$") as raised:
+    with pytest.raises(CorruptDownloadError, match=r"^The archive of P is not .* again.$") as raised:
         read(cut(content))
     assert f"begins with {content[:40]!r}; {min(len(content), 1000)} bytes" in str(raised.value)
 
@@ -378,7 +378,7 @@ def test_thousands_of_members_are_read_but_not_any_number(monkeypatch: pytest.Mo
     with pytest.raises(UnsafeContentError, match="central directory has more than 100000 bytes"):
         read(cut(content))
     monkeypatch.setattr(zip_stream, "MAX_MEMBERS", 2999)
-    with pytest.raises(UnsafeContentError, match="holds 3000 members"):
+    with pytest.raises(UnsafeContentError, match="has at least 3000 members"):
         read(cut(content))
 
 
