@@ -14,14 +14,14 @@ from fsspec.implementations.local import LocalFileSystem
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.catalogue.query import MISSION, Query
-from copernicus_dataspace.ingest.product_job import ProductJob, Wanted
+from copernicus_dataspace.ingest.product_job import ProductJob, DeliveryOptions
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, make_product
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 
 count, kept = int(sys.argv[1]), sys.argv[2] == "kept"
-wanted = Wanted(("SCL_20m",), "archive", keep_archive=kept)
+wanted = DeliveryOptions(("SCL_20m",), "archive", keep_archive=kept)
 
 with Emulator() as emulator, tempfile.TemporaryDirectory() as folder:
     for day in range(count):
