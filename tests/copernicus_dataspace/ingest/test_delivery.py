@@ -146,7 +146,7 @@ def test_nothing_staged_is_nothing_delivered(product, tmp_path):
 def test_every_wrong_file_is_named(emulator, run_once):
     for band in ("SCL_20m", "B02_60m"):
         emulator.faults.add(Fault(service="download", kind="zeros", match=band, times=None))
-    with pytest.raises(CorruptDownloadError, match=r"2 of 3 files are wrong.*SCL_20m.*B02_60m"):
+    with pytest.raises(CorruptDownloadError, match=r"2 of 3 files are corrupt.*SCL_20m.*B02_60m"):
         run_once(DeliveryOptions(BANDS))
 
 
