@@ -293,7 +293,9 @@ def test_any_damage_never_gives_wrong_bytes(content: bytes, data: st.DataObject)
     ],
 )
 def test_what_is_no_zip_is_a_corrupt_download(content: bytes) -> None:
-    with pytest.raises(CorruptDownloadError, match=r"^The archive of P is not .* again.$") as raised:
+    with pytest.raises(
+        CorruptDownloadError, match=r"^The archive of P is not .* again.$"
+    ) as raised:
         read(cut(content))
     assert f"begins with {content[:40]!r}; {min(len(content), 1000)} bytes" in str(raised.value)
 
