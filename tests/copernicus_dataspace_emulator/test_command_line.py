@@ -196,7 +196,7 @@ def test_faults_are_scripted(program):
     [
         ("catalogue:surprise", "Unknown fault kind 'surprise'"),
         ("trace", "Unknown service 'trace'"),
-        ("catalogue:status,colour=red", "'colour' is none of status, times"),
+        ("catalogue:status,colour=red", "'colour' is unknown; expected status, times"),
         ("catalogue:status,status=many", "invalid literal"),
     ],
 )

@@ -36,11 +36,11 @@ def client(visit, service_endpoints):
 
 
 def test_the_client_logs_in_once_and_then_refreshes(client):
-    before = client.traffic.requests
+    before = client.statistics.requests
     first = client.tokens.token()
     is_new = client.tokens.renew(first) != first
     assert is_new
-    assert client.traffic.requests - before == 2
+    assert client.statistics.requests - before == 2
 
 
 def test_the_client_finds_the_product_by_name(client, visit):

@@ -34,7 +34,7 @@ HOLD = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from stack import Stack
+from dev_airflow.airflow_stack import Stack
 with Stack(Path(sys.argv[2]), dags_folder=Path(sys.argv[3])):
     print("up", flush=True)
     sys.stdin.read()
@@ -52,7 +52,8 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 
 def component(stack: Stack, name: str) -> psutil.Process:
-    titles = {one: one.as_dict(["cmdline"])["cmdline"] for one in descendants(stack._keeper.pid)}
+    children = descendants(stack._supervisor.pid)
+    titles = {child: child.as_dict(["cmdline"])["cmdline"] for child in children}
     (found,) = [
         one for one, title in titles.items() if " ".join(title or ()).strip() == f"airflow {name}"
     ]
