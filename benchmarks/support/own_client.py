@@ -21,7 +21,7 @@ from benchmarks.support.service import PASSWORD, ROOT, USER
 from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.http.endpoints import Endpoints
-from copernicus_dataspace.ingest.download import download
+from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.product import Product
@@ -71,11 +71,19 @@ def fetch(using: Service, places: Sequence[ProductJob]) -> int:
 def delivered(
     addresses: Mapping[str, str], products: Sequence[Product], folder: Path, wanted: DeliveryOptions
 ) -> float:
-    """Return the seconds that `Client.download` takes, login and logout included."""
+    """Return the seconds of login, file lists, transfers, delivery and logout.
+
+    Raises:
+        Exception: The first failure of a product.
+    """
     places = jobs(products, folder, wanted)
+    by_id = {job.product.id: job for job in places}
     began = time.perf_counter()
     with client(addresses) as using:
-        download(places, using, _silent)
+        for staged in stage(places, using, _silent):
+            if staged.error:
+                raise staged.error
+            deliver(by_id[staged.product.id])
     return time.perf_counter() - began
 
 
