@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.arguments import build_query, days_window
-from copernicus_dataspace.catalogue.versions import LATEST, choose
+from copernicus_dataspace.catalogue.versions import LATEST
 from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.http.endpoints import Endpoints
@@ -155,9 +155,7 @@ class Client:
             max_cloud_cover=max_cloud_cover,
             product_ids=_texts("product_ids", product_ids),
         )
-        products = self.service.catalogue.search(query)
-        products[:] = choose(products, versions)[0]
-        return products
+        return self.service.catalogue.search(query).of_versions(versions)
 
     def download(
         self,
@@ -195,7 +193,7 @@ class Client:
         )
         store = Store(*fsspec.core.url_to_fs(os.fspath(to)))
         run = RunLayout(_OWNER, _RUN, uuid.uuid4().hex)
-        check_store(store, run.records_dir, one_run_at_a_time=True)
+        check_store(store, run.staging_dir, one_run_at_a_time=True)
         distinct = {product.id: product for product in products}.values()
         jobs = [ProductJob(store, run, product, wanted) for product in distinct]
         with _progress_bar(is_shown=progress) as bar:

@@ -66,15 +66,14 @@ class DataSpaceError(Exception):
     code: str = ""
     url: str = ""
     product: str = ""
+    reason: str = ""
+    is_own: bool = True
 
     def of_answer(self, error: DataSpaceError) -> Self:
         """Copy status, code, reason and URL from another error; return this one."""
         self.status, self.code, self.reason = error.status, error.code, error.reason
         self.is_own, self.url = error.is_own, error.url
         return self
-
-    reason: str = ""
-    is_own: bool = True
 
 
 class DownloadError(DataSpaceError):

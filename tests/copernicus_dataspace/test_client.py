@@ -238,3 +238,28 @@ def test_clients_of_a_host_share_what_they_learn_of_the_account(emulator, tmp_pa
     stored = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
     (shared,) = (json.loads(content) for content in stored if b'"pace"' in content)
     assert len(shared["pace"]["ends"]) == 3
+
+
+def test_object_storage_is_a_place_too(emulator, client, bucket, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint_url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    one = offer(emulator)
+    products = client.search(tiles=["36TXL"], first_day=DAY)
+    (item,) = client.download(products, bands=["SCL_20m"], to="s3://archive/lake", progress=False)
+    assert item.self_href.startswith("s3://archive/lake/bands/S2MSI2A/2024/08/01/")
+    (true,) = (path for path in one.files if path.endswith("_SCL_20m.jp2"))
+    assert bucket.cat(item.assets["SCL_20m"].get_absolute_href()) == one.read(true)
+
+
+def test_nothing_but_the_archive_is_left(emulator, client, tmp_path):
+    offer(emulator)
+    products = client.search(tiles=["36TXL"], first_day=DAY)
+    client.download(products, bands=["SCL_20m"], to=tmp_path, progress=False)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "bands",
+        "stac",
+        "catalog.json",
+        ".staging",
+    }
+    assert not [path for path in (tmp_path / ".staging").rglob("*") if path.is_file()]

@@ -32,8 +32,7 @@ def days_window(first_day: str | date | None, last_day: str | date | None) -> Wi
 
 
 def _day(day: str | date | None) -> date:
-    is_date = isinstance(day, date) and type(day) is date
-    return day if is_date else parse_day(str(day))  # type: ignore[return-value]
+    return parse_day(f"{day:%Y-%m-%d}" if isinstance(day, date) else str(day))
 
 
 def build_query(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.catalogue.odata_rows import UnusableRow, shortened
 from copernicus_dataspace.catalogue.pagination import Pages
+from copernicus_dataspace.catalogue.versions import choose
 from copernicus_dataspace.errors import ProductNotFoundError
 from copernicus_dataspace.models.product import Product
 
@@ -64,6 +65,14 @@ class Products(list[Product]):
     def __init__(self, products: Iterable[Product], unusable: Iterable[UnusableRow]) -> None:
         super().__init__(products)
         self.unusable = tuple(unusable)
+
+    def of_versions(self, versions: str) -> Products:
+        """Return the wanted versions of the products, see `versions.choose`.
+
+        Raises:
+            ConfigurationError: `versions` is neither ``latest`` nor ``all``.
+        """
+        return Products(choose(self, versions)[0], self.unusable)
 
     def to_dataframe(self, *, geometry: bool = False) -> pd.DataFrame:
         """Return one row per product.

@@ -127,13 +127,7 @@ RECONCILE_PARAMS: Final[dict[str, dict[str, Any]]] = {
         "schema": _DAY,
         "default": None,
     },
-    "last_day": {
-        "title": "Last day",
-        "description": "Last UTC sensing day, inclusive. If only one of the two is set, the run "
-        "covers that single day.",
-        "schema": _DAY,
-        "default": None,
-    },
+    "last_day": PARAMS["last_day"],
     "ingests": {
         "title": "Ingests",
         "description": "DAG ids of ingests, one per line. Empty: all. Paused ingests are reported "

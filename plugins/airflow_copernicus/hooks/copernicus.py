@@ -21,7 +21,7 @@ from airflow_copernicus.hooks.connection_limits import (
 from airflow_copernicus.provider_info import CONNECTION_TYPE, EXTRA_FIELDS
 from copernicus_dataspace.account_check import check
 from copernicus_dataspace.catalogue import arguments
-from copernicus_dataspace.catalogue.versions import ALL, choose
+from copernicus_dataspace.catalogue.versions import ALL
 from copernicus_dataspace.client import Client
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
 from copernicus_dataspace.http.endpoints import Endpoints
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from copernicus_dataspace.catalogue.query import Query
+    from copernicus_dataspace.catalogue.search import Products
     from copernicus_dataspace.geometry.area import Area
-    from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.models.time_range import Window
 
 _QUOTA_GB: Final = 12_000.0
@@ -99,7 +99,7 @@ class CopernicusHook(BaseHook):
                 message = f"connection {self.copernicus_conn_id!r}: {error}"
                 raise ConfigurationError(message) from error
 
-    def search(self, query: Query) -> list[Product]:
+    def search(self, query: Query) -> Products:
         """Return the products that match a query, of all processing baselines.
 
         See `Catalogue.search`, and `catalogue.versions.choose` for the latest of each acquisition.
@@ -108,7 +108,7 @@ class CopernicusHook(BaseHook):
             DataSpaceError: The catalogue rejected the query or is unavailable.
         """
         with self.get_conn() as client:
-            return choose(client.service.catalogue.search(query), ALL)[0]
+            return client.service.catalogue.search(query).of_versions(ALL)
 
     def search_frame(  # noqa: PLR0913
         self,
@@ -140,8 +140,6 @@ class CopernicusHook(BaseHook):
         Raises:
             DataSpaceError: An argument is invalid, or the catalogue is unavailable.
         """
-        from copernicus_dataspace.catalogue.dataframe import to_frame  # noqa: PLC0415 - pandas is slow to import
-
         query = build_query(
             window=days_window(first_day, last_day),
             area=area,
@@ -150,7 +148,7 @@ class CopernicusHook(BaseHook):
             max_cloud_cover=max_cloud_cover,
             product_ids=product_ids,
         )
-        return to_frame(self.search(query), geometry=geometry)
+        return self.search(query).to_dataframe(geometry=geometry)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check every configured service; return the overall result and a message.

@@ -143,7 +143,7 @@ def test_a_host_that_only_looks_trusted_is_not(connect, emulator, url):
 @pytest.mark.parametrize("url", MALFORMED, ids=ascii)
 def test_an_address_that_may_be_read_in_two_ways_is_refused(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=r"identity_url (is no|is not|must not contain)"):
+    with pytest.raises(ConfigurationError, match=r"identity_url (is no|must not contain)"):
         CopernicusHook().get_conn()
     assert CopernicusHook().test_connection()[0] is False
 

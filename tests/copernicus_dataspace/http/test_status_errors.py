@@ -139,20 +139,23 @@ def test_the_identity_service_may_refuse_without_a_word(http, url):
     assert isinstance(logged_in(http, url), PermanentError)
 
 
+PERSISTS = "If this persists, check catalogue_url"
+
+
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize(
     ("body", "kind", "words", "asked"),
     [
         (page("nginx"), ConfigurationError, "No catalogue was found at catalogue_url", 1),
-        ('{"detail": {"message": "x"}}', ServiceUnavailableError, "check catalogue_url", 5),
-        ("", ServiceUnavailableError, "check catalogue_url", 5),
+        ('{"detail": {"message": "x"}}', ServiceUnavailableError, PERSISTS, 5),
+        ("", ServiceUnavailableError, PERSISTS, 5),
     ],
 )
 def test_another_server_is_no_catalogue(http, url, status, body, kind, words, asked):  # noqa: PLR0913, PLR0917
     says(status, body)
     error, tries = searched(http, url)
     assert type(error) is kind
-    assert words in str(error)
+    assert str(error).startswith(words)
     assert tries == asked
 
 
