@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from copernicus_dataspace.errors import UNREADABLE, ConfigurationError
+from copernicus_dataspace.errors import ConfigurationError
+from copernicus_dataspace.models.json_records import read_json, write_json
 from copernicus_dataspace.models.manifest import check_distinct
-from copernicus_dataspace.stac.delivered_files import DeliveredFile, selection_of, text_of
+from copernicus_dataspace.stac.delivered_files import DeliveredFile  # noqa: TC001 - read by msgspec
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
 from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.verified_file import saved_of
@@ -80,29 +80,20 @@ class Receipt:
     selection: Mapping[str, tuple[str, ...]]
     files: tuple[DeliveredFile, ...]
 
+    def __post_init__(self) -> None:
+        check_distinct([file.path for file in self.files], "A receipt")
+
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
         """Return what `to_bytes` wrote; None if it is missing or damaged."""
         try:
-            record = json.loads(content or b"")
-            receipt = cls(
-                product_id=text_of(record["product_id"]),
-                selection=selection_of(record["selection"]),
-                files=tuple(map(DeliveredFile.from_json, record["files"])),
-            )
-            check_distinct([file.path for file in receipt.files], "A receipt")
-        except UNREADABLE:
+            return read_json(content, cls)
+        except ValueError:
             return None
-        return receipt
 
     def to_bytes(self) -> bytes:
         """Return the receipt as JSON."""
-        record: dict[str, Any] = {
-            "product_id": self.product_id,
-            "selection": {band: list(paths) for band, paths in self.selection.items()},
-            "files": [file.to_json() for file in self.files],
-        }
-        return json.dumps(record).encode()
+        return write_json(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING
 
-from copernicus_dataspace.reconcile.inspection.findings import SUPERSEDED, WITHDRAWN
+from copernicus_dataspace.models.product_state import ProductState, StateAfterRepair
 from copernicus_dataspace.reconcile.removals.record import night_limit
 from copernicus_dataspace.reconcile.removals.requests import Request
-from copernicus_dataspace.reconcile.repair import NOW_KEPT
 from copernicus_dataspace.reconcile.report_files import answer_names
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from copernicus_dataspace.reconcile.report_files import ReportFiles
 
 
-UNASKED: Final = "unasked"
-"""State of a run that has not started: it will request approval of the current record."""
-ASKED: Final = "asked"
-ENDED: Final = "ended"
+class RequestState(Enum):
+    """State of a run that requests approval."""
+
+    QUEUED = "queued"
+    """It has not started: it will request approval of the current record."""
+    WAITING = "waiting"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,14 @@ class NightlyLimits:
         max_removals: Of the ingest, see `removals.record.night_limit`.
         policies: Of the ingest.
         run_id: Id of the run that would request approval.
-        state_of: Returns `UNASKED`, `ASKED` or `ENDED` for an approval run.
+        state_of: Returns the state of an approval run.
     """
 
     now: datetime
     max_removals: int
     policies: Policies
     run_id: str
-    state_of: Callable[[str], str]
+    state_of: Callable[[str], RequestState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,14 @@ def remove_within_limits(
     names = {one.name for one in at_once}
     earlier = stored.request
     is_open = earlier is not None and answers.keys().isdisjoint(answer_names(earlier.run_id))
-    state = night.state_of(earlier.run_id) if earlier and is_open else ENDED
+    state = night.state_of(earlier.run_id) if earlier and is_open else RequestState.ENDED
     request, asks = _request(earlier, state, _asked(before, asked, plan, night), night)
     after = replace(before.with_done(names, night.now), request=request)
     if after != stored or stored.lost_at == night.now:
         files.remember_removals(after)
     files.forget_answers(answers)
     done = repairer.remove(outcomes, names)
-    undone = names & {one.finding.product.stem for one in done if one.now == NOW_KEPT}
+    undone = names & {one.finding.product.stem for one in done if one.now is StateAfterRepair.KEPT}
     if undone:
         after = after.without_done(undone, night.now)
         files.remember_removals(after)
@@ -134,26 +137,28 @@ def _removals(outcomes: Iterable[RepairResult]) -> list[Removal]:
 def _asked(
     before: RemovalRecord, asked: Sequence[Removal], plan: Plan, night: NightlyLimits
 ) -> tuple[Removal, ...]:
-    policies = night.policies
-    pairs = {(SUPERSEDED, policies.superseded), (WITHDRAWN, policies.withdrawn)}
+    pairs = {(state, night.policies.of(state)) for state in ProductState}
     return before.asking(asked, {day.isoformat() for day in plan.days}, pairs)
 
 
 def _request(
-    earlier: Request | None, state: str, asked: tuple[Removal, ...], night: NightlyLimits
+    earlier: Request | None, state: RequestState, asked: tuple[Removal, ...], night: NightlyLimits
 ) -> tuple[Request | None, tuple[str, ...]]:
     """Return the current request, and the approval runs to start.
 
     A request is never changed once it was shown. A changed plan gets a new run; the earlier run is
     started again and ends because it is no longer the current one.
     """
-    ends = (earlier.run_id,) if earlier and state == ASKED else ()
+    ends = (earlier.run_id,) if earlier and state is RequestState.WAITING else ()
     if not asked:
         return None, ends
     names = {one.name for one in earlier.removals} if earlier else set()
     is_known = earlier and names & {one.name for one in asked}
     request = Request(asked, earlier.since if earlier and is_known else night.now, night.run_id)
-    if earlier and (state == UNASKED or (state == ASKED and request.keys == earlier.keys)):
+    if earlier and (
+        state is RequestState.QUEUED
+        or (state is RequestState.WAITING and request.keys == earlier.keys)
+    ):
         return replace(request, run_id=earlier.run_id), ()
     return request, (*ends, night.run_id)
 

@@ -20,7 +20,8 @@ from airflow_copernicus.runs.approval_requests import (
 )
 from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.pruning import prune
-from copernicus_dataspace.errors import UNREADABLE, NotStagedError
+from copernicus_dataspace.errors import NotStagedError
+from copernicus_dataspace.models.product_state import StateAfterRepair
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import delays_h
 from copernicus_dataspace.reconcile.plan import Plan
@@ -29,7 +30,6 @@ from copernicus_dataspace.reconcile.removal_limits import (
     RemovalOutcome,
     remove_within_limits,
 )
-from copernicus_dataspace.reconcile.repair import NOW_PRESENT
 from copernicus_dataspace.reconcile.report import build, cells_now, still_missing
 from copernicus_dataspace.reports.text import as_text
 from copernicus_dataspace.reports.wording import report_name
@@ -126,8 +126,8 @@ class CopernicusSettleOperator(BaseOperator):
 
 def _plan(archive: Archive) -> Plan:
     try:
-        return Plan.read(archive.store.read(archive.plan_path) or b"")
-    except UNREADABLE as error:
+        return Plan.read(archive.store.read(archive.plan_path))
+    except ValueError as error:
         message = (
             "the plan of the audit is missing or damaged; see the log of the audit, and clear it."
         )
@@ -155,7 +155,9 @@ def _delays_of_repaired(
 ) -> dict[str, list[float]]:
     """Return the hours from sensing to delivery, by day with repaired products."""
     repaired = {
-        result.finding.product.sensed.date() for result in outcomes if result.now == NOW_PRESENT
+        result.finding.product.sensed.date()
+        for result in outcomes
+        if result.now is StateAfterRepair.PRESENT
     }
     entries = Inventory(archive.store).entries(archive.terms.product_type, sorted(repaired))
     return delays_h(entry for entry in entries if archive.ingest.dag_id in entry.ingests)
