@@ -31,7 +31,7 @@ from benchmarks.rows.fleet import CONNECTIONS, ENDING, NUMBER, check
 from benchmarks.support.own_client import Job, run, search
 from benchmarks.support.service import PASSWORD, USER
 from benchmarks.support.table import median, rounds, row, seconds
-from copernicus_dataspace.models.json_records import write_json
+from copernicus_dataspace.json_records import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

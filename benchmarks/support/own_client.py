@@ -24,7 +24,7 @@ from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
-from copernicus_dataspace.models.json_records import read_json
+from copernicus_dataspace.json_records import read_json
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from copernicus_dataspace.errors import ConfigurationError
-from copernicus_dataspace.models.json_records import read_json, write_json
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.manifest import check_distinct
 from copernicus_dataspace.stac.delivered_files import DeliveredFile  # noqa: TC001 - read by msgspec
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of

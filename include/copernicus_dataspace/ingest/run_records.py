@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from copernicus_dataspace.errors import NotStagedError
-from copernicus_dataspace.models.json_records import Amount, Count, read_json, write_json
+from copernicus_dataspace.json_records import Amount, Count, read_json, write_json
 from copernicus_dataspace.models.product import Product
 
 if TYPE_CHECKING:

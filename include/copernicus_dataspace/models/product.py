@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Self
 from msgspec import Meta
 
 from copernicus_dataspace.errors import QueryError, UnsafeContentError
+from copernicus_dataspace.json_records import Count, Instant  # noqa: TC001
 from copernicus_dataspace.models.checksum import Checksum  # noqa: TC001
-from copernicus_dataspace.models.json_records import Count, Instant  # noqa: TC001
 
 PRODUCT_TYPES: Final = {"L1C": "S2MSI1C", "L2A": "S2MSI2A"}
 """The catalogue's ``productType`` by the level in a product's name."""

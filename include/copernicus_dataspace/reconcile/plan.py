@@ -9,7 +9,7 @@ from datetime import date  # noqa: TC003
 from typing import TYPE_CHECKING, Self
 
 from copernicus_dataspace.catalogue.query import sensing_day
-from copernicus_dataspace.models.json_records import Count, read_json, write_json
+from copernicus_dataspace.json_records import Count, read_json, write_json
 from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.reconcile.inspection.findings import Finding  # noqa: TC001
 from copernicus_dataspace.reconcile.inspection.history import (

@@ -6,7 +6,7 @@ import contextlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.models.json_records import read_json, write_json
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.removals.requests import Decision

@@ -6,8 +6,8 @@ from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotatio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from copernicus_dataspace.json_records import Count, Instant  # noqa: TC001
 from copernicus_dataspace.models.checksum import Checksum  # noqa: TC001
-from copernicus_dataspace.models.json_records import Count, Instant  # noqa: TC001
 from copernicus_dataspace.models.manifest import check_path
 from copernicus_dataspace.stac.image_header import Raster  # noqa: TC001
 

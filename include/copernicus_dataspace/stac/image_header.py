@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from copernicus_dataspace.models.json_records import from_json, to_json
+from copernicus_dataspace.json_records import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

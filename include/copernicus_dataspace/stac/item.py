@@ -11,10 +11,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.errors import UnsafeContentError
 from copernicus_dataspace.geometry.footprint import bounds, geojson
+from copernicus_dataspace.json_records import from_json, read_json, to_json
 from copernicus_dataspace.models.checksum import Checksum
-from copernicus_dataspace.models.json_records import from_json, read_json, to_json
 from copernicus_dataspace.models.manifest import check_distinct
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.stac.delivered_files import DeliveredFile, Delivery
@@ -113,7 +112,7 @@ def delivery_of(content: bytes | None) -> Delivery | None:
             "scheduled": properties.get("dataspace:scheduled", []),
         }
         described = from_json(delivery, Delivery)
-    except (ValueError, KeyError, UnsafeContentError):
+    except (ValueError, KeyError):
         return None
     return replace(described, files={file.path: file for file in files})
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from msgspec import Struct
 
 from copernicus_dataspace.errors import InProgressError, NoConditionalWriteError
-from copernicus_dataspace.models.json_records import Instant, read_json, write_json
+from copernicus_dataspace.json_records import Instant, read_json, write_json
 from copernicus_dataspace.storage.layout import LEASES, lease_path
 
 if TYPE_CHECKING:

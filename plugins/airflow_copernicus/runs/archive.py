@@ -18,7 +18,7 @@ from airflow_copernicus.hooks.copernicus import build_query
 from airflow_copernicus.runs.context import open_store, run_layout
 from copernicus_dataspace.errors import ConfigurationError, NotStagedError
 from copernicus_dataspace.ingest.run_folders import placed
-from copernicus_dataspace.models.json_records import read_json, write_json
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.reconcile.inspection.findings import Terms
 from copernicus_dataspace.reconcile.repair import Policies, Repairer

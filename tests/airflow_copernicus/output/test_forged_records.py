@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_copernicus.runs.context import open_store
 from copernicus_dataspace.ingest.product_job import Receipt
-from copernicus_dataspace.models.json_records import from_json
+from copernicus_dataspace.json_records import from_json
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.stac.delivered_files import DeliveredFile

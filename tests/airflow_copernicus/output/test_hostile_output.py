@@ -12,7 +12,7 @@ from airflow_copernicus.dags.reconcile import build_reconcile_dag
 from airflow_copernicus.operators import CopernicusPublishOperator, CopernicusSettleOperator
 from copernicus_dataspace.errors import ConfigurationError, NotStagedError
 from copernicus_dataspace.ingest.run_records import Attempt, Delivered
-from copernicus_dataspace.models.json_records import from_json
+from copernicus_dataspace.json_records import from_json
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.errors import QueryError, UnsafeContentError
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.checksum import Checksum
-from copernicus_dataspace.models.json_records import read_json, write_json
 from copernicus_dataspace.models.product import Product, ProductName, normalise_tile
 
 NAME = "S2A_MSIL2A_20240801T083601_N0511_R064_T36TXL_20240801T112233.SAFE"

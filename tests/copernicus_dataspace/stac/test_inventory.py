@@ -8,7 +8,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from copernicus_dataspace.models.json_records import from_json
+from copernicus_dataspace.json_records import from_json
 from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.stac.inventory import (
     Entry,

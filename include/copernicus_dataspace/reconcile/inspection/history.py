@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from msgspec import Meta
 
 from copernicus_dataspace.catalogue.query import MISSION
-from copernicus_dataspace.models.json_records import Count, Instant, read_json, write_json
+from copernicus_dataspace.json_records import Count, Instant, read_json, write_json
 from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.models.time_range import Window
 

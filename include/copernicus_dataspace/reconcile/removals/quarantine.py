@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.models.json_records import Instant, read_json, write_json
+from copernicus_dataspace.json_records import Instant, read_json, write_json
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
 from copernicus_dataspace.storage.layout import QUARANTINED, reports_dir
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from copernicus_dataspace.models.json_records import (
+from copernicus_dataspace.json_records import (
     Instant,
     from_json,
     read_json,

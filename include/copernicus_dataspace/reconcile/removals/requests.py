@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from copernicus_dataspace.models.json_records import Instant, read_json, write_json
+from copernicus_dataspace.json_records import Instant, read_json, write_json
 from copernicus_dataspace.models.product_state import ProductState, RemovalPolicy
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copernicus_dataspace.catalogue.search import Deletion
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.checksum import Checksum
-from copernicus_dataspace.models.json_records import read_json, write_json
 from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.reconcile.inspection.comparison import audit
 from copernicus_dataspace.reconcile.inspection.findings import Finding, Holdings, Terms

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copernicus_dataspace.models.json_records import to_json
+from copernicus_dataspace.json_records import to_json
 from copernicus_dataspace.reconcile.inspection.history import History, Survey, TileCounts
 from tests.support.products.held import held_product
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copernicus_dataspace.models.json_records import from_json
+from copernicus_dataspace.json_records import from_json
 from copernicus_dataspace.reconcile.removals.question import plain, plan_table
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord, night_limit
 from copernicus_dataspace.reconcile.removals.requests import Decision, Removal, Request

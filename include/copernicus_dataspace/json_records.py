@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
-from copernicus_dataspace.errors import UnsafeContentError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,5 +60,5 @@ def write_json(record: object, *, indent: int | None = None) -> bytes:
 def _one_error() -> Iterator[None]:
     try:
         yield
-    except (RecursionError, OverflowError, UnsafeContentError) as error:
+    except (RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from error
