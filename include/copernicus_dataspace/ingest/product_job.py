@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.json_records import read_json, write_json
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.store import Store
     from copernicus_dataspace.storage.verified_file import SavedFile
 
-TRANSFERS: Final = ("files", "archive")
-
 Selection = Mapping[str, tuple["SafeFile", ...]]
 """The matching files of each band or pattern."""
+
+
+class Transfer(StrEnum):
+    """How the files of a product are downloaded."""
+
+    FILES = "files"
+    """Only these files."""
+    ARCHIVE = "archive"
+    """The whole zip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class DeliveryOptions:
 
     Attributes:
         bands: Band names and patterns, see `bands.select_files`.
-        transfer: ``files`` downloads only these files; ``archive`` the whole zip.
+        transfer: A value of `Transfer`.
         keep_archive: Whether the zip is kept beside the files; for ``archive`` only.
         overwrite: Whether existing files are downloaded again.
         is_permanent: Whether the run's owner wants the products permanently and manages them; what
@@ -47,23 +55,28 @@ class DeliveryOptions:
     """
 
     bands: tuple[str, ...]
-    transfer: str = "files"
+    transfer: str = Transfer.FILES
     keep_archive: bool = False
     overwrite: bool = False
     is_permanent: bool = True
     is_scheduled: bool = False
 
     def __post_init__(self) -> None:
-        if self.transfer not in TRANSFERS:
-            message = f"transfer {self.transfer!r} is unknown; write {' or '.join(TRANSFERS)}."
+        if self.transfer not in list(Transfer):
+            message = f"transfer {self.transfer!r} is unknown; write {' or '.join(Transfer)}."
             raise ConfigurationError(message)
         for name in ("keep_archive", "overwrite"):
             if not isinstance(getattr(self, name), bool):
                 message = f"{name} is {getattr(self, name)!r}; expected true or false."
                 raise ConfigurationError(message)
-        if self.keep_archive and self.transfer != "archive":
+        if self.keep_archive and not self.is_whole_zip:
             message = "keep_archive needs transfer 'archive': with 'files' there is no zip to keep."
             raise ConfigurationError(message)
+
+    @property
+    def is_whole_zip(self) -> bool:
+        """Whether the whole zip is downloaded."""
+        return self.transfer == Transfer.ARCHIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,13 +55,13 @@ class RemovalOutcome:
     """What a nightly run has removed, and what needs approval.
 
     Attributes:
-        outcomes: Result of each finding.
+        results: Result of each finding.
         removals: The updated removal record.
         asks: Approval runs to start: the new one, and an earlier one that must end because the
             plan has changed; none if the current request is already waiting.
     """
 
-    outcomes: list[RepairResult]
+    results: list[RepairResult]
     removals: RemovalRecord
     asks: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ def remove_within_limits(
     files: ReportFiles,
     repairer: Repairer,
     plan: Plan,
-    outcomes: Sequence[RepairResult],
+    results: Sequence[RepairResult],
     night: NightlyLimits,
 ) -> RemovalOutcome:
     """Remove what the limits allow, and store in the record what needs approval.
@@ -82,13 +82,13 @@ def remove_within_limits(
         files: Removal record and decisions on earlier requests.
         repairer: Of the ingest.
         plan: Not of a dry run.
-        outcomes: As of `Repairer.judge`.
+        results: As of `Repairer.judge`.
         night: Limits.
     """
     answers = files.answers()
     stored = files.removals(night.now)
     before = stored.answered(answers.values())
-    found = _removals(outcomes)
+    found = _removals(results)
     limit = night_limit(night.max_removals, repairer.held()) if found else 0
     at_once, asked = before.share_out(found, limit, night.now)
     names = {one.name for one in at_once}
@@ -100,7 +100,7 @@ def remove_within_limits(
     if after != stored or stored.lost_at == night.now:
         files.remember_removals(after)
     files.forget_answers(answers)
-    done = repairer.remove(outcomes, names)
+    done = repairer.remove(results, names)
     undone = names & {one.finding.product.stem for one in done if one.now is StateAfterRepair.KEPT}
     if undone:
         after = after.without_done(undone, night.now)
@@ -111,7 +111,7 @@ def remove_within_limits(
 
 def agreed(
     record: RemovalRecord,
-    outcomes: Sequence[RepairResult],
+    results: Sequence[RepairResult],
     approved: Sequence[Removal],
     *,
     with_rejected: bool,
@@ -120,18 +120,18 @@ def agreed(
 
     Args:
         record: Current record of the ingest; it may be newer than the approval.
-        outcomes: As of `Repairer.judge`, of an inspection after the approval.
+        results: As of `Repairer.judge`, of an inspection after the approval.
         approved: Removals shown to the person.
         with_rejected: Whether rejected removals were submitted again.
     """
     stored = [*(record.request.removals if record.request else ())]
     stored += record.rejected if with_rejected else ()
     keys = {one.key for one in approved} & {one.key for one in stored}
-    return [one for one in outcomes if one.removal and one.removal.key in keys]
+    return [one for one in results if one.removal and one.removal.key in keys]
 
 
-def _removals(outcomes: Iterable[RepairResult]) -> list[Removal]:
-    return [one.removal for one in outcomes if one.removal]
+def _removals(results: Iterable[RepairResult]) -> list[Removal]:
+    return [one.removal for one in results if one.removal]
 
 
 def _asked(
@@ -163,11 +163,11 @@ def _request(
     return request, (*ends, night.run_id)
 
 
-def _explained(outcome: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
-    """Return an outcome with the reason why the product was not removed."""
-    removal = outcome.removal
+def _explained(result: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
+    """Return a result with the reason why the product was not removed."""
+    removal = result.removal
     if removal is None or removal.name in tried:
-        return outcome
+        return result
     if removal.name in waiting:
-        return replace(outcome, action=f"waits for approval: {removal.policy}")
-    return replace(outcome, action="kept: its removal was rejected")
+        return replace(result, action=f"waits for approval: {removal.policy}")
+    return replace(result, action="kept: its removal was rejected")

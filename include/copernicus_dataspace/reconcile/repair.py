@@ -148,20 +148,18 @@ class Repairer:
             for finding in plan.open
         ]
 
-    def remove(
-        self, outcomes: Sequence[RepairResult], names: Collection[str]
-    ) -> list[RepairResult]:
+    def remove(self, results: Sequence[RepairResult], names: Collection[str]) -> list[RepairResult]:
         """Remove the named products; return the results of all.
 
         Immediately before, all files of the successors are read and verified.
 
         Args:
-            outcomes: As of `judge`.
+            results: As of `judge`.
             names: Names of the products to remove.
         """
         successors = [
             product
-            for one in outcomes
+            for one in results
             if one.removal and one.removal.name in names
             for product in one.finding.successors
         ]
@@ -170,7 +168,7 @@ class Repairer:
             self._removed(one, one.removal, checks)
             if one.removal and one.removal.name in names
             else one
-            for one in outcomes
+            for one in results
         ]
 
     def held(self) -> int:
@@ -206,9 +204,9 @@ class Repairer:
         return RepairResult(finding, _NOT_YET, StateAfterRepair.KEPT, Removal.of(finding, policy))
 
     def _removed(
-        self, outcome: RepairResult, removal: Removal, checks: ProductCheck
+        self, result: RepairResult, removal: Removal, checks: ProductCheck
     ) -> RepairResult:
-        finding = outcome.finding
+        finding = result.finding
         for successor in finding.successors:
             if not checks.is_whole(successor, finding.bands):
                 return RepairResult(finding, _UNTIL_THERE, StateAfterRepair.KEPT)

@@ -19,13 +19,13 @@ PERIODS_DAYS: Final = (7, 30, 365)
 
 
 def build(
-    plan: Plan, outcomes: Sequence[RepairResult], history: History, facts: Mapping[str, Any]
+    plan: Plan, results: Sequence[RepairResult], history: History, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the report as JSON values.
 
     Args:
         plan: The inspection.
-        outcomes: Results of the repairs.
+        results: Results of the repairs.
         history: History of all days, including these.
         facts: ``ingest``, ``area``, ``product_type``, ``made`` (an ISO instant), ``dry_run``.
     """
@@ -39,9 +39,9 @@ def build(
         "looked_at": len(plan.days),
         "scrubbed_bytes": plan.scrubbed_bytes,
         "counts": dict(plan.counts),
-        "repaired": sum(one.now == StateAfterRepair.PRESENT for one in outcomes),
-        "still_missing": len(still_missing(outcomes)),
-        "offline": sum(one.finding.state == ProductState.OFFLINE for one in outcomes),
+        "repaired": sum(one.now == StateAfterRepair.PRESENT for one in results),
+        "still_missing": len(still_missing(results)),
+        "offline": sum(one.finding.state == ProductState.OFFLINE for one in results),
         "completeness": {str(n): history.completeness(last, n) for n in PERIODS_DAYS},
         "known_days": {str(n): history.known_days(last, n) for n in PERIODS_DAYS},
         "not_counted": {str(n): history.offline(last, n) for n in PERIODS_DAYS},
@@ -50,15 +50,15 @@ def build(
             day: {tile: _cell(cell) for tile, cell in sorted(tiles.items())}
             for day, tiles in history.days.items()
         },
-        "exceptions": [one.to_json() for one in outcomes],
+        "exceptions": [one.to_json() for one in results],
         "notes": [*plan.notes, *(f"unusable row of the catalogue: {row}" for row in plan.unusable)],
     }
 
 
-def cells_now(plan: Plan, outcomes: Iterable[RepairResult]) -> dict[str, dict[str, TileCounts]]:
+def cells_now(plan: Plan, results: Iterable[RepairResult]) -> dict[str, dict[str, TileCounts]]:
     """Return the plan's counts after the repairs, including days without products."""
     cells = {day.isoformat(): dict(plan.cells.get(day.isoformat(), {})) for day in plan.days}
-    for one in outcomes:
+    for one in results:
         product, state = one.finding.product, one.finding.state
         if state.needs_download and one.now is StateAfterRepair.PRESENT and product.day in cells:
             tiles = cells[product.day]
@@ -66,11 +66,11 @@ def cells_now(plan: Plan, outcomes: Iterable[RepairResult]) -> dict[str, dict[st
     return cells
 
 
-def still_missing(outcomes: Iterable[RepairResult]) -> list[str]:
+def still_missing(results: Iterable[RepairResult]) -> list[str]:
     """Return the names of products that are available but missing."""
     return [
         one.finding.product.stem
-        for one in outcomes
+        for one in results
         if one.finding.state.needs_download and one.now == StateAfterRepair.MISSING
     ]
 
@@ -88,10 +88,10 @@ class Changes:
     withdrawn: list[str]
 
 
-def changes(outcomes: Iterable[RepairResult]) -> dict[str, Changes]:
+def changes(results: Iterable[RepairResult]) -> dict[str, Changes]:
     """Return the changes by day; a damaged file that was downloaded again is not a change."""
     days: dict[str, Changes] = defaultdict(lambda: Changes({}, []))
-    for one in outcomes:
+    for one in results:
         product, successors = one.finding.product, one.finding.successors
         if one.now is not StateAfterRepair.GONE:
             continue

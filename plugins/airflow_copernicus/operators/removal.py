@@ -167,11 +167,9 @@ class CopernicusRemoveOperator(BaseOperator):
         archive = Archive.of_dag_id(self.ingest_folder, self.ingest, context)
         _skip_if_off(archive)
         requested = _requested_removals(archive)
-        outcomes = self._remove(archive, requested, context) if self.is_approved else []
+        results = self._remove(archive, requested, context) if self.is_approved else []
         removed = [
-            result.finding.product.stem
-            for result in outcomes
-            if result.now is StateAfterRepair.GONE
+            result.finding.product.stem for result in results if result.now is StateAfterRepair.GONE
         ]
         run_id = context["dag_run"].run_id
         archive.files.write_answer(run_id, Decision(self.is_approved, requested))
@@ -183,7 +181,7 @@ class CopernicusRemoveOperator(BaseOperator):
         return {
             "ingest": self.ingest,
             "removed": removed,
-            "changed": archive.write_changes(outcomes),
+            "changed": archive.write_changes(results),
         }
 
     def _remove(
@@ -193,21 +191,21 @@ class CopernicusRemoveOperator(BaseOperator):
         repairer, store, policies = archive.repairer(), archive.store, archive.policies
         earlier = self._earlier(archive)
         earlier_results = repairer.judge(earlier, policies) if earlier else []
-        outcomes = [result for result in earlier_results if result.now is StateAfterRepair.GONE]
+        results = [result for result in earlier_results if result.now is StateAfterRepair.GONE]
         for plan in _plans(archive, requested, context):
             judged = repairer.judge(plan, policies)
             record = archive.files.removals(utc_now())
             approved = agreed(record, judged, requested, with_rejected=self.with_rejected)
-            open_ = (*(result.finding for result in (*outcomes, *approved)),)
+            open_ = (*(result.finding for result in (*results, *approved)),)
             store.write(archive.plan_path, replace(plan, open=open_).to_bytes())
             stems = {result.finding.product.stem for result in approved}
-            outcomes += repairer.remove(approved, stems)
-        days = {result.finding.product.sensed.date() for result in outcomes}
+            results += repairer.remove(approved, stems)
+        days = {result.finding.product.sensed.date() for result in results}
         if days:
             refresh(store, archive.terms.product_type, days)
-        for result in outcomes:
+        for result in results:
             self.log.info("%s: %s.", result.finding.product.stem, result.action)
-        return outcomes
+        return results
 
     def _earlier(self, archive: Archive) -> Plan | None:
         """Return the plan of an earlier try of the task, if any."""

@@ -173,9 +173,9 @@ class Archive:
         """Path of the removals for which the run requests approval."""
         return f"{self.folder}/question.json"
 
-    def write_changes(self, outcomes: Iterable[RepairResult]) -> list[dict[str, Any]]:
+    def write_changes(self, results: Iterable[RepairResult]) -> list[dict[str, Any]]:
         """Write the replaced and withdrawn products; return references by day."""
-        changed = changes(outcomes)
+        changed = changes(results)
         self.store.write(self.changes_path, write_json(changed, indent=1))
         output_uri = self.ingest.defaults["output_uri"]
         return [
