@@ -12,7 +12,9 @@ import math
 import re
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+
+from msgspec import Meta
 
 from copernicus_dataspace.auth.credentials import refuse_flawed
 from copernicus_dataspace.auth.login_errors import is_refusal, may_be_used_code, refusal_of
@@ -28,6 +30,7 @@ from copernicus_dataspace.errors import (
     ServiceUnavailableError,
     StoppedError,
 )
+from copernicus_dataspace.json_records import Amount, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +55,7 @@ LONGEST_LIFE_S: Final = 86_400.0
 """Maximum lifetime of a token; a stored one that exceeds it was written by a wrong clock."""
 _NOT_HERE: Final = (404, 410)
 _TOKEN: Final = re.compile(r"[!-~]+")
+_TokenText = Annotated[str, Meta(pattern=rf"^{_TOKEN.pattern}\Z")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,11 @@ class Account:
 class Token:
     """Response of the token endpoint, with times in seconds on the caller's clock."""
 
-    access: str = field(repr=False)
-    refresh: str | None = field(repr=False)
-    renew_at: float
-    expires_at: float
-    refresh_until: float
+    access: _TokenText = field(repr=False)
+    refresh: _TokenText | None = field(repr=False)
+    renew_at: Amount
+    expires_at: Amount
+    refresh_until: Amount
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any], now: float) -> Self:
@@ -121,20 +125,10 @@ class Token:
     @classmethod
     def from_record(cls, record: object) -> Self | None:
         """Return the token of a record that `to_record` wrote; None for anything else."""
-        if not isinstance(record, dict):
-            return None
         try:
-            token = cls(
-                access=_text(record["access"]),
-                refresh=_text(record["refresh"]) if record["refresh"] is not None else None,
-                renew_at=float(record["renew_at"]),
-                expires_at=float(record["expires_at"]),
-                refresh_until=float(record["refresh_until"]),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError):
+            return from_json(record, cls)
+        except ValueError:
             return None
-        times = token.renew_at + token.expires_at + token.refresh_until
-        return token if math.isfinite(times) else None
 
     def to_record(self) -> dict[str, Any]:
         """Return a JSON object for `from_record`; it contains the tokens."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.auth.identity_service import LONGEST_LIFE_S, Token
@@ -20,6 +21,7 @@ from copernicus_dataspace.errors import (
     TransientError,
 )
 from copernicus_dataspace.http.status_errors import BlockedError, TokenRefusedError
+from copernicus_dataspace.json_records import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,15 @@ _REFUSED_AGAIN: Final = (
     "The download service refuses every token, even new ones; it may be broken, or this account "
     "may not download."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A failed attempt: how long it is valid, and whether too many logins were the reason."""
+
+    until: float
+    why: str
+    is_limit: bool = False
 
 
 class TokenSource:
@@ -110,8 +121,8 @@ class TokenSource:
         if isinstance(error, TransientError):
             rest_s = min(max(_REST_S, error.retry_after_s or 0.0), _LONGEST_REST_S)
             is_limit = isinstance(error, LoginLimitedError)
-            return {"rest": {"until": now + rest_s, "why": str(error), "is_limit": is_limit}}
-        return {"refusal": {"until": now + _REFUSED_S, "why": str(error)}}
+            return {"rest": to_json(_Failure(now + rest_s, str(error), is_limit))}
+        return {"refusal": to_json(_Failure(now + _REFUSED_S, str(error)))}
 
     def _next_token(self, refused: str | None) -> Token:
         """Return the shared token, or a new one if it was refused or is old."""
@@ -189,30 +200,31 @@ def _known(state: State, now: float) -> DataSpaceError | None:
     """Return the stored error of an earlier attempt, by any process, that is still valid."""
     refusal, rest = _lasting(state.get("refusal"), now), _lasting(state.get("rest"), now)
     if refusal:
-        minutes = math.ceil((refusal["until"] - now) / 60)
-        message = f"{refusal['why']} The next attempt is in {minutes} min."
+        minutes = math.ceil((refusal.until - now) / 60)
+        message = f"{refusal.why} The next attempt is in {minutes} min."
         return CredentialsError(message)
     if rest:
-        kind = LoginLimitedError if rest.get("is_limit") else ServiceUnavailableError
-        return kind(rest["why"], rest["until"] - now)
+        kind = LoginLimitedError if rest.is_limit else ServiceUnavailableError
+        return kind(rest.why, rest.until - now)
     return None
 
 
 def _renewals(state: State, now: float) -> list[float]:
     """Return the times of recent replacements of refused tokens."""
-    found = state.get("renewals")
-    times = found if isinstance(found, list) else []
-    return [one for one in times if isinstance(one, int | float) and now - _REST_S < one <= now]
+    try:
+        times = from_json(state.get("renewals"), list[float])
+    except ValueError:
+        return []
+    return [one for one in times if now - _REST_S < one <= now]
 
 
-def _lasting(note: object, now: float) -> State | None:
+def _lasting(note: object, now: float) -> _Failure | None:
     """Return a stored failure if it is well-formed, not over, and not from a wrong clock."""
-    if not isinstance(note, dict) or not isinstance(note.get("why"), str):
+    try:
+        failure = from_json(note, _Failure)
+    except ValueError:
         return None
-    until = note.get("until")
-    if not isinstance(until, int | float):
-        return None
-    return note if now < until <= now + 2 * _LONGEST_REST_S else None
+    return failure if now < failure.until <= now + 2 * _LONGEST_REST_S else None
 
 
 def without_failures(state: State) -> State:

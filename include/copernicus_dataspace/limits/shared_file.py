@@ -13,6 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from copernicus_dataspace.json_records import read_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -142,10 +144,9 @@ class SharedFile:
             _distrust(file, stat.S_ISREG, _OTHERS)
             text = content.read(_MOST_BYTES)
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = None
-        return json.dumps(value) if isinstance(value, dict) else "{}"
+            return json.dumps(read_json(text, dict[str, Any]))
+        except ValueError:
+            return "{}"
 
     def _write(self, folder: int) -> None:
         name, fresh = f"{self._name}.json", f"{self._name}.new"

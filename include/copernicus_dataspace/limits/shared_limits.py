@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from copernicus_dataspace.json_records import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +23,15 @@ _MOST_TURNS: Final = 1000
 """Maximum number of waiting requests; a later turn comes from a wrong clock."""
 
 
+@dataclass(slots=True)
+class _Pace:
+    """Seconds between transfers, when they were learned, and the last ends of transfers."""
+
+    pause_s: float = -1.0
+    learnt_at: float = -1.0
+    ends: list[float] = field(default_factory=list)
+
+
 class SharedSlots:
     """State of an account's transfer slots, shared by the processes of a host.
 
@@ -32,22 +44,21 @@ class SharedSlots:
 
     def read(self) -> tuple[float | None, list[float]]:
         """Return the pause learned within ten minutes and the last ends of transfers, if any."""
-        record = _record(self._host.exchange(lambda state: state))
-        age_s = time.time() - record["learnt_at"]
-        if not 0 <= age_s <= _PAUSE_AGE_S or not 0 <= record["pause_s"] <= _END_AGE_S:
+        pace = _pace(self._host.exchange(lambda state: state))
+        age_s = time.time() - pace.learnt_at
+        if not 0 <= age_s <= _PAUSE_AGE_S or not 0 <= pace.pause_s <= _END_AGE_S:
             return None, []
-        return record["pause_s"], [end - self._offset_s for end in record["ends"]]
+        return pace.pause_s, [end - self._offset_s for end in pace.ends]
 
     def write(self, pause_s: float, learnt_at: float | None, ends: Iterable[float]) -> None:
         """Add ends of transfers, and the pause if it is newer than the stored one."""
 
         def merged(state: dict[str, Any]) -> dict[str, Any]:
-            record = _record(state)
-            record["ends"] = sorted([*record["ends"], *(end + self._offset_s for end in ends)])
-            record["ends"] = record["ends"][-_MOST_ENDS:]
-            if learnt_at is not None and learnt_at + self._offset_s > record["learnt_at"]:
-                record |= {"pause_s": pause_s, "learnt_at": learnt_at + self._offset_s}
-            return {**state, "pace": record}
+            pace = _pace(state)
+            pace.ends = sorted([*pace.ends, *(end + self._offset_s for end in ends)])[-_MOST_ENDS:]
+            if learnt_at is not None and learnt_at + self._offset_s > pace.learnt_at:
+                pace.pause_s, pace.learnt_at = pause_s, learnt_at + self._offset_s
+            return {**state, "pace": to_json(pace)}
 
         self._host.exchange(merged)
 
@@ -74,21 +85,18 @@ class SharedTurns:
         return max(0.0, following - self._spacing_s - time.time())
 
 
-def _record(state: dict[str, Any]) -> dict[str, Any]:
+def _pace(state: dict[str, Any]) -> _Pace:
     """Return the valid and recent part of the state of the transfer slots."""
-    found = state.get("pace")
-    record = found if isinstance(found, dict) else {}
-    ends = record.get("ends")
-    now, learnt_at = time.time(), _number(record.get("learnt_at"))
-    return {
-        "pause_s": _number(record.get("pause_s")),
-        "learnt_at": min(learnt_at, now) if learnt_at <= now + _END_AGE_S else -1.0,
-        "ends": [
-            end
-            for end in (map(_number, ends) if isinstance(ends, list) else ())
-            if now - _END_AGE_S <= end <= now
-        ],
-    }
+    try:
+        found = from_json(state.get("pace"), _Pace)
+    except ValueError:
+        return _Pace()
+    now = time.time()
+    return _Pace(
+        found.pause_s,
+        min(found.learnt_at, now) if found.learnt_at <= now + _END_AGE_S else -1.0,
+        [end for end in found.ends if now - _END_AGE_S <= end <= now],
+    )
 
 
 def _number(value: object) -> float:
