@@ -14,7 +14,7 @@ from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf
 
 import copernicus_dataspace
-from airflow_copernicus.config.ingests import _SETTINGS, Ingest
+from airflow_copernicus.config.ingest_settings import SETTINGS, Ingest
 from airflow_copernicus.config.params import PARAMS, RECONCILE_PARAMS, approval_params
 from airflow_copernicus.provider_info import get_provider_info
 from copernicus_dataspace import errors
@@ -57,7 +57,7 @@ def test_every_param_is_documented(name):
     assert named(PAGES["reference/params.md"], name)
 
 
-@pytest.mark.parametrize("name", _SETTINGS)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_of_an_ingest_is_documented(name):
     assert named(PAGES["reference/ingest-file.md"], name)
 

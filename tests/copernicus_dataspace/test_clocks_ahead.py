@@ -14,7 +14,7 @@ from copernicus_dataspace.ingest.quota import Quota, Usage, sweep_usage
 from copernicus_dataspace.ingest.run_folders import old_runs, old_staging
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.shared_limits import SharedSlots, SharedTurns
-from copernicus_dataspace.reconcile.removals.record import RemovalRecord
+from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 from copernicus_dataspace.reconcile.report_files import ReportFiles
 from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.storage.leases import sweep_leases

@@ -8,7 +8,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.dags.ingest import build_dag, build_dags
 from airflow_copernicus.hooks.connection_limits import POOL
 from airflow_copernicus.priority import REPAIR_RUN_PREFIX

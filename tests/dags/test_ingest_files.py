@@ -12,10 +12,10 @@ from airflow.serialization.serialized_objects import DagSerialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_copernicus.config import ingests
+from airflow_copernicus.config import ingest_settings
 from airflow_copernicus.config.environment import INGESTS
 from airflow_copernicus.config.ingest_files import RESERVED_DAG_IDS
-from airflow_copernicus.config.ingests import Ingest, read_all
+from airflow_copernicus.config.ingest_settings import Ingest, read_all
 from airflow_copernicus.dags.ingest import build_dags, dag_of
 from airflow_copernicus.dags.reconcile import build_reconcile_dag
 from copernicus_dataspace.errors import ConfigurationError
@@ -240,7 +240,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-names = st.sampled_from(sorted(ingests._SCHEMAS)) | st.text(max_size=10)
+names = st.sampled_from(sorted(ingest_settings.SCHEMAS)) | st.text(max_size=10)
 
 
 @settings(max_examples=150, deadline=None)

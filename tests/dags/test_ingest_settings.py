@@ -6,7 +6,7 @@ import re
 import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.dags.ingest import dag_of
 from copernicus_dataspace.errors import ConfigurationError
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FEW_BATCHES: Final = 8
+FEW_BATCHES: Final = 8
 """Up to this number of products, each product is a batch of its own."""
 _BATCH: Final = 25
 """Products per batch otherwise."""
@@ -190,6 +190,6 @@ class RunRecords:
 
 def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:
     """Divide products evenly into batches: single products while they are few."""
-    count = min(len(products), max(_FEW_BATCHES, -(-len(products) // _BATCH)), _MOST_BATCHES)
+    count = min(len(products), max(FEW_BATCHES, -(-len(products) // _BATCH)), _MOST_BATCHES)
     starts = [len(products) * number // count for number in range(count + 1)] if count else [0]
     return [products[start:end] for start, end in itertools.pairwise(starts)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -95,7 +96,7 @@ class SharedFile:
             return step()
         except OSError as error:
             self.is_alone = True
-            _warn_once(f"{self._folder}: {error.strerror or error}")
+            warn_once(f"{self._folder}: {error.strerror or error}")
             return None
 
     @contextlib.contextmanager
@@ -169,14 +170,11 @@ def _distrust(file: int, is_kind: Callable[[int], bool], forbidden: int) -> None
         raise PermissionError("other users have permissions on it")
 
 
-_warned = threading.Event()
-
-
-def _warn_once(reason: str) -> None:
-    if not _warned.is_set():
-        _warned.set()
-        logger.warning(
-            "%s; login session, request spacing and learned limits are not shared between the "
-            "processes of this host. Use a state folder that only their user can write to.",
-            reason,
-        )
+@functools.cache
+def warn_once(reason: str) -> None:
+    """Log once per process that nothing is shared."""
+    logger.warning(
+        "%s; login session, request spacing and learned limits are not shared between the "
+        "processes of this host. Use a state folder that only their user can write to.",
+        reason,
+    )

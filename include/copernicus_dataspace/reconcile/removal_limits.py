@@ -7,8 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from copernicus_dataspace.models.product_state import ProductState, StateAfterRepair
-from copernicus_dataspace.reconcile.removals.record import night_limit
-from copernicus_dataspace.reconcile.removals.requests import Request
+from copernicus_dataspace.reconcile.removals.approval import Request
+from copernicus_dataspace.reconcile.removals.removal_record import night_limit
 from copernicus_dataspace.reconcile.report_files import answer_names
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from copernicus_dataspace.reconcile.plan import Plan
-    from copernicus_dataspace.reconcile.removals.record import RemovalRecord
-    from copernicus_dataspace.reconcile.removals.requests import Removal
+    from copernicus_dataspace.reconcile.removals.approval import Removal
+    from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
     from copernicus_dataspace.reconcile.repair import Policies, Repairer, RepairResult
     from copernicus_dataspace.reconcile.report_files import ReportFiles
 
@@ -37,7 +37,7 @@ class NightlyLimits:
 
     Attributes:
         now: Start of the run.
-        max_removals: Of the ingest, see `removals.record.night_limit`.
+        max_removals: Of the ingest, see `removals.removal_record.night_limit`.
         policies: Of the ingest.
         run_id: Id of the run that would request approval.
         state_of: Returns the state of an approval run.

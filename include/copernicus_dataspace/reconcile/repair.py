@@ -13,7 +13,7 @@ from copernicus_dataspace.models.product_state import (
     StateAfterRepair,
 )
 from copernicus_dataspace.reconcile.inspection.product_check import ProductCheck
-from copernicus_dataspace.reconcile.removals.requests import Removal
+from copernicus_dataspace.reconcile.removals.approval import Removal
 from copernicus_dataspace.reconcile.removals.retirement import (
     GONE_ALREADY,
     adopt,

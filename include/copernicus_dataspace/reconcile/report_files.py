@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.reconcile.inspection.history import History
-from copernicus_dataspace.reconcile.removals.record import RemovalRecord
-from copernicus_dataspace.reconcile.removals.requests import Decision
+from copernicus_dataspace.reconcile.removals.approval import Decision
+from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 from copernicus_dataspace.reports.html_page import html
 from copernicus_dataspace.storage.layout import folder_name, reports_dir, run_name
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_WORKING: Final = timedelta(minutes=5)
+WORKING: Final = timedelta(minutes=5)
 """Duration of a lease that is renewed; clocks of hosts may differ by a little less."""
 _STAGED: Final = timedelta(minutes=30)
 """Duration of a lease of a downloaded product that waits for its delivery."""
-_LONGEST: Final = _STAGED + _WORKING
+_LONGEST: Final = _STAGED + WORKING
 """Maximum duration of a lease, whatever the clock; longer ones were not written by us."""
-_RENEW_EVERY_S: Final = 60.0
-_SETTLE_S: Final = 1.0
+RENEW_EVERY_S: Final = 60.0
+SETTLE_S: Final = 1.0
 """Longer than the time between reading and writing a lease, so that concurrent writes are seen."""
 _DEAD_AFTER: Final = timedelta(days=7)
 """Leases that expired that long ago are removed."""
@@ -103,7 +103,7 @@ class Leases:
         the lease that is there after a while counts: this separates two runs that write at the
         same moment, but not two whose writes take long.
         """
-        lease = self._mine(_WORKING).to_bytes()
+        lease = self._mine(WORKING).to_bytes()
         with contextlib.suppress(NoConditionalWriteError):
             if not self._store.create(path, lease):
                 return self._other(path, self._read(path))
@@ -146,9 +146,9 @@ class Leases:
                 self._release(path)
 
     def _renew(self, stopped: threading.Event) -> None:
-        while not stopped.wait(_RENEW_EVERY_S):
+        while not stopped.wait(RENEW_EVERY_S):
             for path in self._all_held():
-                self._extend(path, _WORKING)
+                self._extend(path, WORKING)
 
     def _extend(self, path: str, duration: timedelta) -> None:
         with self._lock, _not_vital(path):
@@ -171,8 +171,8 @@ class Leases:
         if lease is None:
             return _SOMEBODY
         if self._is_mine(lease):
-            if lease.until < self._clock() + _WORKING:
-                self._store.write(path, self._mine(_WORKING).to_bytes())
+            if lease.until < self._clock() + WORKING:
+                self._store.write(path, self._mine(WORKING).to_bytes())
             return None
         if self._clock() < lease.until <= self._clock() + _LONGEST:
             return str(lease)
@@ -180,8 +180,8 @@ class Leases:
 
     def _overwritten(self, path: str) -> str | None:
         """Overwrite a lease; return the run that has done so since, None if it is ours."""
-        self._store.write(path, self._mine(_WORKING).to_bytes())
-        time.sleep(_SETTLE_S)  # of several runs that find it expired, the last one wins
+        self._store.write(path, self._mine(WORKING).to_bytes())
+        time.sleep(SETTLE_S)  # of several runs that find it expired, the last one wins
         latest = self._read(path)
         return None if self._is_mine(latest) else str(latest or _SOMEBODY)
 
@@ -191,7 +191,7 @@ class Leases:
         lease = None if content is None else Lease.read(content)
         if content is None or lease is not None:
             return lease
-        time.sleep(_SETTLE_S)  # it may be being written right now
+        time.sleep(SETTLE_S)  # it may be being written right now
         content = self._store.read(path)
         nobodys = Lease("", "", datetime.min.replace(tzinfo=UTC))
         return None if content is None else Lease.read(content) or nobodys

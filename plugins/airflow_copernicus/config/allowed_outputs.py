@@ -17,14 +17,14 @@ from airflow_copernicus.config.environment import (
     output_roots,
 )
 from airflow_copernicus.config.ingest_files import files_in
-from airflow_copernicus.config.ingests import read_in_task
+from airflow_copernicus.config.ingest_settings import read_in_task
 from airflow_copernicus.config.output_uri import Place
 from copernicus_dataspace.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_copernicus.config.ingests import Ingest
+    from airflow_copernicus.config.ingest_settings import Ingest
 
 logger = logging.getLogger(__name__)
 

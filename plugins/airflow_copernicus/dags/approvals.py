@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 from airflow.sdk import DAG, TaskGroup
 
-from airflow_copernicus.config.ingests import read_all
+from airflow_copernicus.config.ingest_settings import read_all
 from airflow_copernicus.config.params import approval_params
 from airflow_copernicus.dags.ingest import DEFAULT_ARGS, TAGS
 from airflow_copernicus.dags.reconcile import announce

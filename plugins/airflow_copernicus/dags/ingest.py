@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Asset, task, task_group
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_copernicus.config.ingest_files import file_of, files_in, shown_name
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.params import dag_params
 from airflow_copernicus.hooks.connection_limits import POOL
 from airflow_copernicus.notifications.run_report import SEARCH

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_copernicus.config.ingest_files import IngestFile, files_in
-from airflow_copernicus.config.ingests import read_all
+from airflow_copernicus.config.ingest_settings import read_all
 from airflow_copernicus.config.params import reconcile_params
 from airflow_copernicus.dags.ingest import DEFAULT_ARGS, TAGS, day_asset
 from airflow_copernicus.links import APPROVAL_DAG_ID, RECONCILE_DAG_ID

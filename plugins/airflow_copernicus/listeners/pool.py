@@ -16,7 +16,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from airflow_copernicus.config.environment import INGESTS
-from airflow_copernicus.config.ingests import read_all
+from airflow_copernicus.config.ingest_settings import read_all
 from airflow_copernicus.hooks.connection_limits import (
     DEFAULT_MAX_CONNECTIONS,
     POOL,

@@ -15,7 +15,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_copernicus.config.environment import INGESTS, default_output_uri
 from airflow_copernicus.config.ingest_files import find
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.params import PARAMS, lines
 from airflow_copernicus.runs.context import check_days_have_ended, open_store, sensing_window
 from copernicus_dataspace.ingest.run_folders import placed
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SEARCH: Final = "search"
 """Task id of the search task."""
 
-_MAX_LISTED: Final = 20
+MAX_LISTED: Final = 20
 """Missing products listed in a report; the summary lists all."""
 _TIMES: Final = ("logical_date", "data_interval_start", "data_interval_end", "run_after")
 _NOT_FETCHED: Final = "not downloaded"
@@ -100,7 +100,7 @@ def _delivery_state(run: Any, output_uri: str) -> dict[str, Any]:
     summary = summarise(search, records.all_products(), records.attempts(), records.delivered())
     reasons = {row["name"]: row["error"] or _NOT_FETCHED for row in summary["table"]}
     reasons |= {row["label"]: row["why"] for row in summary.get("unusable", ())}
-    listed = summary["missing"][:_MAX_LISTED]
+    listed = summary["missing"][:MAX_LISTED]
     return {
         "days": summary["days"],
         "products": summary["products"],

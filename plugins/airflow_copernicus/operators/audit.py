@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
-    from airflow_copernicus.config.ingests import Ingest
+    from airflow_copernicus.config.ingest_settings import Ingest
     from copernicus_dataspace.catalogue.odata_rows import UnusableRow
     from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.reconcile.inspection.history import History

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.observability import lineage, metrics
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.announcement import announce
+from airflow_copernicus.runs.complete_days import announce
 from airflow_copernicus.runs.context import open_store, run_layout
 from copernicus_dataspace.errors import NotStagedError, PermanentError
 from copernicus_dataspace.ingest.quota import Usage
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
-    from airflow_copernicus.runs.announcement import Announcement
+    from airflow_copernicus.runs.complete_days import Announcement
 
 
 class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
     """Writes the run's summary, refreshes the STAC catalogue, and announces complete days.
 
     Each outlet asset gets an event for each complete sensing day, with the day as partition, see
-    `runs.announcement`. Fails if products are missing and no day is complete. If some days are
+    `runs.complete_days`. Fails if products are missing and no day is complete. If some days are
     complete, the returned ``missing`` lists the missing products of the others.
     """
 

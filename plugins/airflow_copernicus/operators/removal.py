@@ -22,8 +22,8 @@ from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspe
 from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
 from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.reconcile.removal_limits import agreed
-from copernicus_dataspace.reconcile.removals.question import plan_table, subject
-from copernicus_dataspace.reconcile.removals.requests import Decision
+from copernicus_dataspace.reconcile.removals.approval import Decision
+from copernicus_dataspace.reconcile.removals.approval_text import plan_table, subject
 from copernicus_dataspace.stac.static_catalog import refresh
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
-    from copernicus_dataspace.reconcile.removals.requests import Removal
+    from copernicus_dataspace.reconcile.removals.approval import Removal
     from copernicus_dataspace.reconcile.repair import RepairResult
 
 _TRIGGERED: Final = "operator_triggered"

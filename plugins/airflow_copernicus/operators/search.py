@@ -15,7 +15,7 @@ from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
 from airflow_copernicus.observability import lineage, metrics
 from airflow_copernicus.operators.batch_outcomes import describe
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.announcement import COMPLETENESS_SETTINGS
+from airflow_copernicus.runs.complete_days import COMPLETENESS_SETTINGS
 from airflow_copernicus.runs.context import (
     check_days_have_ended,
     check_no_days_in_backfill,
@@ -237,7 +237,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         )
 
     def _completeness_settings(self) -> dict[str, Any]:
-        """Return the settings that determine a complete day, see `runs.announcement`."""
+        """Return the settings that determine a complete day, see `runs.complete_days`."""
         area = self.area if isinstance(self.area, str | dict) else self.area and str(self.area)
         return {**{name: getattr(self, name) for name in COMPLETENESS_SETTINGS}, "area": area}
 

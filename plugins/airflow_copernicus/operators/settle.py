@@ -50,7 +50,7 @@ class CopernicusSettleOperator(BaseOperator):
     """Checks the repairs, removes superseded and withdrawn products, and writes the report.
 
     A superseded product is removed only if its newer version is delivered and verified, and only
-    within the limits of the ingest, see `reconcile.removals.record`. Returns ``ingest``,
+    within the limits of the ingest, see `reconcile.removals.removal_record`. Returns ``ingest``,
     ``report_name``, ``report`` (URI of the page), ``missing`` (names of available products that are
     missing), ``changed`` (references to the changes of each changed day) and ``asks``, for dynamic
     task mapping: the approval run to trigger, and the one it replaces; none if the current request

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_copernicus.runs.archive import Archive
-    from copernicus_dataspace.reconcile.removals.record import RemovalRecord
+    from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 
 _ANSWERED: Final = ["success", "failed", "skipped", "upstream_failed", "removed"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_copernicus.config.ingest_files import file_of, files_in
-from airflow_copernicus.config.ingests import read_in_task
+from airflow_copernicus.config.ingest_settings import read_in_task
 from airflow_copernicus.config.params import lines
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.copernicus import build_query
@@ -30,7 +30,7 @@ from copernicus_dataspace.storage.leases import Leases
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from airflow_copernicus.config.ingests import Ingest
+    from airflow_copernicus.config.ingest_settings import Ingest
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.models.time_range import Window
     from copernicus_dataspace.reconcile.repair import RepairResult

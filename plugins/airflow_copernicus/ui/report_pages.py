@@ -18,12 +18,12 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_copernicus.config.environment import INGESTS
 from airflow_copernicus.config.ingest_files import files_in, find
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.runs.context import open_store
-from airflow_copernicus.ui.dag_switches import alarms, notes, unpaused_dags
+from airflow_copernicus.ui.paused_dags import alarms, notes, unpaused_dags
 from copernicus_dataspace.errors import DataSpaceError, ReportError
 from copernicus_dataspace.reports import html_page, wording
-from copernicus_dataspace.reports.reader import MOST_BYTES, read_object, read_report
+from copernicus_dataspace.reports.validation import MOST_BYTES, read_object, read_report
 from copernicus_dataspace.storage.layout import reports_dir
 
 if TYPE_CHECKING:

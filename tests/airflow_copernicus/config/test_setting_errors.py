@@ -8,7 +8,7 @@ import os
 import pytest
 
 from airflow_copernicus.config import ingest_checks, ingest_yaml
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.dags.ingest import build_dags
 from airflow_copernicus.hooks import copernicus

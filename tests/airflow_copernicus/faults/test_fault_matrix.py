@@ -73,7 +73,7 @@ def stranger():
 @pytest.fixture
 def products(connected, cell, monkeypatch):
     """What is on offer, all of it in one batch."""
-    monkeypatch.setattr("copernicus_dataspace.ingest.run_records._FEW_BATCHES", 1)
+    monkeypatch.setattr("copernicus_dataspace.ingest.run_records.FEW_BATCHES", 1)
     facts = {"scale": 0.002, **cell.target.recipe}
     sensed = [f"2024-08-01T{8 + number:02}:36:01.024Z" for number in range(cell.target.products)]
     return [connected.add(lake_product(sensed=one, **facts)) for one in sensed]

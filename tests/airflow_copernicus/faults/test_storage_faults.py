@@ -59,7 +59,7 @@ def bucket(s3, connect, monkeypatch):
     connect(made.connection, CONNECTION_ID)
     roots = f"{os.environ['SENTINEL2_OUTPUT_ROOTS']},s3://{CONNECTION_ID}@{made.name}"
     monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", roots)
-    monkeypatch.setattr(leases, "_SETTLE_S", 0.1)
+    monkeypatch.setattr(leases, "SETTLE_S", 0.1)
     return made
 
 

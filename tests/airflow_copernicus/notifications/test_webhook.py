@@ -134,7 +134,7 @@ def test_blank_lines_of_the_form_are_no_products(output, hook):
 
 
 def test_many_missing_products_are_counted(connected, ingest, output, hook, monkeypatch):
-    monkeypatch.setattr(run_report, "_MAX_LISTED", 1)
+    monkeypatch.setattr(run_report, "MAX_LISTED", 1)
     connected.faults.add(Fault(service="download", status=403, times=None))
     for hour in ("08", "10", "12"):
         connected.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z", scale=0.003))

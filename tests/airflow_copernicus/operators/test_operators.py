@@ -331,7 +331,7 @@ def test_more_bands_whose_download_failed_are_not_called_delivered(connected, in
 @pytest.fixture
 def staged(connected, tmp_path, monkeypatch):
     """What extracts three products, which are staged as one batch."""
-    monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
+    monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
     for hour in (8, 9, 10):
         connected.add(lake_product(sensed=f"2024-08-01T{hour:02}:36:01.024Z", scale=0.003))
     output = {"output_uri": tmp_path.as_uri(), "bands": ["SCL_20m"]}

@@ -36,8 +36,8 @@ WAYS = [{}, {"overwrite": True}, {"transfer": "archive", "keep_archive": True}]
 
 @pytest.fixture(autouse=True)
 def one_batch(monkeypatch):
-    monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
-    monkeypatch.setattr(leases, "_SETTLE_S", 0.1)
+    monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
+    monkeypatch.setattr(leases, "SETTLE_S", 0.1)
     hasty = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=1, negligible_s=0.002)
     monkeypatch.setattr(service, "TransferSlots", partial(TransferSlots, timing=hasty))
 

@@ -26,7 +26,7 @@ WAYS = [{"transfer": "files"}, {"transfer": "archive", "keep_archive": True}]
 
 @pytest.fixture(autouse=True)
 def hurried_claims(monkeypatch):
-    monkeypatch.setattr(leases, "_SETTLE_S", 0.1)
+    monkeypatch.setattr(leases, "SETTLE_S", 0.1)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_two_runs_at_once_with_other_bands_add_up(connected, rival, output):
 def test_two_runs_that_share_a_batch_never_wait_for_each_other(
     connected, rival, output, monkeypatch
 ):
-    monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
+    monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
     for minute in range(24):
         connected.add(lake_product(sensed=f"2024-08-01T08:{minute + 10}:01.024Z", scale=0.003))
     one, two, three = rival("a"), rival("b"), rival("c")
@@ -163,7 +163,7 @@ def test_a_task_that_waits_names_the_product_and_the_run(connected, rival, store
 def test_others_of_the_batch_are_delivered_before_a_task_waits(
     connected, rival, store, output, monkeypatch
 ):
-    monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
+    monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
     times = [f"2024-08-01T{hour}:36:01.024Z" for hour in (10, 11, 12)]
     products = [connected.add(lake_product(sensed=sensed)) for sensed in times]
     one, two = rival(), rival(OTHER)
@@ -180,7 +180,7 @@ def test_others_of_the_batch_are_delivered_before_a_task_waits(
 
 
 def test_one_that_fails_is_told_before_one_that_waits(connected, rival, store, monkeypatch):
-    monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
+    monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
     first, second = (
         connected.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z")) for hour in (10, 11)
     )
@@ -244,7 +244,7 @@ def test_what_is_staged_is_kept_for_its_run(connected, rival, output):
 def test_an_extraction_waits_for_a_run_that_took_the_product_over(
     connected, rival, store, output, monkeypatch
 ):
-    monkeypatch.setattr(run_records, "_FEW_BATCHES", 1)
+    monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
     first, _ = (
         connected.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z")) for hour in (10, 11)
     )
@@ -265,8 +265,8 @@ def test_an_extraction_waits_for_a_run_that_took_the_product_over(
 def test_a_claim_outlives_a_transfer_that_takes_longer_than_its_lease(
     connected, rival, output, monkeypatch
 ):
-    monkeypatch.setattr(leases, "_WORKING", timedelta(seconds=1))
-    monkeypatch.setattr(leases, "_RENEW_EVERY_S", 0.1)
+    monkeypatch.setattr(leases, "WORKING", timedelta(seconds=1))
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.1)
     connected.faults.add(
         Fault("download", "trickle", match="SCL_20m", times=None, bytes_per_s=15_000)
     )

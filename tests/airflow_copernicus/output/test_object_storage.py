@@ -183,7 +183,7 @@ def test_what_arrives_wrong_once_heals(connected, bucket, product, way):
 
 
 def test_two_runs_at_once_fetch_a_product_once_and_add_up(connected, bucket, product, monkeypatch):
-    monkeypatch.setattr(leases, "_SETTLE_S", 0.1)
+    monkeypatch.setattr(leases, "SETTLE_S", 0.1)
     slow = Fault("download", "trickle", match="_20m", times=None, bytes_per_s=20_000)
     connected.faults.add(slow)
     runs = [Rival(bucket.uri, run_id, ["SCL_20m", band]) for run_id, band in RIVALS.items()]

@@ -9,7 +9,7 @@ from airflow.timetables.base import TimeRestriction
 
 from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
-from airflow_copernicus.runs import announcement
+from airflow_copernicus.runs import complete_days
 from airflow_copernicus.runs.context import REPAIR_KEY
 from airflow_copernicus.timetables import SensingDayTimetable
 from copernicus_dataspace.catalogue.query import MISSION
@@ -113,7 +113,7 @@ def test_a_plan_of_days_before_the_mission_is_damaged(connected, lakes, audit, t
 
 
 def test_one_run_announces_no_more_days_than_a_bound(connected, lakes, monkeypatch):
-    monkeypatch.setattr(announcement, "_MAX_ANNOUNCED_DAYS", 2)
+    monkeypatch.setattr(complete_days, "MAX_ANNOUNCED_DAYS", 2)
     ran = lakes.run({"first_day": "2024-07-28", "last_day": "2024-08-01"})
     assert ran.errors == []
     assert ran.announced.keys() == {"2024-07-28", "2024-07-29"}
@@ -125,4 +125,4 @@ def test_one_run_announces_no_more_days_than_a_bound(connected, lakes, monkeypat
 def test_all_of_the_mission_is_one_run_that_announces_a_bounded_number(connected, lakes):
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     ran = lakes.run({"first_day": f"{LAUNCH}", "last_day": f"{yesterday}"})
-    assert len(ran.announced) == announcement._MAX_ANNOUNCED_DAYS < (yesterday - LAUNCH).days
+    assert len(ran.announced) == complete_days.MAX_ANNOUNCED_DAYS < (yesterday - LAUNCH).days

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_copernicus.ui import report_pages
 from copernicus_dataspace.errors import ReportError
-from copernicus_dataspace.reports import html_page, reader, wording
+from copernicus_dataspace.reports import html_page, validation, wording
 from copernicus_dataspace.reports.text import as_text
 from tests.airflow_copernicus.ui.test_report_pages import output, project, visit  # noqa: F401
 from tests.support.sample_report import year
@@ -123,7 +123,7 @@ def pipe(path):
 
 def large(path):
     with path.open("wb") as file:
-        file.truncate(reader.MOST_BYTES + 1)
+        file.truncate(validation.MOST_BYTES + 1)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ anything = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(RIGHT)), anything, min_size=1, max_size=3))
 def test_a_report_is_refused_or_can_be_shown(changes):
     try:
-        report = reader.read_report(json.dumps({**RIGHT, **changes}).encode())
+        report = validation.read_report(json.dumps({**RIGHT, **changes}).encode())
     except ReportError:
         return
     for said in (html_page.html(report), as_text(report)):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from airflow_copernicus import links
-from airflow_copernicus.ui import dag_switches, plugin_views, report_pages
+from airflow_copernicus.ui import paused_dags, plugin_views, report_pages
 from copernicus_dataspace.reports import html_page
 from tests.support.sample_report import year
 
@@ -57,7 +57,7 @@ def database(monkeypatch):
     engine = create_engine(
         "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
-    monkeypatch.setattr(dag_switches, "create_session", lambda: Session(engine))
+    monkeypatch.setattr(paused_dags, "create_session", lambda: Session(engine))
 
     def keep(**paused):
         table = DagModel.__table__

@@ -51,7 +51,7 @@ with client:
 
 @pytest.fixture(autouse=True)
 def first_warning():
-    shared_file._warned.clear()
+    shared_file.warn_once.cache_clear()
 
 
 @pytest.fixture
@@ -288,10 +288,10 @@ def test_without_the_store_each_task_logs_in_and_out_with_one_warning(
 
 
 def test_a_full_disk_costs_the_sharing_only(emulator, task, monkeypatch):
-    def full(self, folder):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shared_file.SharedFile, "_write", full)
+    monkeypatch.setattr(shared_file.os, "rename", full)
     with task() as alone:
         token = alone.tokens.token()
         assert alone.tokens.token() == token

@@ -19,7 +19,7 @@ INCLUDE = Path(shared_file.__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def first_warning():
-    shared_file._warned.clear()
+    shared_file.warn_once.cache_clear()
 
 
 @pytest.fixture

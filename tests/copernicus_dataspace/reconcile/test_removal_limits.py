@@ -18,8 +18,8 @@ from copernicus_dataspace.models.product_state import (
 from copernicus_dataspace.reconcile.inspection.findings import Finding, Terms
 from copernicus_dataspace.reconcile.inspection.product_check import ProductCheck
 from copernicus_dataspace.reconcile.removal_limits import agreed
-from copernicus_dataspace.reconcile.removals.record import RemovalRecord
-from copernicus_dataspace.reconcile.removals.requests import Removal, Request
+from copernicus_dataspace.reconcile.removals.approval import Removal, Request
+from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 from copernicus_dataspace.reconcile.repair import RepairResult
 from copernicus_dataspace.stac.item import ITEM_NAME
 from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path

@@ -35,7 +35,7 @@ def product():
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
-    monkeypatch.setattr(module, "_SETTLE_S", 0.5)
+    monkeypatch.setattr(module, "SETTLE_S", 0.5)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_what_is_not_held_is_not_kept(store, leases_of, product):
 
 
 def test_leases_are_renewed_and_end_with_the_work(store, product, monkeypatch):
-    monkeypatch.setattr(module, "_RENEW_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "RENEW_EVERY_S", 0.01)
     minutes = iter(range(1000))
     leases = Leases(
         store, RunLayout("daily", "one"), lambda: NOW + timedelta(minutes=next(minutes))
@@ -151,7 +151,7 @@ def test_leases_are_renewed_and_end_with_the_work(store, product, monkeypatch):
 
 
 def test_a_claim_that_was_taken_over_is_the_others(store, leases_of, product, monkeypatch, caplog):
-    monkeypatch.setattr(module, "_RENEW_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "RENEW_EVERY_S", 0.01)
     leases = leases_of("slow")
     with leases.renewed():
         leases.take(product)

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_copernicus.config.ingests import Ingest
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.dags.ingest import build_dag
 from copernicus_dataspace.errors import DataSpaceError
 from tests.airflow_copernicus.conftest import Events, make_context

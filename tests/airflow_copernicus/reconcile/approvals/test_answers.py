@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_copernicus.runs import archive
 from copernicus_dataspace.errors import ConfigurationError, NotStagedError, QueryError
-from copernicus_dataspace.reconcile.repair import Repairer
+from copernicus_dataspace.reconcile import repair
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.approvals.conftest import (
     COUNT,
@@ -188,16 +188,16 @@ def test_a_product_that_another_run_has_is_left_and_asked_for_again(
 def test_a_removal_that_was_killed_is_told_downstream_all_the_same(
     approvals, asked, old, new, monkeypatch
 ):
-    really, lives = Repairer._retire, [1]
+    really, lives = repair.retire, [1]
 
-    def mortal(self, policy, product):
+    def mortal(*arguments):
         lives[0] -= 1
         if lives[0] < 0:
             raise KeyboardInterrupt
-        return really(self, policy, product)
+        return really(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Repairer, "_retire", mortal)
+        patch.setattr(repair, "retire", mortal)
         with pytest.raises(KeyboardInterrupt):
             approvals.answer(is_approved=True)
     settled = approvals.answer(is_approved=True)

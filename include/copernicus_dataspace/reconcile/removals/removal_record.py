@@ -12,13 +12,13 @@ from copernicus_dataspace.json_records import (
     read_json,
     write_json,
 )
-from copernicus_dataspace.reconcile.removals.requests import Removal, Request  # noqa: TC001
+from copernicus_dataspace.reconcile.removals.approval import Removal, Request  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
     from datetime import datetime
 
-    from copernicus_dataspace.reconcile.removals.requests import Decision
+    from copernicus_dataspace.reconcile.removals.approval import Decision
 
 MAX_REMOVALS: Final = 10
 """Default maximum number of removals per night."""

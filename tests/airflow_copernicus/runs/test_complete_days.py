@@ -7,7 +7,7 @@ import pytest
 
 from airflow_copernicus.config.params import PARAMS
 from airflow_copernicus.operators import CopernicusAuditOperator
-from airflow_copernicus.runs import announcement
+from airflow_copernicus.runs import complete_days
 from airflow_copernicus.runs import context as runs
 from copernicus_dataspace.errors import PermanentError, QueryError
 from copernicus_dataspace_emulator import Fault
@@ -129,7 +129,7 @@ def test_each_day_has_its_own_number_of_products(connected, lakes):
 
 
 def test_events_of_very_many_days_stay_small(connected, lakes, monkeypatch):
-    monkeypatch.setattr(announcement, "_MAX_COUNTED_DAYS", 2)
+    monkeypatch.setattr(complete_days, "MAX_COUNTED_DAYS", 2)
     ran = lakes().run({"first_day": "2024-08-01", "last_day": "2024-08-03"})
     assert [extra["products"] for extra in ran.announced.values()] == [{}] * 3
 

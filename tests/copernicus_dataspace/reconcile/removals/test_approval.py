@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.json_records import from_json
-from copernicus_dataspace.reconcile.removals.question import plain, plan_table
-from copernicus_dataspace.reconcile.removals.record import RemovalRecord, night_limit
-from copernicus_dataspace.reconcile.removals.requests import Decision, Removal, Request
+from copernicus_dataspace.reconcile.removals.approval import Decision, Removal, Request
+from copernicus_dataspace.reconcile.removals.approval_text import plain, plan_table
+from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord, night_limit
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ from copernicus_dataspace.reports.wording import in_words, products
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from copernicus_dataspace.reconcile.removals.requests import Removal
+    from copernicus_dataspace.reconcile.removals.approval import Removal
 
 _MOST_ROWS: Final = 100
 _LONGEST: Final = 300

@@ -26,9 +26,9 @@ COMPLETENESS_SETTINGS: Final = (
 )
 """Settings that determine the files of a complete day, and their location."""
 
-_MAX_ANNOUNCED_DAYS: Final = 1000
+MAX_ANNOUNCED_DAYS: Final = 1000
 """Maximum days per run: each causes an event, and a run of every downstream DAG."""
-_MAX_COUNTED_DAYS: Final = 400
+MAX_COUNTED_DAYS: Final = 400
 """Maximum days with product counts in an event; each event of a run repeats all counts."""
 _MAX_LISTED: Final = 20
 
@@ -66,11 +66,11 @@ def announce(
     checked = {*(summary["days"] if repair is None else repair)}
     candidates = [day for day in summary["complete_days"] if day in checked]
     complete = [day for day in candidates if _is_delivered(store, summary, day, own)]
-    days, beyond = complete[:_MAX_ANNOUNCED_DAYS], complete[_MAX_ANNOUNCED_DAYS:]
+    days, beyond = complete[:MAX_ANNOUNCED_DAYS], complete[MAX_ANNOUNCED_DAYS:]
     delivered = Counter(row["day"] for row in summary["table"])
     return Announcement(
         days=days,
-        products={day: delivered[day] for day in days} if len(days) <= _MAX_COUNTED_DAYS else {},
+        products={day: delivered[day] for day in days} if len(days) <= MAX_COUNTED_DAYS else {},
         reasons=[
             *_reasons(summary, {*summary["days"], *checked} - {*complete}),
             *_too_many(beyond),
@@ -139,7 +139,7 @@ def _too_many(beyond: list[str]) -> list[str]:
     if not beyond:
         return []
     return [
-        f"Not announced, because a run announces at most {_MAX_ANNOUNCED_DAYS:,} days: "
+        f"Not announced, because a run announces at most {MAX_ANNOUNCED_DAYS:,} days: "
         f"{len(beyond):,} complete days from {beyond[0]} to {beyond[-1]}. Use separate runs or a "
         "backfill for these."
     ]

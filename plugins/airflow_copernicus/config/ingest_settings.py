@@ -21,7 +21,7 @@ from airflow_copernicus.timetables import SensingDayTimetable
 from copernicus_dataspace.errors import ConfigurationError, TransientError
 from copernicus_dataspace.models.product_state import RemovalPolicy
 from copernicus_dataspace.os_errors import may_pass
-from copernicus_dataspace.reconcile.removals.record import MAX_REMOVALS
+from copernicus_dataspace.reconcile.removals.removal_record import MAX_REMOVALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ _SCRUB_DAYS: Final = 30
 _KEEP_RUNS_DAYS: Final = 365
 
 _POLICY: Final = {"type": "string", "enum": [policy.value for policy in RemovalPolicy]}
-_SETTINGS: Final[dict[str, dict[str, Any]]] = {
+SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
     "schedule": {"type": "string"},
     "publication_delay": {"type": "string", "pattern": rf"^{DURATION.pattern}\Z"},
@@ -51,7 +51,7 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "keep_runs_days": {"type": "integer", "minimum": 0, "maximum": 36_500},
     "one_run_at_a_time": {"type": "boolean"},
 }
-_SCHEMAS: Final = {**_SETTINGS, **{name: param["schema"] for name, param in PARAMS.items()}}
+SCHEMAS: Final = {**SETTINGS, **{name: param["schema"] for name, param in PARAMS.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Ingest:
             `retirement.retire`.
         withdrawn: What happens to a product that was deleted upstream.
         max_removals: Maximum number of products removed in one night without approval, see
-            `removals.record.night_limit`.
+            `removals.removal_record.night_limit`.
         scrub_days: Period in which every file of the archive is read and compared with its digest
             once; 0 for never.
         keep_runs_days: Retention of run records and of the quarantine; 0 for unlimited.
@@ -106,8 +106,8 @@ class Ingest:
                 the message names the file and every problem.
         """
         check_name(path)
-        settings = normalised(read_settings(path), _SCHEMAS)
-        messages = problems(settings, _SCHEMAS)
+        settings = normalised(read_settings(path), SCHEMAS)
+        messages = problems(settings, SCHEMAS)
         if messages:
             message = f"{shown_name(path)}: {one_line(messages)}"
             raise ConfigurationError(message)
