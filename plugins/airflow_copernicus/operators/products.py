@@ -120,7 +120,10 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             quota = Quota(usage, service.quota_bytes, service.statistics)
             service.before_transfer = quota.check
             try:
-                with closing(stage(jobs, service, progress_of(context))) as done:
+                with (
+                    progress_of(context) as progress,
+                    closing(stage(jobs, service, progress)) as done,
+                ):
                     for staged in done:
                         outcomes.fetched(staged)
             finally:
