@@ -176,7 +176,7 @@ def lake_product(**changes):
         "platform": "A",
         "baseline": "05.11",
     }
-    return make_product(**{**facts, "cloud_cover": 12.5, "scale": 0.01, **changes})
+    return make_product(**{**facts, "cloud_cover": 12.5, "scale": 0.001, **changes})
 
 
 def scl_of(product):
