@@ -20,20 +20,19 @@ from copernicus_dataspace.download.downloader import Downloads
 from copernicus_dataspace.download.transports import S3, Https, Transport
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
 from copernicus_dataspace.http.client import Http
-from copernicus_dataspace.limits.retry import BRIEF, PACED, PATIENT, Retries
+from copernicus_dataspace.limits.retry import BRIEF, PATIENT, RetryLimits, RetryPolicy
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.shared_limits import SharedTurns
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from copernicus_dataspace.download.s3_signing import S3Keys
-    from copernicus_dataspace.errors import TransientError
     from copernicus_dataspace.http.endpoints import Endpoints
-    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.statistics import TransferStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ class Service:
         self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
         self._at_end = contextlib.ExitStack()
         self._at_end.callback(self._http.close)
-        self._attempts = BRIEF if self._options.is_interactive else PATIENT
+        self._limits = BRIEF if self._options.is_interactive else PATIENT
 
     @property
     def statistics(self) -> TransferStatistics:
@@ -154,7 +153,7 @@ class Service:
     def catalogue(self) -> Catalogue:
         """The OData catalogue."""
         url = self._endpoints.require("catalogue_url")
-        return Catalogue(self._http, url, self._retries(self._attempts))
+        return Catalogue(self._http, url, self._retries(self._limits))
 
     @_once
     def stac(self) -> Stac | None:
@@ -183,7 +182,7 @@ class Service:
     @_once
     def downloads(self) -> Downloads:
         """Downloads over all transports."""
-        retries = self._retries(PACED)
+        retries = self._retries(PATIENT)
         return Downloads(
             self._transports(),
             self.https,
@@ -218,14 +217,13 @@ class Service:
         slots = TransferSlots(
             self.connections,
             host=self._host,
-            on_wait=self.statistics.waited,
-            on_retry=self.statistics.tried_again,
+            statistics=self.statistics,
         )
         self._at_end.callback(slots.close)
         return slots
 
-    def _retries(self, attempts: Mapping[type[TransientError], int]) -> Retries:
-        return Retries(self._http.wait, attempts, self.statistics.tried_again)
+    def _retries(self, limits: RetryLimits) -> RetryPolicy:
+        return RetryPolicy(limits, wait=self._http.wait, statistics=self.statistics)
 
     @property
     def _key(self) -> str:

@@ -17,9 +17,10 @@ from copernicus_dataspace.errors import (
     DataSpaceError,
     LoginLimitedError,
     ServiceUnavailableError,
+    TokenRefusedError,
     TransientError,
 )
-from copernicus_dataspace.http.status_errors import BlockedError, TokenRefusedError
+from copernicus_dataspace.http.status_errors import BlockedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
