@@ -72,6 +72,9 @@ class Downloads:
 
     A corrupt body is downloaded again a few times. An interrupted body is resumed if the server
     confirms that it has not changed. HEAD is not used, as the service does not support it.
+
+    Attributes:
+        before_transfer: Called before each transfer; its exceptions end the transfer.
     """
 
     def __init__(
@@ -80,7 +83,6 @@ class Downloads:
         https: Https,
         slots: TransferSlots,
         retries: RetryPolicy,
-        check: Callable[[], None] = lambda: None,
         look_up: Callable[[Product], Product | None] = lambda _: None,
     ) -> None:
         """Use some transports.
@@ -90,10 +92,9 @@ class Downloads:
             https: For zips, which no other transport has.
             slots: Limits concurrent transfers.
             retries: Retry policy.
-            check: Called before each transfer; its exceptions end the transfer.
             look_up: Looks a product up in the catalogue again; returns None on failure.
         """
-        self._check = check
+        self.before_transfer: Callable[[], None] = lambda: None
         self.look_up = look_up
         self._transports = list(transports)
         self._lock = threading.Lock()
@@ -210,7 +211,7 @@ class Downloads:
 
         def ask(headers: Mapping[str, str]) -> StreamedResponse:
             if "Range" not in headers:
-                self._check()
+                self.before_transfer()
             if transport.name in self._closed:
                 raise self._closed[transport.name]
             try:

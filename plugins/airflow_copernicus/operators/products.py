@@ -118,7 +118,7 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             service = client.service
             usage = Usage(jobs[0].store, service.account_id)
             quota = Quota(usage, service.quota_bytes, service.statistics)
-            service.before_transfer = quota.check
+            service.downloads.before_transfer = quota.check
             try:
                 with closing(stage(jobs, service, progress_of(context))) as done:
                     for staged in done:

@@ -38,7 +38,7 @@ def make_source(sleeps, clock):
         realm = IdentityService(
             http, emulator.identity_url, who, RetryPolicy(wait=sleeps.append), clock
         )
-        return TokenSource(realm, SharedFile(None, "k"), on_new_token=on_new_token)
+        return TokenSource(realm, lambda: SharedFile(None, "k"), on_new_token=on_new_token)
 
     yield make
     for http in opened:
