@@ -8,6 +8,7 @@
     │   ├── ConfigurationError        a setting, or this machine's proxy, certificates or clock,
     │   │                             must be corrected
     │   ├── CredentialsError          the account was refused
+    │   │   └── TokenRefusedError         a token, even a new one
     │   ├── AccessDeniedError         the account has no right to this
     │   ├── QueryError                the catalogue refused the query
     │   ├── AreaError                 the area of interest cannot be used
@@ -117,6 +118,10 @@ class ConfigurationError(PermanentError, ValueError):
 
 class CredentialsError(PermanentError):
     """The identity service refused the account, or the download service its token."""
+
+
+class TokenRefusedError(CredentialsError):
+    """The token was refused; a newer one may be accepted."""
 
 
 class AccessDeniedError(PermanentError):

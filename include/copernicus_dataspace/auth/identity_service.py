@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from copernicus_dataspace.http.client import Http
-    from copernicus_dataspace.limits.retry import Retries
+    from copernicus_dataspace.limits.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class IdentityService:
         http: Http,
         identity_url: str,
         account: Account,
-        retries: Retries,
+        retries: RetryPolicy,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Use the realm at a base URL.

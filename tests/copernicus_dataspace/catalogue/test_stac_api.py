@@ -19,7 +19,7 @@ from copernicus_dataspace.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
-from copernicus_dataspace.limits.retry import BRIEF, Retries
+from copernicus_dataspace.limits.retry import BRIEF, RetryPolicy
 from copernicus_dataspace.models.bands import stac_assets
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.manifest import SafeFile, parse_manifest
@@ -234,7 +234,7 @@ class Answers:
 
 
 def stac(http):
-    return Stac(http, "http://stac", Retries(lambda _: None, BRIEF))
+    return Stac(http, "http://stac", RetryPolicy(BRIEF, wait=lambda _: None))
 
 
 def page_of(asset, item_id=PRODUCT.stem, token=None):
