@@ -18,7 +18,6 @@ and searches nothing either.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -32,6 +31,7 @@ from benchmarks.rows.fleet import CONNECTIONS, ENDING, NUMBER, check
 from benchmarks.support.own_client import Job, run, search
 from benchmarks.support.service import PASSWORD, USER
 from benchmarks.support.table import median, rounds, row, seconds
+from copernicus_dataspace.json_records import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def measure_s5cmd(service: Service, scratch: Path) -> None:
     """Download known products with both clients."""
     products = search(service.addresses)
     known = scratch / "products.json"
-    known.write_text(json.dumps([product.to_json() for product in products]))
+    known.write_bytes(write_json(products))
 
     whole: list[float] = []
 

@@ -24,6 +24,7 @@ from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
+from copernicus_dataspace.json_records import read_json
 from copernicus_dataspace.models.product import Product
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
@@ -116,7 +117,7 @@ class Job:
         """Return the products."""
         if self.products is None:
             return search(self.addresses)
-        return [Product.from_json(one) for one in json.loads(Path(self.products).read_text())]
+        return read_json(Path(self.products).read_bytes(), list[Product])
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class RefusedRequestError(PermanentError):
     """The service refused the form of a request, or redirected it to a foreign host."""
 
 
-class UnsafeContentError(PermanentError):
+class UnsafeContentError(PermanentError, ValueError):
     """A zip member leaves its folder, is a link or a duplicate, or is a zip bomb."""
 
 
@@ -227,13 +227,5 @@ class StoppedError(Exception):
     """The client was stopped during a request."""
 
 
-UNREADABLE: Final = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    UnsafeContentError,
-)
+UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """Exceptions raised by reading a record that is damaged or not ours."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
-from copernicus_dataspace.errors import UNREADABLE, ConfigurationError
+from copernicus_dataspace.errors import ConfigurationError
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.manifest import check_distinct
-from copernicus_dataspace.stac.delivered_files import DeliveredFile, selection_of, text_of
+from copernicus_dataspace.stac.delivered_files import DeliveredFile  # noqa: TC001 - read by msgspec
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
 from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.verified_file import saved_of
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.store import Store
     from copernicus_dataspace.storage.verified_file import SavedFile
 
-TRANSFERS: Final = ("files", "archive")
-
 Selection = Mapping[str, tuple["SafeFile", ...]]
 """The matching files of each band or pattern."""
+
+
+class Transfer(StrEnum):
+    """How the files of a product are downloaded."""
+
+    FILES = "files"
+    """Only these files."""
+    ARCHIVE = "archive"
+    """The whole zip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class DeliveryOptions:
 
     Attributes:
         bands: Band names and patterns, see `bands.select_files`.
-        transfer: ``files`` downloads only these files; ``archive`` the whole zip.
+        transfer: A value of `Transfer`.
         keep_archive: Whether the zip is kept beside the files; for ``archive`` only.
         overwrite: Whether existing files are downloaded again.
         is_permanent: Whether the run's owner wants the products permanently and manages them; what
@@ -47,23 +55,28 @@ class DeliveryOptions:
     """
 
     bands: tuple[str, ...]
-    transfer: str = "files"
+    transfer: str = Transfer.FILES
     keep_archive: bool = False
     overwrite: bool = False
     is_permanent: bool = True
     is_scheduled: bool = False
 
     def __post_init__(self) -> None:
-        if self.transfer not in TRANSFERS:
-            message = f"transfer {self.transfer!r} is unknown; write {' or '.join(TRANSFERS)}."
+        if self.transfer not in list(Transfer):
+            message = f"transfer {self.transfer!r} is unknown; write {' or '.join(Transfer)}."
             raise ConfigurationError(message)
         for name in ("keep_archive", "overwrite"):
             if not isinstance(getattr(self, name), bool):
                 message = f"{name} is {getattr(self, name)!r}; expected true or false."
                 raise ConfigurationError(message)
-        if self.keep_archive and self.transfer != "archive":
+        if self.keep_archive and not self.is_whole_zip:
             message = "keep_archive needs transfer 'archive': with 'files' there is no zip to keep."
             raise ConfigurationError(message)
+
+    @property
+    def is_whole_zip(self) -> bool:
+        """Whether the whole zip is downloaded."""
+        return self.transfer == Transfer.ARCHIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +93,20 @@ class Receipt:
     selection: Mapping[str, tuple[str, ...]]
     files: tuple[DeliveredFile, ...]
 
+    def __post_init__(self) -> None:
+        check_distinct([file.path for file in self.files], "A receipt")
+
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
         """Return what `to_bytes` wrote; None if it is missing or damaged."""
         try:
-            record = json.loads(content or b"")
-            receipt = cls(
-                product_id=text_of(record["product_id"]),
-                selection=selection_of(record["selection"]),
-                files=tuple(map(DeliveredFile.from_json, record["files"])),
-            )
-            check_distinct([file.path for file in receipt.files], "A receipt")
-        except UNREADABLE:
+            return read_json(content, cls)
+        except ValueError:
             return None
-        return receipt
 
     def to_bytes(self) -> bytes:
         """Return the receipt as JSON."""
-        record: dict[str, Any] = {
-            "product_id": self.product_id,
-            "selection": {band: list(paths) for band, paths in self.selection.items()},
-            "files": [file.to_json() for file in self.files],
-        }
-        return json.dumps(record).encode()
+        return write_json(self)
 
 
 @dataclass(frozen=True, slots=True)

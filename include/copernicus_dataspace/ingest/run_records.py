@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from copernicus_dataspace.errors import UNREADABLE, NotStagedError
+from copernicus_dataspace.errors import NotStagedError
+from copernicus_dataspace.json_records import Amount, Count, read_json, write_json
 from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.stac.delivered_files import text_of, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from copernicus_dataspace.storage.layout import RunLayout
     from copernicus_dataspace.storage.store import Store
 
-_MOST: Final = 1e15
-"""Upper bound of counts and measures; also excludes NaN."""
+T = TypeVar("T")
+
 _FEW_BATCHES: Final = 8
 """Up to this number of products, each product is a batch of its own."""
 _BATCH: Final = 25
@@ -51,20 +51,14 @@ class Attempt:
         rate_limited: Responses with status 429.
     """
 
-    requests: int
-    bytes_transferred: int
-    seconds: float
+    requests: Count
+    bytes_transferred: Count
+    seconds: Amount
     errors: Mapping[str, str]
-    moving_s: float = 0.0
-    waiting_s: float = 0.0
-    retries: int = 0
-    rate_limited: int = 0
-
-    def __post_init__(self) -> None:
-        _check_numbers(self, int, "requests", "bytes_transferred", "retries", "rate_limited")
-        _check_numbers(self, int | float, "seconds", "moving_s", "waiting_s")
-        for text in (*self.errors, *self.errors.values()):
-            text_of(text)
+    moving_s: Amount = 0.0
+    waiting_s: Amount = 0.0
+    retries: Count = 0
+    rate_limited: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +71,9 @@ class Delivered:
         folder: URI of their folder.
     """
 
-    files: int
-    bytes: int
+    files: Count
+    bytes: Count
     folder: str
-
-    def __post_init__(self) -> None:
-        _check_numbers(self, int, "files", "bytes")
-        text_of(self.folder)
 
 
 class RunRecords:
@@ -116,14 +106,15 @@ class RunRecords:
         """Write the search result; return the batches by key."""
         batches = {f"{number:04}": batch for number, batch in enumerate(_batches(products))}
         for key, batch in batches.items():
-            self._write(f"products/{key}", [product.to_json() for product in batch])
+            self._write(f"products/{key}", batch)
         self._write("search", search)
         return batches
 
     def search(self) -> dict[str, Any] | None:
         """Return the search as passed to `begin`; None if the search has not finished."""
-        found = self._read("search")
-        return found if isinstance(found, dict) else None
+        with contextlib.suppress(ValueError):
+            return self._read("search", dict[str, Any])
+        return None
 
     def products(self, key: str) -> list[Product]:
         """Return the products of a batch.
@@ -132,8 +123,8 @@ class RunRecords:
             NotStagedError: There is no such batch, or it is damaged.
         """
         try:
-            return [Product.from_json(record) for record in self._read(f"products/{key}")]
-        except UNREADABLE as error:
+            return self._read(f"products/{key}", list[Product])
+        except ValueError as error:
             message = (
                 f"{self._store.uri(self._dir)}/products/{key}.json is missing or damaged: was it "
                 "changed, or does output_uri differ from that of the search? Run the search again."
@@ -148,27 +139,26 @@ class RunRecords:
     def add_attempt(self, key: str, attempt: Attempt) -> None:
         """Write the statistics of an attempt at a batch."""
         name = f"{key}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-        self._write(f"attempts/{name}", asdict(attempt))
+        self._write(f"attempts/{name}", attempt)
 
     def attempts(self) -> list[Attempt]:
         """Return all attempts, those of a batch in order."""
         attempts = []
         for name in sorted(self._names("attempts")):
-            with contextlib.suppress(*UNREADABLE):
-                attempts.append(Attempt(**self._read(f"attempts/{name}")))
+            with contextlib.suppress(ValueError):
+                attempts.append(self._read(f"attempts/{name}", Attempt))
         return attempts
 
     def add_delivered(self, key: str, delivered: Mapping[str, Delivered]) -> None:
         """Write the delivered products of a batch, by product stem."""
-        self._write(f"delivered/{key}", {stem: asdict(one) for stem, one in delivered.items()})
+        self._write(f"delivered/{key}", delivered)
 
     def delivered(self) -> dict[str, Delivered]:
         """Return the delivered products, by product stem."""
-        delivered = {}
+        delivered: dict[str, Delivered] = {}
         for name in self._names("delivered"):
-            with contextlib.suppress(*UNREADABLE):
-                for stem, one in self._read(f"delivered/{name}").items():
-                    delivered[stem] = Delivered(**one)
+            with contextlib.suppress(ValueError):
+                delivered |= self._read(f"delivered/{name}", dict[str, Delivered])
         return delivered
 
     def add_handed_over(self, key: str, stems: Collection[str]) -> None:
@@ -177,15 +167,14 @@ class RunRecords:
 
     def handed_over(self, key: str) -> frozenset[str]:
         """Return the stems of the products of a batch that earlier attempts have delivered."""
-        with contextlib.suppress(*UNREADABLE):
-            return frozenset(texts_of(self._read(f"handed_over/{key}")))
+        with contextlib.suppress(ValueError):
+            return self._read(f"handed_over/{key}", frozenset[str])
         return frozenset()
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the URI of the JSON."""
-        content = json.dumps(summary, indent=1).encode()
         self._store.write(f"{self._run_dir}/summary.txt", text.encode())
-        self._store.write(f"{self._run_dir}/summary.json", content)
+        self._store.write(f"{self._run_dir}/summary.json", write_json(summary, indent=1))
         return self._store.uri(f"{self._run_dir}/summary.json")
 
     def _names(self, kind: str) -> list[str]:
@@ -193,22 +182,10 @@ class RunRecords:
         return [name.removesuffix(".json") for name in found if name.endswith(".json")]
 
     def _write(self, name: str, value: Any) -> None:
-        content = json.dumps(value, indent=1).encode()
-        self._store.write(f"{self._dir}/{name}.json", content)
+        self._store.write(f"{self._dir}/{name}.json", write_json(value, indent=1))
 
-    def _read(self, name: str) -> Any:
-        try:
-            return json.loads(self._store.read(f"{self._dir}/{name}.json") or b"")
-        except (ValueError, RecursionError):
-            return None
-
-
-def _check_numbers(record: Any, kind: Any, *names: str) -> None:
-    for name in names:
-        number = getattr(record, name)
-        if not isinstance(number, kind) or not 0 <= number < _MOST:
-            message = f"{name} is {str(getattr(record, name))[:60]!r}."
-            raise TypeError(message)
+    def _read(self, name: str, kind: type[T]) -> T:
+        return read_json(self._store.read(f"{self._dir}/{name}.json"), kind)
 
 
 def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:

@@ -40,15 +40,15 @@ def summarise(
     errors = {stem: text for attempt in tries for stem, text in attempt.errors.items()}
     rows = [_row(product, delivered.get(product.stem), errors) for product in products]
     unusable = search.get("unusable", ())
-    open_days = {row["day"] for row in rows if row["state"] != "delivered"}
-    open_days |= {row["day"] for row in unusable} | {*search.get("open_days", ())}
-    missing = [row["name"] for row in rows if row["state"] != "delivered"]
+    missing = [product for product in products if product.stem not in delivered]
+    open_days = {product.day for product in missing} | {row["day"] for row in unusable}
+    open_days |= {*search.get("open_days", ())}
     return {
         **search,
         "products": len(products),
-        "delivered": sum(row["state"] == "delivered" for row in rows),
+        "delivered": len(products) - len(missing),
         "missing": [
-            *missing,
+            *(product.stem for product in missing),
             *(search["offline"] if search["chosen"] else ()),
             *(row["label"] for row in unusable),
         ],
@@ -132,7 +132,7 @@ def _row(
     return {
         "name": product.stem,
         "id": product.id,
-        "day": product.sensed.date().isoformat(),
+        "day": product.day,
         "cloud_cover": product.cloud_cover,
         "state": "delivered" if delivered else "missing",
         "files": delivered.files if delivered else 0,

@@ -140,7 +140,7 @@ def _is_settled(downloads: Downloads, job: ProductJob) -> bool:
 def _took_from_kept_zip(downloads: Downloads, job: ProductJob) -> bool:
     """Stage the wanted files from a zip kept by an earlier run; False if that fails."""
     product, store, kept = job.product, job.store, job.kept_zip()
-    if job.wanted.transfer != "archive" or job.wanted.overwrite or kept is None:
+    if not job.wanted.is_whole_zip or job.wanted.overwrite or kept is None:
         return False
     saved: dict[str, SavedFile] = {}
     try:
@@ -168,7 +168,7 @@ def _fetch(
 ) -> None:
     """Stage one product; if a file is not where STAC says, use the manifest instead."""
     job.store.sweep(job.run.product_dir(job.product))
-    if job.wanted.transfer == "archive":
+    if job.wanted.is_whole_zip:
         _fetch_zip(downloads, job, listing, progress)
         return
     try:
@@ -264,7 +264,7 @@ def _write_receipt(
             one.size_bytes,
             one.checksum,
             downloads.zip_url(job.product)
-            if job.wanted.transfer == "archive"
+            if job.wanted.is_whole_zip
             else downloads.file_url(job.product, path),
         )
         for path, one in saved.items()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from hashlib import _Hash
 
 _ALGORITHMS: Final = {"MD5": "md5", "SHA3-256": "sha3_256", "SHA-256": "sha256"}
@@ -27,6 +26,11 @@ class Checksum:
     algorithm: str
     value: str
 
+    def __post_init__(self) -> None:
+        if self.algorithm not in _ALGORITHMS or not _is_digest(self.value, self.algorithm):
+            message = f"{self.algorithm[:20]!r} {self.value[:80]!r} is not a checksum."
+            raise ValueError(message)
+
     @classmethod
     def parse(cls, algorithm: str, value: str) -> Self | None:
         """Return the checksum, or None if it is unusable.
@@ -36,23 +40,10 @@ class Checksum:
         """
         name = algorithm.strip().upper().replace("_", "-")
         name = {"SHA256": "SHA-256", "SHA3256": "SHA3-256", "MD-5": "MD5"}.get(name, name)
-        digest = value.strip().lower()
-        if name not in _ALGORITHMS or not _is_digest(digest, name):
+        try:
+            return cls(name, value.strip().lower())
+        except ValueError:
             return None
-        return cls(name, digest)
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, str]) -> Self:
-        """Return the checksum of a stored record.
-
-        Raises:
-            ValueError, KeyError, TypeError, AttributeError: It is damaged.
-        """
-        checksum = cls.parse(record["algorithm"], record["value"])
-        if checksum is None:
-            message = f"{record['algorithm'][:20]!r} {record['value'][:80]!r} is not a checksum."
-            raise ValueError(message)
-        return checksum
 
     @classmethod
     def from_multihash(cls, value: object) -> Self | None:
@@ -66,10 +57,6 @@ class Checksum:
                 return cls.parse(algorithm, text.removeprefix(prefix))
         return None
 
-    def hasher(self) -> _Hash:
-        """Return a fresh hash object of this algorithm."""
-        return _new(self.algorithm)
-
     def multihash(self) -> str:
         """Return the value of STAC's ``file:checksum``."""
         return _MULTIHASH[self.algorithm] + self.value
@@ -78,12 +65,13 @@ class Checksum:
         return f"{self.algorithm} {self.value}"
 
 
-def _new(algorithm: str) -> _Hash:
+def new_hash(algorithm: str) -> _Hash:
+    """Return a fresh hash object of an algorithm, named as in `Checksum`."""
     return hashlib.new(_ALGORITHMS[algorithm], usedforsecurity=False)
 
 
 def _is_digest(digest: str, algorithm: str) -> bool:
-    expected_length = 2 * _new(algorithm).digest_size
+    expected_length = 2 * new_hash(algorithm).digest_size
     return (
         len(digest) == expected_length
         and set(digest) <= set("0123456789abcdef")

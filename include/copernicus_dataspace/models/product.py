@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
+
+from msgspec import Meta
 
 from copernicus_dataspace.errors import QueryError, UnsafeContentError
-from copernicus_dataspace.models.checksum import Checksum
-from copernicus_dataspace.models.time_range import parse_instant
+from copernicus_dataspace.json_records import Count, Instant  # noqa: TC001
+from copernicus_dataspace.models.checksum import Checksum  # noqa: TC001
 
 PRODUCT_TYPES: Final = {"L1C": "S2MSI1C", "L2A": "S2MSI2A"}
 """The catalogue's ``productType`` by the level in a product's name."""
@@ -24,15 +26,6 @@ _NAME: Final = re.compile(
 _TILE: Final = re.compile(r"T?(?P<zone>\d{1,2})(?P<square>[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])")
 _STEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _ID: Final = re.compile(r"[A-Za-z0-9_. -]{1,100}")
-_KINDS: Final[dict[str, tuple[type, ...]]] = {
-    "size_bytes": (int,),
-    "online": (bool,),
-    "cloud_cover": (int, float),
-    "footprint": (Mapping,),
-    "s3_path": (str,),
-}
-_MOST: Final[Mapping[str, float]] = {"size_bytes": 10**15, "cloud_cover": 100}
-"""Maximum of numeric fields; larger values and NaN would break sums."""
 _STAMP: Final = "%Y%m%dT%H%M%S"
 _UNOFFICIAL: Final = "99."
 """Prefix of baselines of the commissioning phase and of the platform's own processing."""
@@ -123,22 +116,22 @@ class Product:
     id: str
     name: str
     product_type: str
-    sensed: datetime
-    published: datetime | None = None
-    size_bytes: int | None = None
+    sensed: Instant
+    published: Instant | None = None
+    size_bytes: Count | None = None
     checksum: Checksum | None = None
     online: bool = True
-    cloud_cover: float | None = None
+    cloud_cover: Annotated[float, Meta(ge=0, le=100)] | None = None
     footprint: Mapping[str, Any] | None = None
     s3_path: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that are unsafe in a path or a URL."""
-        if not isinstance(self.name, str) or not _STEM.fullmatch(self.stem):
+        """Refuse values that are unsafe in a path or a URL; the day of sensing is that of UTC."""
+        if not _STEM.fullmatch(self.stem):
             shown = str(self.name)[:100]
             message = f"product name {shown!r} is not usable as a folder name; it is refused."
             raise UnsafeContentError(message)
-        if not isinstance(self.id, str) or not _ID.fullmatch(self.id):
+        if not _ID.fullmatch(self.id):
             message = f"{self.name}: id {str(self.id)[:100]!r} is not a product id; it is refused."
             raise UnsafeContentError(message)
         if self.product_type not in PRODUCT_TYPES.values():
@@ -146,6 +139,7 @@ class Product:
             shown = str(self.product_type)[:100]
             message = f"{self.name}: productType is {shown!r}, expected {known}; it is refused."
             raise UnsafeContentError(message)
+        object.__setattr__(self, "sensed", self.sensed.astimezone(UTC))
 
     @property
     def stem(self) -> str:
@@ -163,58 +157,15 @@ class Product:
         parsed = self.parsed_name
         return parsed.tile if parsed else None
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the product that `to_json` wrote.
+    @property
+    def tile_label(self) -> str:
+        """MGRS tile with the leading T, for reports; ``-`` if unknown."""
+        return f"T{self.tile}" if self.tile else "-"
 
-        Raises:
-            ValueError, KeyError, TypeError, AttributeError, UnsafeContentError: It did not.
-        """
-        checksum = record["checksum"]
-        published = record["published"]
-        return cls(
-            **{
-                **record,
-                "sensed": parse_instant(record["sensed"]),
-                "published": parse_instant(published) if published else None,
-                "checksum": Checksum.from_json(checksum) if checksum else None,
-            }
-        ).checked()
-
-    def checked(self) -> Self:
-        """Return the product itself if its fields have valid types and values.
-
-        Raises:
-            TypeError, ValueError: They have not; the record was not written by us.
-        """
-        for name, kinds in _KINDS.items():
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, kinds):
-                message = f"{self.name}: {name} is {str(value)[:60]!r}."
-                raise TypeError(message)
-        for name, most in _MOST.items():
-            number = getattr(self, name)
-            if number is not None and not 0 <= number <= most:
-                message = f"{self.name}: {name} is {str(number)[:60]}, expected 0 to {most}."
-                raise ValueError(message)
-        return self
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all fields as JSON values."""
-        checksum = self.checksum
-        return {
-            "id": self.id,
-            "name": self.name,
-            "product_type": self.product_type,
-            "sensed": self.sensed.isoformat(),
-            "published": self.published.isoformat() if self.published else None,
-            "size_bytes": self.size_bytes,
-            "checksum": checksum and {"algorithm": checksum.algorithm, "value": checksum.value},
-            "online": self.online,
-            "cloud_cover": self.cloud_cover,
-            "footprint": self.footprint,
-            "s3_path": self.s3_path,
-        }
+    @property
+    def day(self) -> str:
+        """UTC day of sensing, ``YYYY-MM-DD``."""
+        return self.sensed.date().isoformat()
 
 
 def normalise_tile(text: str) -> str:

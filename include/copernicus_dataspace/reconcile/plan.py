@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from datetime import date  # noqa: TC003
+from typing import TYPE_CHECKING, Self
 
 from copernicus_dataspace.catalogue.query import sensing_day
-from copernicus_dataspace.reconcile.inspection.findings import EXPECTED, PRESENT, Finding
-from copernicus_dataspace.reconcile.inspection.history import Survey, cells_of, delays_of
-from copernicus_dataspace.stac.delivered_files import number_of, texts_of
+from copernicus_dataspace.json_records import Count, read_json, write_json
+from copernicus_dataspace.models.product_state import ProductState
+from copernicus_dataspace.reconcile.inspection.findings import Finding  # noqa: TC001
+from copernicus_dataspace.reconcile.inspection.history import (
+    Days,
+    DelaysH,
+    Survey,
+    TileCounts,
+    check_days,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date
+    from collections.abc import Iterable
 
     from copernicus_dataspace.reconcile.inspection.archive_state import ArchiveState, Scope
-
-_NUMBERS: Final = ("listed", "requests", "scrubbed_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Plan:
         scrubbed_bytes: Bytes read from files.
         notes: What could not be inspected.
         counts: Findings by state.
-        cells: Expected and present products by day and tile, see `by_day_and_tile`.
+        cells: Counts of the expected products, see `by_day_and_tile`.
         delays_h: By day, hours from sensing to first delivery of each product.
         open: Findings other than present ones.
         left_alone: Stems of damaged products that were leased by another run.
@@ -49,13 +54,13 @@ class Plan:
     first: date
     last: date
     days: tuple[date, ...]
-    listed: int
-    requests: int
-    scrubbed_bytes: int
+    listed: Count
+    requests: Count
+    scrubbed_bytes: Count
     notes: tuple[str, ...]
-    counts: Mapping[str, int]
-    cells: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    delays_h: Mapping[str, Sequence[float]]
+    counts: Mapping[str, Count]
+    cells: Days
+    delays_h: DelaysH
     open: tuple[Finding, ...]
     left_alone: frozenset[str]
     survey: Survey | None
@@ -80,69 +85,44 @@ class Plan:
             requests=requests,
             scrubbed_bytes=archive_state.scrubbed_bytes,
             notes=archive_state.answer.notes,
-            counts=Counter(finding.state for finding in archive_state.findings),
+            counts=Counter(str(finding.state) for finding in archive_state.findings),
             cells=by_day_and_tile(archive_state.findings),
             delays_h=archive_state.delays_h,
-            open=tuple(one for one in archive_state.findings if one.state != PRESENT),
+            open=tuple(one for one in archive_state.findings if one.state != ProductState.PRESENT),
             left_alone=left_alone or frozenset(),
             survey=archive_state.survey,
             unusable=tuple(map(str, archive_state.answer.unusable)),
         )
 
     @classmethod
-    def read(cls, content: bytes) -> Self:
+    def read(cls, content: bytes | None) -> Self:
         """Return the plan that `to_bytes` wrote.
 
         Raises:
-            `errors.UNREADABLE`: It is damaged.
+            ValueError: It is missing or damaged.
         """
-        read = json.loads(content)
-        record = {name: read[name] for name in cls.__slots__}
-        survey = record["survey"]
-        return cls(
-            **{
-                **record,
-                "first": sensing_day(record["first"]),
-                "last": sensing_day(record["last"]),
-                "days": tuple(map(sensing_day, record["days"])),
-                **{name: number_of(record[name]) for name in _NUMBERS},
-                "notes": texts_of(record["notes"]),
-                "counts": {state: number_of(n) for state, n in record["counts"].items()},
-                "cells": cells_of(record["cells"]),
-                "delays_h": delays_of(record["delays_h"]),
-                "open": tuple(map(Finding.from_json, record["open"])),
-                "left_alone": frozenset(texts_of(record["left_alone"])),
-                "survey": Survey.from_json(survey) if survey else None,
-                "unusable": texts_of(record.get("unusable", [])),
-            }
-        )
+        plan = read_json(content, cls)
+        for day in (plan.first, plan.last, *plan.days):
+            sensing_day(f"{day}")
+        check_days(plan.cells)
+        check_days(plan.delays_h)
+        return plan
 
     def to_bytes(self) -> bytes:
         """Return the plan as JSON."""
-        record = {name: getattr(self, name) for name in self.__slots__}
-        changed = {
-            "first": self.first.isoformat(),
-            "last": self.last.isoformat(),
-            "days": [day.isoformat() for day in self.days],
-            "open": [finding.to_json() for finding in self.open],
-            "left_alone": sorted(self.left_alone),
-            "survey": self.survey.to_json() if self.survey else None,
-        }
-        return json.dumps({**record, **changed}).encode()
+        return write_json(self)
 
 
-def by_day_and_tile(findings: Iterable[Finding]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return expected and present products of each day and tile, and the states of the others."""
-    days: dict[str, dict[str, dict[str, Any]]] = {}
+def by_day_and_tile(findings: Iterable[Finding]) -> dict[str, dict[str, TileCounts]]:
+    """Return the counts of the expected products by day and tile."""
+    states: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for finding in findings:
-        if finding.state in EXPECTED:
-            day = finding.product.sensed.date().isoformat()
-            tile = f"T{finding.product.tile}" if finding.product.tile else "-"
-            cell = days.setdefault(day, {}).setdefault(
-                tile, {"expected": 0, "present": 0, "why": Counter()}
-            )
-            cell["expected"] += 1
-            cell["present"] += finding.state == PRESENT
-            if finding.state != PRESENT:
-                cell["why"][finding.state] += 1
-    return days
+        if finding.state.is_expected:
+            states[finding.product.day][finding.product.tile_label][str(finding.state)] += 1
+    return {
+        day: {
+            tile: TileCounts(counted.total(), counted.pop(str(ProductState.PRESENT), 0), counted)
+            for tile, counted in tiles.items()
+        }
+        for day, tiles in states.items()
+    }

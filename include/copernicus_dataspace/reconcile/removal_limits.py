@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING
 
-from copernicus_dataspace.reconcile.inspection.findings import SUPERSEDED, WITHDRAWN
+from copernicus_dataspace.models.product_state import ProductState, StateAfterRepair
 from copernicus_dataspace.reconcile.removals.record import night_limit
 from copernicus_dataspace.reconcile.removals.requests import Request
-from copernicus_dataspace.reconcile.repair import NOW_KEPT
 from copernicus_dataspace.reconcile.report_files import answer_names
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from copernicus_dataspace.reconcile.report_files import ReportFiles
 
 
-UNASKED: Final = "unasked"
-"""State of a run that has not started: it will request approval of the current record."""
-ASKED: Final = "asked"
-ENDED: Final = "ended"
+class RequestState(Enum):
+    """State of a run that requests approval."""
+
+    QUEUED = "queued"
+    """It has not started: it will request approval of the current record."""
+    WAITING = "waiting"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,14 @@ class NightlyLimits:
         max_removals: Of the ingest, see `removals.record.night_limit`.
         policies: Of the ingest.
         run_id: Id of the run that would request approval.
-        state_of: Returns `UNASKED`, `ASKED` or `ENDED` for an approval run.
+        state_of: Returns the state of an approval run.
     """
 
     now: datetime
     max_removals: int
     policies: Policies
     run_id: str
-    state_of: Callable[[str], str]
+    state_of: Callable[[str], RequestState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,13 @@ class RemovalOutcome:
     """What a nightly run has removed, and what needs approval.
 
     Attributes:
-        outcomes: Result of each finding.
+        results: Result of each finding.
         removals: The updated removal record.
         asks: Approval runs to start: the new one, and an earlier one that must end because the
             plan has changed; none if the current request is already waiting.
     """
 
-    outcomes: list[RepairResult]
+    results: list[RepairResult]
     removals: RemovalRecord
     asks: tuple[str, ...] = ()
 
@@ -67,7 +70,7 @@ def remove_within_limits(
     files: ReportFiles,
     repairer: Repairer,
     plan: Plan,
-    outcomes: Sequence[RepairResult],
+    results: Sequence[RepairResult],
     night: NightlyLimits,
 ) -> RemovalOutcome:
     """Remove what the limits allow, and store in the record what needs approval.
@@ -79,26 +82,26 @@ def remove_within_limits(
         files: Removal record and decisions on earlier requests.
         repairer: Of the ingest.
         plan: Not of a dry run.
-        outcomes: As of `Repairer.judge`.
+        results: As of `Repairer.judge`.
         night: Limits.
     """
     answers = files.answers()
     stored = files.removals(night.now)
     before = stored.answered(answers.values())
-    found = _removals(outcomes)
+    found = _removals(results)
     limit = night_limit(night.max_removals, repairer.held()) if found else 0
     at_once, asked = before.share_out(found, limit, night.now)
     names = {one.name for one in at_once}
     earlier = stored.request
     is_open = earlier is not None and answers.keys().isdisjoint(answer_names(earlier.run_id))
-    state = night.state_of(earlier.run_id) if earlier and is_open else ENDED
+    state = night.state_of(earlier.run_id) if earlier and is_open else RequestState.ENDED
     request, asks = _request(earlier, state, _asked(before, asked, plan, night), night)
     after = replace(before.with_done(names, night.now), request=request)
     if after != stored or stored.lost_at == night.now:
         files.remember_removals(after)
     files.forget_answers(answers)
-    done = repairer.remove(outcomes, names)
-    undone = names & {one.finding.product.stem for one in done if one.now == NOW_KEPT}
+    done = repairer.remove(results, names)
+    undone = names & {one.finding.product.stem for one in done if one.now is StateAfterRepair.KEPT}
     if undone:
         after = after.without_done(undone, night.now)
         files.remember_removals(after)
@@ -108,7 +111,7 @@ def remove_within_limits(
 
 def agreed(
     record: RemovalRecord,
-    outcomes: Sequence[RepairResult],
+    results: Sequence[RepairResult],
     approved: Sequence[Removal],
     *,
     with_rejected: bool,
@@ -117,52 +120,54 @@ def agreed(
 
     Args:
         record: Current record of the ingest; it may be newer than the approval.
-        outcomes: As of `Repairer.judge`, of an inspection after the approval.
+        results: As of `Repairer.judge`, of an inspection after the approval.
         approved: Removals shown to the person.
         with_rejected: Whether rejected removals were submitted again.
     """
     stored = [*(record.request.removals if record.request else ())]
     stored += record.rejected if with_rejected else ()
     keys = {one.key for one in approved} & {one.key for one in stored}
-    return [one for one in outcomes if one.removal and one.removal.key in keys]
+    return [one for one in results if one.removal and one.removal.key in keys]
 
 
-def _removals(outcomes: Iterable[RepairResult]) -> list[Removal]:
-    return [one.removal for one in outcomes if one.removal]
+def _removals(results: Iterable[RepairResult]) -> list[Removal]:
+    return [one.removal for one in results if one.removal]
 
 
 def _asked(
     before: RemovalRecord, asked: Sequence[Removal], plan: Plan, night: NightlyLimits
 ) -> tuple[Removal, ...]:
-    policies = night.policies
-    pairs = {(SUPERSEDED, policies.superseded), (WITHDRAWN, policies.withdrawn)}
+    pairs = {(state, night.policies.of(state)) for state in ProductState}
     return before.asking(asked, {day.isoformat() for day in plan.days}, pairs)
 
 
 def _request(
-    earlier: Request | None, state: str, asked: tuple[Removal, ...], night: NightlyLimits
+    earlier: Request | None, state: RequestState, asked: tuple[Removal, ...], night: NightlyLimits
 ) -> tuple[Request | None, tuple[str, ...]]:
     """Return the current request, and the approval runs to start.
 
     A request is never changed once it was shown. A changed plan gets a new run; the earlier run is
     started again and ends because it is no longer the current one.
     """
-    ends = (earlier.run_id,) if earlier and state == ASKED else ()
+    ends = (earlier.run_id,) if earlier and state is RequestState.WAITING else ()
     if not asked:
         return None, ends
     names = {one.name for one in earlier.removals} if earlier else set()
     is_known = earlier and names & {one.name for one in asked}
     request = Request(asked, earlier.since if earlier and is_known else night.now, night.run_id)
-    if earlier and (state == UNASKED or (state == ASKED and request.keys == earlier.keys)):
+    if earlier and (
+        state is RequestState.QUEUED
+        or (state is RequestState.WAITING and request.keys == earlier.keys)
+    ):
         return replace(request, run_id=earlier.run_id), ()
     return request, (*ends, night.run_id)
 
 
-def _explained(outcome: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
-    """Return an outcome with the reason why the product was not removed."""
-    removal = outcome.removal
+def _explained(result: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:
+    """Return a result with the reason why the product was not removed."""
+    removal = result.removal
     if removal is None or removal.name in tried:
-        return outcome
+        return result
     if removal.name in waiting:
-        return replace(outcome, action=f"waits for approval: {removal.policy}")
-    return replace(outcome, action="kept: its removal was rejected")
+        return replace(result, action=f"waits for approval: {removal.policy}")
+    return replace(result, action="kept: its removal was rejected")

@@ -7,24 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.reconcile.inspection.findings import (
-    FETCHED,
-    OFFLINE,
-    ORPHANED,
-    SUPERSEDED,
-    WITHDRAWN,
+from copernicus_dataspace.models.product_state import (
+    ProductState,
+    RemovalPolicy,
+    StateAfterRepair,
 )
 from copernicus_dataspace.reconcile.inspection.product_check import ProductCheck
 from copernicus_dataspace.reconcile.removals.requests import Removal
 from copernicus_dataspace.reconcile.removals.retirement import (
     GONE_ALREADY,
-    KEEP,
     adopt,
     disown,
     release,
     retire,
 )
-from copernicus_dataspace.reports.wording import WOULD_BE_FETCHED
 from copernicus_dataspace.stac.inventory import Inventory
 
 if TYPE_CHECKING:
@@ -38,16 +34,14 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.leases import Leases
     from copernicus_dataspace.storage.store import Store
 
-NOW_PRESENT: Final = "present"
-NOW_MISSING: Final = "missing"
-NOW_KEPT: Final = "kept"
-NOW_GONE: Final = "gone"
-
 _REPORTED: Final = "reported only"
 _LEFT_ALONE: Final = "skipped: in use by another run"
 _UNTIL_THERE: Final = "kept until its replacement is complete"
 _NOT_YET: Final = "kept: its removal was not requested"
-_NOW_UNTOUCHED: Final = {OFFLINE: NOW_MISSING, ORPHANED: NOW_KEPT}
+_UNTOUCHED: Final = {
+    ProductState.OFFLINE: StateAfterRepair.MISSING,
+    ProductState.ORPHANED: StateAfterRepair.KEPT,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +55,16 @@ class Policies:
         withdrawn: For products that were deleted upstream and have no successor.
     """
 
-    superseded: str
-    withdrawn: str
+    superseded: RemovalPolicy
+    withdrawn: RemovalPolicy
+
+    def of(self, state: ProductState) -> RemovalPolicy | None:
+        """Return the policy for a state; None if products in it are never removed."""
+        policies = {
+            ProductState.SUPERSEDED: self.superseded,
+            ProductState.WITHDRAWN: self.withdrawn,
+        }
+        return policies.get(state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +74,21 @@ class RepairResult:
     Attributes:
         finding: The finding.
         action: What was done, as text.
-        now: One of this module's states.
+        now: What the product is afterwards.
         removal: The possible removal, if nothing forbids it.
     """
 
     finding: Finding
     action: str
-    now: str
+    now: StateAfterRepair
     removal: Removal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a row of the report."""
         product = self.finding.product
         return {
-            "day": product.sensed.date().isoformat(),
-            "tile": f"T{product.tile}" if product.tile else "-",
+            "day": product.day,
+            "tile": product.tile_label,
             "name": product.stem,
             "id": product.id,
             "state": self.finding.state,
@@ -140,26 +142,24 @@ class Repairer:
         products += [product for one in plan.open for product in one.successors]
         checks = ProductCheck(self._store, self._terms, products)
         return [
-            RepairResult(finding, _LEFT_ALONE, NOW_MISSING)
+            RepairResult(finding, _LEFT_ALONE, StateAfterRepair.MISSING)
             if finding.product.stem in plan.left_alone
             else self._judged(finding, checks, policies)
             for finding in plan.open
         ]
 
-    def remove(
-        self, outcomes: Sequence[RepairResult], names: Collection[str]
-    ) -> list[RepairResult]:
+    def remove(self, results: Sequence[RepairResult], names: Collection[str]) -> list[RepairResult]:
         """Remove the named products; return the results of all.
 
         Immediately before, all files of the successors are read and verified.
 
         Args:
-            outcomes: As of `judge`.
+            results: As of `judge`.
             names: Names of the products to remove.
         """
         successors = [
             product
-            for one in outcomes
+            for one in results
             if one.removal and one.removal.name in names
             for product in one.finding.successors
         ]
@@ -168,7 +168,7 @@ class Repairer:
             self._removed(one, one.removal, checks)
             if one.removal and one.removal.name in names
             else one
-            for one in outcomes
+            for one in results
         ]
 
     def held(self) -> int:
@@ -178,44 +178,50 @@ class Repairer:
         return sum(self._terms.ingest in entry.ingests for entry in entries)
 
     def _judged(self, finding: Finding, checks: ProductCheck, policies: Policies) -> RepairResult:
-        if finding.state in FETCHED:
+        if finding.state.needs_download:
             if checks.is_whole(finding.product, finding.bands):
-                return RepairResult(finding, "downloaded", NOW_PRESENT)
-            return RepairResult(finding, "not downloaded, see the repair run", NOW_MISSING)
-        policy = _policy(finding, policies)
+                return RepairResult(finding, "downloaded", StateAfterRepair.PRESENT)
+            return RepairResult(
+                finding, "not downloaded, see the repair run", StateAfterRepair.MISSING
+            )
+        policy = policies.of(finding.state)
         if policy is None:
-            return RepairResult(finding, _REPORTED, _NOW_UNTOUCHED[finding.state])
+            return RepairResult(finding, _REPORTED, _UNTOUCHED[finding.state])
         return self._surplus(finding, checks, policy)
 
-    def _surplus(self, finding: Finding, checks: ProductCheck, policy: str) -> RepairResult:
-        if policy == KEEP:
-            return RepairResult(finding, "kept", NOW_KEPT)
+    def _surplus(
+        self, finding: Finding, checks: ProductCheck, policy: RemovalPolicy
+    ) -> RepairResult:
+        if policy is RemovalPolicy.KEEP:
+            return RepairResult(finding, "kept", StateAfterRepair.KEPT)
         if not all(checks.is_whole(one, finding.bands) for one in finding.successors):
-            return RepairResult(finding, _UNTIL_THERE, NOW_KEPT)
+            return RepairResult(finding, _UNTIL_THERE, StateAfterRepair.KEPT)
         entry = checks.entry(finding.product)
         if entry is None:
-            return RepairResult(finding, GONE_ALREADY, NOW_GONE)
+            return RepairResult(finding, GONE_ALREADY, StateAfterRepair.GONE)
         if {*entry.ingests} & self._others:
             return self._acted(finding, self._release)
-        return RepairResult(finding, _NOT_YET, NOW_KEPT, Removal.of(finding, policy))
+        return RepairResult(finding, _NOT_YET, StateAfterRepair.KEPT, Removal.of(finding, policy))
 
     def _removed(
-        self, outcome: RepairResult, removal: Removal, checks: ProductCheck
+        self, result: RepairResult, removal: Removal, checks: ProductCheck
     ) -> RepairResult:
-        finding = outcome.finding
+        finding = result.finding
         for successor in finding.successors:
             if not checks.is_whole(successor, finding.bands):
-                return RepairResult(finding, _UNTIL_THERE, NOW_KEPT)
+                return RepairResult(finding, _UNTIL_THERE, StateAfterRepair.KEPT)
             wrong = checks.wrong_files(successor)
             if wrong:
                 self._claimed(successor, partial(self._disown, wrong))
                 words = f"kept: its replacement is damaged ({', '.join(wrong)})"
-                return RepairResult(finding, words, NOW_KEPT)
+                return RepairResult(finding, words, StateAfterRepair.KEPT)
         return self._acted(finding, partial(self._retire, removal.policy))
 
     def _acted(self, finding: Finding, act: Callable[[Product], str]) -> RepairResult:
         done = self._claimed(finding.product, act) or _LEFT_ALONE
-        return RepairResult(finding, done, NOW_KEPT if done == _LEFT_ALONE else NOW_GONE)
+        return RepairResult(
+            finding, done, StateAfterRepair.KEPT if done == _LEFT_ALONE else StateAfterRepair.GONE
+        )
 
     def _claimed(self, product: Product, act: Callable[[Product], str]) -> str | None:
         """Change a product under a lease; return None if another run has leased it."""
@@ -239,20 +245,15 @@ class Repairer:
     def _release(self, product: Product) -> str:
         return release(self._store, product, self._others, self._now)
 
-    def _retire(self, policy: str, product: Product) -> str:
+    def _retire(self, policy: RemovalPolicy, product: Product) -> str:
         return retire(self._store, product, self._others, policy, self._now)
-
-
-def _policy(finding: Finding, policies: Policies) -> str | None:
-    """Return the policy for a product that should not be held; None if there is none."""
-    return {SUPERSEDED: policies.superseded, WITHDRAWN: policies.withdrawn}.get(finding.state)
 
 
 def _foreseen(finding: Finding, policies: Policies) -> RepairResult:
     """Return the expected result of a finding in a dry run."""
-    if finding.state in FETCHED:
-        return RepairResult(finding, WOULD_BE_FETCHED, NOW_MISSING)
-    policy = _policy(finding, policies)
+    if finding.state.needs_download:
+        return RepairResult(finding, "would be downloaded", StateAfterRepair.MISSING)
+    policy = policies.of(finding.state)
     if policy is None:
-        return RepairResult(finding, _REPORTED, _NOW_UNTOUCHED[finding.state])
-    return RepairResult(finding, f"would be: {policy}", NOW_KEPT)
+        return RepairResult(finding, _REPORTED, _UNTOUCHED[finding.state])
+    return RepairResult(finding, f"would be: {policy}", StateAfterRepair.KEPT)

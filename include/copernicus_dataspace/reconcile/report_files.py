@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.removals.requests import Decision
@@ -45,7 +45,7 @@ class ReportFiles:
 
     def write(self, name: str, report: Mapping[str, Any]) -> str:
         """Write a report as JSON and HTML; return the URI of the HTML page."""
-        self._store.write(f"{self._dir}/{name}.json", json.dumps(report, indent=1).encode())
+        self._store.write(f"{self._dir}/{name}.json", write_json(report, indent=1))
         self._store.write(f"{self._dir}/{name}.html", html(report).encode())
         return self._store.uri(f"{self._dir}/{name}.html")
 
@@ -76,7 +76,7 @@ class ReportFiles:
         """Return the stored decisions by file name; None for a damaged one."""
         names = sorted(self._store.sizes(f"{self._dir}/{_ANSWERS}"))
         contents = {name: self._store.read(f"{self._dir}/{_ANSWERS}/{name}") for name in names}
-        return {name: Decision.read(content or b"") for name, content in contents.items()}
+        return {name: Decision.read(content) for name, content in contents.items()}
 
     def forget_answers(self, names: Iterable[str]) -> None:
         """Remove decisions that the removal record includes."""
@@ -86,7 +86,7 @@ class ReportFiles:
     def note_approval(self, **facts: Any) -> None:
         """Update the approval state of the latest report."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            report = json.loads(self._store.read(f"{self._dir}/{_LATEST}.json") or b"")
+            report = read_json(self._store.read(f"{self._dir}/{_LATEST}.json"), dict[str, Any])
             before = {"answer": "", **report["approval"]}
             if before != before | facts:
                 self.write(_LATEST, {**report, "approval": before | facts})

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 DAYS: Final = 365
-STATES: Final = {
-    "complete": "complete",
-    "partly": "incomplete",
-    "none": "all expected products missing",
-    "idle": "no products expected",
-    "unknown": "unknown",
+
+
+class DayState(StrEnum):
+    """State of a day, and its class in the page's styles."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "partly"
+    ALL_MISSING = "none"
+    NOTHING_EXPECTED = "idle"
+    UNKNOWN = "unknown"
+
+
+LEGEND: Final = {
+    DayState.COMPLETE: "complete",
+    DayState.INCOMPLETE: "incomplete",
+    DayState.ALL_MISSING: "all expected products missing",
+    DayState.NOTHING_EXPECTED: "no products expected",
+    DayState.UNKNOWN: "unknown",
 }
-"""States of a cell, with their text in the legend."""
 
 _WEEK: Final = 7
 _WEEKS_IN_A_PART: Final = 27
@@ -30,12 +42,12 @@ _MOST_TILES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One day: column, row, one of `STATES`, and tooltip."""
+    """One day: column, row, state and tooltip."""
 
     day: date
     column: int
     row: int
-    state: str
+    state: DayState
     title: str
 
 
@@ -50,7 +62,9 @@ class Part:
     @property
     def title(self) -> str:
         """Text alternative of the part."""
-        incomplete = sum(cell.state in ("partly", "none") for cell in self.cells)
+        incomplete = sum(
+            cell.state in (DayState.INCOMPLETE, DayState.ALL_MISSING) for cell in self.cells
+        )
         return (
             f"{self.cells[0].day} to {self.cells[-1].day}: "
             f"{incomplete} of {len(self.cells)} days are incomplete"
@@ -86,18 +100,18 @@ def _cell(day: date, place: int, tiles: Mapping[str, Any] | None) -> Cell:
     return Cell(day, place // _WEEK, place % _WEEK, state, f"{day}: {said}")
 
 
-def _state(tiles: Mapping[str, Any] | None) -> tuple[str, str]:
+def _state(tiles: Mapping[str, Any] | None) -> tuple[DayState, str]:
     if tiles is None:
-        return "unknown", STATES["unknown"]
+        return DayState.UNKNOWN, LEGEND[DayState.UNKNOWN]
     expected = sum(facts["expected"] for facts in tiles.values())
     present = sum(facts["present"] for facts in tiles.values())
     incomplete = {tile: facts for tile, facts in sorted(tiles.items()) if facts["missing"]}
     if not expected:
-        return "idle", STATES["idle"]
+        return DayState.NOTHING_EXPECTED, LEGEND[DayState.NOTHING_EXPECTED]
     if not incomplete:
-        return "complete", f"{present} of {expected}"
+        return DayState.COMPLETE, f"{present} of {expected}"
     said = f"{present} of {expected}, missing: {_named(incomplete)}"
-    return ("partly" if present else "none"), said
+    return (DayState.INCOMPLETE if present else DayState.ALL_MISSING), said
 
 
 def _named(incomplete: Mapping[str, Any]) -> str:

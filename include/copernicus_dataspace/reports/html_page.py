@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.reports import calendar, wording
+from copernicus_dataspace.reports.calendar import DayState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,15 +19,15 @@ _MOST_ROWS: Final = 1000
 _ALL_PERCENT: Final = 100
 
 _STATES: Final = {
-    "present": "complete and correct",
-    "missing": "published in time, but not in the archive",
-    "late": "published after its day's run",
-    "offline": "offline in the Data Space",
-    "damaged": "size or checksum of a file is wrong",
-    "absent": "a file of a delivered product does not exist",
-    "superseded": "replaced by a newer version",
-    "withdrawn": "deleted from the Data Space",
-    "orphaned": "in the archive, but not listed for this ingest",
+    ProductState.PRESENT: "complete and correct",
+    ProductState.MISSING: "published in time, but not in the archive",
+    ProductState.LATE: "published after its day's run",
+    ProductState.OFFLINE: "offline in the Data Space",
+    ProductState.DAMAGED: "size or checksum of a file is wrong",
+    ProductState.ABSENT: "a file of a delivered product does not exist",
+    ProductState.SUPERSEDED: "replaced by a newer version",
+    ProductState.WITHDRAWN: "deleted from the Data Space",
+    ProductState.ORPHANED: "in the archive, but not listed for this ingest",
 }
 """Meaning of each state of a product."""
 
@@ -44,7 +46,7 @@ def html(report: Mapping[str, Any], *, alarms: Sequence[str] = ()) -> str:
         alarms=alarms,
         periods=wording.PERIODS,
         parts=calendar.parts(report["days"], report["last_day"]),
-        legend=calendar.STATES,
+        legend=calendar.LEGEND,
         incomplete=incomplete[:_MOST_ROWS],
         incomplete_more=max(0, len(incomplete) - _MOST_ROWS),
         exceptions=exceptions[:_MOST_ROWS],
@@ -82,8 +84,8 @@ def _environment() -> Environment:
     )
 
 
-def _tone(value: float | None) -> str:
-    """Return the CSS class of a share: complete, partly or unknown."""
+def _tone(value: float | None) -> DayState:
+    """Return the CSS class of a share."""
     if value is None:
-        return "unknown"
-    return "complete" if value >= _ALL_PERCENT else "partly"
+        return DayState.UNKNOWN
+    return DayState.COMPLETE if value >= _ALL_PERCENT else DayState.INCOMPLETE

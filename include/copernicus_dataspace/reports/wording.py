@@ -8,6 +8,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.models.byte_sizes import gigabytes
+from copernicus_dataspace.models.product_state import ProductState, StateAfterRepair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 PERIODS: Final = ("7", "30", "365")
 """Numbers of days, as keys of a report."""
 NOT_KNOWN: Final = "unknown"
-WOULD_BE_FETCHED: Final = "would be downloaded"
-_WOULD_BE_FETCHED: Final = (WOULD_BE_FETCHED, "would be fetched")
-"""The second is that of reports of earlier versions."""
 
+_DOWNLOADED: Final = [state for state in ProductState if state.needs_download]
 _TENTH: Final = Decimal("0.1")
 _ANSWER_PATH: Final = re.compile(
     r"dags/[\w-]+/runs/(?!\.)([\w.~-]|%(?!2e)[\da-f]{2})+/tasks/[\w-]+/required_actions",
@@ -78,7 +77,7 @@ def verdict(report: Mapping[str, Any]) -> str:
     """Return the result in one sentence."""
     missing, repaired = report["still_missing"], report["repaired"]
     if report["dry_run"]:
-        wanted = sum(one["action"] in _WOULD_BE_FETCHED for one in report["exceptions"])
+        wanted = sum(one["state"] in _DOWNLOADED for one in report["exceptions"])
         return f"Nothing was changed; {products(wanted)} would be downloaded."
     of_days, offline = f"of the {_days_checked(report)} checked", report.get("offline")
     said = (
@@ -180,7 +179,7 @@ def incomplete_days(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def exceptions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the exceptions: missing products first, then the newest first."""
     newest_first = sorted(report["exceptions"], key=lambda row: row["day"], reverse=True)
-    return sorted(newest_first, key=lambda row: row["now"] != "missing")
+    return sorted(newest_first, key=lambda row: row["now"] != StateAfterRepair.MISSING)
 
 
 def table(rows: list[list[str]]) -> Iterator[str]:

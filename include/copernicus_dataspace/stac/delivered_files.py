@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING
 
-from copernicus_dataspace.models.checksum import Checksum
+from copernicus_dataspace.json_records import Count, Instant  # noqa: TC001
+from copernicus_dataspace.models.checksum import Checksum  # noqa: TC001
 from copernicus_dataspace.models.manifest import check_path
+from copernicus_dataspace.stac.image_header import Raster  # noqa: TC001
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from datetime import datetime
-
-    from copernicus_dataspace.stac.image_header import Raster
-
-_MOST_BYTES: Final = 10**15
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class DeliveredFile:
 
     path: str
     name: str
-    size_bytes: int
+    size_bytes: Count
     checksum: Checksum
     source_url: str
     raster: Raster | None = None
@@ -39,75 +37,6 @@ class DeliveredFile:
     def __post_init__(self) -> None:
         check_path(self.path, "A record")
         check_path(self.name, "A record")
-        if type(self.size_bytes) is not int or not 0 <= self.size_bytes <= _MOST_BYTES:
-            shown = f"{self.size_bytes!r}"[:60]
-            message = f"file {self.path!r} has {shown} bytes; expected a whole number."
-            raise ValueError(message)
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the file that `to_json` wrote.
-
-        Raises:
-            ValueError, KeyError, TypeError, AttributeError, UnsafeContentError: It is damaged.
-        """
-        return cls(**{**record, "checksum": Checksum.from_json(record["checksum"])})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields known before the delivery as JSON values."""
-        checksum = {"algorithm": self.checksum.algorithm, "value": self.checksum.value}
-        return {
-            "path": self.path,
-            "name": self.name,
-            "size_bytes": self.size_bytes,
-            "checksum": checksum,
-            "source_url": self.source_url,
-        }
-
-
-def selection_of(record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Parse the paths of each band or pattern of a record.
-
-    Raises:
-        TypeError, AttributeError: It is damaged.
-    """
-    return {text_of(band): texts_of(paths) for band, paths in record.items()}
-
-
-def texts_of(values: object) -> tuple[str, ...]:
-    """Parse a list of strings.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if not isinstance(values, list):
-        message = f"{str(values)[:60]!r} is not a list."
-        raise TypeError(message)
-    return tuple(map(text_of, values))
-
-
-def text_of(value: object) -> str:
-    """Parse a string.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if not isinstance(value, str):
-        message = f"{str(value)[:60]!r} is not a string."
-        raise TypeError(message)
-    return value
-
-
-def number_of(value: object) -> int:
-    """Parse a count or a number of bytes.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if type(value) is not int or not 0 <= value <= _MOST_BYTES:
-        message = f"{str(value)[:60]!r} is not a count."
-        raise TypeError(message)
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +62,7 @@ class Delivery:
     run_id: str
     stamp: str
     ingests: tuple[str, ...] = ()
-    created: datetime | None = None
+    created: Instant | None = None
     scheduled: tuple[str, ...] = ()
 
     def missing(self, bands: tuple[str, ...], existing: Collection[str]) -> bool:

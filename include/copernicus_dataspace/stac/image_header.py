@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from copernicus_dataspace.json_records import from_json, to_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,6 +20,13 @@ _DRIVER: Final = "JP2OpenJPEG"
 """Only this GDAL driver is used: some others open URLs that a file contains."""
 _HEADER_BYTES: Final = 65_536
 """Bytes to read; headers of real products have about four thousand."""
+_FIELDS: Final = {
+    "code": "proj:code",
+    "shape": "proj:shape",
+    "transform": "proj:transform",
+    "data_type": "data_type",
+}
+"""Fields of a STAC asset by the name in `Raster`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +63,19 @@ class Raster:
 
     @classmethod
     def of_asset(cls, asset: Mapping[str, Any]) -> Self | None:
-        """Return what `fields` wrote into a STAC asset; None if there is none."""
+        """Return what `fields` wrote into a STAC asset; None if there is none.
+
+        Raises:
+            ValueError: It is damaged.
+        """
         if "proj:transform" not in asset:
             return None
-        rows, columns = asset["proj:shape"]
-        transform = tuple(asset["proj:transform"])
-        return cls(asset["proj:code"], (rows, columns), transform, asset["data_type"])
+        return from_json({name: asset.get(key) for name, key in _FIELDS.items()}, cls)
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a STAC asset."""
-        return {
-            "proj:code": self.code,
-            "proj:shape": list(self.shape),
-            "proj:transform": list(self.transform),
-            "data_type": self.data_type,
-        }
+        values = {**to_json(self), "shape": [*self.shape], "transform": [*self.transform]}
+        return {key: values[name] for name, key in _FIELDS.items()}
 
 
 def raster_at(store: Store, path: str) -> Raster | None:

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 from collections import defaultdict
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from copernicus_dataspace.errors import UNREADABLE, UnsafeContentError
+from copernicus_dataspace.errors import UnsafeContentError
+from copernicus_dataspace.json_records import (
+    Count,
+    Instant,
+    from_json,
+    read_json,
+    to_json,
+)
 from copernicus_dataspace.models.manifest import check_path
-from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.models.time_range import parse_instant
-from copernicus_dataspace.stac.delivered_files import selection_of, text_of, texts_of
+from copernicus_dataspace.models.product import Product  # noqa: TC001 - read by msgspec
+from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, product_of
 from copernicus_dataspace.storage.layout import (
     CATALOGS,
@@ -32,8 +38,7 @@ from copernicus_dataspace.storage.layout import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Iterable
 
     from copernicus_dataspace.storage.store import FileInfo, Store
 
@@ -41,10 +46,6 @@ logger = logging.getLogger(__name__)
 
 ENTRY: Final = "dataspace:entry"
 """Field of a day catalogue's link to an item: the cached entry."""
-
-MISSING: Final = "missing"
-ABSENT: Final = "absent"
-DAMAGED: Final = "damaged"
 
 _THREADS: Final = 8
 _PLACES: Final = ("year", "month", "day")
@@ -55,11 +56,11 @@ class FileProblem:
     """A wanted file that is missing or wrong.
 
     Attributes:
-        state: `MISSING`, `ABSENT` or `DAMAGED`.
+        state: Missing, absent or damaged.
         why: Explanation.
     """
 
-    state: str
+    state: ProductState
     why: str
 
 
@@ -83,8 +84,8 @@ class Entry:
     ingests: tuple[str, ...]
     run_id: str
     selection: Mapping[str, tuple[str, ...]]
-    files: Mapping[str, int]
-    created: datetime | None
+    files: Mapping[str, Count]
+    created: Instant | None
     version: str
     scheduled: tuple[str, ...] = ()
     existing: Mapping[str, int] = field(default_factory=dict, compare=False)
@@ -96,7 +97,7 @@ class Entry:
         if delivery is None:
             return None
         names = {path: file.name for path, file in delivery.files.items()}
-        with contextlib.suppress(*UNREADABLE):
+        with contextlib.suppress(ValueError):
             return cls(
                 product=product_of(content),
                 ingests=delivery.ingests,
@@ -112,39 +113,11 @@ class Entry:
             )
         return None
 
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Return the entry that `to_json` wrote.
-
-        Raises:
-            `errors.UNREADABLE`: It is damaged.
-        """
-        created = record["created"]
-        for name in record["files"]:
-            check_path(name, "An entry")
-        return cls(
-            product=Product.from_json(record["product"]),
-            ingests=texts_of(record["ingests"]),
-            run_id=text_of(record["run_id"]),
-            selection=selection_of(record["selection"]),
-            files={name: int(size) for name, size in record["files"].items()},
-            created=parse_instant(created) if created else None,
-            version=text_of(record["version"]),
-            scheduled=texts_of(record.get("scheduled", [])),
-        )
-
     def to_json(self) -> dict[str, Any]:
         """Return the entry, except the existing files, as JSON values."""
-        return {
-            "product": self.product.to_json(),
-            "ingests": list(self.ingests),
-            "run_id": self.run_id,
-            "selection": {band: list(names) for band, names in self.selection.items()},
-            "files": dict(self.files),
-            "created": self.created.isoformat() if self.created else None,
-            "version": self.version,
-            "scheduled": list(self.scheduled),
-        }
+        values = to_json(self)
+        del values["existing"]
+        return dict(values)
 
     def has_other_content(self, listed: Product) -> bool:
         """Tell whether the held product differs from the listed one of the same name."""
@@ -154,7 +127,7 @@ class Entry:
     def problems(self, bands: Iterable[str]) -> tuple[FileProblem, ...]:
         """Return the missing or wrong files of the bands."""
         problems = [
-            FileProblem(MISSING, f"{band} was never delivered")
+            FileProblem(ProductState.MISSING, f"{band} was never delivered")
             for band in bands
             if band not in self.selection
         ]
@@ -164,12 +137,19 @@ class Entry:
     def _problem(self, name: str) -> FileProblem | None:
         promised, found = self.files.get(name), self.existing.get(name)
         if promised is None:
-            return FileProblem(DAMAGED, f"{name} is damaged")
+            return FileProblem(ProductState.DAMAGED, f"{name} is damaged")
         if found is None:
-            return FileProblem(ABSENT, f"{name} does not exist")
+            return FileProblem(ProductState.ABSENT, f"{name} does not exist")
         if found != promised:
-            return FileProblem(DAMAGED, f"{name} has {found} bytes, expected {promised}")
+            return FileProblem(
+                ProductState.DAMAGED, f"{name} has {found} bytes, expected {promised}"
+            )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _DayCatalog:
+    links: list[dict[str, Any]]
 
 
 class Inventory:
@@ -246,9 +226,11 @@ class Inventory:
 def _known(catalog: bytes | None) -> dict[str, Entry]:
     """Return the cached entries of a day's catalogue, by stem, without damaged ones."""
     entries = {}
-    with contextlib.suppress(*UNREADABLE):
-        for link in json.loads(catalog or b"")["links"]:
-            with contextlib.suppress(*UNREADABLE):
-                entry = Entry.from_json(link[ENTRY])
+    with contextlib.suppress(ValueError):
+        for link in read_json(catalog, _DayCatalog).links:
+            with contextlib.suppress(ValueError):
+                entry = from_json(link.get(ENTRY), Entry)
+                for name in entry.files:
+                    check_path(name, "An entry")
                 entries[entry.product.stem] = entry
     return entries

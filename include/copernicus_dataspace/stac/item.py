@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.errors import UNREADABLE
 from copernicus_dataspace.geometry.footprint import bounds, geojson
+from copernicus_dataspace.json_records import from_json, read_json, to_json
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.manifest import check_distinct
 from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.models.time_range import parse_instant
-from copernicus_dataspace.stac.delivered_files import (
-    DeliveredFile,
-    Delivery,
-    selection_of,
-    text_of,
-    texts_of,
-)
+from copernicus_dataspace.stac.delivered_files import DeliveredFile, Delivery
 from copernicus_dataspace.stac.image_header import SUFFIX, Raster
 from copernicus_dataspace.storage.layout import CATALOGS, catalog_path
 
@@ -57,6 +51,23 @@ _MEDIA_TYPES: Final = {
 }
 _IMAGE: Final = re.compile(r"(L2A_)?T\d{2}[A-Z]{3}_\d{8}T\d{6}_(?P<band>[A-Z0-9]+(_\d0m)?)\.jp2")
 _FIRST_NORTHERN_BAND: Final = "N"
+_PRODUCT_FIELDS: Final = {
+    "id": "dataspace:product_id",
+    "name": "dataspace:product_name",
+    "product_type": "product:type",
+    "sensed": "datetime",
+    "published": "published",
+    "size_bytes": "dataspace:product_size",
+    "cloud_cover": "eo:cloud_cover",
+}
+"""Fields of an item's properties by the name in `Product`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    properties: dict[str, Any]
+    assets: dict[str, dict[str, Any]]
+    geometry: dict[str, Any] | None
 
 
 def item_of(delivery: Delivery, product: Product, now: datetime) -> bytes:
@@ -84,49 +95,42 @@ def item_of(delivery: Delivery, product: Product, now: datetime) -> bytes:
 
 def delivery_of(content: bytes | None) -> Delivery | None:
     """Return the delivery an item describes; None if there is no item or it is damaged."""
-    if content is None:
-        return None
     try:
-        item = json.loads(content)
-        properties = item["properties"]
-        created, owner = properties.get("created"), text_of(properties["dataspace:dag_id"])
-        files = [_file_of(asset) for asset in item["assets"].values()]
+        item = read_json(content, _Item)
+        properties = item.properties
+        files = [_file_of(asset) for asset in item.assets.values()]
         check_distinct([ITEM_NAME, *(file.name for file in files)], "An item")
-        return Delivery(
-            selection=selection_of(properties["dataspace:selection"]),
-            files={file.path: file for file in files},
-            owner=owner,
-            run_id=text_of(properties["dataspace:run_id"]),
-            stamp=text_of(properties["dataspace:stamp"]),
-            ingests=texts_of(properties.get("dataspace:ingests", [owner])),
-            created=parse_instant(created) if created else None,
-            scheduled=texts_of(properties.get("dataspace:scheduled", [])),
-        )
-    except UNREADABLE:
+        owner = properties["dataspace:dag_id"]
+        delivery = {
+            "selection": properties["dataspace:selection"],
+            "files": {},
+            "owner": owner,
+            "run_id": properties["dataspace:run_id"],
+            "stamp": properties["dataspace:stamp"],
+            "ingests": properties.get("dataspace:ingests", [owner]),
+            "created": properties.get("created"),
+            "scheduled": properties.get("dataspace:scheduled", []),
+        }
+        described = from_json(delivery, Delivery)
+    except (ValueError, KeyError):
         return None
+    return replace(described, files={file.path: file for file in files})
 
 
 def product_of(content: bytes) -> Product:
     """Return the product of an item, with the fields the item has.
 
     Raises:
-        `errors.UNREADABLE`: It is not an item of ours, or damaged.
+        ValueError: It is not an item of ours, or damaged.
     """
-    item = json.loads(content)
-    properties = item["properties"]
-    algorithm, _, value = properties.get("dataspace:product_checksum", "").partition(" ")
-    published = properties.get("published")
-    return Product(
-        id=properties["dataspace:product_id"],
-        name=properties["dataspace:product_name"],
-        product_type=properties["product:type"],
-        sensed=parse_instant(properties["datetime"]),
-        published=parse_instant(published) if published else None,
-        size_bytes=properties.get("dataspace:product_size"),
-        checksum=Checksum.parse(algorithm, value),
-        cloud_cover=properties.get("eo:cloud_cover"),
-        footprint=item["geometry"],
-    ).checked()
+    item = read_json(content, _Item)
+    fields = {name: item.properties.get(key) for name, key in _PRODUCT_FIELDS.items()}
+    listed = from_json(item.properties.get("dataspace:product_checksum", ""), str)
+    algorithm, _, value = listed.partition(" ")
+    checksum = Checksum.parse(algorithm, value)
+    return from_json(
+        {**fields, "footprint": item.geometry, "checksum": checksum and to_json(checksum)}, Product
+    )
 
 
 def _extensions(document: Mapping[str, Any]) -> list[str]:
@@ -222,16 +226,14 @@ def _asset(file: DeliveredFile) -> Any:
 
 
 def _file_of(asset: Mapping[str, Any]) -> DeliveredFile:
-    algorithm, value = asset["dataspace:checksum_algorithm"], asset["dataspace:checksum"]
-    checksum = Checksum.parse(algorithm, value)
-    if checksum is None:
-        message = f"{asset['href']} has no usable checksum: {algorithm} {value}"
-        raise ValueError(message)
-    return DeliveredFile(
-        path=asset["file:local_path"],
-        name=asset["href"].removeprefix("./"),
-        size_bytes=asset["file:size"],
-        checksum=checksum,
-        source_url=text_of(asset["dataspace:source"]),
-        raster=Raster.of_asset(asset),
-    )
+    file = {
+        "path": asset["file:local_path"],
+        "name": from_json(asset["href"], str).removeprefix("./"),
+        "size_bytes": asset["file:size"],
+        "checksum": {
+            "algorithm": asset["dataspace:checksum_algorithm"],
+            "value": asset["dataspace:checksum"],
+        },
+        "source_url": asset["dataspace:source"],
+    }
+    return replace(from_json(file, DeliveredFile), raster=Raster.of_asset(asset))

@@ -7,15 +7,16 @@ killed run does not block a product for long.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
+from msgspec import Struct
+
 from copernicus_dataspace.errors import InProgressError, NoConditionalWriteError
+from copernicus_dataspace.json_records import Instant, read_json, write_json
 from copernicus_dataspace.storage.layout import LEASES, lease_path
 
 if TYPE_CHECKING:
@@ -45,28 +46,24 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True, rename={"owner": "dag_id"}):
     """Which run has leased a product, and until when."""
 
     owner: str
     run_id: str
-    until: datetime
+    until: Instant
 
     @classmethod
     def read(cls, content: bytes) -> Self | None:
         """Return what `to_bytes` wrote; None if it is damaged or not completely written."""
         try:
-            record = json.loads(content)
-            until = datetime.fromisoformat(record["until"]).astimezone(UTC)
-            return cls(str(record["dag_id"]), str(record["run_id"]), until)
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return read_json(content, cls)
+        except ValueError:
             return None
 
     def to_bytes(self) -> bytes:
         """Return the lease as JSON."""
-        record = {"dag_id": self.owner, "run_id": self.run_id, "until": self.until.isoformat()}
-        return json.dumps(record).encode()
+        return write_json(self)
 
     def __str__(self) -> str:
         return f"{self.owner} {self.run_id}"

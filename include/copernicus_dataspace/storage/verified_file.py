@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from copernicus_dataspace.errors import CorruptDownloadError
-from copernicus_dataspace.models.checksum import Checksum
+from copernicus_dataspace.models.checksum import Checksum, new_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -173,7 +173,7 @@ def verify(saved: SavedFile, expected: Expected, what: str) -> None:
 
 def saved_of(stream: BinaryIO, like: Checksum) -> SavedFile:
     """Read a stream; return its size and checksum, in the algorithm of another checksum."""
-    hasher, size_bytes = like.hasher(), 0
+    hasher, size_bytes = new_hash(like.algorithm), 0
     while chunk := stream.read(_CHUNK_BYTES):
         hasher.update(chunk)
         size_bytes += len(chunk)
@@ -208,7 +208,7 @@ class Digest:
     def __init__(self, algorithm: str = "MD5") -> None:
         """Start the thread."""
         self._algorithm = algorithm
-        self._hash = Checksum(algorithm, "").hasher()
+        self._hash = new_hash(algorithm)
         self._size_bytes = 0
         self._chunks: queue.Queue[bytes | None] = queue.Queue(_QUEUED_CHUNKS)
         self._thread: threading.Thread | None = threading.Thread(target=self._run, daemon=True)

@@ -19,9 +19,9 @@ from airflow_copernicus.config.ingest_yaml import read_settings
 from airflow_copernicus.config.params import PARAMS
 from airflow_copernicus.timetables import SensingDayTimetable
 from copernicus_dataspace.errors import ConfigurationError, TransientError
+from copernicus_dataspace.models.product_state import RemovalPolicy
 from copernicus_dataspace.os_errors import may_pass
 from copernicus_dataspace.reconcile.removals.record import MAX_REMOVALS
-from copernicus_dataspace.reconcile.removals.retirement import POLICIES, QUARANTINE, REMOVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +35,7 @@ _CONNECTIONS: Final = 2
 _SCRUB_DAYS: Final = 30
 _KEEP_RUNS_DAYS: Final = 365
 
+_POLICY: Final = {"type": "string", "enum": [policy.value for policy in RemovalPolicy]}
 _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "description": {"type": "string"},
     "schedule": {"type": "string"},
@@ -43,8 +44,8 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "catchup": {"type": "boolean"},
     "copernicus_conn_id": {"type": "string", "pattern": r"^[\w#!()\-.:/\\]{1,250}\Z"},
     "connections": {"type": "integer", "minimum": 1, "maximum": 20},
-    "superseded": {"type": "string", "enum": list(POLICIES)},
-    "withdrawn": {"type": "string", "enum": list(POLICIES)},
+    "superseded": _POLICY,
+    "withdrawn": _POLICY,
     "max_removals": {"type": "integer", "minimum": 0},
     "scrub_days": {"type": "integer", "minimum": 0, "maximum": 3650},
     "keep_runs_days": {"type": "integer", "minimum": 0, "maximum": 36_500},
@@ -88,8 +89,8 @@ class Ingest:
     catchup: bool
     copernicus_conn_id: str
     connections: int
-    superseded: str
-    withdrawn: str
+    superseded: RemovalPolicy
+    withdrawn: RemovalPolicy
     max_removals: int
     scrub_days: int
     keep_runs_days: int
@@ -119,8 +120,8 @@ class Ingest:
             catchup=settings.get("catchup", False),
             copernicus_conn_id=settings.get("copernicus_conn_id", "copernicus_default"),
             connections=settings.get("connections", _CONNECTIONS),
-            superseded=settings.get("superseded", REMOVE),
-            withdrawn=settings.get("withdrawn", QUARANTINE),
+            superseded=RemovalPolicy(settings.get("superseded", "remove")),
+            withdrawn=RemovalPolicy(settings.get("withdrawn", "quarantine")),
             max_removals=settings.get("max_removals", MAX_REMOVALS),
             scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
             keep_runs_days=settings.get("keep_runs_days", _KEEP_RUNS_DAYS),

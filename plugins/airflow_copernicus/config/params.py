@@ -11,7 +11,7 @@ from airflow.sdk import Param
 
 from airflow_copernicus.config.environment import default_output_uri
 from copernicus_dataspace.catalogue.versions import LATEST, VERSIONS
-from copernicus_dataspace.ingest.product_job import TRANSFERS
+from copernicus_dataspace.ingest.product_job import Transfer
 from copernicus_dataspace.models.product import PRODUCT_TYPES
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
     "transfer": {
         "title": "Transfer mode",
         "description": "files: only the selected files. archive: the whole product as a zip file.",
-        "schema": {"type": "string", "enum": list(TRANSFERS)},
+        "schema": {"type": "string", "enum": [one.value for one in Transfer]},
         "default": "files",
     },
     "keep_archive": {

@@ -27,7 +27,6 @@ from airflow_copernicus.runs.context import (
 from copernicus_dataspace.errors import QueryError
 from copernicus_dataspace.models.time_range import Window, utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
-from copernicus_dataspace.reconcile.inspection.findings import EXPECTED, FETCHED
 from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
 from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.reports.wording import in_words
@@ -171,7 +170,7 @@ def _repairs(
     """
     by_bands: dict[tuple[str, ...], list[Product]] = defaultdict(list)
     for finding in plan.open:
-        if finding.state in FETCHED and finding.product.stem not in plan.left_alone:
+        if finding.state.needs_download and finding.product.stem not in plan.left_alone:
             by_bands[finding.bands].append(finding.product)
     missing = _missing(plan, {row.day for row in unusable})
     label = f"{REPAIR_RUN_PREFIX}{plan.last}__{uuid.uuid4().hex[:8]}"
@@ -188,7 +187,7 @@ def _repairs(
 def _repair(
     products: Sequence[Product], bands: Sequence[str], missing: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    days = sorted({product.sensed.date().isoformat() for product in products})
+    days = sorted({product.day for product in products})
     return {
         "product_ids": [product.id for product in products],
         **({"bands": list(bands)} if bands else {}),
@@ -205,7 +204,7 @@ def _missing(plan: Plan, unusable_days: Collection[str | None]) -> dict[str, lis
         return {}
     today = utc_now().date()
     checked = {day for day in plan.days if day < today and day.isoformat() not in unusable_days}
-    expected = [finding for finding in plan.open if finding.state in EXPECTED]
+    expected = [finding for finding in plan.open if finding.state.is_expected]
     doubtful = {
         finding.product.sensed.date()
         for finding in expected

@@ -15,7 +15,8 @@ from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.context import check_run_conf
 from copernicus_dataspace.catalogue.query import sensing_day
-from copernicus_dataspace.errors import UNREADABLE, NotStagedError
+from copernicus_dataspace.errors import NotStagedError
+from copernicus_dataspace.models.product_state import StateAfterRepair
 from copernicus_dataspace.models.time_range import spans, utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
 from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
@@ -23,7 +24,6 @@ from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.reconcile.removal_limits import agreed
 from copernicus_dataspace.reconcile.removals.question import plan_table, subject
 from copernicus_dataspace.reconcile.removals.requests import Decision
-from copernicus_dataspace.reconcile.repair import NOW_GONE
 from copernicus_dataspace.stac.static_catalog import refresh
 
 if TYPE_CHECKING:
@@ -167,8 +167,10 @@ class CopernicusRemoveOperator(BaseOperator):
         archive = Archive.of_dag_id(self.ingest_folder, self.ingest, context)
         _skip_if_off(archive)
         requested = _requested_removals(archive)
-        outcomes = self._remove(archive, requested, context) if self.is_approved else []
-        removed = [result.finding.product.stem for result in outcomes if result.now == NOW_GONE]
+        results = self._remove(archive, requested, context) if self.is_approved else []
+        removed = [
+            result.finding.product.stem for result in results if result.now is StateAfterRepair.GONE
+        ]
         run_id = context["dag_run"].run_id
         archive.files.write_answer(run_id, Decision(self.is_approved, requested))
         answer = "rejected, or no response in time: all products are kept"
@@ -179,7 +181,7 @@ class CopernicusRemoveOperator(BaseOperator):
         return {
             "ingest": self.ingest,
             "removed": removed,
-            "changed": archive.write_changes(outcomes),
+            "changed": archive.write_changes(results),
         }
 
     def _remove(
@@ -189,28 +191,28 @@ class CopernicusRemoveOperator(BaseOperator):
         repairer, store, policies = archive.repairer(), archive.store, archive.policies
         earlier = self._earlier(archive)
         earlier_results = repairer.judge(earlier, policies) if earlier else []
-        outcomes = [result for result in earlier_results if result.now == NOW_GONE]
+        results = [result for result in earlier_results if result.now is StateAfterRepair.GONE]
         for plan in _plans(archive, requested, context):
             judged = repairer.judge(plan, policies)
             record = archive.files.removals(utc_now())
             approved = agreed(record, judged, requested, with_rejected=self.with_rejected)
-            open_ = (*(result.finding for result in (*outcomes, *approved)),)
+            open_ = (*(result.finding for result in (*results, *approved)),)
             store.write(archive.plan_path, replace(plan, open=open_).to_bytes())
             stems = {result.finding.product.stem for result in approved}
-            outcomes += repairer.remove(approved, stems)
-        days = {result.finding.product.sensed.date() for result in outcomes}
+            results += repairer.remove(approved, stems)
+        days = {result.finding.product.sensed.date() for result in results}
         if days:
             refresh(store, archive.terms.product_type, days)
-        for result in outcomes:
+        for result in results:
             self.log.info("%s: %s.", result.finding.product.stem, result.action)
-        return outcomes
+        return results
 
     def _earlier(self, archive: Archive) -> Plan | None:
         """Return the plan of an earlier try of the task, if any."""
         content = archive.store.read(archive.plan_path)
         try:
             return None if content is None else Plan.read(content)
-        except UNREADABLE:
+        except ValueError:
             self.log.warning(
                 "%s is damaged: the removals of an earlier try are not reported again.",
                 archive.store.uri(archive.plan_path),
@@ -226,7 +228,7 @@ def _skip_if_off(archive: Archive) -> None:
 
 def _requested_removals(archive: Archive) -> tuple[Removal, ...]:
     """Return the removals of the run's request."""
-    question = Decision.read(archive.store.read(archive.question_path) or b"")
+    question = Decision.read(archive.store.read(archive.question_path))
     if question is None:
         message = (
             f"the approval request {archive.store.uri(archive.question_path)} is missing or "

@@ -20,7 +20,8 @@ from airflow_copernicus.runs.approval_requests import (
 )
 from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.pruning import prune
-from copernicus_dataspace.errors import UNREADABLE, NotStagedError
+from copernicus_dataspace.errors import NotStagedError
+from copernicus_dataspace.models.product_state import StateAfterRepair
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import delays_h
 from copernicus_dataspace.reconcile.plan import Plan
@@ -29,7 +30,6 @@ from copernicus_dataspace.reconcile.removal_limits import (
     RemovalOutcome,
     remove_within_limits,
 )
-from copernicus_dataspace.reconcile.repair import NOW_PRESENT
 from copernicus_dataspace.reconcile.report import build, cells_now, still_missing
 from copernicus_dataspace.reports.text import as_text
 from copernicus_dataspace.reports.wording import report_name
@@ -88,8 +88,8 @@ class CopernicusSettleOperator(BaseOperator):
             "ingest": ingest.dag_id,
             "report_name": name,
             "report": address,
-            "missing": [] if plan.is_dry else [*still_missing(retired.outcomes), *plan.unusable],
-            "changed": archive.write_changes(retired.outcomes),
+            "missing": [] if plan.is_dry else [*still_missing(retired.results), *plan.unusable],
+            "changed": archive.write_changes(retired.results),
             "asks": [trigger_kwargs(ingest.dag_id, run_id) for run_id in retired.asks],
         }
         if not plan.is_dry:
@@ -97,9 +97,9 @@ class CopernicusSettleOperator(BaseOperator):
         return result
 
     def _report(self, archive: Archive, plan: Plan, retired: RemovalOutcome) -> tuple[str, str]:
-        files, made, outcomes = archive.files, datetime.now(UTC), retired.outcomes
-        delays = {**plan.delays_h, **_delays_of_repaired(archive, outcomes)}
-        known, found = files.history(utc_now()), (plan.days, cells_now(plan, outcomes), delays)
+        files, made, results = archive.files, datetime.now(UTC), retired.results
+        delays = {**plan.delays_h, **_delays_of_repaired(archive, results)}
+        known, found = files.history(utc_now()), (plan.days, cells_now(plan, results), delays)
         facts = {
             "ingest": archive.ingest.dag_id,
             "area": archive.area,
@@ -109,7 +109,7 @@ class CopernicusSettleOperator(BaseOperator):
             "switched_off": archive.is_switched_off,
             "approval": approval_status(archive, retired.removals),
         }
-        report = build(plan, outcomes, known.with_days(*found, until=plan.last), facts)
+        report = build(plan, results, known.with_days(*found, until=plan.last), facts)
         name = report_name(report)
         self.log.info("\n%s", as_text(report))
         address = files.write(name, report)
@@ -126,8 +126,8 @@ class CopernicusSettleOperator(BaseOperator):
 
 def _plan(archive: Archive) -> Plan:
     try:
-        return Plan.read(archive.store.read(archive.plan_path) or b"")
-    except UNREADABLE as error:
+        return Plan.read(archive.store.read(archive.plan_path))
+    except ValueError as error:
         message = (
             "the plan of the audit is missing or damaged; see the log of the audit, and clear it."
         )
@@ -137,9 +137,9 @@ def _plan(archive: Archive) -> Plan:
 def _retire(archive: Archive, plan: Plan) -> RemovalOutcome:
     """Carry out removals within the limits; none in a dry run, which also requests none."""
     repairer, files, now = archive.repairer(), archive.files, archive.began
-    outcomes = repairer.judge(plan, archive.policies)
+    results = repairer.judge(plan, archive.policies)
     if plan.is_dry:
-        return RemovalOutcome(outcomes, files.removals(now).answered(files.answers().values()))
+        return RemovalOutcome(results, files.removals(now).answered(files.answers().values()))
     night = NightlyLimits(
         now=now,
         max_removals=archive.ingest.max_removals,
@@ -147,15 +147,17 @@ def _retire(archive: Archive, plan: Plan) -> RemovalOutcome:
         run_id=new_run_id(archive.ingest.dag_id, now),
         state_of=partial(state_of, archive.context["ti"]),
     )
-    return remove_within_limits(files, repairer, plan, outcomes, night)
+    return remove_within_limits(files, repairer, plan, results, night)
 
 
 def _delays_of_repaired(
-    archive: Archive, outcomes: Sequence[RepairResult]
+    archive: Archive, results: Sequence[RepairResult]
 ) -> dict[str, list[float]]:
     """Return the hours from sensing to delivery, by day with repaired products."""
     repaired = {
-        result.finding.product.sensed.date() for result in outcomes if result.now == NOW_PRESENT
+        result.finding.product.sensed.date()
+        for result in results
+        if result.now is StateAfterRepair.PRESENT
     }
     entries = Inventory(archive.store).entries(archive.terms.product_type, sorted(repaired))
     return delays_h(entry for entry in entries if archive.ingest.dag_id in entry.ingests)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_copernicus.links import APPROVAL_DAG_ID, APPROVAL_TASK_ID, approval_path
-from copernicus_dataspace.reconcile.removal_limits import ASKED, ENDED, UNASKED
+from copernicus_dataspace.reconcile.removal_limits import RequestState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,23 +26,23 @@ def trigger_kwargs(dag_id: str, run_id: str) -> dict[str, Any]:
     return {"trigger_run_id": run_id, "conf": {"ingest": dag_id}}
 
 
-def state_of(ti: Any, run_id: str) -> str:
-    """Return the state of an approval run, as a state of `reconcile.removal_limits`.
+def state_of(ti: Any, run_id: str) -> RequestState:
+    """Return the state of an approval run.
 
     Args:
         ti: The running task instance.
         run_id: The approval run.
     """
     if not hasattr(ti, "get_dr_count"):  # outside Airflow
-        return ASKED
+        return RequestState.WAITING
     if ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=["queued"]):
-        return UNASKED
+        return RequestState.QUEUED
     if not ti.get_dr_count(APPROVAL_DAG_ID, run_ids=[run_id], states=["running"]):
-        return ENDED
+        return RequestState.ENDED
     answered = ti.get_ti_count(
         APPROVAL_DAG_ID, task_ids=[APPROVAL_TASK_ID], run_ids=[run_id], states=_ANSWERED
     )
-    return ENDED if answered else ASKED
+    return RequestState.ENDED if answered else RequestState.WAITING
 
 
 def approval_status(archive: Archive, removals: RemovalRecord) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,14 +16,14 @@ from airflow_copernicus.config.params import lines
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.copernicus import build_query
 from airflow_copernicus.runs.context import open_store, run_layout
-from copernicus_dataspace.errors import UNREADABLE, ConfigurationError, NotStagedError
+from copernicus_dataspace.errors import ConfigurationError, NotStagedError
 from copernicus_dataspace.ingest.run_folders import placed
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.reconcile.inspection.findings import Terms
 from copernicus_dataspace.reconcile.repair import Policies, Repairer
-from copernicus_dataspace.reconcile.report import changes
+from copernicus_dataspace.reconcile.report import Changes, changes
 from copernicus_dataspace.reconcile.report_files import ReportFiles
-from copernicus_dataspace.stac.delivered_files import text_of, texts_of
 from copernicus_dataspace.stac.static_catalog import refuse_foreign
 from copernicus_dataspace.storage.leases import Leases
 
@@ -174,10 +173,10 @@ class Archive:
         """Path of the removals for which the run requests approval."""
         return f"{self.folder}/question.json"
 
-    def write_changes(self, outcomes: Iterable[RepairResult]) -> list[dict[str, Any]]:
+    def write_changes(self, results: Iterable[RepairResult]) -> list[dict[str, Any]]:
         """Write the replaced and withdrawn products; return references by day."""
-        changed = changes(outcomes)
-        self.store.write(self.changes_path, json.dumps(changed, indent=1).encode())
+        changed = changes(results)
+        self.store.write(self.changes_path, write_json(changed, indent=1))
         output_uri = self.ingest.defaults["output_uri"]
         return [
             {"days": days, "output_uri": output_uri, "path": self.changes_path}
@@ -210,22 +209,18 @@ def read_changes(change: Mapping[str, Any]) -> dict[str, Any]:
     """
     store = open_store(change["output_uri"])
     try:
-        by_day = json.loads(store.read(change["path"]) or b"")
+        by_day = read_json(store.read(change["path"]), dict[str, Changes])
         changes = [by_day[day] for day in change["days"]]
-        return {
-            "replaced": {
-                text_of(old): list(texts_of(new))
-                for day in changes
-                for old, new in day["replaced"].items()
-            },
-            "withdrawn": [name for day in changes for name in texts_of(day["withdrawn"])],
-        }
-    except UNREADABLE as error:
+    except (ValueError, KeyError) as error:
         message = (
             f"{store.uri(change['path'])} is missing or damaged, so the changes on "
             f"{', '.join(change['days'])} are unknown: clear the task that wrote it."
         )
         raise NotStagedError(message) from error
+    return {
+        "replaced": {old: new for day in changes for old, new in day.replaced.items()},
+        "withdrawn": [product_id for day in changes for product_id in day.withdrawn],
+    }
 
 
 def group_days(days: Sequence[str]) -> list[list[str]]:

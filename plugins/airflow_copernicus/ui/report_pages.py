@@ -23,7 +23,7 @@ from airflow_copernicus.runs.context import open_store
 from airflow_copernicus.ui.dag_switches import alarms, notes, unpaused_dags
 from copernicus_dataspace.errors import DataSpaceError, ReportError
 from copernicus_dataspace.reports import html_page, wording
-from copernicus_dataspace.reports.reader import MOST_BYTES, read_json, read_report
+from copernicus_dataspace.reports.reader import MOST_BYTES, read_object, read_report
 from copernicus_dataspace.storage.layout import reports_dir
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def show_report(dag_id: DagId, name: str) -> Response:
         if match["kind"] != ".json":
             current = alarms(unpaused_dags()) if stem == _LATEST else ()
             return _html(html_page.html(read_report(content), alarms=current))
-        read_json(content)
+        read_object(content)
     except ReportError as error:
         message = f"{stem}.json of {dag_id} cannot be shown: {error}"
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error

@@ -16,7 +16,8 @@ from moto.server import ThreadedMotoServer
 
 from airflow_copernicus.runs.context import REPAIR_KEY
 from copernicus_dataspace.errors import CorruptDownloadError
-from copernicus_dataspace.reconcile.removals.retirement import QUARANTINE, retire
+from copernicus_dataspace.models.product_state import RemovalPolicy
+from copernicus_dataspace.reconcile.removals.retirement import retire
 from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.static_catalog import refresh
 from copernicus_dataspace.storage import leases
@@ -295,7 +296,7 @@ def test_a_day_that_is_retired_leaves_the_catalogue_of_the_bucket(bucket, three_
     fetched(bucket.uri, three_days)
     store = bucket.store()
     (entry,) = Inventory(store).day("S2MSI2A", DAYS[2])
-    retire(store, entry.product, "sentinel2_daily", QUARANTINE, datetime.now(UTC))
+    retire(store, entry.product, "sentinel2_daily", RemovalPolicy.QUARANTINE, datetime.now(UTC))
     refresh(store, "S2MSI2A", DAYS[2:])
     met = walked(bucket.standing(), tops=("child", "related"))
     assert Counter(path.rpartition("/")[2] for path in met)["item.json"] == 3

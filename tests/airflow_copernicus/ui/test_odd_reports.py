@@ -1,5 +1,6 @@
 """Reports that are damaged, forged or out of reach: each is said in words, and hides no other."""
 
+import html
 import json
 import os
 
@@ -17,6 +18,11 @@ from tests.support.sample_report import year
 
 RIGHT = year(ingest="lake")
 ROW = RIGHT["exceptions"][0]
+LATER = {
+    *("switched_off", "scrubbed_bytes", "by", "notes", "approval"),
+    *("offline", "known_days", "not_counted"),
+}
+"""Fields that reports of earlier versions do not have."""
 ODD = {
     "cut": "{",
     "empty": "",
@@ -71,50 +77,43 @@ def latest(output):  # noqa: F811
     return write
 
 
-def assert_said(browser, words, status=502):
+def assert_said(browser, *words, status=502):
     """Check that the overview shows the others, and words where the page would be."""
     answer = browser.get("/reports")
     assert answer.status_code == 200
-    assert words in answer.text
+    assert all(one in html.unescape(answer.text) for one in words)
     assert "No available products of the 30 days checked are missing" in answer.text, "of the hills"
     assert "<script" not in answer.text
     page = browser.get("/reports/lake/latest")
     assert page.status_code == status
     assert page.headers["content-type"] == "text/plain; charset=utf-8"
-    assert words in page.text
+    assert all(one in page.text for one in words)
     assert len(page.text) < 500
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_no_report_is_said_in_words(visit, latest, name):  # noqa: F811
     latest(ODD[name])
-    words = (
-        "is not a report"
-        if name in ("list", "text", "null", "number", "object")
-        else "is not valid JSON"
-    )
-    words = "it has 0 bytes" if name == "empty" else words
     browser = visit("lake", "hills")
-    assert_said(browser, words)
-    if words != "is not a report":
+    assert_said(browser, "it has 0 bytes" if name == "empty" else "it is not a report: ")
+    if name != "object":
         assert browser.get("/reports/lake/latest.json").status_code == 502
 
 
 @pytest.mark.parametrize(("field", "value"), [(f, v) for f, them in WRONG.items() for v in them])
 def test_a_field_that_cannot_be_meant_is_named(visit, latest, field, value):  # noqa: F811
     latest(json.dumps({**RIGHT, field: value}))
-    assert_said(visit("lake", "hills"), f"it is not a report: its {field} is invalid.")
+    assert_said(visit("lake", "hills"), field, "it is not a report: ")
 
 
-@pytest.mark.parametrize("field", sorted(set(RIGHT) - set(reader._OPTIONAL)))
+@pytest.mark.parametrize("field", sorted(set(RIGHT) - LATER))
 def test_a_field_that_is_not_there_is_named(visit, latest, field):  # noqa: F811
     latest(json.dumps({name: value for name, value in RIGHT.items() if name != field}))
-    assert_said(visit("lake", "hills"), f"it is not a report: it has no {field}.")
+    assert_said(visit("lake", "hills"), field, "it is not a report: ")
 
 
 def test_an_early_report_is_shown(visit, latest):  # noqa: F811
-    later = reader._OPTIONAL
-    latest(json.dumps({name: value for name, value in RIGHT.items() if name not in later}))
+    latest(json.dumps({name: value for name, value in RIGHT.items() if name not in LATER}))
     assert "<h1>lake" in visit("lake").get("/reports/lake/latest").text
 
 
@@ -140,7 +139,7 @@ def large(path):
 )
 def test_what_cannot_be_read_is_said_in_words(visit, latest, output, make, words):  # noqa: F811
     make(output / "reports/lake/latest.json")
-    assert_said(visit("lake", "hills"), words, 404 if words == "has no report" else 502)
+    assert_said(visit("lake", "hills"), words, status=404 if words == "has no report" else 502)
 
 
 @pytest.mark.parametrize("uri", ["memory://x/y", "ftp://host/x", "s3://nobody@bucket/x"])
@@ -155,7 +154,7 @@ def test_an_output_out_of_reach_is_said_in_words(visit, project, latest, monkeyp
 
 def test_broken_ingests_have_rows(visit, project, latest):  # noqa: F811
     (project / "lake.yaml").write_text("area: leak")
-    assert_said(visit("lake", "hills"), "The file of lake is invalid: lake.yaml: area:", 404)
+    assert_said(visit("lake", "hills"), "The file of lake is invalid: lake.yaml: area:", status=404)
     (project / "lake.yaml").unlink()
     (project / "lake.yaml").symlink_to("nowhere")
     (project / "lake.yml").write_text("area: lake")

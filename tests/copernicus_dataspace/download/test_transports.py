@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -137,7 +138,7 @@ def test_a_product_without_a_place_in_the_store_comes_by_https(emulator, fetchin
 
 
 def _elsewhere(product):
-    return type(product).from_json({**product.to_json(), "s3_path": None})
+    return replace(product, s3_path=None)
 
 
 def test_the_store_wants_keys(emulator):

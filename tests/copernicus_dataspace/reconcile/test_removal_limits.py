@@ -10,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.models.checksum import Checksum
-from copernicus_dataspace.reconcile.inspection.findings import SUPERSEDED, Finding, Terms
+from copernicus_dataspace.models.product_state import (
+    ProductState,
+    RemovalPolicy,
+    StateAfterRepair,
+)
+from copernicus_dataspace.reconcile.inspection.findings import Finding, Terms
 from copernicus_dataspace.reconcile.inspection.product_check import ProductCheck
 from copernicus_dataspace.reconcile.removal_limits import agreed
 from copernicus_dataspace.reconcile.removals.record import RemovalRecord
 from copernicus_dataspace.reconcile.removals.requests import Removal, Request
-from copernicus_dataspace.reconcile.repair import NOW_KEPT, RepairResult
+from copernicus_dataspace.reconcile.repair import RepairResult
 from copernicus_dataspace.stac.item import ITEM_NAME
 from copernicus_dataspace.storage.layout import bands_dir, kept_zip_path
 from copernicus_dataspace.storage.store import Store
@@ -23,12 +28,11 @@ from tests.support.products.held import FILES, INGEST, file_name, held_product, 
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PRODUCTS = [held_product(number) for number in range(6)]
-POLICIES = ("remove", "quarantine")
-lines = st.sets(st.tuples(st.integers(0, 5), st.sampled_from(POLICIES)))
+lines = st.sets(st.tuples(st.integers(0, 5), st.sampled_from(RemovalPolicy)))
 
 
 def removal(number, policy):
-    return Removal.of(Finding(PRODUCTS[number], SUPERSEDED), policy)
+    return Removal.of(Finding(PRODUCTS[number], ProductState.SUPERSEDED), policy)
 
 
 def plan_of(chosen):
@@ -38,7 +42,12 @@ def plan_of(chosen):
 @given(lines, lines, lines, lines, st.booleans())
 def test_only_what_all_of_them_name_goes(found, approved, asked, rejected, again):
     outcomes = [
-        RepairResult(Finding(PRODUCTS[number], SUPERSEDED), "", NOW_KEPT, removal(number, policy))
+        RepairResult(
+            Finding(PRODUCTS[number], ProductState.SUPERSEDED),
+            "",
+            StateAfterRepair.KEPT,
+            removal(number, policy),
+        )
         for number, policy in sorted(found)
     ]
     record = RemovalRecord(request=Request(plan_of(asked), NOW, "run"), rejected=plan_of(rejected))

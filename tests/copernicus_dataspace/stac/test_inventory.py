@@ -1,6 +1,5 @@
 """What the inventory tells of a store: days, entries, and what of them does not stand."""
 
-import json
 import os
 from dataclasses import replace
 from datetime import date
@@ -9,10 +8,9 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
+from copernicus_dataspace.json_records import from_json
+from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.stac.inventory import (
-    ABSENT,
-    DAMAGED,
-    MISSING,
     Entry,
     FileProblem,
     Inventory,
@@ -23,6 +21,7 @@ from copernicus_dataspace.storage.layout import bands_dir, catalog_path
 from copernicus_dataspace.storage.store import Store
 from tests.support.products.held import CREATED, FILES, delivery, file_name, held_product, hold
 
+MISSING, ABSENT, DAMAGED = ProductState.MISSING, ProductState.ABSENT, ProductState.DAMAGED
 DAY = date(2024, 8, 1)
 KIND = "S2MSI2A"
 PRODUCT = held_product()
@@ -87,7 +86,7 @@ def test_all_that_is_lacking_is_named_once():
 
 def test_an_entry_is_the_same_from_its_json():
     for entry in (entry_of(), entry_of(created=None), entry_of(ingests=(), files={})):
-        assert Entry.from_json(json.loads(json.dumps(entry.to_json()))) == entry
+        assert from_json(entry.to_json(), Entry) == entry
 
 
 @pytest.mark.parametrize("indexed", [False, True])

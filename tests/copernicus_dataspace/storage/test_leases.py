@@ -137,11 +137,11 @@ def test_leases_are_renewed_and_end_with_the_work(store, product, monkeypatch):
 
     def work():
         leases.take(product)
-        first = until = json.loads(store.read(lease_path(product)))["until"]
+        first = until = Lease.read(store.read(lease_path(product))).until
         give_up = time.monotonic() + 10
         while until == first and time.monotonic() < give_up:
             lease = Lease.read(store.read(lease_path(product)))
-            until = lease.until.isoformat() if lease else first
+            until = lease.until if lease else first
         assert until > first
         raise KeyboardInterrupt
 

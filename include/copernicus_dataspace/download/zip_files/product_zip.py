@@ -12,7 +12,7 @@ from copernicus_dataspace.errors import (
     CorruptProductError,
     UnsafeContentError,
 )
-from copernicus_dataspace.models.checksum import Checksum
+from copernicus_dataspace.models.checksum import new_hash
 from copernicus_dataspace.models.manifest import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -115,7 +115,7 @@ class ProductZip:
         return CorruptProductError(message, (line,))
 
     def _failure(self, file: SafeFile) -> str | None:
-        hasher = (file.checksum or Checksum("MD5", "")).hasher()
+        hasher = new_hash(file.checksum.algorithm if file.checksum else "MD5")
         size_bytes = 0
         try:
             for chunk in self._chunks(file):

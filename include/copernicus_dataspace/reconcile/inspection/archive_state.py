@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.catalogue.query import MISSION
+from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.models.time_range import Window, spans
 from copernicus_dataspace.reconcile.inspection import checksum_scan
 from copernicus_dataspace.reconcile.inspection.comparison import audit
-from copernicus_dataspace.reconcile.inspection.findings import ORPHANED, PRESENT, Finding, Holdings
+from copernicus_dataspace.reconcile.inspection.findings import Finding, Holdings
 from copernicus_dataspace.reconcile.inspection.history import Survey
-from copernicus_dataspace.stac.inventory import DAMAGED, Inventory
+from copernicus_dataspace.stac.inventory import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -184,11 +185,16 @@ def _beside(
     """Return findings for damaged products of days outside the catalogue query."""
     listed = lookup.still_listed([entry.product.id for entry in damaged])
     return [
-        Finding(entry.product, DAMAGED, words[entry.product.stem], bands=tuple(entry.selection))
+        Finding(
+            entry.product,
+            ProductState.DAMAGED,
+            words[entry.product.stem],
+            bands=tuple(entry.selection),
+        )
         if entry.product.id in listed
         else Finding(
             entry.product,
-            ORPHANED,
+            ProductState.ORPHANED,
             f"{words[entry.product.stem]}, and the product is no longer listed",
         )
         for entry in damaged
@@ -215,7 +221,7 @@ def _listed_anew(findings: Iterable[Finding], entries: Iterable[Entry]) -> dict[
 
 def _foreign(findings: Iterable[Finding], entries: Iterable[Entry], terms: Terms) -> list[Product]:
     others = {entry.product.stem for entry in entries if terms.ingest not in entry.ingests}
-    present = (finding.product for finding in findings if finding.state == PRESENT)
+    present = (finding.product for finding in findings if finding.state == ProductState.PRESENT)
     return [product for product in present if product.stem in others]
 
 
@@ -242,5 +248,6 @@ def _survey(
     if not scope.is_whole:
         return None
     found = {finding.product.sensed.date() for finding in findings}
-    kept = (day for day in days if day < scope.first or day in found)
-    return Survey(scope.present, terms.product_type, tuple(spans(kept)))
+    kept = spans(day for day in days if day < scope.first or day in found)
+    windows = tuple((window.days[0], window.days[-1]) for window in kept)
+    return Survey(scope.present, terms.product_type, windows)

@@ -15,17 +15,10 @@ from copernicus_dataspace.catalogue.versions import (
     preference,
     successors,
 )
+from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.models.time_range import format_instant
-from copernicus_dataspace.reconcile.inspection.findings import (
-    LATE,
-    OFFLINE,
-    ORPHANED,
-    PRESENT,
-    SUPERSEDED,
-    WITHDRAWN,
-    Finding,
-)
-from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, FileProblem
+from copernicus_dataspace.reconcile.inspection.findings import Finding
+from copernicus_dataspace.stac.inventory import FileProblem
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -64,7 +57,7 @@ def audit(
     ]
     surplus = {one.product.stem: one for entry, one in others if _is_ours(entry, one, terms)}
     for row in sorted(left_out, key=preference, reverse=True):
-        if row.stem in surplus and surplus[row.stem].state != SUPERSEDED:
+        if row.stem in surplus and surplus[row.stem].state != ProductState.SUPERSEDED:
             del surplus[row.stem]
             expected.append(row)
     inherited: dict[str, dict[str, None]] = defaultdict(dict)
@@ -124,10 +117,12 @@ def product_problems(
     problems = [*entry.problems(bands), *_zip_problems(product, holdings, terms)]
     if entry.has_other_content(product):
         problems.append(
-            FileProblem(DAMAGED, f"it is now listed as {product.id} with other content")
+            FileProblem(
+                ProductState.DAMAGED, f"it is now listed as {product.id} with other content"
+            )
         )
     if product.stem in holdings.damaged:
-        problems.append(FileProblem(DAMAGED, holdings.damaged[product.stem]))
+        problems.append(FileProblem(ProductState.DAMAGED, holdings.damaged[product.stem]))
     return tuple(problems)
 
 
@@ -136,9 +131,13 @@ def _zip_problems(product: Product, holdings: Holdings, terms: Terms) -> list[Fi
         return []
     found = holdings.zips.get(product.stem)
     if found is None:
-        return [FileProblem(ABSENT, "its zip does not exist")]
+        return [FileProblem(ProductState.ABSENT, "its zip does not exist")]
     if product.size_bytes not in (None, found):
-        return [FileProblem(DAMAGED, f"its zip has {found} bytes, expected {product.size_bytes}")]
+        return [
+            FileProblem(
+                ProductState.DAMAGED, f"its zip has {found} bytes, expected {product.size_bytes}"
+            )
+        ]
     return []
 
 
@@ -154,12 +153,13 @@ def _expected(
         return Finding(product, *_never_held(product, terms.delay), bands=bands)
     problems = product_problems(product, entry, holdings, terms, bands)
     if not problems:
-        return Finding(product, PRESENT)
+        return Finding(product, ProductState.PRESENT)
     why = "; ".join(one.why for one in problems)
     if not product.online:
-        return Finding(product, OFFLINE, f"offline, and {why}")
+        return Finding(product, ProductState.OFFLINE, f"offline, and {why}")
     states = {one.state for one in problems}
-    state = next(one for one in (DAMAGED, ABSENT, MISSING) if one in states)
+    worst_first = ProductState.DAMAGED, ProductState.ABSENT, ProductState.MISSING
+    state = next(one for one in worst_first if one in states)
     return Finding(product, state, why, bands=bands)
 
 
@@ -169,13 +169,16 @@ def _more_bands(bands: Iterable[str], terms: Terms) -> tuple[str, ...]:
     return (*terms.bands, *more) if more else ()
 
 
-def _never_held(product: Product, delay: timedelta) -> tuple[str, str]:
+def _never_held(product: Product, delay: timedelta) -> tuple[ProductState, str]:
     if not product.online:
-        return OFFLINE, "offline in the catalogue"
+        return ProductState.OFFLINE, "offline in the catalogue"
     due = datetime.combine(product.sensed.date(), time(), UTC) + timedelta(days=1) + delay
     if product.published and product.published > due:
-        return LATE, f"published {format_instant(product.published)}, after its day's run"
-    return MISSING, "published in time, but not in the archive"
+        return (
+            ProductState.LATE,
+            f"published {format_instant(product.published)}, after its day's run",
+        )
+    return ProductState.MISSING, "published in time, but not in the archive"
 
 
 def _by_acquisition(expected: Iterable[Product]) -> dict[Hashable | None, list[Product]]:
@@ -197,16 +200,16 @@ def _unexpected(
     if instead:
         names = " and ".join(one.stem for one in instead)
         why = f"replaced by {names}{f'; {cause}' if cause else ''}"
-        return Finding(product, SUPERSEDED, why, instead, bands)
+        return Finding(product, ProductState.SUPERSEDED, why, instead, bands)
     if deletion:
-        return Finding(product, WITHDRAWN, cause, successors(product, beside), bands)
+        return Finding(product, ProductState.WITHDRAWN, cause, successors(product, beside), bands)
     why = "neither listed for this ingest nor in the list of deleted products"
     if newer:
         why = (
             "a newer version is listed, but it is offline or covers a smaller area, or their "
             "footprints cannot be compared"
         )
-    return Finding(product, ORPHANED, why)
+    return Finding(product, ProductState.ORPHANED, why)
 
 
 def _is_plain(band: str) -> bool:

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from copernicus_dataspace.catalogue.versions import LATEST
-from copernicus_dataspace.models.product import Product
-from copernicus_dataspace.stac.delivered_files import text_of, texts_of
-from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING
+from copernicus_dataspace.models.product import Product  # noqa: TC001 - read by msgspec
+from copernicus_dataspace.models.product_state import ProductState  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from copernicus_dataspace.stac.inventory import Entry
-
-PRESENT: Final = "present"
-LATE: Final = "late"
-OFFLINE: Final = "offline"
-SUPERSEDED: Final = "superseded"
-WITHDRAWN: Final = "withdrawn"
-ORPHANED: Final = "orphaned"
-
-FETCHED: Final = (MISSING, LATE, ABSENT, DAMAGED)
-"""States that a download repairs."""
-EXPECTED: Final = (PRESENT, *FETCHED, OFFLINE)
-"""States of products that should be held; the others are held and should not be."""
-
-_STATES: Final = (*EXPECTED, SUPERSEDED, WITHDRAWN, ORPHANED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +45,7 @@ class Finding:
 
     Attributes:
         product: As listed in the catalogue, or as in its item if it is not listed.
-        state: One of this module's states.
+        state: What was found.
         why: Explanation; empty if the product is present.
         successors: The listed products that should be held instead.
         bands: Bands to download, if more than the ingest's own; for a product with successors, the
@@ -68,35 +53,10 @@ class Finding:
     """
 
     product: Product
-    state: str
+    state: ProductState
     why: str = ""
     successors: tuple[Product, ...] = ()
     bands: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Finding:
-        """Return the finding that `to_json` wrote.
-
-        Raises:
-            `errors.UNREADABLE`: It is damaged.
-        """
-        return cls(
-            product=Product.from_json(record["product"]),
-            state=_STATES[_STATES.index(record["state"])],
-            why=text_of(record["why"]),
-            successors=tuple(map(Product.from_json, record["successors"])),
-            bands=texts_of(record["bands"]),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the finding as JSON values."""
-        return {
-            "product": self.product.to_json(),
-            "state": self.state,
-            "why": self.why,
-            "successors": [product.to_json() for product in self.successors],
-            "bands": list(self.bands),
-        }
 
 
 @dataclass(frozen=True, slots=True)

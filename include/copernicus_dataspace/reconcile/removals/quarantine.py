@@ -7,14 +7,12 @@ and quarantined again has another item, and the time starts again.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.errors import UNREADABLE
-from copernicus_dataspace.models.time_range import parse_instant
+from copernicus_dataspace.json_records import Instant, read_json, write_json
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
 from copernicus_dataspace.storage.layout import QUARANTINED, reports_dir
 
@@ -33,18 +31,8 @@ _AHEAD: Final = timedelta(days=365)
 class _Note:
     """Since when a product is in quarantine, and the version of its item, None if not recorded."""
 
-    since: datetime
+    since: Instant
     version: str | None
-
-    @classmethod
-    def of(cls, record: Any) -> Self:
-        """Parse a stored note; earlier versions have only the time."""
-        if isinstance(record, str):
-            return cls(parse_instant(record), None)
-        return cls(parse_instant(record["since"]), str(record["version"]))
-
-    def to_json(self) -> dict[str, str | None]:
-        return {"since": self.since.isoformat(), "version": self.version}
 
 
 def prune(store: Store, ingest: str, before: datetime, now: datetime) -> Iterator[str]:
@@ -69,8 +57,7 @@ def prune(store: Store, ingest: str, before: datetime, now: datetime) -> Iterato
             del notes[item]
             yield posixpath.basename(posixpath.dirname(item))
     if notes != noted:
-        record = {item: note.to_json() for item, note in notes.items()}
-        store.write(path, json.dumps(record, indent=1).encode())
+        store.write(path, write_json(notes, indent=1))
 
 
 def _note(noted: _Note | None, version: str, now: datetime) -> _Note:
@@ -81,11 +68,15 @@ def _note(noted: _Note | None, version: str, now: datetime) -> _Note:
 
 
 def _read(store: Store, path: str) -> dict[str, _Note]:
+    """Return the stored notes; earlier versions have only the times."""
     try:
-        record = json.loads(store.read(path) or b"{}")
-        return {str(item): _Note.of(note) for item, note in record.items()}
-    except UNREADABLE:
+        stored = read_json(store.read(path), dict[str, _Note | Instant])
+    except ValueError:
         return {}
+    return {
+        item: note if isinstance(note, _Note) else _Note(note, None)
+        for item, note in stored.items()
+    }
 
 
 def _is_wanted_by(store: Store, item: str, ingest: str) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from copernicus_dataspace.errors import UNREADABLE
-from copernicus_dataspace.models.time_range import parse_instant
-from copernicus_dataspace.reconcile.removals.requests import Removal, Request
+from copernicus_dataspace.json_records import (
+    Instant,
+    from_json,
+    read_json,
+    write_json,
+)
+from copernicus_dataspace.reconcile.removals.requests import Removal, Request  # noqa: TC001
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -42,10 +45,10 @@ class RemovalRecord:
         lost_at: When this record was found damaged: earlier removals are unknown.
     """
 
-    done: tuple[tuple[str, datetime], ...] = ()
+    done: tuple[tuple[str, Instant], ...] = ()
     request: Request | None = None
     rejected: tuple[Removal, ...] = ()
-    lost_at: datetime | None = None
+    lost_at: Instant | None = None
 
     @classmethod
     def read(cls, content: bytes | None, now: datetime) -> Self:
@@ -56,17 +59,10 @@ class RemovalRecord:
         if content is None:
             return cls()
         try:
-            record = json.loads(content)
-            request, lost_at = record["request"], record["lost_at"]
-            stored = cls(
-                done=tuple((str(name), parse_instant(at)) for name, at in record["done"]),
-                request=None if request is None else Request.from_json(request),
-                rejected=tuple(map(Removal.from_json, record["rejected"])),
-                lost_at=None if lost_at is None else parse_instant(lost_at),
-            )
-        except UNREADABLE:
+            stored = read_json(content, dict[str, Any])
+            return from_json({name: stored[name] for name in cls.__slots__}, cls).until(now)
+        except (ValueError, KeyError):
             return cls(lost_at=now)
-        return stored.until(now)
 
     def until(self, now: datetime) -> Self:
         """Return the record without entries of a clock that was ahead, which would never expire."""
@@ -82,13 +78,7 @@ class RemovalRecord:
 
     def to_bytes(self) -> bytes:
         """Return the record as JSON."""
-        record = {
-            "done": [[name, at.isoformat()] for name, at in self.done],
-            "request": self.request.to_json() if self.request else None,
-            "rejected": [one.to_json() for one in self.rejected],
-            "lost_at": self.lost_at.isoformat() if self.lost_at else None,
-        }
-        return json.dumps(record, indent=1).encode()
+        return write_json(self, indent=1)
 
     def answered(self, answers: Iterable[Decision | None]) -> RemovalRecord:
         """Return the record after some decisions; None is a damaged decision."""
@@ -96,7 +86,7 @@ class RemovalRecord:
         for answer in filter(None, answers):
             names = {one.name for one in answer.removals}
             rejected = [one for one in record.rejected if one.name not in names]
-            if not answer.is_approved:
+            if not answer.approved:
                 rejected += answer.removals
             keys = {one.key for one in answer.removals}
             record = replace(record._without(keys), rejected=tuple(rejected))

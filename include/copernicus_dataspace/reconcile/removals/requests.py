@@ -6,17 +6,14 @@ not a removal.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from copernicus_dataspace.errors import UNREADABLE
-from copernicus_dataspace.models.time_range import parse_instant
-from copernicus_dataspace.reconcile.inspection.findings import SUPERSEDED
+from copernicus_dataspace.json_records import Instant, read_json, write_json
+from copernicus_dataspace.models.product_state import ProductState, RemovalPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from datetime import datetime
 
     from copernicus_dataspace.reconcile.inspection.findings import Finding
 
@@ -30,50 +27,35 @@ class Removal:
         name: Product name without ``.SAFE``.
         day: Sensing day, ``YYYY-MM-DD``.
         tile: Such as ``T36TXL``.
-        state: ``superseded`` or ``withdrawn``.
+        state: Superseded or withdrawn.
         why: Explanation.
         instead: Names of the products that replace it.
-        policy: ``remove`` or ``quarantine``.
+        policy: Remove or quarantine.
     """
 
     id: str
     name: str
     day: str
     tile: str
-    state: str
+    state: ProductState
     why: str
     instead: tuple[str, ...]
-    policy: str
+    policy: RemovalPolicy
 
     @classmethod
-    def of(cls, finding: Finding, policy: str) -> Self:
+    def of(cls, finding: Finding, policy: RemovalPolicy) -> Self:
         """Return the removal for a finding."""
         product = finding.product
         return cls(
             id=product.id,
             name=product.stem,
-            day=product.sensed.date().isoformat(),
-            tile=f"T{product.tile}" if product.tile else "-",
+            day=product.day,
+            tile=product.tile_label,
             state=finding.state,
             why=finding.why,
             instead=tuple(one.stem for one in finding.successors),
             policy=policy,
         )
-
-    @classmethod
-    def from_json(cls, record: Any) -> Self:
-        """Return the removal that `to_json` wrote; raises TypeError and others if it is damaged."""
-        instead = record["instead"]
-        texts = {name: record[name] for name in cls.__slots__ if name != "instead"}
-        if not all(isinstance(text, str) for text in (*texts.values(), *instead)):
-            message = "a removal has strings only."
-            raise TypeError(message)
-        return cls(**texts, instead=tuple(instead))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the removal as JSON values."""
-        facts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        return {**facts, "instead": list(self.instead)}
 
     @property
     def key(self) -> Hashable:
@@ -83,7 +65,7 @@ class Removal:
     @property
     def order(self) -> tuple[bool, str, str]:
         """Sort key: superseded products first, the oldest of them first."""
-        return self.state != SUPERSEDED, self.day, self.name
+        return self.state != ProductState.SUPERSEDED, self.day, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +79,8 @@ class Request:
     """
 
     removals: tuple[Removal, ...]
-    since: datetime
+    since: Instant
     run_id: str
-
-    @classmethod
-    def from_json(cls, record: Any) -> Self:
-        """Return the request that `to_json` wrote."""
-        removals = tuple(map(Removal.from_json, record["removals"]))
-        return cls(removals, parse_instant(record["since"]), str(record["run_id"]))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the request as JSON values."""
-        removals = [one.to_json() for one in self.removals]
-        return {"removals": removals, "since": self.since.isoformat(), "run_id": self.run_id}
 
     @property
     def keys(self) -> frozenset[Hashable]:
@@ -122,24 +93,21 @@ class Decision:
     """A person's decision, or a rejection because nobody responded in time.
 
     Attributes:
-        is_approved: Whether the removals may be done.
+        approved: Whether the removals may be done.
         removals: The requested removals.
     """
 
-    is_approved: bool
+    approved: bool
     removals: tuple[Removal, ...]
 
     @classmethod
-    def read(cls, content: bytes) -> Self | None:
-        """Return what `to_bytes` wrote; None if it is damaged."""
+    def read(cls, content: bytes | None) -> Self | None:
+        """Return what `to_bytes` wrote; None if it is missing or damaged."""
         try:
-            record = json.loads(content)
-            removals = tuple(map(Removal.from_json, record["removals"]))
-            return cls(record["approved"] is True, removals)
-        except UNREADABLE:
+            return read_json(content, cls)
+        except ValueError:
             return None
 
     def to_bytes(self) -> bytes:
         """Return the decision as JSON."""
-        removals = [one.to_json() for one in self.removals]
-        return json.dumps({"approved": self.is_approved, "removals": removals}).encode()
+        return write_json(self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.errors import ConfigurationError
+from copernicus_dataspace.models.product_state import RemovalPolicy
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, item_of, product_of
 from copernicus_dataspace.storage.layout import QUARANTINED, bands_dir, kept_zip_path
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from copernicus_dataspace.stac.delivered_files import Delivery
     from copernicus_dataspace.storage.store import Store
 
-KEEP: Final = "keep"
-QUARANTINE: Final = "quarantine"
-REMOVE: Final = "remove"
-POLICIES: Final = (REMOVE, QUARANTINE, KEEP)
 GONE_ALREADY: Final = "already removed"
 
 
@@ -46,7 +42,7 @@ def adopt(store: Store, product: Product, ingest: str, now: datetime) -> None:
 
 
 def retire(
-    store: Store, product: Product, others: Collection[str], policy: str, now: datetime
+    store: Store, product: Product, others: Collection[str], policy: RemovalPolicy, now: datetime
 ) -> str:
     """Remove a product from the archive by a policy; return what was done, as text.
 
@@ -56,25 +52,20 @@ def retire(
         store: The archive.
         product: The product.
         others: Names of other ingests that may want it.
-        policy: ``remove`` deletes it, ``quarantine`` moves it below ``quarantine/``, ``keep``
-            keeps it.
+        policy: Whether it is deleted, moved below ``quarantine/``, or kept.
         now: Time for the item's ``updated``.
 
     Raises:
-        ConfigurationError: The policy is unknown.
         StorageRefusedError: The store cannot be written (or another storage error); the item
             exists as long as any file does.
     """
-    if policy not in POLICIES:
-        message = f"policy {policy!r} is unknown; write {', '.join(POLICIES)}."
-        raise ConfigurationError(message)
     delivery = _delivery(store, product)
-    if policy == KEEP or delivery is None:
+    if policy is RemovalPolicy.KEEP or delivery is None:
         return "kept" if delivery else GONE_ALREADY
     left = release(store, product, others, now)
     if left:
         return left
-    if policy == QUARANTINE:
+    if policy is RemovalPolicy.QUARANTINE:
         _move(store, product)
         return f"moved to {QUARANTINED}/{bands_dir(product)}"
     _delete(store, product)

@@ -1,7 +1,6 @@
 """What an audit finds, state by state, on values written by hand."""
 
 import itertools
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,25 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copernicus_dataspace.catalogue.search import Deletion
+from copernicus_dataspace.json_records import read_json, write_json
 from copernicus_dataspace.models.checksum import Checksum
+from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.reconcile.inspection.comparison import audit
-from copernicus_dataspace.reconcile.inspection.findings import (
-    EXPECTED,
-    LATE,
-    OFFLINE,
-    ORPHANED,
-    PRESENT,
-    SUPERSEDED,
-    WITHDRAWN,
-    Finding,
-    Holdings,
-    Terms,
-)
+from copernicus_dataspace.reconcile.inspection.findings import Finding, Holdings, Terms
+from copernicus_dataspace.reconcile.inspection.history import TileCounts
 from copernicus_dataspace.reconcile.plan import by_day_and_tile
-from copernicus_dataspace.stac.inventory import ABSENT, DAMAGED, MISSING, Entry
+from copernicus_dataspace.stac.inventory import Entry
 from copernicus_dataspace.stac.item import item_of
 from tests.support.products.held import CREATED, FILES, INGEST, delivery, file_name, held_product
 
+PRESENT, MISSING, LATE, ABSENT, DAMAGED, OFFLINE, SUPERSEDED, WITHDRAWN, ORPHANED = ProductState
 TERMS = Terms(
     INGEST,
     "S2MSI2A",
@@ -318,12 +310,12 @@ def test_every_state_once():
         *(SUPERSEDED, WITHDRAWN, ORPHANED),
     ]
     for finding in findings:
-        assert Finding.from_json(json.loads(json.dumps(finding.to_json()))) == finding
+        assert read_json(write_json(finding), Finding) == finding
         assert bool(finding.why) == (finding.state != PRESENT)
     (tiles,) = by_day_and_tile(findings).values()
-    assert sum(one["expected"] for one in tiles.values()) == 7
-    assert sum(one["present"] for one in tiles.values()) == 2
-    assert tiles["T36TXE"] == {"expected": 1, "present": 0, "why": {LATE: 1}}
+    assert sum(one.expected for one in tiles.values()) == 7
+    assert sum(one.present for one in tiles.values()) == 2
+    assert tiles["T36TXE"] == TileCounts(1, 0, {LATE: 1})
     assert set(tiles) == {f"T36TX{letter}" for letter in "ABCDEFG"}
 
 
@@ -364,12 +356,12 @@ def test_only_a_listed_successor_or_a_deletion_takes_a_product_away(
             assert one.successors == ()
         if one.state == WITHDRAWN:
             assert one.product.id in {other.id for other in gone}
-        if one.state in EXPECTED:
+        if one.state.is_expected:
             assert one.product in listed
         else:
             assert one.product.id in {other.id for other in mine}
     assert {one.id for one in mine} <= set(ids)
-    expected = {one.product.id for one in findings if one.state in EXPECTED}
+    expected = {one.product.id for one in findings if one.state.is_expected}
     alone = {one.product.id for one in found(listed, [], {}, terms)}
     held = {one.id for one in (*mine, *theirs)}
     assert expected - alone <= held

@@ -5,18 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from copernicus_dataspace.reconcile.inspection.findings import (
+from tests.copernicus_dataspace.reconcile.inspection.test_comparison import (
+    DAMAGED,
+    GONE,
+    MISSING,
+    NEW,
     OFFLINE,
+    OLD,
     ORPHANED,
     PRESENT,
     SUPERSEDED,
     WITHDRAWN,
-)
-from copernicus_dataspace.stac.inventory import DAMAGED, MISSING
-from tests.copernicus_dataspace.reconcile.inspection.test_comparison import (
-    GONE,
-    NEW,
-    OLD,
     entry_of,
     found,
     states,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copernicus_dataspace.models.time_range import Window
-from copernicus_dataspace.reconcile.inspection.history import History, Survey
+from copernicus_dataspace.json_records import to_json
+from copernicus_dataspace.reconcile.inspection.history import History, Survey, TileCounts
 from tests.support.products.held import held_product
 
 LAST = date(2026, 11, 19)
@@ -17,20 +17,20 @@ PRESENT = datetime(2026, 11, 20, 3, tzinfo=UTC)
 SURVEY = Survey(
     at=PRESENT,
     product_type="S2MSI2A",
-    days=(Window.of_days(date(2019, 5, 1), date(2019, 5, 1)), Window.of_days(LAST, LAST)),
+    days=((date(2019, 5, 1), date(2019, 5, 1)), (LAST, LAST)),
 )
 BEFORE = {
     "at": PRESENT.isoformat(),
     "listed_at": PRESENT.isoformat(),
     "question": "0123456789abcdef",
-    "awaited": [held_product(1).to_json()],
+    "awaited": [to_json(held_product(1))],
     "unlisted": ["a", "b"],
 }
 """A survey as it was written before it told which days were looked at."""
 
 
 def cell(present, expected, **why):
-    return {"expected": expected, "present": present, "why": why}
+    return TileCounts(expected, present, why)
 
 
 def day_before(number):
@@ -162,10 +162,10 @@ def test_what_is_damaged_is_as_good_as_nothing(content):
         ("scrubbed", "yesterday"),
         ("scrubbed", 3),
         ("survey", "text"),
-        ("survey", {**SURVEY.to_json(), "at": None}),
-        ("survey", {**SURVEY.to_json(), "days": [["2024-01-01"]]}),
-        ("survey", {**SURVEY.to_json(), "days": [["2024-01-02", "2024-01-01"]]}),
-        ("survey", {**SURVEY.to_json(), "days": [["2024-01-01", "soon"]]}),
+        ("survey", {**to_json(SURVEY), "at": None}),
+        ("survey", {**to_json(SURVEY), "days": [["2024-01-01"]]}),
+        ("survey", {**to_json(SURVEY), "days": [["2024-01-02", "2024-01-01"]]}),
+        ("survey", {**to_json(SURVEY), "days": [["2024-01-01", "soon"]]}),
         ("days", {"yesterday": {}}),
     ],
 )
