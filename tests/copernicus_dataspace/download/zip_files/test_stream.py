@@ -55,7 +55,7 @@ class Member:
 
 
 def built(members: Iterable[Member], comment: bytes = b"", *, wide_end: bool = False) -> bytes:
-    content, table, count = b"", b"", 0
+    content, table, count = bytearray(), bytearray(), 0
     for count, one in enumerate(members, 1):  # noqa: B007
         flags, raw = one.flags | 8 * bool(one.behind), one.name.encode("utf-8", "surrogateescape")
         crc, sizes = zlib.crc32(one.content), (len(one.stored), len(one.content))
@@ -75,7 +75,7 @@ def built(members: Iterable[Member], comment: bytes = b"", *, wide_end: bool = F
         end += struct.pack("<4s4xQL", b"PK\x06\x07", len(content) + len(table), 1)
         facts = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
     end += struct.pack("<4s4xHHLLH", b"PK\x05\x06", *facts, len(comment))
-    return content + table + end + comment
+    return bytes(content + table + end + comment)
 
 
 def cut(content: bytes, size: int = 1000) -> list[bytes]:
