@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import urllib3
 from fsspec.implementations.local import LocalFileSystem
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
@@ -297,7 +297,6 @@ honest_steps = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(any_steps, min_size=1, max_size=6))
 def test_whatever_the_server_does_the_file_is_right_or_absent(script):
     downloads, wire = scripted(script)
@@ -313,7 +312,6 @@ def test_whatever_the_server_does_the_file_is_right_or_absent(script):
     assert len(wire.asked) <= MOST_REQUESTS
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(honest_steps, min_size=1, max_size=6))
 @example([Step(cut=500), Step("careless", OTHER, '"other"')])
 @example([Step(cut=500), Step("shifted")])
@@ -326,7 +324,6 @@ def test_versions_are_never_mixed_even_where_nothing_is_verified(script):
     assert len(wire.asked) <= MOST_REQUESTS
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 999), max_size=15))
 def test_a_line_that_breaks_often_moves_every_byte_once(cut):
     script = [Step(cut=one) for one in cut]

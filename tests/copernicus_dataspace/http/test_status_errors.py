@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.auth.identity_service import Account, IdentityService
@@ -175,7 +175,6 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.sampled_from([400, 401, 403, 404, 405, 406, 418, 422, 451, 503]), st.text() | WORDS)
 def test_no_word_of_a_page_counts(http, url, status, words):
     kinds = set()

@@ -257,7 +257,6 @@ def test_the_message_names_the_file_and_its_first_bytes(tmp_path: Path) -> None:
         pass
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([product(), product(method=zipfile.ZIP_DEFLATED)]),
     st.lists(st.tuples(st.integers(0, 2**20), st.integers(1, 255)), min_size=1, max_size=4),
@@ -284,7 +283,7 @@ HOSTILE_PATH = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(HOSTILE_PATH, st.sampled_from(["zip", "manifest", "both"])), max_size=4))
 @example([("../evil", "both")])
 @example([("/evil", "manifest")])

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.download.zip_files.stream import stream_members
@@ -167,7 +167,6 @@ def chunked(content: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
     yield from iter(lambda: stream.read(sizes[-1]), b"")
 
 
-@settings(deadline=None)
 @given(files, st.lists(st.sampled_from(WRITERS), min_size=5, max_size=5), sizes, st.booleans())
 def test_any_members_of_any_writer_are_read(
     files: dict[str, bytes], writers: list[dict], sizes: list[int], wide_end: bool
@@ -183,7 +182,6 @@ class Pipe(io.BytesIO):
         raise OSError
 
 
-@settings(deadline=None)
 @given(files, st.sampled_from([STORED, DEFLATED]), sizes, st.booleans(), st.booleans())
 def test_what_zipfile_writes_is_read(
     files: dict[str, bytes], method: int, sizes: list[int], wide: bool, seekable: bool
@@ -202,7 +200,6 @@ def test_what_zipfile_writes_is_read(
 plans = st.lists(st.tuples(st.sampled_from(WRITERS), st.integers(0, 3)), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(plans, sizes)
 def test_members_may_be_left_unread_or_half_read(
     plan: list[tuple[dict, int]], sizes: list[int]
@@ -276,7 +273,6 @@ def test_flipped_bits_never_give_wrong_bytes(content: bytes) -> None:
             assert read([bytes(data)]) == right
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(SMALL.values())), st.data())
 def test_any_damage_never_gives_wrong_bytes(content: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(content)))
