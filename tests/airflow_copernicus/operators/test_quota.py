@@ -24,7 +24,7 @@ def limited(emulator, connect):
         connect(emulator.connection(quota_gb=quota_gb))
 
     for hour in range(10, 16):
-        emulator.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z"))
+        emulator.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z", scale=0.01))
     return limit
 
 
