@@ -208,9 +208,9 @@ def test_an_outline_of_many_corners_is_followed_outside_and_filtered_exactly():
 def test_many_fields_do_not_hang():
     lon, lat = np.random.default_rng(1).uniform([[-5], [40]], [[5], [50]], (2, 10_000))
     fields = shapely.multipolygons(shapely.box(lon, lat, lon + 0.003, lat + 0.002))
-    started = time.monotonic()
+    started = time.process_time()
     assert_searchable(Area.parse(json.loads(shapely.to_geojson(fields))))
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 # --- footprints --------------------------------------------------------------------------------
