@@ -48,7 +48,7 @@ test: lint  ## what CI runs: style, types, tests
 
 .PHONY: test-long
 test-long: $(VENV)/.dev-installed  ## the big proofs; results are written to docs
-	@exec "$(PY)" -m pytest -m long $(ARGS)
+	@exec "$(PY)" -m pytest -m "long or hypothesis" --hypothesis-profile long $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev-installed  ## the measured figures

@@ -26,8 +26,10 @@ from copernicus_dataspace.errors import ConfigurationError  # noqa: E402
 from copernicus_dataspace.http.endpoints import Endpoints  # noqa: E402
 from copernicus_dataspace_emulator import Emulator  # noqa: E402
 
-hypothesis.settings.register_profile("unhurried", deadline=None)
-hypothesis.settings.load_profile("unhurried")  # no test is timed: the machine may be busy
+# No test is timed: the machine may be busy. `make test-long` takes the profile with more examples.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=500)
+hypothesis.settings.load_profile("default")
 
 _END_TO_END = "tests/e2e/"
 _DAILY = "tests/e2e/test_daily.py"

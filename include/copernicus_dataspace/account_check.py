@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.catalogue.query import Query
 from copernicus_dataspace.errors import DataSpaceError, ProductUnavailableError, RateLimitedError
+from copernicus_dataspace.limits.retry import BRIEF, RetryPolicy
 from copernicus_dataspace.models.manifest import MANIFEST
 from copernicus_dataspace.models.time_range import Window
 
@@ -76,8 +77,9 @@ def _tried(trial: Callable[[], str]) -> CheckResult:
 
 def _opened(transport: Transport, product: Product, trial: str, words: str) -> str:
     """Open a file of a product; return the words, or that the check could not be made."""
+    what, attempts = f"{product.stem} {MANIFEST}", RetryPolicy(BRIEF).attempts()
     try:
-        transport.open(product, MANIFEST, f"{product.stem} {MANIFEST}", {}).close()
+        transport.open(product, MANIFEST, what, {}, attempts).close()
     except _BUSY as error:
         return f"Could not check whether {trial}: {error}"
     return words

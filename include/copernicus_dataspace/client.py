@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import fsspec
-from tqdm import tqdm
 
 from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.arguments import build_query, days_window
@@ -17,7 +15,7 @@ from copernicus_dataspace.catalogue.versions import LATEST
 from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.http.endpoints import Endpoints
-from copernicus_dataspace.ingest.download import download
+from copernicus_dataspace.ingest.download import download, progress_bar
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.service import Service
 from copernicus_dataspace.storage.layout import RunLayout
@@ -25,14 +23,13 @@ from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace.storage.write_check import check_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     import pystac
 
     from copernicus_dataspace.catalogue.search import Products
     from copernicus_dataspace.geometry.area import Area
-    from copernicus_dataspace.ingest.staging import Progress
     from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.service import ClientOptions
 
@@ -196,7 +193,7 @@ class Client:
         check_store(store, run.staging_dir, one_run_at_a_time=True)
         distinct = {product.id: product for product in products}.values()
         jobs = [ProductJob(store, run, product, wanted) for product in distinct]
-        with _progress_bar(is_shown=progress) as bar:
+        with progress_bar(is_shown=progress) as bar:
             return download(jobs, self.service, bar)
 
     def close(self) -> None:
@@ -226,15 +223,3 @@ def _texts(name: str, given: Sequence[str]) -> tuple[str, ...]:
         message = f"{name} is {given!r}; expected a list of strings."
         raise ConfigurationError(message)
     return texts
-
-
-@contextlib.contextmanager
-def _progress_bar(*, is_shown: bool) -> Iterator[Progress]:
-    """Show one bar for all transfers."""
-    with tqdm(total=0, unit="B", unit_scale=True, desc="Sentinel-2", disable=not is_shown) as bar:
-
-        def begin(_name: str, total_bytes: int | None) -> Callable[[int], None]:
-            bar.total += total_bytes or 0
-            return cast("Callable[[int], None]", bar.update)
-
-        yield begin

@@ -8,6 +8,7 @@
     │   ├── ConfigurationError        a setting, or this machine's proxy, certificates or clock,
     │   │                             must be corrected
     │   ├── CredentialsError          the account was refused
+    │   │   └── TokenRefusedError         a token, even a new one
     │   ├── AccessDeniedError         the account has no right to this
     │   ├── QueryError                the catalogue refused the query
     │   ├── AreaError                 the area of interest cannot be used
@@ -41,7 +42,7 @@ do. No message holds a token, a password, or the query string of a URL.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,6 +118,10 @@ class ConfigurationError(PermanentError, ValueError):
 
 class CredentialsError(PermanentError):
     """The identity service refused the account, or the download service its token."""
+
+
+class TokenRefusedError(CredentialsError):
+    """The token was refused; a newer one may be accepted."""
 
 
 class AccessDeniedError(PermanentError):
@@ -220,7 +225,3 @@ class StorageFullError(TransientError):
 
 class StoppedError(Exception):
     """The client was stopped during a request."""
-
-
-UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""Exceptions raised by reading a record that is damaged or not ours."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import math
-import threading
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from copernicus_dataspace.auth.identity_service import Account, IdentityService
 from copernicus_dataspace.auth.shared_session import LOCK_WAIT_S, TokenSource, without_failures
@@ -20,35 +17,23 @@ from copernicus_dataspace.download.downloader import Downloads
 from copernicus_dataspace.download.transports import S3, Https, Transport
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
 from copernicus_dataspace.http.client import Http
-from copernicus_dataspace.limits.retry import BRIEF, PACED, PATIENT, Retries
+from copernicus_dataspace.limits.retry import BRIEF, PATIENT, RetryLimits, RetryPolicy
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.shared_limits import SharedTurns
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from copernicus_dataspace.download.s3_signing import S3Keys
-    from copernicus_dataspace.errors import TransientError
     from copernicus_dataspace.http.endpoints import Endpoints
-    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.statistics import TransferStatistics
 
 logger = logging.getLogger(__name__)
 
 TRANSPORTS: Final = ("auto", "https", "s3")
-
-T = TypeVar("T")
-
-
-class _once(cached_property[T]):  # noqa: N801 - read as a decorator
-    """A cached property that is computed once even if several threads read it at the same time."""
-
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> T:  # type: ignore[override]
-        with instance.making:
-            made: T = super().__get__(instance, owner)
-            return made
 
 
 def _no_op(_secret: str) -> None:
@@ -83,7 +68,8 @@ class Service:
 
     Attributes:
         connections: Concurrent transfers.
-        before_transfer: Called before each transfer; its exceptions end the transfer.
+        stac: The STAC API; None if it is off.
+        s3: The object store; None without keys, or if it is off.
     """
 
     def __init__(  # noqa: PLR0913
@@ -114,21 +100,34 @@ class Service:
             ConfigurationError: An argument is invalid or contradicts another one.
         """
         _check(connections, transport, s3_keys)
-        self.making = threading.RLock()
         self.connections = connections
-        self.before_transfer: Callable[[], None] = lambda: None
         self._endpoints = endpoints
         self._account = account
         self._transport = transport
-        self._s3_keys = s3_keys
         self._options = options or ClientOptions()
-        self._host = SharedFile(self._options.state_dir, self._key)
+        host = SharedFile(self._options.state_dir, self._key)
         spacing_s = self._options.request_spacing_s
-        take_turn = SharedTurns(self._host, spacing_s).take if spacing_s else lambda: 0.0
+        take_turn = SharedTurns(host, spacing_s).take if spacing_s else lambda: 0.0
         self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
-        self._at_end = contextlib.ExitStack()
-        self._at_end.callback(self._http.close)
-        self._attempts = BRIEF if self._options.is_interactive else PATIENT
+        self._slots = TransferSlots(connections, host=host, statistics=self.statistics)
+        brief, patient = self._retries(BRIEF), self._retries(PATIENT)
+        self._catalogue = Catalogue(
+            self._http,
+            endpoints.catalogue_url or "",
+            brief if self._options.is_interactive else patient,
+        )
+        self.stac = Stac(self._http, endpoints.stac_url, brief) if endpoints.stac_url else None
+        self._tokens = TokenSource(
+            IdentityService(self._http, endpoints.identity_url or "", account, brief),
+            lambda: self._session_host(lock_wait_s=LOCK_WAIT_S, pause=self._http.pause),
+            on_new_token=self._options.on_new_token,
+        )
+        self._https = Https(self._http, endpoints.download_url or "", self._tokens)
+        store_url = endpoints.s3_endpoint_url
+        self.s3 = S3(self._http, store_url, s3_keys) if s3_keys and store_url else None
+        store: list[Transport] = [self.s3] if self.s3 and transport != "https" else []
+        transports = store if transport == "s3" else [*store, self._https]
+        self._downloads = Downloads(transports, self._https, self._slots, patient, self._look_up)
 
     @property
     def statistics(self) -> TransferStatistics:
@@ -150,27 +149,32 @@ class Service:
         """A hash of identity URL and user name that identifies the account."""
         return hashlib.sha256(self._key.encode()).hexdigest()[:16]
 
-    @_once
+    @property
     def catalogue(self) -> Catalogue:
         """The OData catalogue."""
-        url = self._endpoints.require("catalogue_url")
-        return Catalogue(self._http, url, self._retries(self._attempts))
+        self._endpoints.require("catalogue_url")
+        return self._catalogue
 
-    @_once
-    def stac(self) -> Stac | None:
-        """The STAC API; None if it is off."""
-        url = self._endpoints.stac_url
-        return Stac(self._http, url, self._retries(BRIEF)) if url else None
-
-    @_once
+    @property
     def tokens(self) -> TokenSource:
         """The account's session, one for all clients that share a `state_dir`."""
-        url = self._endpoints.require("identity_url")
-        realm = IdentityService(self._http, url, self._account, self._retries(BRIEF))
-        host = self._session_host(lock_wait_s=LOCK_WAIT_S, pause=self._http.pause)
-        source = TokenSource(realm, host, on_new_token=self._options.on_new_token)
-        self._at_end.callback(source.end)
-        return source
+        self._endpoints.require("identity_url")
+        return self._tokens
+
+    @property
+    def https(self) -> Https:
+        """The download service."""
+        for name in ("download_url", "identity_url"):
+            self._endpoints.require(name)
+        return self._https
+
+    @property
+    def downloads(self) -> Downloads:
+        """Downloads over all transports."""
+        needed = ("s3_endpoint_url",) if self._transport == "s3" else ()
+        for name in (*needed, "download_url", "identity_url"):
+            self._endpoints.require(name)
+        return self._downloads
 
     def forget_failures(self) -> None:
         """Forget refused logins, so that the next client of this host tries to log in at once."""
@@ -179,19 +183,6 @@ class Service:
     def _session_host(self, **waiting: Any) -> SharedFile:
         key = f"session {self._key} {self._account.fingerprint()}"
         return SharedFile(self._options.state_dir, key, **waiting)
-
-    @_once
-    def downloads(self) -> Downloads:
-        """Downloads over all transports."""
-        retries = self._retries(PACED)
-        return Downloads(
-            self._transports(),
-            self.https,
-            self._slots,
-            retries,
-            lambda: self.before_transfer(),  # noqa: PLW0108 - it may be set later
-            self._look_up,
-        )
 
     def _look_up(self, product: Product) -> Product | None:
         """Return the product as it is listed now; None if it cannot be found."""
@@ -202,40 +193,12 @@ class Service:
             logger.warning("%s: cannot be looked up in the catalogue: %s", product.stem, error)
             return None
 
-    @_once
-    def https(self) -> Https:
-        """The download service."""
-        return Https(self._http, self._endpoints.require("download_url"), self.tokens)
-
-    @_once
-    def s3(self) -> S3 | None:
-        """The object store; None without keys, or if it is off."""
-        url = self._endpoints.s3_endpoint_url
-        return S3(self._http, url, self._s3_keys) if self._s3_keys and url else None
-
-    @_once
-    def _slots(self) -> TransferSlots:
-        slots = TransferSlots(
-            self.connections,
-            host=self._host,
-            on_wait=self.statistics.waited,
-            on_retry=self.statistics.tried_again,
-        )
-        self._at_end.callback(slots.close)
-        return slots
-
-    def _retries(self, attempts: Mapping[type[TransientError], int]) -> Retries:
-        return Retries(self._http.wait, attempts, self.statistics.tried_again)
+    def _retries(self, limits: RetryLimits) -> RetryPolicy:
+        return RetryPolicy(limits, wait=self._http.wait, statistics=self.statistics)
 
     @property
     def _key(self) -> str:
         return f"{self._endpoints.identity_url} {self._account.username}"
-
-    def _transports(self) -> list[Transport]:
-        if self._transport == "s3":
-            self._endpoints.require("s3_endpoint_url")
-        store: list[Transport] = [self.s3] if self.s3 and self._transport != "https" else []
-        return store if self._transport == "s3" else [*store, self.https]
 
     def try_account(self) -> None:
         """Log in, so that a wrong password is found before many processes try it.
@@ -256,7 +219,9 @@ class Service:
 
     def close(self) -> None:
         """End the session unless it is shared, and close all connections."""
-        self._at_end.close()
+        self._tokens.end()
+        self._slots.close()
+        self._http.close()
 
     def __enter__(self) -> Self:
         return self

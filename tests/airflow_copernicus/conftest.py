@@ -19,8 +19,8 @@ from airflow_copernicus.operators import (
 )
 from copernicus_dataspace import service
 from copernicus_dataspace.errors import DataSpaceError
-from copernicus_dataspace.limits import retry
 from copernicus_dataspace.limits.backoff import Timing
+from copernicus_dataspace.limits.retry import RetryPolicy
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace_emulator import make_product
 
@@ -118,7 +118,7 @@ def state_dir(monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
     """Shorten the waits between tries; what they are is tested with the retries themselves."""
-    monkeypatch.setattr(retry, "_backoff", lambda _: 0.01)
+    monkeypatch.setattr(service, "RetryPolicy", partial(RetryPolicy, first_wait_s=0.01))
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
     monkeypatch.setattr(service, "TransferSlots", partial(TransferSlots, timing=quick))
 
@@ -176,7 +176,7 @@ def lake_product(**changes):
         "platform": "A",
         "baseline": "05.11",
     }
-    return make_product(**{**facts, "cloud_cover": 12.5, "scale": 0.01, **changes})
+    return make_product(**{**facts, "cloud_cover": 12.5, "scale": 0.001, **changes})
 
 
 def scl_of(product):

@@ -170,7 +170,7 @@ def test_schedule_of_whole_days_is_accepted(cron):
     SensingDayTimetable(cron=cron, publication_delay=DAY).validate()
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     delay=st.integers(min_value=0, max_value=60),
     ahead=st.sets(st.integers(min_value=24, max_value=5 * 24), max_size=4),

@@ -9,7 +9,6 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from copernicus_dataspace.errors import QuotaReachedError
-from copernicus_dataspace.http.statistics import TransferStatistics
 from copernicus_dataspace.ingest.quota import Quota, Usage, sweep_usage
 from copernicus_dataspace.ingest.run_folders import old_runs, old_staging
 from copernicus_dataspace.limits.shared_file import SharedFile
@@ -17,6 +16,7 @@ from copernicus_dataspace.limits.shared_limits import SharedSlots, SharedTurns
 from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 from copernicus_dataspace.reconcile.report_files import ReportFiles
 from copernicus_dataspace.service import ClientOptions, Service
+from copernicus_dataspace.statistics import TransferStatistics
 from copernicus_dataspace.storage.leases import sweep_leases
 from copernicus_dataspace.storage.store import Store
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of

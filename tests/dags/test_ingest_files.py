@@ -9,7 +9,7 @@ import pytest
 import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_copernicus.config import ingest_settings
@@ -243,7 +243,6 @@ values = st.recursive(
 names = st.sampled_from(sorted(ingest_settings.SCHEMAS)) | st.text(max_size=10)
 
 
-@settings(max_examples=150, deadline=None)
 @given(content=st.dictionaries(names, values, max_size=4).map(yaml.safe_dump) | st.binary())
 def test_whatever_a_file_holds_there_is_a_dag(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("any")

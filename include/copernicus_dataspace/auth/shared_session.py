@@ -18,9 +18,10 @@ from copernicus_dataspace.errors import (
     DataSpaceError,
     LoginLimitedError,
     ServiceUnavailableError,
+    TokenRefusedError,
     TransientError,
 )
-from copernicus_dataspace.http.status_errors import BlockedError, TokenRefusedError
+from copernicus_dataspace.http.status_errors import BlockedError
 from copernicus_dataspace.json_records import from_json, to_json
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class TokenSource:
     def __init__(
         self,
         realm: IdentityService,
-        host: SharedFile,
+        open_host: Callable[[], SharedFile],
         *,
         on_new_token: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -72,12 +73,13 @@ class TokenSource:
 
         Args:
             realm: The identity service; its clock is shared by all processes.
-            host: File with the shared session, one per account and password; locked while a
-                process logs in.
+            open_host: Returns the file with the shared session, one per account and password;
+                locked while a process logs in. Called before the first login, as it takes time.
             on_new_token: Called with every new token, so that logs can be masked.
         """
         self._realm = realm
-        self._host = host
+        self._open_host = open_host
+        self._host: SharedFile | None = None
         self._on_new_token = on_new_token
         self._token: Token | None = None
         self._has_logged_in = False
@@ -111,7 +113,7 @@ class TokenSource:
         """End the session unless it is shared; errors are ignored."""
         with self._lock:
             token, self._token = self._token, None
-        is_own = self._host.is_alone and self._has_logged_in
+        is_own = self._host is not None and self._host.is_alone and self._has_logged_in
         if token is not None and token.refresh and is_own:
             self._realm.log_out(token)
 
@@ -133,6 +135,7 @@ class TokenSource:
             results.append(result)
             return state
 
+        self._host = self._host or self._open_host()
         self._host.exchange(advanced)
         (result,) = results
         if isinstance(result, DataSpaceError):

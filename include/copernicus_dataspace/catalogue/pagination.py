@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.http.client import Http
-    from copernicus_dataspace.limits.retry import Retries
+    from copernicus_dataspace.limits.retry import RetryPolicy
     from copernicus_dataspace.models.time_range import Window
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class _Read(NamedTuple):
 class Pages:
     """Paginated queries of the OData catalogue."""
 
-    def __init__(self, http: Http, catalogue_url: str, retries: Retries) -> None:
+    def __init__(self, http: Http, catalogue_url: str, retries: RetryPolicy) -> None:
         """Use the catalogue at a base URL."""
         self._http = http
         self._url = catalogue_url

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.http.client import Http
-    from copernicus_dataspace.limits.retry import Retries
+    from copernicus_dataspace.limits.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Products(list[Product]):
 class Catalogue:
     """The OData catalogue; needs no account."""
 
-    def __init__(self, http: Http, catalogue_url: str, retries: Retries) -> None:
+    def __init__(self, http: Http, catalogue_url: str, retries: RetryPolicy) -> None:
         self._pages = Pages(http, catalogue_url, retries)
 
     def search(self, query: Query) -> Products:

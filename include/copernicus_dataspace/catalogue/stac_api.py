@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from copernicus_dataspace.http.client import Http
-    from copernicus_dataspace.limits.retry import Retries
+    from copernicus_dataspace.limits.retry import RetryPolicy
     from copernicus_dataspace.models.product import Product
 
 _COLLECTIONS: Final = {"S2MSI2A": "sentinel-2-l2a", "S2MSI1C": "sentinel-2-l1c"}
@@ -37,7 +37,7 @@ class Stac:
     The service allows 5 requests a second.
     """
 
-    def __init__(self, http: Http, stac_url: str, retries: Retries) -> None:
+    def __init__(self, http: Http, stac_url: str, retries: RetryPolicy) -> None:
         """Use the STAC API at a base URL."""
         self._http = http
         self._url = f"{stac_url}/search"

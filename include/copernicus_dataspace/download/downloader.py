@@ -23,8 +23,7 @@ from copernicus_dataspace.errors import (
     ServiceUnavailableError,
     UnsafeContentError,
 )
-from copernicus_dataspace.limits.retry import LONGEST_WAIT_S
-from copernicus_dataspace.limits.transfer_slots import FEW_TRIES, TRIES
+from copernicus_dataspace.limits.retry import LONGEST_WAIT_S, REPLACEABLE
 from copernicus_dataspace.models.manifest import MANIFEST, manifest_content, parse_manifest
 from copernicus_dataspace.storage.verified_file import Expected, SavedFile, save
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.download.transports import Https, Transport
     from copernicus_dataspace.http.response import StreamedResponse
-    from copernicus_dataspace.limits.retry import Retries
+    from copernicus_dataspace.limits.retry import Attempts, RetryPolicy
     from copernicus_dataspace.limits.transfer_slots import TransferSlots
     from copernicus_dataspace.models.manifest import SafeFile
     from copernicus_dataspace.models.product import Product
@@ -73,6 +72,9 @@ class Downloads:
 
     A corrupt body is downloaded again a few times. An interrupted body is resumed if the server
     confirms that it has not changed. HEAD is not used, as the service does not support it.
+
+    Attributes:
+        before_transfer: Called before each transfer; its exceptions end the transfer.
     """
 
     def __init__(
@@ -80,8 +82,7 @@ class Downloads:
         transports: Sequence[Transport],
         https: Https,
         slots: TransferSlots,
-        retries: Retries,
-        check: Callable[[], None] = lambda: None,
+        retries: RetryPolicy,
         look_up: Callable[[Product], Product | None] = lambda _: None,
     ) -> None:
         """Use some transports.
@@ -91,10 +92,9 @@ class Downloads:
             https: For zips, which no other transport has.
             slots: Limits concurrent transfers.
             retries: Retry policy.
-            check: Called before each transfer; its exceptions end the transfer.
             look_up: Looks a product up in the catalogue again; returns None on failure.
         """
-        self._check = check
+        self.before_transfer: Callable[[], None] = lambda: None
         self.look_up = look_up
         self._transports = list(transports)
         self._lock = threading.Lock()
@@ -165,7 +165,7 @@ class Downloads:
             DataSpaceError: The zip is not available, or `consume` raised it.
         """
         wish = _Wish(product, None, f"{product.stem}.zip", product.size_bytes)
-        return self._read(self._https, wish, consume)
+        return self._read(self._https, wish, consume, self._retries.attempts())
 
     def zip_url(self, product: Product) -> str:
         """Return the URL of a product's zip; it requires a token and contains none."""
@@ -180,12 +180,15 @@ class Downloads:
         if not able:
             message = f"{wish.what}: the catalogue has no S3 path for it."
             raise ProductUnavailableError(message)
+        attempts = self._retries.attempts()
         for transport in able[:-1]:
+            attempts.limits = REPLACEABLE
             try:
-                return self._read(transport, wish, consume, FEW_TRIES)
+                return self._read(transport, wish, consume, attempts)
             except _GIVING_WAY as error:
                 self._give_way(transport, error)
-        return self._read(able[-1], wish, consume)
+        attempts.limits = self._retries.limits
+        return self._read(able[-1], wish, consume, attempts)
 
     def _give_way(self, transport: Transport, error: DataSpaceError) -> None:
         if isinstance(error, _OF_THIS_FILE):
@@ -202,25 +205,25 @@ class Downloads:
         transport: Transport,
         wish: _Wish,
         consume: Callable[[Iterator[bytes]], T],
-        tries: int = TRIES,
+        attempts: Attempts,
     ) -> T:
-        slot = functools.partial(self._slots.slot, wish.size_bytes, tries)
+        slot = functools.partial(self._slots.slot, wish.size_bytes)
 
         def ask(headers: Mapping[str, str]) -> StreamedResponse:
             if "Range" not in headers:
-                self._check()
+                self.before_transfer()
             if transport.name in self._closed:
                 raise self._closed[transport.name]
             try:
-                return transport.open(wish.product, wish.path, wish.what, headers)
+                return transport.open(wish.product, wish.path, wish.what, headers, attempts)
             except RateLimitedError as error:
                 if (error.retry_after_s or 0.0) > LONGEST_WAIT_S:  # applies to all threads
                     self._closed[transport.name] = error
                 raise
 
-        def attempt() -> T:
-            body = read_body(ask, slot, wish.what, self._retries.on_retry)
+        def read() -> T:
+            body = read_body(ask, slot, wish.what, attempts)
             with contextlib.closing(body) as chunks:
                 return consume(chunks)
 
-        return self._retries.call(attempt)
+        return attempts.call(read)

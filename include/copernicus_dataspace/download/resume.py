@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from copernicus_dataspace.errors import (
@@ -17,12 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from copernicus_dataspace.http.response import StreamedResponse
+    from copernicus_dataspace.limits.retry import Attempts
     from copernicus_dataspace.limits.transfer_slots import Slot
-
-logger = logging.getLogger(__name__)
-
-_MOST_PARTS: Final = 20
-"""Maximum number of parts of one body; beyond that the retry policy starts it again."""
 
 _WORTH_BYTES: Final = 1 << 20
 """A part that stalled before this is not resumed: the rest would be as slow."""
@@ -32,7 +27,7 @@ def read_body(
     ask: Callable[[Mapping[str, str]], StreamedResponse],
     slot: Callable[[], AbstractContextManager[Slot]],
     what: str,
-    on_retry: Callable[[], None] = lambda: None,
+    attempts: Attempts,
 ) -> Generator[bytes]:
     """Yield a body from its first byte to its last.
 
@@ -40,25 +35,23 @@ def read_body(
         ask: Sends the request with additional headers.
         slot: Provides a transfer slot for each part.
         what: Name of the body, for messages.
-        on_retry: Called when the body is resumed.
+        attempts: Decides whether the body is resumed.
 
     Raises:
         ServiceUnavailableError: It was interrupted and cannot be resumed.
         DataSpaceError: It is not available.
     """
-    body = _Body(ask, what)
-    for _ in range(_MOST_PARTS - 1):
+    body = _Body(ask, what, attempts)
+    while True:
         try:
             yield from body.part(slot)
         except ServiceUnavailableError as error:
             is_stuck = isinstance(error, TooSlowError) and body.part_bytes < _WORTH_BYTES
             if is_stuck or not body.may_be_continued:
                 raise
-            logger.info("%s Resuming at byte %d.", error, body.done_bytes)
-            on_retry()
+            attempts.resume(error, body.done_bytes)
         else:
             return
-    yield from body.part(slot)
 
 
 class _Body:
@@ -71,18 +64,24 @@ class _Body:
             validator are known.
     """
 
-    def __init__(self, ask: Callable[[Mapping[str, str]], StreamedResponse], what: str) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Mapping[str, str]], StreamedResponse],
+        what: str,
+        attempts: Attempts,
+    ) -> None:
         self.done_bytes = self.part_bytes = 0
         self.may_be_continued = False
         self._ask = ask
         self._what = what
+        self._attempts = attempts
         self._size_bytes: int | None = None
         self._validator: str | None = None
 
     def part(self, take: Callable[[], AbstractContextManager[Slot]]) -> Generator[bytes]:
         """Yield the next part."""
         self.may_be_continued, self.part_bytes = False, 0
-        with take() as slot, slot.begin(self._open) as answer:
+        with take() as slot, slot.begin(self._open, self._attempts) as answer:
             if self.done_bytes == 0:
                 self._size_bytes, self._validator = answer.size_bytes, answer.validator
             elif not self._continues(answer):

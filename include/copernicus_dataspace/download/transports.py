@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from copernicus_dataspace.download.s3_signing import BUCKET, object_url
-from copernicus_dataspace.errors import AccessDeniedError, ProductUnavailableError
-from copernicus_dataspace.http.status_errors import TokenRefusedError
+from copernicus_dataspace.errors import (
+    AccessDeniedError,
+    ProductUnavailableError,
+    TokenRefusedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.download.s3_signing import S3Keys
     from copernicus_dataspace.http.client import Http
     from copernicus_dataspace.http.response import StreamedResponse
+    from copernicus_dataspace.limits.retry import Attempts
     from copernicus_dataspace.models.product import Product
 
 _ANSWER_S: Final = 60.0
@@ -29,7 +33,7 @@ _PLAIN: Final = {"Accept-Encoding": "identity"}
 
 
 class Transport(Protocol):
-    """A transport for a product's files; sends single requests without retries."""
+    """A transport for a product's files."""
 
     @property
     def name(self) -> str:
@@ -39,9 +43,14 @@ class Transport(Protocol):
         """Tell whether this transport has the product."""
 
     def open(
-        self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
+        self,
+        product: Product,
+        path: str | None,
+        what: str,
+        headers: Mapping[str, str],
+        attempts: Attempts,
     ) -> StreamedResponse:
-        """Request a file, or with None the product's zip.
+        """Request a file, or with None the product's zip; only a refused token is a retry here.
 
         Raises:
             DataSpaceError: The response is an error.
@@ -49,7 +58,7 @@ class Transport(Protocol):
 
 
 class Https:
-    """The download service, with the account's token; a refused token is renewed once."""
+    """The download service, with the account's token; a refused token is renewed."""
 
     name = "HTTPS"
 
@@ -64,7 +73,12 @@ class Https:
         return True
 
     def open(
-        self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
+        self,
+        product: Product,
+        path: str | None,
+        what: str,
+        headers: Mapping[str, str],
+        attempts: Attempts,
     ) -> StreamedResponse:
         """Request a file, or with None the zip; see `Transport.open`."""
         url = self.zip_url(product) if path is None else self.file_url(product, path)
@@ -76,7 +90,8 @@ class Https:
         token = self._tokens.token()
         try:
             return get(token)
-        except TokenRefusedError:
+        except TokenRefusedError as error:
+            attempts.again(error)
             return get(self._tokens.renew(token))
 
     def zip_url(self, product: Product) -> str:
@@ -106,7 +121,12 @@ class S3:
         return product.s3_path is not None
 
     def open(
-        self, product: Product, path: str | None, what: str, headers: Mapping[str, str]
+        self,
+        product: Product,
+        path: str | None,
+        what: str,
+        headers: Mapping[str, str],
+        attempts: Attempts,  # noqa: ARG002 - of the protocol
     ) -> StreamedResponse:
         """Request a file; see `Transport.open`."""
         url = object_url(self._url, product, path) if path else None

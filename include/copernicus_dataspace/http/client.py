@@ -21,9 +21,9 @@ from copernicus_dataspace.errors import (
 from copernicus_dataspace.http.connection_errors import failure_of, refuse_unclear_proxy
 from copernicus_dataspace.http.endpoints import public_url
 from copernicus_dataspace.http.response import StreamedResponse
-from copernicus_dataspace.http.statistics import TransferStatistics
 from copernicus_dataspace.http.status_errors import error_of
 from copernicus_dataspace.http.stoppable_adapter import StoppableAdapter
+from copernicus_dataspace.statistics import TransferStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

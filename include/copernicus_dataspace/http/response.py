@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from copernicus_dataspace.http.statistics import TransferStatistics
+    from copernicus_dataspace.statistics import TransferStatistics
 
 _CHUNK_BYTES: Final = 1 << 20
 _SMALL_BYTES: Final = 1 << 26

@@ -29,6 +29,7 @@ from copernicus_dataspace.errors import (
     RateLimitedError,
     RefusedRequestError,
     ServiceUnavailableError,
+    TokenRefusedError,
     TransientError,
 )
 from copernicus_dataspace.http.connection_errors import proxy_hint, proxy_login_required
@@ -44,10 +45,6 @@ _QUOTA_S: Final = 3600.0
 """Minimum wait before a used-up quota is tried again."""
 _BLOCKED_S: Final = 600.0
 """Firewalls block a machine for minutes at least, and longer if it keeps sending requests."""
-
-
-class TokenRefusedError(CredentialsError):
-    """The token was refused; a newer one may be accepted."""
 
 
 class BlockedError(ServiceUnavailableError):

@@ -1,10 +1,12 @@
-"""Downloads products and delivers each as soon as it is complete."""
+"""Downloads products and delivers each as soon as it is complete; shows a progress bar."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
+
+from tqdm import tqdm
 
 from copernicus_dataspace.errors import DataSpaceError, DownloadError
 from copernicus_dataspace.ingest.delivery import deliver
@@ -12,7 +14,7 @@ from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.stac.static_catalog import refresh_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pystac
 
@@ -42,6 +44,18 @@ def download(jobs: Sequence[ProductJob], service: Service, progress: Progress) -
     if delivery.products:
         refresh_all(jobs[0].store, delivery.products)
     return delivery.items()
+
+
+@contextlib.contextmanager
+def progress_bar(*, is_shown: bool = True) -> Iterator[Progress]:
+    """Show a bar for all transfers together; its total grows with each transfer that begins."""
+    with tqdm(total=0, unit="B", unit_scale=True, desc="Sentinel-2", disable=not is_shown) as bar:
+
+        def begin(_name: str, total_bytes: int | None) -> Callable[[int], None]:
+            bar.total += total_bytes or 0
+            return cast("Callable[[int], None]", bar.update)
+
+        yield begin
 
 
 class _Delivery:

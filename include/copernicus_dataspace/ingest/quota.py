@@ -20,7 +20,7 @@ from copernicus_dataspace.models.byte_sizes import gigabytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from copernicus_dataspace.http.statistics import TransferStatistics
+    from copernicus_dataspace.statistics import TransferStatistics
     from copernicus_dataspace.storage.store import Store
 
 _USAGE: Final = "runs/.usage"

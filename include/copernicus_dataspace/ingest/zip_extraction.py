@@ -28,7 +28,6 @@ from copernicus_dataspace.storage.verified_file import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from copernicus_dataspace.download.downloader import Downloads
     from copernicus_dataspace.download.file_list import Listing
@@ -69,8 +68,8 @@ def fetch_members(
     """
     extraction = _Extraction(job, files, listing, downloads)
     if files is None or files or extraction.keeps_zip:
-        with extraction.room():
-            downloads.zip(job.product, lambda chunks: extraction.read(chunks, on_bytes))
+        extraction.check_space()
+        downloads.zip(job.product, lambda chunks: extraction.read(chunks, on_bytes))
     return extraction.saved
 
 
@@ -102,12 +101,12 @@ class _Extraction:
         self._downloads = downloads
         self._has_asked = False
 
-    def room(self) -> AbstractContextManager[None]:
-        """Reserve space for the files to write, as far as known."""
+    def check_space(self) -> None:
+        """Refuse files that the disk has no space for, as far as their sizes are known."""
         sizes = [self._job.room_bytes(file.size_bytes) for file in self._files.values()]
         kept_bytes = self._job.product.size_bytes or 0 if self.keeps_zip else 0
         store, folder = self._job.store, self._job.run.product_dir(self._job.product)
-        return store.room(folder, kept_bytes, sizes)
+        store.check_space(folder, kept_bytes, sizes)
 
     def read(self, chunks: Iterable[bytes], on_bytes: Callable[[int], None]) -> None:
         """Make one pass."""

@@ -1,111 +1,182 @@
-"""Retry policy for seconds; retries after minutes and hours are left to the caller."""
+"""The retry policy: the only place that decides whether a request is sent again within seconds.
+
+Each file, page and token has one `Attempts`. All loops that repeat its requests ask it: for a
+transfer slot (`transfer_slots`), for the rest of a body (`download.resume`), and for the whole.
+Limits add up. With `PATIENT` a page takes at most 14 requests: the first, and 9 + 4 after errors; a
+file takes at most 37: the first of each of two transports, and 9 + 4 + 2 + 19 + 1. Redirects are
+not counted. Retries after minutes and hours are left to the caller.
+"""
 
 from __future__ import annotations
 
 import logging
+import random
 import time
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
-
-import tenacity
 
 from copernicus_dataspace.errors import (
     CorruptDownloadError,
+    DataSpaceError,
+    LoginLimitedError,
     RateLimitedError,
     ServiceUnavailableError,
+    TokenRefusedError,
     TransientError,
 )
+from copernicus_dataspace.statistics import TransferStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PATIENT: Final[dict[type[TransientError], int]] = {
-    RateLimitedError: 10,
-    ServiceUnavailableError: 5,
-    CorruptDownloadError: 3,
-}
-"""Attempts by class of error. Others are not retried here: a product that is offline now is offline
-in a minute.
-
-Transfer slots are freed late, so waiting for one is normal and may take minutes. A body that is
-corrupt three times is corrupt at its source.
-"""
-PACED: Final = {**PATIENT, RateLimitedError: 1}
-"""For transfers, whose 429s are handled by `transfer_slots.TransferSlots`."""
-BRIEF: Final = dict.fromkeys(PATIENT, 3)
-"""For requests that have a fallback."""
-
 LONGEST_WAIT_S: Final = 60.0
 """A longer Retry-After is raised to the caller instead of blocking a worker."""
 
-_backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT_S, jitter=0.5)
+
+@dataclass(frozen=True, slots=True)
+class RetryLimits:
+    """How often the request for one file, page or token is repeated, by cause.
+
+    Other errors are not retried here: a product that is offline now is offline in a minute.
+
+    Attributes:
+        rate_limited: After 429. Slots are freed late, so waiting for one is normal.
+        unavailable: After other temporary errors of the service, or lost connections.
+        corrupt: After a wrong size or checksum. A body corrupt three times is so at its source.
+        resumed: To continue a body after its first bytes.
+        token_refused: With a new token.
+        within_s: Seconds after which nothing is repeated, counted from the first failure, or from
+            the first after the last received bytes.
+    """
+
+    rate_limited: int
+    unavailable: int
+    corrupt: int
+    within_s: float
+    resumed: int = 19
+    token_refused: int = 1
 
 
-class Retries:
-    """Retries calls that fail with a temporary error."""
+PATIENT: Final = RetryLimits(rate_limited=9, unavailable=4, corrupt=2, within_s=1800.0)
+BRIEF: Final = RetryLimits(rate_limited=2, unavailable=2, corrupt=1, within_s=120.0)
+"""For requests that have a fallback, or that a person waits for."""
+REPLACEABLE: Final = replace(BRIEF, rate_limited=4)
+"""For a transport that has a fallback: its slots may be freed some seconds late."""
+
+_CAUSES: Final = {
+    RateLimitedError: "rate_limited",
+    ServiceUnavailableError: "unavailable",
+    CorruptDownloadError: "corrupt",
+    TokenRefusedError: "token_refused",
+}
+
+
+class RetryPolicy:
+    """Makes the attempts of each file, page or token."""
 
     def __init__(
         self,
-        sleep: Callable[[float], None] = time.sleep,
-        attempts: Mapping[type[TransientError], int] = PATIENT,
-        on_retry: Callable[[], None] = lambda: None,
+        limits: RetryLimits = PATIENT,
+        *,
+        wait: Callable[[float], object] = time.sleep,
+        statistics: TransferStatistics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        first_wait_s: float = 0.5,
     ) -> None:
         """Create the policy.
 
         Args:
-            sleep: Waits for a number of seconds.
-            attempts: Maximum number of attempts by class of error.
-            on_retry: Called before each further attempt.
+            limits: Limits of each file, page or token.
+            wait: Waits for a number of seconds.
+            statistics: Counts the retries.
+            clock: Monotonic clock in seconds.
+            first_wait_s: Wait before the first retry of a cause; doubles with each.
         """
-        self._attempts = attempts
-        self._sleep = sleep
-        self.on_retry = on_retry
+        self.limits = limits
+        self.wait = wait
+        self.statistics = statistics or TransferStatistics()
+        self.clock = clock
+        self.first_wait_s = first_wait_s
 
-    def call(self, attempt: Callable[[], T]) -> T:
-        """Return what the attempt returns, retrying as often as the class of each error allows.
+    def attempts(self) -> Attempts:
+        """Return the attempts of another file, page or token."""
+        return Attempts(self)
+
+    def call(self, request: Callable[[], T]) -> T:
+        """Return what the request returns, repeated as often as its errors allow.
 
         Raises:
-            DataSpaceError: The last attempt's error.
+            DataSpaceError: The last error.
         """
-        left = dict(self._attempts)
-
-        def has_tried_enough(state: tenacity.RetryCallState) -> bool:
-            error = _error(state)
-            kind = next((kind for kind in left if isinstance(error, kind)), None)
-            if kind is not None:
-                left[kind] -= 1
-            return kind is None or left[kind] == 0
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass),
-            stop=has_tried_enough,
-            wait=_wait_s,
-            sleep=self._sleep,
-            before_sleep=self._again,
-            reraise=True,
-        )
-        return retrying(attempt)
-
-    def _again(self, state: tenacity.RetryCallState) -> None:
-        self.on_retry()
-        wait_s = state.next_action.sleep if state.next_action else 0.0
-        logger.warning("%s Retrying in %.1f s.", _error(state), wait_s)
+        return self.attempts().call(request)
 
 
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+class Attempts:
+    """The attempts of one file, page or token; not thread-safe.
 
+    Attributes:
+        limits: The policy's; lower while there is a fallback.
+    """
 
-def _may_pass(error: BaseException) -> bool:
-    if not isinstance(error, TransientError) or not isinstance(error, tuple(PATIENT)):
-        return False
-    return (error.retry_after_s or 0) <= LONGEST_WAIT_S
+    def __init__(self, policy: RetryPolicy) -> None:
+        self.limits = policy.limits
+        self._policy = policy
+        self._used: Counter[str] = Counter()
+        self._failing_since: float | None = None
 
+    def again(self, error: DataSpaceError) -> float:
+        """Count a failure; return the seconds to wait before the request is repeated.
 
-def _wait_s(state: tenacity.RetryCallState) -> float:
-    error = _error(state)
-    asked_s = (error.retry_after_s or 0.0) if isinstance(error, TransientError) else 0.0
-    return max(asked_s, _backoff(state))
+        A loop that has a reason to wait shorter or longer may ignore them.
+
+        Raises:
+            DataSpaceError: The error itself, if the request must not be repeated.
+        """
+        cause = next((name for kind, name in _CAUSES.items() if isinstance(error, kind)), None)
+        if cause is None or isinstance(error, LoginLimitedError):  # a token has its own attempts
+            raise error
+        wait_s = self._wait_s(cause, error)
+        self._count(cause, error, wait_s)
+        logger.warning("%s Retrying.", error)
+        return wait_s
+
+    def resume(self, error: DataSpaceError, done_bytes: int) -> None:
+        """Count an interruption after which a body is continued at once.
+
+        Raises:
+            DataSpaceError: The error itself, if the body must not be continued.
+        """
+        self._failing_since = None
+        self._count("resumed", error, 0.0)
+        logger.info("%s Resuming at byte %d.", error, done_bytes)
+
+    def call(self, request: Callable[[], T]) -> T:
+        """As `RetryPolicy.call`, with these attempts."""
+        while True:
+            try:
+                return request()
+            except DataSpaceError as error:
+                self._policy.wait(self.again(error))
+
+    def _count(self, cause: str, error: DataSpaceError, wait_s: float) -> None:
+        now = self._policy.clock()
+        since = now if self._failing_since is None else self._failing_since
+        is_late = now + wait_s > since + self.limits.within_s
+        if is_late or wait_s > LONGEST_WAIT_S or self._used[cause] >= getattr(self.limits, cause):
+            raise error
+        self._failing_since = since
+        self._used[cause] += 1
+        self._policy.statistics.tried_again()
+
+    def _wait_s(self, cause: str, error: DataSpaceError) -> float:
+        """Return the exponential wait with jitter, or a longer one that the service asks for."""
+        if isinstance(error, TokenRefusedError):
+            return 0.0
+        wait_s = self._policy.first_wait_s * (2.0 ** self._used[cause] + random.random())  # noqa: S311
+        asked_s = (error.retry_after_s or 0.0) if isinstance(error, TransientError) else 0.0
+        return max(asked_s, min(wait_s, LONGEST_WAIT_S))

@@ -96,7 +96,7 @@ class SharedFile:
             return step()
         except OSError as error:
             self.is_alone = True
-            warn_once(f"{self._folder}: {error.strerror or error}")
+            _warn(f"{self._folder}: {error.strerror or error}")
             return None
 
     @contextlib.contextmanager
@@ -170,9 +170,8 @@ def _distrust(file: int, is_kind: Callable[[int], bool], forbidden: int) -> None
         raise PermissionError("other users have permissions on it")
 
 
-@functools.cache
-def warn_once(reason: str) -> None:
-    """Log once per process that nothing is shared."""
+@functools.cache  # each reason once in a process
+def _warn(reason: str) -> None:
     logger.warning(
         "%s; login session, request spacing and learned limits are not shared between the "
         "processes of this host. Use a state folder that only their user can write to.",

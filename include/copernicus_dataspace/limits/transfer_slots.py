@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from copernicus_dataspace.errors import LoginLimitedError, RateLimitedError, StoppedError
 from copernicus_dataspace.limits.backoff import Backoff, SlotGrant, Timing
 from copernicus_dataspace.limits.shared_limits import SharedSlots
+from copernicus_dataspace.statistics import TransferStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from copernicus_dataspace.limits.retry import Attempts
     from copernicus_dataspace.limits.shared_file import SharedFile
 
 T = TypeVar("T")
 
-TRIES: Final = 10
-"""Attempts of a request that gets 429."""
-FEW_TRIES: Final = 5
-"""Attempts if there is a fallback; they take about 15 seconds."""
 _SHARE_EVERY_S: Final = 1.0
 _TIMING: Final = Timing()
 
@@ -34,19 +32,22 @@ _TIMING: Final = Timing()
 class Slot:
     """A transfer slot held by one thread."""
 
-    def __init__(self, slots: TransferSlots, tries: int) -> None:
+    def __init__(self, slots: TransferSlots) -> None:
         self._slots = slots
-        self.tries = tries
         self.grant: SlotGrant | None = None
 
-    def begin(self, request: Callable[[], T]) -> T:
+    def begin(self, request: Callable[[], T], attempts: Attempts) -> T:
         """Send a request when a slot is free, again after a 429; return what it returns.
 
+        Args:
+            request: Sends the request.
+            attempts: Decides whether it is repeated; the wait is that for a slot.
+
         Raises:
-            RateLimitedError: After all attempts, or with a Retry-After longer than a minute.
+            RateLimitedError: After all attempts.
             BaseException: Anything else the request raises.
         """
-        return self._slots.begin(self, request)
+        return self._slots.begin(self, request, attempts)
 
 
 class TransferSlots:
@@ -61,8 +62,7 @@ class TransferSlots:
         connections: int,
         *,
         host: SharedFile | None = None,
-        on_wait: Callable[[float], None] = lambda _: None,
-        on_retry: Callable[[], None] = lambda: None,
+        statistics: TransferStatistics | None = None,
         timing: Timing = _TIMING,
     ) -> None:
         """Start with what other processes of the host have learned.
@@ -70,16 +70,13 @@ class TransferSlots:
         Args:
             connections: Maximum number of concurrent transfers.
             host: Shares the pause and the ends of transfers; None to share nothing.
-            on_wait: Called with the seconds a thread has waited for the service.
-            on_retry: Called before a request is repeated after a 429.
+            statistics: Counts the seconds that threads wait for the service.
             timing: Durations of the algorithm.
         """
         self._shared = SharedSlots(host) if host else None
         pause_s, ends = self._shared.read() if self._shared else (None, [])
         self._core = Backoff(connections, pause_s, ends, timing)
-        self._on_wait = on_wait
-        self._on_retry = on_retry
-        self._timing = timing
+        self._statistics = statistics or TransferStatistics()
         self._changed = threading.Condition()
         self._stopped = False
         self._waiting: set[tuple[float, int]] = set()
@@ -94,7 +91,7 @@ class TransferSlots:
         return self._core.pause_s
 
     @contextlib.contextmanager
-    def slot(self, size_bytes: int | None = None, tries: int = TRIES) -> Iterator[Slot]:
+    def slot(self, size_bytes: int | None = None) -> Iterator[Slot]:
         """Wait for a free slot, and hold it.
 
         The largest waiting transfer is served first, so that none of them runs alone at the end;
@@ -102,9 +99,8 @@ class TransferSlots:
 
         Args:
             size_bytes: Size of the transfer; None counts as the largest.
-            tries: Maximum attempts of a request that gets 429.
         """
-        slot = Slot(self, tries)
+        slot = Slot(self)
         place = (-math.inf if size_bytes is None else -size_bytes, next(self._arrivals))
 
         def take() -> float:
@@ -125,16 +121,14 @@ class TransferSlots:
             if slot.grant:
                 self._end(slot.grant)
 
-    def begin(self, slot: Slot, request: Callable[[], T]) -> T:
+    def begin(self, slot: Slot, request: Callable[[], T], attempts: Attempts) -> T:
         """Implement `Slot.begin`."""
         grant = slot.grant
         if grant is None:
             raise RuntimeError("a transfer can only be started inside ``with slots.slot()``")
-        tries = 0
         try:
             while True:
                 self._wait_for_leave(grant)
-                tries += 1
                 try:
                     answer = request()
                 except LoginLimitedError:
@@ -142,9 +136,7 @@ class TransferSlots:
                 except RateLimitedError as error:
                     asked_s = error.retry_after_s
                     self._update(lambda now: self._core.refused(grant, now, asked_s))  # noqa: B023
-                    if tries == slot.tries or (asked_s or 0.0) > self._timing.longest_wait_s:
-                        raise
-                    self._on_retry()
+                    attempts.again(error)
                 else:
                     self._update(lambda now: self._core.accepted(grant, now))
                     return answer
@@ -167,7 +159,7 @@ class TransferSlots:
         with self._changed:
             has_waited = self._wait(lambda: self._core.wait_s(grant, time.monotonic()))
         if has_waited:
-            self._on_wait(time.monotonic() - began)
+            self._statistics.waited(time.monotonic() - began)
 
     def _wait(self, left_s: Callable[[], float]) -> bool:
         """Wait while `left_s` is positive, with the lock held; tell whether there was a wait."""

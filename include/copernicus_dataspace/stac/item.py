@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.geometry.footprint import bounds, geojson
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ITEM_NAME: Final = "item.json"
+STAC_VERSION: Final = "1.1.0"
 _UP: Final = "../" * 6
 """Relative path from a product's folder to the root of the store."""
 
@@ -72,24 +74,25 @@ class _Item:
 
 def item_of(delivery: Delivery, product: Product, now: datetime) -> bytes:
     """Return the item of a delivered product as JSON; `now` is its ``updated``."""
-    import pystac  # noqa: PLC0415 - slow to import, and readers do not need it
-
     outline = geojson(product.footprint)
     box = bounds(outline)
-    item = pystac.Item(
-        id=product.stem,
-        geometry=outline,
-        bbox=list(box) if box else None,
-        datetime=product.sensed,
-        properties={**_properties(product), **_provenance(delivery, now)},
-    )
+    assets: dict[str, dict[str, Any]] = {}
     for file in delivery.files.values():
         key = _asset_key(file)
-        item.add_asset(file.name if key in item.assets else key, _asset(file))
-    document = item.to_dict(transform_hrefs=False)
-    document["stac_extensions"] = _extensions(document)
-    document["collection"] = product.product_type
-    document["links"] = _links(product)
+        assets[file.name if key in assets else key] = _asset(file)
+    properties = _properties(product) | _provenance(delivery, now)
+    document = {
+        "type": "Feature",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": _extensions(properties, assets),
+        "id": product.stem,
+        "geometry": outline,
+        **({"bbox": list(box)} if box else {}),
+        "properties": properties,
+        "links": _links(product),
+        "assets": assets,
+        "collection": product.product_type,
+    }
     return json.dumps(document, indent=2).encode()
 
 
@@ -133,9 +136,11 @@ def product_of(content: bytes) -> Product:
     )
 
 
-def _extensions(document: Mapping[str, Any]) -> list[str]:
+def _extensions(
+    properties: Mapping[str, Any], assets: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     """Return the extensions whose fields are used: some must not be declared otherwise."""
-    fields = {*document["properties"]}.union(*document["assets"].values())
+    fields = {*properties}.union(*assets.values())
     return [
         f"https://stac-extensions.github.io/{extension}/schema.json"
         for prefix, extension in _EXTENSIONS.items()
@@ -159,6 +164,7 @@ def _links(product: Product) -> list[dict[str, str]]:
 def _properties(product: Product) -> dict[str, Any]:
     name = product.parsed_name
     values: dict[str, Any] = {
+        "datetime": product.sensed.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "constellation": "sentinel-2",
         "instruments": ["msi"],
         "product:type": product.product_type,
@@ -204,25 +210,21 @@ def _asset_key(file: DeliveredFile) -> str:
     return image["band"] if image else file.name
 
 
-def _asset(file: DeliveredFile) -> Any:
-    import pystac  # noqa: PLC0415
-
-    is_image = file.name.endswith(SUFFIX)
-    return pystac.Asset(
-        href=f"./{file.name}",
-        media_type=_MEDIA_TYPES.get(file.name.rpartition(".")[2].lower()),
-        roles=["data" if is_image else "metadata"],
-        extra_fields={
-            "file:size": file.size_bytes,
-            "file:checksum": file.checksum.multihash(),
-            "file:local_path": file.path,
-            "dataspace:checksum_algorithm": file.checksum.algorithm,
-            "dataspace:checksum": file.checksum.value,
-            "dataspace:source": file.source_url,
-            **(file.raster.fields() if file.raster else {}),
-            **({"nodata": _NODATA} if _IMAGE.fullmatch(file.name) else {}),
-        },
-    )
+def _asset(file: DeliveredFile) -> dict[str, Any]:
+    media_type = _MEDIA_TYPES.get(file.name.rpartition(".")[2].lower())
+    return {
+        "href": f"./{file.name}",
+        **({"type": media_type} if media_type else {}),
+        "file:size": file.size_bytes,
+        "file:checksum": file.checksum.multihash(),
+        "file:local_path": file.path,
+        "dataspace:checksum_algorithm": file.checksum.algorithm,
+        "dataspace:checksum": file.checksum.value,
+        "dataspace:source": file.source_url,
+        **(file.raster.fields() if file.raster else {}),
+        **({"nodata": _NODATA} if _IMAGE.fullmatch(file.name) else {}),
+        "roles": ["data" if file.name.endswith(SUFFIX) else "metadata"],
+    }
 
 
 def _file_of(asset: Mapping[str, Any]) -> DeliveredFile:

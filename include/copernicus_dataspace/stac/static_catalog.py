@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import posixpath
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.errors import UNREADABLE, ConfigurationError
+from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.geometry.footprint import bounds, span
+from copernicus_dataspace.json_records import Count, from_json, read_json, to_json, write_json
 from copernicus_dataspace.models.time_range import format_instant, parse_instant
 from copernicus_dataspace.stac.inventory import ENTRY, Inventory
-from copernicus_dataspace.stac.item import ITEM_NAME
+from copernicus_dataspace.stac.item import ITEM_NAME, STAC_VERSION
 from copernicus_dataspace.storage.layout import CATALOGS, bands_dir, catalog_path, ingest_collection
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 _CATALOG_NAME: Final = "catalog.json"
 _COLLECTION_NAME: Final = "collection.json"
-_VERSION: Final = "1.1.0"
 _JSON: Final = "application/json"
 _GEOJSON: Final = "application/geo+json"
 _THREADS: Final = 8
@@ -64,6 +64,18 @@ _SPAN: Final = "dataspace:span"
 """Field of a catalogue: number of items, bounding box, first and last sensing time."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    items: Count
+    bbox: tuple[float, float, float, float]
+    first: str
+    last: str
+
+    def __post_init__(self) -> None:
+        for text in (self.first, self.last):
+            parse_instant(text)
+
+
 def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
     """Update the catalogue for some sensing days.
 
@@ -71,18 +83,16 @@ def refresh(store: Store, product_type: str, days: Iterable[date]) -> None:
         StorageRefusedError: The store cannot be written (or another storage error).
     """
     sensed = sorted(set(days))
-    _refresh_collection(store, product_type, product_type, sensed)
-    inventory = Inventory(store)
-    wanting = {one for entry in inventory.entries(product_type, sensed) for one in entry.ingests}
-    others = {name for name in store.folders(CATALOGS) if name.startswith(f"{product_type}-")}
-    for collection in sorted(
-        others | {ingest_collection(product_type, ingest) for ingest in wanting}
-    ):
-        _refresh_collection(store, collection, product_type, sensed)
+    existing = {name for name in store.folders(CATALOGS) if name.startswith(f"{product_type}-")}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        refresh_day = functools.partial(_refresh_day, store, product_type, existing)
+        collections = {product_type}.union(*pool.map(refresh_day, sensed))
+    for collection in sorted(collections):
+        _refresh_levels(store, collection, sensed)
     if is_foreign(store):
         logger.error("%s", _FOREIGN.format(store.uri(_CATALOG_NAME)))
         return
-    _settle(store, _CATALOG_NAME, functools.partial(_root, store))
+    _settle(store, functools.partial(_root, store))
 
 
 def refresh_all(store: Store, products: Iterable[Product]) -> None:
@@ -110,52 +120,61 @@ def is_foreign(store: Store) -> bool:
     if content is None and not store.is_taken(_CATALOG_NAME):
         return False
     try:
-        document = json.loads(content or store.read(_CATALOG_NAME) or b"")
-        return any(document[name] != text for name, text in _OURS.items())
-    except UNREADABLE:
+        document = read_json(content or store.read(_CATALOG_NAME), dict[str, Any])
+    except ValueError:
         return True
+    return any(document.get(name) != text for name, text in _OURS.items())
 
 
-def _refresh_collection(
-    store: Store, collection: str, product_type: str, days: Sequence[date]
-) -> None:
-    with ThreadPoolExecutor(_THREADS) as pool:
-        refresh_day = functools.partial(_refresh_day, store, collection, product_type)
-        list(pool.map(refresh_day, days))
+def _refresh_day(store: Store, product_type: str, existing: set[str], day: date) -> set[str]:
+    """Update a day in the collections that exist or want its items; return all of these."""
+    inventory = Inventory(store)
+    collections = {product_type, *existing}
+
+    def build() -> dict[str, bytes | None]:
+        entries = inventory.day(product_type, day)
+        collections.update(*map(_collections, entries))
+        return {
+            catalog_path(collection, day): _day_catalog(
+                collection, day, [entry for entry in entries if collection in _collections(entry)]
+            )
+            for collection in collections
+        }
+
+    _settle(store, build)
+    return collections
+
+
+def _collections(entry: Entry) -> set[str]:
+    """Return the collections of an item: its product type, and the ingests that want it."""
+    product_type = entry.product.product_type
+    return {product_type, *(ingest_collection(product_type, one) for one in entry.ingests)}
+
+
+def _refresh_levels(store: Store, collection: str, days: Sequence[date]) -> None:
+    """Update a collection and the catalogues of its months and years."""
     top = f"{CATALOGS}/{collection}"
     for form in ("%Y/%m", "%Y"):
         for folder in sorted({f"{top}/{day.strftime(form)}" for day in days}):
-            _settle(store, f"{folder}/{_CATALOG_NAME}", functools.partial(_level, store, folder))
-    build = functools.partial(_collection, store, collection)
-    _settle(store, f"{top}/{_COLLECTION_NAME}", build)
+            _settle(store, functools.partial(_level, store, folder))
+    _settle(store, functools.partial(_collection, store, collection))
 
 
-def _refresh_day(store: Store, collection: str, product_type: str, day: date) -> None:
-    inventory = Inventory(store)
-
-    def build() -> bytes | None:
-        entries = [
-            entry
-            for entry in inventory.day(product_type, day)
-            if collection
-            in (product_type, *(ingest_collection(product_type, one) for one in entry.ingests))
-        ]
-        return _day_catalog(collection, day, entries)
-
-    _settle(store, catalog_path(collection, day), build)
-
-
-def _settle(store: Store, path: str, build: Callable[[], bytes | None]) -> None:
-    """Write a file until its content is up to date; remove it if there is none."""
+def _settle(store: Store, build: Callable[[], Mapping[str, bytes | None]]) -> None:
+    """Write files, by path, until their content is up to date; remove those without content."""
     for _ in range(_TRIES):
-        content = build()
-        if store.read(path) == content:
+        built = build().items()
+        outdated = {path: content for path, content in built if store.read(path) != content}
+        if not outdated:
             return
-        if content is None:
-            store.delete(path)
-        else:
-            store.write(path, content)
-    logger.warning("%s is being written by other runs; the next run will update it.", path)
+        for path, content in outdated.items():
+            if content is None:
+                store.delete(path)
+            else:
+                store.write(path, content)
+    logger.warning(
+        "%s: being written by other runs; the next run will update it.", ", ".join(outdated)
+    )
 
 
 def _day_catalog(collection: str, day: date, entries: Sequence[Entry]) -> bytes | None:
@@ -175,21 +194,21 @@ def _day_catalog(collection: str, day: date, entries: Sequence[Entry]) -> bytes 
     return _catalog(folder, links, [_span(entry) for entry in entries])
 
 
-def _level(store: Store, folder: str) -> bytes | None:
-    """Return the catalogue of a month or year; None if it is empty."""
+def _level(store: Store, folder: str) -> dict[str, bytes | None]:
+    """Return the catalogue of a month or year, by path; None if it is empty."""
     links, spans = _children(store, folder)
-    return _catalog(folder, links, spans) if spans else None
+    return {f"{folder}/{_CATALOG_NAME}": _catalog(folder, links, spans) if spans else None}
 
 
-def _collection(store: Store, name: str) -> bytes | None:
+def _collection(store: Store, name: str) -> dict[str, bytes | None]:
     top = f"{CATALOGS}/{name}"
-    links, spans = _children(store, top)
+    path, (links, spans) = f"{top}/{_COLLECTION_NAME}", _children(store, top)
     if not spans:
-        return None
+        return {path: None}
     span = _sum(spans)
     document = {
         "type": "Collection",
-        "stac_version": _VERSION,
+        "stac_version": STAC_VERSION,
         "id": name,
         "description": f"Verified files of Sentinel-2 products: {name}.",
         "license": "other",
@@ -200,10 +219,10 @@ def _collection(store: Store, name: str) -> bytes | None:
         _SPAN: span,
         "links": [*_upwards(top), _LICENSE, *links],
     }
-    return _bytes(document)
+    return {path: write_json(document, indent=1)}
 
 
-def _root(store: Store) -> bytes:
+def _root(store: Store) -> dict[str, bytes]:
     links = [
         _link(
             "related" if "-" in name else "child", f"./{CATALOGS}/{name}/{_COLLECTION_NAME}", name
@@ -213,10 +232,10 @@ def _root(store: Store) -> bytes:
     ]
     document = {
         **_OURS,
-        "stac_version": _VERSION,
+        "stac_version": STAC_VERSION,
         "links": [_link("root", f"./{_CATALOG_NAME}"), *links],
     }
-    return _bytes(document)
+    return {_CATALOG_NAME: write_json(document, indent=1)}
 
 
 def _children(store: Store, folder: str) -> tuple[list[dict[str, str]], list[Mapping[str, Any]]]:
@@ -224,19 +243,11 @@ def _children(store: Store, folder: str) -> tuple[list[dict[str, str]], list[Map
     links: list[dict[str, str]] = []
     spans: list[Mapping[str, Any]] = []
     for name in store.folders(folder):
-        with contextlib.suppress(*UNREADABLE):
-            content = json.loads(store.read(f"{folder}/{name}/{_CATALOG_NAME}") or b"")
-            spans.append(_checked(content[_SPAN]))
+        with contextlib.suppress(ValueError):
+            content = read_json(store.read(f"{folder}/{name}/{_CATALOG_NAME}"), dict[str, Any])
+            spans.append(to_json(from_json(content.get(_SPAN), _Span)))
             links.append(_link("child", f"./{name}/{_CATALOG_NAME}", name))
     return links, spans
-
-
-def _checked(span: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Validate a span; raises one of `UNREADABLE` if it is damaged."""
-    west, south, east, north = map(float, span["bbox"])
-    for name in ("first", "last"):
-        parse_instant(span[name])
-    return {**span, "items": int(span["items"]), "bbox": [west, south, east, north]}
 
 
 def _catalog(
@@ -245,13 +256,13 @@ def _catalog(
     name = folder.removeprefix(f"{CATALOGS}/").replace("/", "-")
     document = {
         "type": "Catalog",
-        "stac_version": _VERSION,
+        "stac_version": STAC_VERSION,
         "id": name,
         "description": f"Sentinel-2 products, {name}.",
         _SPAN: _sum(spans),
         "links": [*_upwards(folder), *links],
     }
-    return _bytes(document)
+    return write_json(document, indent=1)
 
 
 def _span(entry: Entry) -> dict[str, Any]:
@@ -286,7 +297,3 @@ def _up(folder: str) -> str:
 
 def _link(rel: str, href: str, title: str | None = None) -> dict[str, str]:
     return {"rel": rel, "href": href, "type": _JSON, **({"title": title} if title else {})}
-
-
-def _bytes(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=1).encode()

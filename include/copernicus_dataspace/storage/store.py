@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import tempfile
 import uuid
 from pathlib import Path
@@ -13,12 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from copernicus_dataspace.storage import local_files
 from copernicus_dataspace.storage.failures import named
-from copernicus_dataspace.storage.free_space import (
-    FreeSpace,
-    full_disk_named,
-    size_below,
-    size_of_those,
-)
+from copernicus_dataspace.storage.free_space import check_free_space, full_disk_named
 from copernicus_dataspace.storage.local_files import LocalFiles
 from copernicus_dataspace.storage.object_storage import FileInfo, FsspecFiles
 from copernicus_dataspace.storage.paths import check_below
@@ -54,7 +48,6 @@ class Store:
         self._root = root.rstrip("/")
         self._is_local = isinstance(fs, LocalFileSystem)
         self._files = LocalFiles(fs, self._root) if self._is_local else FsspecFiles(fs)
-        self._room = FreeSpace()
         if not self._is_local:
             local_files.sweep_scratch()
 
@@ -134,43 +127,32 @@ class Store:
             size_bytes: Expected size; 0 if unknown.
 
         Raises:
-            StorageFullError: The disk has too little free space for all reservations, or gets full.
+            StorageFullError: The disk has too little free space, or gets full.
         """
         with self._named(path, "written"), self._files.writing(self._at(path)) as local:
-            partial = functools.partial(size_of_those, local.parent, f".{local.name}.")
-            with (
-                self._room.promised(local.parent, size_bytes, partial),
-                named(lambda: str(local), "written"),
-                full_disk_named(local.parent),
-            ):
+            check_free_space(local.parent, size_bytes)
+            with named(lambda: str(local), "written"), full_disk_named(local.parent):
                 yield local
 
-    @contextlib.contextmanager
-    def room(self, folder: str, kept_bytes: int, passing: Sequence[int]) -> Iterator[None]:
-        """Reserve space for several files, which are then written without a size.
+    def check_space(self, folder: str, kept_bytes: int, passing: Sequence[int]) -> None:
+        """Refuse several files that the disk has no space for, before they are transferred.
 
         Args:
             folder: Folder they will be written to.
-            kept_bytes: Size of the file that is written during the whole block.
+            kept_bytes: Size of the file that is written all the time.
             passing: Sizes in bytes of the files that are written one after the other.
 
         Raises:
-            StorageFullError: The disk has too little free space for all reservations.
+            StorageFullError: The disk has too little free space.
         """
         with self._named(folder, "written"):
-            if not self._is_local:  # each is removed from the disk before the next
-                scratch = Path(tempfile.gettempdir())
-                most_bytes = kept_bytes + max(passing, default=0)
-                with self._room.promised(scratch, most_bytes, lambda: 0):
-                    yield
-                return
-            local = Path(self._folder(folder))
-            local.mkdir(parents=True, exist_ok=True)
-            before_bytes = size_below(local)
-            with self._room.promised(
-                local, kept_bytes + sum(passing), lambda: size_below(local) - before_bytes
-            ):
-                yield
+            if self._is_local:
+                local, needed_bytes = Path(self._folder(folder)), kept_bytes + sum(passing)
+                local.mkdir(parents=True, exist_ok=True)
+            else:  # each is removed from the disk before the next
+                local = Path(tempfile.gettempdir())
+                needed_bytes = kept_bytes + max(passing, default=0)
+            check_free_space(local, needed_bytes)
 
     def sweep(self, folder: str) -> None:
         """Remove the partial files of a killed process below its own folder."""

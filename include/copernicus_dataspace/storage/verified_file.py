@@ -129,13 +129,13 @@ class PartialFile:
     def commit(self, second_opinion: Callable[[], Expected | None] | None = None) -> SavedFile:
         """Verify and rename; see `save`."""
         saved = self.saved()
-        fault = _fault(saved, self._expected)
+        fault = difference(saved, self._expected)
         opinion = second_opinion() if fault and second_opinion else None
         if opinion is not None:
             if opinion.checksum and opinion.checksum.algorithm != saved.checksum.algorithm:
                 with self.path.open("rb") as file:
                     saved = saved_of(file, opinion.checksum)
-            fault = _fault(saved, opinion)
+            fault = difference(saved, opinion)
         if fault:
             message = f"{self._what}: {fault}; the partial file was removed, try again."
             raise CorruptDownloadError(message)
@@ -164,24 +164,15 @@ def verify(saved: SavedFile, expected: Expected, what: str) -> None:
     Raises:
         CorruptDownloadError: Size or checksum differ.
     """
-    fault = _fault(saved, expected)
+    fault = difference(saved, expected)
     if fault:
         message = f"{what}: {fault}; try again."
         raise CorruptDownloadError(message)
     _warn_of_wrong_size(saved, expected, what)
 
 
-def saved_of(stream: BinaryIO, like: Checksum) -> SavedFile:
-    """Read a stream; return its size and checksum, in the algorithm of another checksum."""
-    hasher, size_bytes = new_hash(like.algorithm), 0
-    while chunk := stream.read(_CHUNK_BYTES):
-        hasher.update(chunk)
-        size_bytes += len(chunk)
-    return SavedFile(size_bytes, Checksum(like.algorithm, hasher.hexdigest()))
-
-
-def _fault(saved: SavedFile, expected: Expected) -> str | None:
-    """Return the difference as text; None if the file is as expected."""
+def difference(saved: SavedFile, expected: Expected) -> str | None:
+    """Return how a file differs from what is expected, as text; None if it does not."""
     wanted = expected.checksum
     if wanted is not None and saved.checksum != wanted:
         return (
@@ -192,6 +183,15 @@ def _fault(saved: SavedFile, expected: Expected) -> str | None:
     if expected.size_bytes in (None, saved.size_bytes) or is_proven:
         return None
     return f"received {saved.size_bytes} bytes, {expected.source} says {expected.size_bytes}"
+
+
+def saved_of(stream: BinaryIO, like: Checksum) -> SavedFile:
+    """Read a stream; return its size and checksum, in the algorithm of another checksum."""
+    hasher, size_bytes = new_hash(like.algorithm), 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        hasher.update(chunk)
+        size_bytes += len(chunk)
+    return SavedFile(size_bytes, Checksum(like.algorithm, hasher.hexdigest()))
 
 
 def _warn_of_wrong_size(saved: SavedFile, expected: Expected, what: str) -> None:

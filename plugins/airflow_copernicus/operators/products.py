@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
-    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.statistics import TransferStatistics
 
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
 """Arguments and params that determine the delivered files of each product, and their location."""
@@ -118,9 +118,12 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             service = client.service
             usage = Usage(jobs[0].store, service.account_id)
             quota = Quota(usage, service.quota_bytes, service.statistics)
-            service.before_transfer = quota.check
+            service.downloads.before_transfer = quota.check
             try:
-                with closing(stage(jobs, service, progress_of(context))) as done:
+                with (
+                    progress_of(context) as progress,
+                    closing(stage(jobs, service, progress)) as done,
+                ):
                     for staged in done:
                         outcomes.fetched(staged)
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
+from copernicus_dataspace.ingest.download import progress_bar
 from copernicus_dataspace.models.byte_sizes import megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from copernicus_dataspace.ingest.staging import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -24,35 +28,25 @@ _STORE_EVERY_S: Final = 5.0
 """Each update is a request of about 20 ms to Airflow's API."""
 
 
-def progress_of(context: Mapping[str, Any]) -> Callable[[str, int | None], Callable[[int], None]]:
-    """Return a factory of thread-safe progress callbacks, one for each transfer of a task.
+@contextlib.contextmanager
+def progress_of(context: Mapping[str, Any]) -> Iterator[Progress]:
+    """Yield a factory of thread-safe progress callbacks, one for each transfer of a task.
 
-    In a terminal a callback updates a tqdm bar. Else it logs every 10 % or 30 s of transfers that
-    take a second or more, and updates the ``progress`` entry of the task's Storage tab with the
+    In a terminal they update a progress bar. Else each logs every 10 % or 30 s of a transfer that
+    takes a second or more, and updates the ``progress`` entry of the task's Storage tab with the
     total of all transfers; both with MB, MB/s and remaining time.
     """
     if sys.stderr.isatty():
-        return _progress_bar
+        with progress_bar() as bar:
+            yield bar
+        return
     task_progress = _TaskProgress(context.get("task_state_store"))
 
     def begin(name: str, total_bytes: int | None) -> Callable[[int], None]:
         task_progress.add_transfer(total_bytes)
         return _TransferLog(name, total_bytes, task_progress).update
 
-    return begin
-
-
-def _progress_bar(name: str, total_bytes: int | None) -> Callable[[int], None]:
-    from tqdm import tqdm  # noqa: PLC0415 - only needed in a terminal
-
-    bar = tqdm(desc=name, total=total_bytes, unit="B", unit_scale=True)
-
-    def update(size_bytes: int) -> None:
-        bar.update(size_bytes)
-        if total_bytes is not None and bar.n >= total_bytes:
-            bar.close()
-
-    return update
+    yield begin
 
 
 class _ByteCounter:

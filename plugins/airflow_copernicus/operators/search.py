@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.catalogue.search import Catalogue
-    from copernicus_dataspace.http.statistics import TransferStatistics
     from copernicus_dataspace.models.product import Product
+    from copernicus_dataspace.statistics import TransferStatistics
     from copernicus_dataspace.storage.store import Store
 
 QUERY_FIELDS: Final = (

@@ -15,7 +15,7 @@ from airflow_copernicus.operators import (
     CopernicusPublishOperator,
 )
 from copernicus_dataspace.errors import DataSpaceError, PermanentError, TransientError
-from copernicus_dataspace.limits.transfer_slots import FEW_TRIES
+from copernicus_dataspace.limits.retry import REPLACEABLE
 from copernicus_dataspace_emulator import Emulator, User
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.support.faults import fault_matrix as matrix
@@ -150,7 +150,7 @@ def test_cell(cell, connected, products, secrets, log, leap, stranger, run, tmp_
         check(cell, connected, errors, log())
         if not errors:
             assert max(leap.waits, default=0.0) >= cell.fault.wait_s - 10  # a date comes nearer
-            assert leap.waited_s <= WITHIN_S + FEW_TRIES * cell.fault.wait_s
+            assert leap.waited_s <= WITHIN_S + (1 + REPLACEABLE.rate_limited) * cell.fault.wait_s
             assert ran.partitions == ["2024-08-01"]
             assert ran.staged == []
         elif cell.right.heals_later:

@@ -8,8 +8,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from airflow_copernicus.operators import CopernicusDownloadOperator
 from copernicus_dataspace.errors import QuotaReachedError
-from copernicus_dataspace.http.statistics import TransferStatistics
 from copernicus_dataspace.ingest.quota import Quota, Usage
+from copernicus_dataspace.statistics import TransferStatistics
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import make_product
 from tests.airflow_copernicus.conftest import lake_product, make_context, transfers
@@ -24,7 +24,7 @@ def limited(emulator, connect):
         connect(emulator.connection(quota_gb=quota_gb))
 
     for hour in range(10, 16):
-        emulator.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z"))
+        emulator.add(lake_product(sensed=f"2024-08-01T{hour}:36:01.024Z", scale=0.01))
     return limit
 
 

@@ -122,7 +122,7 @@ def test_the_example_of_the_documentation_reads_a_week(week, monkeypatch, tmp_pa
 
 def test_a_grid_of_ones_own_and_two_zones(connected, ingest, items):
     tiles = ("36TYL", "37TBF")
-    products = [connected.add(lake_product(tile=tile, around=BORDER)) for tile in tiles]
+    products = [connected.add(lake_product(tile=tile, around=BORDER, scale=0.01)) for tile in tiles]
     assert deliver(ingest, tiles).errors == []
     grid = GeoBox.from_bbox((35.97, 40.88, 36.03, 40.92), crs="EPSG:4326", resolution=0.0005)
     loaded = items()

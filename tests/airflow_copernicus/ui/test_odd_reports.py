@@ -186,7 +186,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(sorted(RIGHT)), anything, min_size=1, max_size=3))
 def test_a_report_is_refused_or_can_be_shown(changes):
     try:

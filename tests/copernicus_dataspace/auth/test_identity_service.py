@@ -6,7 +6,7 @@ from copernicus_dataspace.auth.identity_service import IdentityService
 from copernicus_dataspace.auth.shared_session import TokenSource
 from copernicus_dataspace.errors import CredentialsError, ServiceUnavailableError, TransientError
 from copernicus_dataspace.http.client import Http
-from copernicus_dataspace.limits.retry import Retries
+from copernicus_dataspace.limits.retry import RetryPolicy
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace_emulator import Emulator, Fault, User
 from copernicus_dataspace_emulator.identity.tokens import GrantRefusedError, Tokens
@@ -35,8 +35,10 @@ def make_source(sleeps, clock):
         http = Http(endpoints_of(emulator), sleep=sleeps.append)
         opened.append(http)
         who = account_of(emulator, **account)
-        realm = IdentityService(http, emulator.identity_url, who, Retries(sleeps.append), clock)
-        return TokenSource(realm, SharedFile(None, "k"), on_new_token=on_new_token)
+        realm = IdentityService(
+            http, emulator.identity_url, who, RetryPolicy(wait=sleeps.append), clock
+        )
+        return TokenSource(realm, lambda: SharedFile(None, "k"), on_new_token=on_new_token)
 
     yield make
     for http in opened:

@@ -273,7 +273,7 @@ def replaced(value, path, by):
     return value
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_whatever_stands_in_a_row_the_good_ones_are_found(emulator, client, listed, data):
     by = data.draw(json_values)

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.catalogue.query import MISSION, Query
@@ -19,7 +19,7 @@ from copernicus_dataspace.errors import (
     RateLimitedError,
     ServiceUnavailableError,
 )
-from copernicus_dataspace.limits.retry import BRIEF, Retries
+from copernicus_dataspace.limits.retry import BRIEF, RetryPolicy
 from copernicus_dataspace.models.bands import stac_assets
 from copernicus_dataspace.models.checksum import Checksum
 from copernicus_dataspace.models.manifest import SafeFile, parse_manifest
@@ -234,7 +234,7 @@ class Answers:
 
 
 def stac(http):
-    return Stac(http, "http://stac", Retries(lambda _: None, BRIEF))
+    return Stac(http, "http://stac", RetryPolicy(BRIEF, wait=lambda _: None))
 
 
 def page_of(asset, item_id=PRODUCT.stem, token=None):
@@ -354,7 +354,6 @@ assets = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(assets | any_json)
 @example(ASSET)
 def test_any_json_for_an_asset_is_a_plain_file_or_none(asset):
@@ -368,7 +367,6 @@ def test_any_json_for_an_asset_is_a_plain_file_or_none(asset):
         )
 
 
-@settings(deadline=None)
 @given(any_json)
 def test_any_json_for_a_page_is_files_or_an_error(page):
     http = Answers(page if isinstance(page, dict) else {"features": page, "links": page})

@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.catalogue.versions import choose, successors
@@ -54,7 +54,6 @@ def better(one, others):
     return [other for other in own if other.online or not one.online]
 
 
-@settings(deadline=None)
 @given(products())
 def test_none_that_is_kept_is_covered_by_better_ones(found):
     chosen = kept(*found)
@@ -64,7 +63,6 @@ def test_none_that_is_kept_is_covered_by_better_ones(found):
         assert successors(one, instead) == ()
 
 
-@settings(deadline=None)
 @given(products())
 def test_all_that_is_left_out_is_covered_by_better_kept_ones(found):
     chosen, others = choose(found, "latest")
@@ -78,7 +76,6 @@ def test_all_that_is_left_out_is_covered_by_better_kept_ones(found):
             assert degrees(one.product) <= degrees(*better(one.product, chosen))
 
 
-@settings(deadline=None)
 @given(products())
 def test_what_can_be_seen_of_an_acquisition_stays_in_sight(found):
     chosen = kept(*found)
@@ -96,7 +93,6 @@ def _one_of_each_name(found):
     return kept(*found, versions="all")
 
 
-@settings(deadline=None)
 @given(products(), st.sampled_from(["latest", "all"]))
 def test_nothing_is_lost_and_the_order_stays(found, versions):
     chosen, others = choose(found, versions)
@@ -106,7 +102,6 @@ def test_nothing_is_lost_and_the_order_stays(found, versions):
     assert left == [p for p in found if p in left]
 
 
-@settings(deadline=None)
 @given(products(), st.randoms(use_true_random=False), st.sampled_from(["latest", "all"]))
 def test_the_order_of_the_list_does_not_matter(found, random, versions):
     shuffled = random.sample(found, len(found))
@@ -115,14 +110,12 @@ def test_the_order_of_the_list_does_not_matter(found, random, versions):
     }
 
 
-@settings(deadline=None)
 @given(products(), st.sampled_from(["latest", "all"]))
 def test_choosing_again_leaves_nothing_out(found, versions):
     chosen = kept(*found, versions=versions)
     assert choose(chosen, versions) == (chosen, [])
 
 
-@settings(deadline=None)
 @given(products())
 def test_all_keeps_one_of_every_name(found):
     assert sorted(p.stem for p in kept(*found, versions="all")) == sorted({p.stem for p in found})

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.catalogue.versions import choose, is_newer, successors
@@ -382,7 +382,6 @@ rings = st.lists(st.tuples(numbers, numbers), min_size=3, max_size=6).map(
 )
 
 
-@settings(deadline=None)
 @given(junk | weird | rings, st.lists(junk | weird | rings, max_size=3))
 def test_no_coordinates_break_it(one, others):
     for own, beside in ((one, others), (strip(34, 44), [one, *others]), (one, [strip(34, 44)])):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 import shapely.affinity
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from shapely.geometry import shape
 
@@ -238,7 +238,6 @@ def rewritten(ring, turns):
     return [[lon + more, lat] for (lon, lat), more in zip(ring, [*added, added[0]], strict=True)]
 
 
-@settings(max_examples=150, deadline=None)
 @given(rings(), st.lists(st.integers(-4, 4), min_size=1, max_size=40))
 @example((np.array([[180.0, 0], [181, 0], [181, 1], [180, 1], [180, 0]]), (180.5, 0.5)), [0, -1])
 @example((np.array([[179.0, 0], [180, 0], [180, 1], [179, 1], [179, 0]]), (179.5, 0.5)), [0, -1])
@@ -257,7 +256,6 @@ def test_a_turn_added_to_any_position_changes_nothing(drawn, turns):
     assert shapely.hausdorff_distance(other, ground) < 1e-6
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     rings(),
     st.floats(0.1, 0.9),
@@ -272,7 +270,6 @@ def test_a_hole_takes_its_area_whatever_the_turns(drawn, share, turns, others):
     assert ground.area == pytest.approx(area * (1 - share**2), rel=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(rings(), min_size=1, max_size=5), st.integers(-3, 3))
 def test_many_rings_are_one_ground(drawn, turns):
     outlines = [polygon(rewritten(ring, [turns])) for ring, _ in drawn]
@@ -281,7 +278,6 @@ def test_many_rings_are_one_ground(drawn, turns):
     assert together.area == pytest.approx(singly.area, rel=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.tuples(

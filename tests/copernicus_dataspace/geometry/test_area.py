@@ -7,7 +7,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import shapely
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from shapely.geometry import mapping
 
@@ -208,9 +208,9 @@ def test_an_outline_of_many_corners_is_followed_outside_and_filtered_exactly():
 def test_many_fields_do_not_hang():
     lon, lat = np.random.default_rng(1).uniform([[-5], [40]], [[5], [50]], (2, 10_000))
     fields = shapely.multipolygons(shapely.box(lon, lat, lon + 0.003, lat + 0.002))
-    started = time.monotonic()
+    started = time.process_time()
     assert_searchable(Area.parse(json.loads(shapely.to_geojson(fields))))
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 # --- footprints --------------------------------------------------------------------------------
@@ -270,7 +270,6 @@ def wrapped(ring):
     return np.column_stack([(ring[:, 0] + 180) % 360 - 180, ring[:, 1]])
 
 
-@settings(max_examples=150, deadline=None)
 @given(rings(), st.booleans())
 @example(np.array([[180.0, 40], [200, -10], [190, 0]]), True)
 @example(np.array([[179.625, 1], [180, 2], [180.375, 1], [180, -1]]), True)
@@ -283,14 +282,12 @@ def test_cutting_at_180_keeps_the_total_area(ring, jumps):
     assert -180 <= west <= east <= 180
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(rings(), min_size=1, max_size=12), st.sampled_from([1000, 2400]))
 def test_the_pieces_cover_the_area_and_fit(outlines, max_chars):
     area = Area.parse(collection(*(mapping(shapely.Polygon(ring)) for ring in outlines)))
     assert_searchable(area, max_chars)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=1, max_size=30))
 def test_points_are_covered(places):
     assert_searchable(Area.parse(mapping(shapely.MultiPoint(places))))

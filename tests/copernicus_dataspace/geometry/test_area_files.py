@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.errors import AreaError
@@ -120,7 +120,6 @@ def test_without_a_folder_there_are_no_names(folder):
             named_file("lake", nowhere)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text() | st.from_regex(r"[./\\~a-z:%\0 ]{1,30}(\.geojson|\.json)?", fullmatch=True))
 def test_no_text_leads_out_of_the_folder(folder, text):
     try:

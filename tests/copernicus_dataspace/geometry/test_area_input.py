@@ -6,7 +6,7 @@ import zipfile
 import geopandas
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import mapping, shape
 
@@ -322,7 +322,6 @@ def test_no_text_is_a_path_whatever_the_working_folder(folder, tmp_path, monkeyp
                     Area.parse(text, folder=names)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text() | st.from_regex(r"[POLYGNT(){}\[\]\"0-9a-z ,.:/-]{1,40}", fullmatch=True))
 def test_any_text_is_an_area_or_refused(text):
     with contextlib.suppress(AreaError):

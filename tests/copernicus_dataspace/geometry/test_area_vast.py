@@ -19,9 +19,7 @@ from copernicus_dataspace.geometry.winding_number import RingIndex
 from tests.copernicus_dataspace.geometry.test_area import assert_searchable
 from tests.support.shapes.scribbles import scribbles, wound_round
 
-SLOW = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SLOW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 EIGHT = [(11, 0), (8, 6), (0, 0), (3, 12), (9, 4), (9, 5)]
 """With a small loop that is drawn the other way round than the large one."""

@@ -3,11 +3,13 @@ import pytest
 from copernicus_dataspace.errors import (
     CorruptDownloadError,
     CredentialsError,
+    LoginLimitedError,
     ProductUnavailableError,
     RateLimitedError,
     ServiceUnavailableError,
 )
-from copernicus_dataspace.limits.retry import Retries
+from copernicus_dataspace.limits.retry import BRIEF, PATIENT, RetryPolicy
+from copernicus_dataspace.statistics import TransferStatistics
 
 
 def failing(errors):
@@ -23,7 +25,7 @@ def failing(errors):
 
 @pytest.mark.parametrize("kind", [ServiceUnavailableError, CorruptDownloadError, RateLimitedError])
 def test_what_may_pass_is_tried_again(kind, sleeps):
-    assert Retries(sleeps.append).call(failing([kind("x"), kind("x")])) == "done"
+    assert RetryPolicy(wait=sleeps.append).call(failing([kind("x"), kind("x")])) == "done"
     assert len(sleeps) == 2
     assert all(0.5 <= wait_s <= 60 for wait_s in sleeps)
     assert sleeps[1] > 1
@@ -32,7 +34,7 @@ def test_what_may_pass_is_tried_again(kind, sleeps):
 @pytest.mark.parametrize("kind", [CredentialsError, ProductUnavailableError])
 def test_what_does_not_pass_within_seconds_is_tried_once(kind, sleeps):
     with pytest.raises(kind):
-        Retries(sleeps.append).call(failing([kind("x")] * 9))
+        RetryPolicy(wait=sleeps.append).call(failing([kind("x")] * 9))
     assert sleeps == []
 
 
@@ -43,29 +45,30 @@ def test_what_does_not_pass_within_seconds_is_tried_once(kind, sleeps):
 def test_patience_ends_with_the_last_error(kind, tries, sleeps):
     errors = [kind(str(n)) for n in range(99)]
     with pytest.raises(kind, match=f"^{tries - 1}$"):
-        Retries(sleeps.append).call(failing(errors))
+        RetryPolicy(wait=sleeps.append).call(failing(errors))
     assert len(sleeps) == tries - 1
     assert sum(sleeps) < 600
 
 
-def test_further_attempts_are_told(sleeps):
-    told = []
-    again = Retries(sleeps.append, on_retry=lambda: told.append(len(sleeps)))
-    again.call(failing([ServiceUnavailableError("x"), RateLimitedError("x")]))
-    again.call(failing([]))
-    with pytest.raises(CredentialsError):
-        again.call(failing([CredentialsError("x")]))
-    assert told == [0, 1]
+def test_retries_are_counted(sleeps):
+    statistics = TransferStatistics()
+    policy = RetryPolicy(wait=sleeps.append, statistics=statistics)
+    policy.call(failing([ServiceUnavailableError("x"), RateLimitedError("x")]))
+    policy.call(failing([]))
+    for error in (CredentialsError("x"), LoginLimitedError("x"), RateLimitedError("x", 61.0)):
+        with pytest.raises(type(error)):
+            policy.call(failing([error]))
+    assert statistics.retries == len(sleeps) == 2
 
 
 def test_retry_after_is_honoured(sleeps):
-    Retries(sleeps.append).call(failing([RateLimitedError("x", 7.0)]))
+    RetryPolicy(wait=sleeps.append).call(failing([RateLimitedError("x", 7.0)]))
     assert sleeps == [7.0]
 
 
 def test_a_long_retry_after_is_handed_to_the_caller(sleeps):
     with pytest.raises(RateLimitedError) as caught:
-        Retries(sleeps.append).call(failing([RateLimitedError("x", 3600.0)]))
+        RetryPolicy(wait=sleeps.append).call(failing([RateLimitedError("x", 3600.0)]))
     assert caught.value.retry_after_s == 3600.0
     assert sleeps == []
 
@@ -73,8 +76,38 @@ def test_a_long_retry_after_is_handed_to_the_caller(sleeps):
 def test_each_kind_of_error_has_its_own_patience(sleeps):
     away, wrong = ServiceUnavailableError("x"), CorruptDownloadError("y")
     mixed = [away, away, wrong, wrong]
-    assert Retries(sleeps.append).call(failing(mixed)) == "done"
+    assert RetryPolicy(wait=sleeps.append).call(failing(mixed)) == "done"
     assert len(sleeps) == 4
     with pytest.raises(CorruptDownloadError, match="y"):
-        Retries(sleeps.append).call(failing([*mixed, wrong, away]))
+        RetryPolicy(wait=sleeps.append).call(failing([*mixed, wrong, away]))
     assert len(sleeps) == 8
+
+
+@pytest.mark.parametrize(("limits", "within_s"), [(PATIENT, 1800), (BRIEF, 120)])
+def test_nothing_is_repeated_after_the_deadline(limits, within_s):
+    now = [50.0]
+    attempts = RetryPolicy(limits, clock=lambda: now[0]).attempts()
+    error = ServiceUnavailableError("x")
+    attempts.again(error)
+    now[0] += within_s - 10
+    attempts.again(RateLimitedError("x", 9.0))
+    with pytest.raises(RateLimitedError):  # it would be repeated too late
+        attempts.again(RateLimitedError("x", 11.0))
+    now[0] += 11
+    with pytest.raises(ServiceUnavailableError):
+        attempts.again(error)
+    attempts.resume(error, 1)  # bytes have arrived meanwhile
+    attempts.again(error)
+
+
+def test_waits_never_pass_the_deadline():
+    now = [0.0]
+
+    def wait(seconds):
+        now[0] += seconds
+
+    policy = RetryPolicy(BRIEF, wait=wait, clock=lambda: now[0])
+    kinds = [ServiceUnavailableError, RateLimitedError] * 2
+    with pytest.raises(ServiceUnavailableError):
+        policy.call(failing([kind("x", 45.0) for kind in kinds]))
+    assert now[0] == 90

@@ -11,8 +11,10 @@ import pytest
 
 from copernicus_dataspace.errors import RateLimitedError, ServiceUnavailableError
 from copernicus_dataspace.limits.backoff import Backoff, Timing
+from copernicus_dataspace.limits.retry import BRIEF, RetryPolicy
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
+from copernicus_dataspace.statistics import TransferStatistics
 
 LATENCY_S, BODY_S = 0.08, 0.1
 CYCLE_S = LATENCY_S + BODY_S
@@ -266,38 +268,39 @@ def together(count, work):
 def fetched(slots, remote, times):
     for _ in range(times):
         with slots.slot() as slot:
-            slot.begin(remote.begin)
+            slot.begin(remote.begin, RetryPolicy().attempts())
             time.sleep(0.001)
             remote.end()
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.03])
 def test_threads_share_what_is_learnt_and_report_their_waits(late_s):
-    waits = []
-    remote, slots = Remote(late_s=late_s), TransferSlots(4, on_wait=waits.append, timing=QUICK)
+    statistics = TransferStatistics()
+    remote, slots = Remote(late_s=late_s), TransferSlots(4, statistics=statistics, timing=QUICK)
     began = time.monotonic()
     together(8, lambda: fetched(slots, remote, 10))
     assert remote.peak <= 4
     assert remote.refused <= 10
-    assert waits or not late_s
-    assert sum(waits) <= 8 * (time.monotonic() - began)
+    assert statistics.waiting_s or not late_s
+    assert statistics.waiting_s <= 8 * (time.monotonic() - began)
     assert slots.pause_s >= late_s
 
 
-def test_requests_that_will_be_sent_again_are_told():
-    told, errors = [], [RateLimitedError("x")] * 3
-    slots = TransferSlots(1, on_retry=lambda: told.append(len(errors)), timing=QUICK)
+def test_attempts_decide_whether_a_request_is_sent_again():
+    statistics, errors = TransferStatistics(), [RateLimitedError("x")] * 3
+    slots = TransferSlots(1, timing=QUICK)
 
     def request():
         if errors:
             raise errors.pop()
 
     with slots.slot() as slot:
-        slot.begin(request)
+        slot.begin(request, RetryPolicy(statistics=statistics).attempts())
+    assert statistics.retries == 3
     errors[:] = [RateLimitedError("x")] * 3
-    with slots.slot(tries=2) as slot, pytest.raises(RateLimitedError):
-        slot.begin(request)
-    assert told == [2, 1, 0, 2]
+    with slots.slot() as slot, pytest.raises(RateLimitedError):
+        slot.begin(request, RetryPolicy(BRIEF, statistics=statistics).attempts())
+    assert statistics.retries == 5
 
 
 def test_one_thread_at_a_time_probes():
@@ -306,9 +309,9 @@ def test_one_thread_at_a_time_probes():
 
     def use():
         with slots.slot() as slot:
-            slot.begin(lambda: all_in.wait(5))
+            slot.begin(lambda: all_in.wait(5), RetryPolicy().attempts())
         with slots.slot() as slot:
-            slot.begin(verdict)
+            slot.begin(verdict, RetryPolicy().attempts())
 
     def verdict():
         with lock:
@@ -333,11 +336,14 @@ def test_a_failing_probe_blocks_nobody():
         for error in (ServiceUnavailableError, KeyboardInterrupt, None):
             with slots.slot() as slot:
                 if error is None:
-                    slot.begin(remote.begin)
+                    slot.begin(remote.begin, RetryPolicy().attempts())
                     remote.end()
                     continue
                 with pytest.raises(error):
-                    slot.begin(lambda error=error: (_ for _ in ()).throw(error("x")))
+                    slot.begin(
+                        lambda error=error: (_ for _ in ()).throw(error("x")),
+                        RetryPolicy().attempts(),
+                    )
 
     together(6, use)
     assert remote.busy == 0
@@ -352,10 +358,10 @@ def test_patience_ends_after_ten_tries():
 
     slots = TransferSlots(1, timing=Timing(0.001, 0.008, 0.01, 0.0001))
     with pytest.raises(RateLimitedError) as caught, slots.slot() as slot:
-        slot.begin(refuse)
+        slot.begin(refuse, RetryPolicy().attempts())
     assert (len(calls), caught.value.retry_after_s) == (10, 0.001)
     with slots.slot() as slot:
-        assert slot.begin(lambda: "again") == "again"
+        assert slot.begin(lambda: "again", RetryPolicy().attempts()) == "again"
 
 
 def test_a_long_retry_after_is_handed_to_the_caller():
@@ -364,10 +370,10 @@ def test_a_long_retry_after_is_handed_to_the_caller():
 
     slots = TransferSlots(2, timing=QUICK)
     with slots.slot() as slot, pytest.raises(RateLimitedError) as caught:
-        slot.begin(refuse)
+        slot.begin(refuse, RetryPolicy().attempts())
     assert caught.value.retry_after_s == 3600.0
     with slots.slot() as slot:
-        assert slot.begin(lambda: 1) == 1
+        assert slot.begin(lambda: 1, RetryPolicy().attempts()) == 1
 
 
 def test_a_task_begins_with_what_another_has_learnt(tmp_path):
@@ -404,7 +410,7 @@ def test_a_probe_that_gets_no_answer_holds_nobody_for_long():
 
     def fetch(request):
         with slots.slot() as slot:
-            return slot.begin(request)
+            return slot.begin(request, RetryPolicy().attempts())
 
     def stall():
         asked.set()

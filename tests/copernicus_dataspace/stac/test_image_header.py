@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 from fsspec.implementations.local import LocalFileSystem
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.io import MemoryFile
 
@@ -71,7 +71,6 @@ def test_what_tells_no_place_is_told_and_hurts_nobody(store, caplog, content):
     assert "x/a.jp2: no georeference in its header" in caplog.text
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 3000), st.integers(0, 255), st.integers(1, 3))
 def test_no_broken_byte_raises(place, value, count):
     broken = bytearray(IMAGE[:65_536])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.models.checksum import Checksum
@@ -35,7 +35,6 @@ products = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(products)
 def test_an_item_says_all_of_a_product_but_where_its_bytes_are(product):
     told = product_of(item_of(delivery(product), product, CREATED))
@@ -53,7 +52,6 @@ def test_a_product_with_an_older_name_has_an_item(tmp_path):
     assert product_of(item_of(delivery(product), product, CREATED)) == product
 
 
-@settings(deadline=None)
 @given(st.sets(st.sampled_from(["one", "two", "three"])), st.none() | instants, instants)
 def test_an_item_says_all_of_a_delivery(ingests, created, now):
     written = delivery(PRODUCT, ingests=sorted(ingests), created=created)
@@ -104,7 +102,6 @@ def test_an_instant_of_another_zone_is_the_same_instant():
     assert product_of(json.dumps(document)) == PRODUCT
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(ITEM) - 1))
 def test_a_part_of_an_item_is_none(length):
     assert Entry.of_item(ITEM[:length], "1") is None
@@ -172,7 +169,6 @@ junk = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(places(json.loads(ITEM)))), junk)
 def test_no_value_of_an_item_is_an_error(path, value):
     content = json.dumps(changed(json.loads(ITEM), path, value)).encode()

@@ -5,14 +5,16 @@ import re
 import socket
 import threading
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from types import SimpleNamespace
 
 import requests
 
+from copernicus_dataspace import service
 from copernicus_dataspace.auth import identity_service
 from copernicus_dataspace.catalogue import stac_api
-from copernicus_dataspace.download import resume, transports
+from copernicus_dataspace.download import downloader, transports
 from copernicus_dataspace.http import client, response
 from copernicus_dataspace.limits import transfer_slots
 from copernicus_dataspace_emulator import Fault
@@ -194,7 +196,8 @@ def lower_limits(monkeypatch):
     for method in (client.Http.get, client.Http.post_form):
         monkeypatch.setitem(method.__kwdefaults__, "answer_s", ANSWER_S)
     monkeypatch.setattr(response, "_SPEED_OVER_S", ANSWER_S)
-    monkeypatch.setattr(resume, "_MOST_PARTS", 3)
+    for module, name in ((service, "PATIENT"), (downloader, "REPLACEABLE")):
+        monkeypatch.setattr(module, name, replace(getattr(module, name), resumed=2))
 
 
 def granted(monkeypatch):

@@ -18,8 +18,8 @@ from airflow_copernicus.operators import (
     CopernicusSearchOperator,
 )
 from copernicus_dataspace import service
-from copernicus_dataspace.limits import retry
 from copernicus_dataspace.limits.backoff import Timing
+from copernicus_dataspace.limits.retry import RetryPolicy
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from tests.airflow_copernicus.conftest import Events, make_context
 
@@ -40,7 +40,7 @@ def run(output_uri, bands, **wanted):
 def main():
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    retry._backoff = lambda _: 0.01
+    service.RetryPolicy = partial(RetryPolicy, first_wait_s=0.01)
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
     service.TransferSlots = partial(TransferSlots, timing=quick)
     for line in sys.stdin:

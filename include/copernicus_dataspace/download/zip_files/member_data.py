@@ -8,21 +8,15 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.download.zip_files.members import (
-    CHUNK_BYTES,
-    METHODS,
-    STREAMED,
-    UNREADABLE,
-)
+from copernicus_dataspace.download.zip_files.checks import STREAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
 
-    from copernicus_dataspace.download.zip_files.records import Source
+    from copernicus_dataspace.download.zip_files.headers import Source
     from copernicus_dataspace.errors import CorruptDownloadError
 
-    CheckSize = Callable[[zipfile.ZipInfo], None]
-
+_CHUNK_BYTES: Final = 2**20
 _WINDOW_BYTES: Final = 2**16
 """Bytes inflated, or searched for the end of a member, at a time."""
 _FOLLOWING: Final = re.compile(rb"PK(?:\x03\x04|\x01\x02)")
@@ -37,168 +31,126 @@ _LONGEST_DESCRIPTOR_BYTES: Final = 4 + 20 + 4
 """Including the signature of the next record."""
 
 
-class Body:
-    """The data of a member; this class is for stored members of known size.
+def member_data(
+    source: Source, info: zipfile.ZipInfo, check_size: Callable[[zipfile.ZipInfo], None]
+) -> Generator[bytes]:
+    """Yield the uncompressed data after a header in chunks of up to 1 MiB; verify them at the end.
 
-    Raises CorruptDownloadError for invalid data.
+    Args:
+        source: Source of the data, at its start.
+        info: The header; sizes and CRC of a data descriptor are filled in.
+        check_size: Refuses a member of unknown size that gets too large.
+
+    Raises:
+        CorruptDownloadError: The data contradicts its CRC or size, or the zip is truncated.
     """
-
-    def __init__(self, source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> None:
-        """Start after the header.
-
-        Args:
-            source: Source of the data.
-            info: The header; sizes and CRC of a data descriptor are filled in later.
-            check_size: Refuses a member of unknown size that gets too large.
-        """
-        self._source = source
-        self._info = info
-        self._check_size = check_size
-        self._is_known = bool(info.compress_size) or not info.flag_bits & STREAMED
-        self._stored = self._inflated = self._crc = 0
-        self._is_verified = self._is_gone = False
-
-    def read(self) -> bytes:
-        """Return the next uncompressed bytes; empty at the end, after verification.
-
-        Raises:
-            ValueError: The stream has moved on.
-        """
-        if self._is_gone:
-            message = f"{self._info.orig_filename} must be read before the next member"
-            raise ValueError(message)
-        if self._is_verified:
-            return b""
-        piece = self._next()
-        self._inflated += len(piece)
-        self._compare_sizes(at_end=not piece)
-        self._crc = zlib.crc32(piece, self._crc)
-        if not piece:
-            self._verify()
-        return piece
-
-    def pass_rest(self) -> None:
-        """Skip unread data, without inflating it if its size is known."""
-        if self._is_known and not self._is_verified:
-            self._source.skip(self._info.compress_size - self._stored)
-            self._verify()
-        while self.read():
-            pass
-        self._is_gone = True
-
-    def _next(self) -> bytes:
-        piece = self._source.piece(min(self._info.compress_size - self._stored, CHUNK_BYTES))
-        self._stored += len(piece)
-        return piece
-
-    def _compare_sizes(self, *, at_end: bool) -> None:
-        info, sizes = self._info, (self._stored, self._inflated)
-        if not self._is_known:
-            info.compress_size, info.file_size = sizes
-            self._check_size(info)
-        declared = (info.compress_size, info.file_size)
-        if self._inflated > info.file_size or (at_end and sizes != declared):
-            message = f"inflates from {sizes[0]} to {sizes[1]} bytes, the zip says {declared}"
-            raise self._corrupt(message)
-
-    def _verify(self) -> None:
-        crc, length = self._info.CRC, 0
-        if self._info.flag_bits & STREAMED:
-            crc, length = self._descriptor()
-        if self._inflated == self._info.file_size and self._crc != crc:
-            raise self._corrupt(f"has the CRC-32 {self._crc:08x}, the zip says {crc:08x}")
-        self._source.skip(length)
-        self._info.CRC = crc
-        self._is_verified = True
-
-    def _descriptor(self) -> tuple[int, int]:
-        """Parse the data descriptor; return its CRC and length."""
-        tail = self._source.peek(_LONGEST_DESCRIPTOR_BYTES)
-        for signature, layout in _DESCRIPTORS:
-            end = len(signature) + layout.size
-            if tail.startswith(signature) and _FOLLOWING.match(tail, end):
-                crc, *sizes = layout.unpack_from(tail, len(signature))
-                if sizes == [self._info.compress_size, self._info.file_size]:
-                    return crc, end
-        raise self._corrupt("is not followed by a valid data descriptor")
-
-    def _corrupt(self, problem: str) -> CorruptDownloadError:
-        return self._source.corrupt(f"{self._info.orig_filename!r} {problem}")
+    is_known, start, size_bytes, crc = has_known_size(info), source.position, 0, 0
+    for piece in _pieces(source, info):
+        size_bytes += len(piece)
+        crc = zlib.crc32(piece, crc)
+        if not is_known:
+            info.compress_size, info.file_size = source.position - start, size_bytes
+            check_size(info)
+        elif size_bytes > info.file_size:
+            break
+        yield piece
+    sizes, declared = (source.position - start, size_bytes), (info.compress_size, info.file_size)
+    if not is_known:
+        info.compress_size, info.file_size = sizes
+    elif sizes != declared:
+        problem = f"inflates from {sizes[0]} to {sizes[1]} bytes, the zip says {declared}"
+        raise _corrupt(source, info, problem)
+    pass_descriptor(source, info)
+    if crc != info.CRC:
+        problem = f"has the CRC-32 {crc:08x}, the zip says {info.CRC:08x}"
+        raise _corrupt(source, info, problem)
 
 
-class _Deflated(Body):
-    """A deflated member; ends with the deflate stream."""
-
-    def __init__(self, source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> None:
-        super().__init__(source, info, check_size)
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-
-    def _next(self) -> bytes:
-        while not self._inflater.eof:
-            left = self._info.compress_size - self._stored if self._is_known else _WINDOW_BYTES
-            data = self._source.piece(min(left, _WINDOW_BYTES))
-            try:
-                piece = self._inflater.decompress(data, CHUNK_BYTES)
-            except zlib.error as error:
-                self._source.unread(data)
-                raise self._corrupt(f"cannot be inflated: {error}") from error
-            unused = self._inflater.unconsumed_tail + self._inflater.unused_data
-            self._source.unread(unused)
-            self._stored += len(data) - len(unused)
-            if piece:
-                return piece
-            if not data:
-                raise self._corrupt(f"does not end within {self._stored} deflated bytes")
-        return b""
+def has_known_size(info: zipfile.ZipInfo) -> bool:
+    """Tell whether the header has the sizes."""
+    return bool(info.compress_size) or not info.flag_bits & STREAMED
 
 
-class _Scanned(Body):
-    """A stored member of unknown size; ends at the first data descriptor that matches.
+def pass_descriptor(source: Source, info: zipfile.ZipInfo) -> None:
+    """Read the data descriptor after the data, if there is one; fill in its CRC.
+
+    Raises:
+        CorruptDownloadError: It contradicts the sizes.
+    """
+    if not info.flag_bits & STREAMED:
+        return
+    tail = source.peek(_LONGEST_DESCRIPTOR_BYTES)
+    for signature, layout in _DESCRIPTORS:
+        end = len(signature) + layout.size
+        if tail.startswith(signature) and _FOLLOWING.match(tail, end):
+            crc, *sizes = layout.unpack_from(tail, len(signature))
+            if sizes == [info.compress_size, info.file_size]:
+                source.skip(end)
+                info.CRC = crc
+                return
+    raise _corrupt(source, info, "is not followed by a valid data descriptor")
+
+
+def _pieces(source: Source, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    if info.compress_type != zipfile.ZIP_STORED:
+        return _inflated(source, info, info.compress_size if has_known_size(info) else None)
+    return _copied(source, info) if has_known_size(info) else _scanned(source, info)
+
+
+def _copied(source: Source, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    end = source.position + info.compress_size
+    while left := end - source.position:
+        yield source.piece(min(left, _CHUNK_BYTES))
+
+
+def _inflated(source: Source, info: zipfile.ZipInfo, stored_bytes: int | None) -> Iterator[bytes]:
+    inflater, start = zlib.decompressobj(-zlib.MAX_WBITS), source.position
+    while not inflater.eof:
+        passed = source.position - start
+        left = _WINDOW_BYTES if stored_bytes is None else stored_bytes - passed
+        data = source.piece(min(left, _WINDOW_BYTES))
+        try:
+            piece = inflater.decompress(data, _CHUNK_BYTES)
+        except zlib.error as error:
+            raise _corrupt(source, info, f"cannot be inflated: {error}") from error
+        source.unread(inflater.unconsumed_tail + inflater.unused_data)
+        if piece:
+            yield piece
+        elif not data:
+            raise _corrupt(source, info, f"does not end within {passed} deflated bytes")
+
+
+def _scanned(source: Source, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a stored member of unknown size, up to the first data descriptor that matches.
 
     A member that itself contains such bytes is truncated there, and then contradicts the central
     directory.
     """
-
-    def _next(self) -> bytes:
-        window = self._source.peek(_WINDOW_BYTES)
-        end = self._end(window)
-        if end is None:
-            if len(window) < _WINDOW_BYTES:
-                raise self._corrupt("does not end")
-            end = len(window) - _LONGEST_DESCRIPTOR_BYTES + 1
-        self._stored += end
-        return self._source.take(end)
-
-    def _end(self, window: bytes) -> int | None:
-        for following in _FOLLOWING.finditer(window):
-            for signature, layout in _DESCRIPTORS:
-                start = following.start() - layout.size - len(signature)
-                if start < 0 or not window.startswith(signature, start):
-                    continue
-                crc, *sizes = layout.unpack_from(window, start + len(signature))
-                is_right = sizes == [self._inflated + start] * 2
-                if is_right and crc == zlib.crc32(window[:start], self._crc):
-                    return start
-        return None
+    size_bytes, crc, end = 0, 0, None
+    while end is None:
+        window = source.peek(_WINDOW_BYTES)
+        end = _end(window, size_bytes, crc)
+        if end is None and len(window) < _WINDOW_BYTES:
+            raise _corrupt(source, info, "does not end")
+        piece = source.take(len(window) - _LONGEST_DESCRIPTOR_BYTES + 1 if end is None else end)
+        size_bytes += len(piece)
+        crc = zlib.crc32(piece, crc)
+        yield piece
 
 
-def body(source: Source, info: zipfile.ZipInfo, check_size: CheckSize) -> Body:
-    """Return the data after a header; see `Body`.
+def _end(window: bytes, size_bytes: int, crc: int) -> int | None:
+    """Return where the data ends, given the size and the CRC of what was before; None if later."""
+    for following in _FOLLOWING.finditer(window):
+        for signature, layout in _DESCRIPTORS:
+            start = following.start() - layout.size - len(signature)
+            if start < 0 or not window.startswith(signature, start):
+                continue
+            listed, *sizes = layout.unpack_from(window, start + len(signature))
+            is_right = sizes == [size_bytes + start] * 2
+            if is_right and listed == zlib.crc32(window[:start], crc):
+                return start
+    return None
 
-    Raises:
-        CorruptDownloadError: It is encrypted, or has an unsupported compression method.
-    """
-    is_stored = info.compress_type == zipfile.ZIP_STORED
-    problem = None
-    if info.flag_bits & UNREADABLE:
-        problem = "is encrypted or patched, expected plain"
-    elif info.compress_type not in METHODS:
-        problem = f"is compressed by method {info.compress_type}, expected 0 (stored) or 8"
-    elif is_stored and info.compress_size != info.file_size:
-        problem = f"stores {info.compress_size} bytes, the zip says {info.file_size}"
-    if problem:
-        raise source.corrupt(f"{info.orig_filename!r} {problem}")
-    if not is_stored:
-        return _Deflated(source, info, check_size)
-    is_scanned = info.flag_bits & STREAMED and not info.compress_size
-    return (_Scanned if is_scanned else Body)(source, info, check_size)
+
+def _corrupt(source: Source, info: zipfile.ZipInfo, problem: str) -> CorruptDownloadError:
+    return source.corrupt(f"{info.orig_filename!r} {problem}")

@@ -12,19 +12,14 @@ from copernicus_dataspace.errors import (
     CorruptProductError,
     UnsafeContentError,
 )
-from copernicus_dataspace.models.checksum import new_hash
-from copernicus_dataspace.models.manifest import (
-    MANIFEST,
-    MAX_MANIFEST_BYTES,
-    SafeFile,
-    parse_manifest,
-)
+from copernicus_dataspace.models.manifest import MANIFEST, manifest_content, parse_manifest
 from copernicus_dataspace.storage import verified_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MANIFEST: Final = SafeFile(MANIFEST, None, None)
+    from copernicus_dataspace.models.manifest import SafeFile
+
 _SHOWN: Final = 20
 
 
@@ -68,13 +63,10 @@ class ProductZip:
         Raises:
             CorruptProductError: The member is missing, unreadable, or contradicts the manifest; the
                 target is unchanged.
-            UnsafeContentError: Its compression ratio is too high.
         """
-        expected = verified_file.Expected(
-            file.size_bytes, file.checksum, "the manifest", trust_digest=True
-        )
+        expected = _expected(file)
         try:
-            return verified_file.save(self._chunks(file), target, expected, what=file.path)
+            return verified_file.save(self.chunks(file.path), target, expected, what=file.path)
         except CorruptDownloadError as error:
             raise self._corrupt(self._failure(file) or str(error)) from error
 
@@ -83,7 +75,6 @@ class ProductZip:
 
         Raises:
             CorruptDownloadError: It is missing or unreadable.
-            UnsafeContentError: Its compression ratio is too high.
         """
         return self._members.chunks(path)
 
@@ -96,11 +87,8 @@ class ProductZip:
         return tuple(line for line in lines if line)
 
     def _manifest(self) -> tuple[SafeFile, ...]:
-        if (self._members.size_bytes(_MANIFEST.path) or 0) > MAX_MANIFEST_BYTES:
-            line = f"its manifest has more than {MAX_MANIFEST_BYTES} bytes, expected some 60,000"
-            raise self._corrupt(line)
         try:
-            return parse_manifest(b"".join(self._chunks(_MANIFEST)))
+            return parse_manifest(manifest_content(self.chunks(MANIFEST)))
         except CorruptDownloadError as error:
             raise self._corrupt(str(error)) from error
         except UnsafeContentError as error:
@@ -115,35 +103,18 @@ class ProductZip:
         return CorruptProductError(message, (line,))
 
     def _failure(self, file: SafeFile) -> str | None:
-        hasher = new_hash(file.checksum.algorithm if file.checksum else "MD5")
-        size_bytes = 0
-        try:
-            for chunk in self._chunks(file):
-                hasher.update(chunk)
-                size_bytes += len(chunk)
-        except (CorruptDownloadError, UnsafeContentError) as error:
-            return str(error)
-        return _difference(file, size_bytes, hasher.hexdigest())
-
-    def _chunks(self, file: SafeFile) -> Iterator[bytes]:
-        declared_bytes = self._members.size_bytes(file.path)
-        if file.checksum is None and declared_bytes is not None:
-            line = _difference(file, declared_bytes, "")
-            if line:  # without a checksum a wrong size is final: do not inflate
-                raise CorruptDownloadError(line)
-        yield from self._members.chunks(file.path)
+        with verified_file.Digest(file.checksum.algorithm if file.checksum else "MD5") as digest:
+            try:
+                for chunk in self.chunks(file.path):
+                    digest.write(chunk)
+            except CorruptDownloadError as error:
+                return str(error)
+            difference = verified_file.difference(digest.saved(), _expected(file))
+        return difference and f"{file.path}: {difference}"
 
 
-def _difference(file: SafeFile, size_bytes: int, digest: str) -> str | None:
-    if file.checksum is not None and digest == file.checksum.value:
-        return None
-    differences = []
-    if file.size_bytes not in {None, size_bytes}:
-        differences.append(f"size is {size_bytes} bytes, the manifest says {file.size_bytes}")
-    if file.checksum is not None:
-        algorithm, expected = file.checksum.algorithm, file.checksum.value
-        differences.append(f"{algorithm} is {digest}, the manifest says {expected}")
-    return f"{file.path}: {'; '.join(differences)}" if differences else None
+def _expected(file: SafeFile) -> verified_file.Expected:
+    return verified_file.Expected(file.size_bytes, file.checksum, "the manifest", trust_digest=True)
 
 
 def check_members(path: Path, what: str) -> None:

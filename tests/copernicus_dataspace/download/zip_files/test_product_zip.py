@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import random
 import tempfile
 import warnings
 import zipfile
@@ -148,7 +149,8 @@ def test_wrong_bytes_of_the_right_length_are_refused(tmp_path: Path) -> None:
     wrong = {**PRODUCT, SCL: b"\x01" + PRODUCT[SCL][1:]}
     target = tmp_path / "out.jp2"
     target.write_bytes(b"earlier")
-    line = f"{SCL}: SHA3-256 is {sha3(wrong[SCL])}, the manifest says {sha3(PRODUCT[SCL])}"
+    size = f"{len(PRODUCT[SCL])} bytes with SHA3-256"
+    line = f"{SCL}: {size} {sha3(wrong[SCL])}, the manifest says {size} {sha3(PRODUCT[SCL])}"
 
     with pytest.raises(CorruptProductError) as raised:
         saved(product(files=wrong), SCL, target)
@@ -184,16 +186,13 @@ def test_a_wrong_size_in_the_manifest_is_outweighed_by_the_checksum(
     assert failures(content) == ()
 
 
-def test_without_a_checksum_a_wrong_size_is_refused_unread(tmp_path: Path) -> None:
-    listing = manifest(PRODUCT, {SCL: 7}).replace(b"SHA3-256", b"CRC")
-    stream = CountingReads(product(listing=listing, files={SCL: bytes(5_000_000)}))
+def test_without_a_checksum_a_wrong_size_is_refused(tmp_path: Path) -> None:
+    content = product(listing=manifest(PRODUCT, {SCL: 7}).replace(b"SHA3-256", b"CRC"))
+    difference = f"received {len(PRODUCT[SCL])} bytes, the manifest says 7"
 
-    with (
-        open_zip(stream) as archive,
-        pytest.raises(CorruptProductError, match="size is 5000000 bytes, the manifest says 7"),
-    ):
-        archive.save(archive.files[0], tmp_path / "x")
-    assert stream.bytes_read < 1_000_000
+    with pytest.raises(CorruptProductError, match=difference):
+        saved(content, SCL, tmp_path / "x")
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_size_and_checksum_the_crc_remains(tmp_path: Path) -> None:
@@ -240,10 +239,10 @@ def test_a_missing_manifest_is_a_corrupt_product() -> None:
     assert raised.value.members == ("manifest.safe: missing in the zip",)
 
 
-def test_a_huge_manifest_is_not_inflated() -> None:
-    listing = manifest(PRODUCT) + b" " * (17 * 2**20)
+def test_a_huge_manifest_is_refused() -> None:
+    listing = manifest(PRODUCT) + random.Random(5).randbytes(2**20) + b" " * 2**24  # noqa: S311
 
-    with pytest.raises(CorruptProductError, match="its manifest has more than"):
+    with pytest.raises(CorruptProductError, match=r"The manifest has \d+ bytes, more than"):
         failures(product(listing=listing, method=zipfile.ZIP_DEFLATED))
 
 
@@ -258,7 +257,6 @@ def test_the_message_names_the_file_and_its_first_bytes(tmp_path: Path) -> None:
         pass
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([product(), product(method=zipfile.ZIP_DEFLATED)]),
     st.lists(st.tuples(st.integers(0, 2**20), st.integers(1, 255)), min_size=1, max_size=4),
@@ -285,7 +283,7 @@ HOSTILE_PATH = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(HOSTILE_PATH, st.sampled_from(["zip", "manifest", "both"])), max_size=4))
 @example([("../evil", "both")])
 @example([("/evil", "manifest")])
@@ -327,7 +325,7 @@ def test_real_products_pass_or_name_their_subsampled_bands(real_product: Path) -
         return
     assert len(failed) == 15
     assert all(name.endswith(".jp2") for name in failed)
-    assert all("size is" in line and "the manifest says" in line for line in lines)
+    assert all(" bytes with " in line and "the manifest says" in line for line in lines)
 
 
 def test_real_members_come_out_byte_for_byte(real_product: Path, tmp_path: Path) -> None:

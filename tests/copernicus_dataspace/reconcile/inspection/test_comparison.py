@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from copernicus_dataspace.catalogue.search import Deletion
@@ -334,7 +334,6 @@ PRODUCTS = [
 some = st.lists(st.sampled_from(PRODUCTS), unique_by=lambda one: one.id)
 
 
-@settings(deadline=None)
 @given(some, some, some, some, st.sampled_from([TERMS, ALL]))
 def test_only_a_listed_successor_or_a_deletion_takes_a_product_away(
     listed, mine, theirs, gone, terms

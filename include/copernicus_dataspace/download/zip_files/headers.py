@@ -1,7 +1,4 @@
-"""Parses the records of a zip stream: local headers, central directory, end records.
-
-Validation is left to the caller.
-"""
+"""Parses the local headers of a zip stream."""
 
 from __future__ import annotations
 
@@ -9,22 +6,19 @@ import struct
 import zipfile
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.download.zip_files.members import IN_EXTRA, STREAMED, UTF8
+from copernicus_dataspace.download.zip_files.checks import STREAMED, UTF8
 from copernicus_dataspace.errors import CorruptDownloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 LOCAL_SIGNATURE: Final = b"PK\x03\x04"
 
 _LOCAL: Final = struct.Struct("<4s2xHH4xLLLHH")
+LOCAL_BYTES: Final = _LOCAL.size
 _FIELD: Final = struct.Struct("<HH")
-_ROW: Final = struct.Struct("<4s4xHH4xLLLHHH4xLL")
-_END64: Final = struct.Struct("<4sQ12xQQQQ4s4xQ4x")
-"""ZIP64 end of central directory, and its locator."""
-_END: Final = struct.Struct("<4s4xHHLLH")
-_IN_END64: Final = (0xFFFF, 0xFFFF, IN_EXTRA, IN_EXTRA)
-"""Placeholders for numbers that are in the ZIP64 end record."""
+_IN_EXTRA: Final = 0xFFFFFFFF
+"""Placeholder for a size that is given in the ZIP64 extra field."""
 
 
 class Source:
@@ -109,52 +103,10 @@ def local_header(source: Source) -> zipfile.ZipInfo:
     )
     info = _named(source, name_length, flags)
     sizes = _widened(source.take(extra_length), (inflated, stored))
-    is_unsaid = flags & STREAMED and not {0, IN_EXTRA}.isdisjoint(sizes)
+    is_unsaid = flags & STREAMED and not {0, _IN_EXTRA}.isdisjoint(sizes)
     info.file_size, info.compress_size = (0, 0) if is_unsaid else sizes
     info.compress_type, info.CRC, info.header_offset = method, crc, start
     return info
-
-
-def table_rows(source: Source) -> Iterator[zipfile.ZipInfo]:
-    """Yield the entries of the central directory, which starts here."""
-    while source.peek(4) == b"PK\x01\x02":
-        row = _ROW.unpack(source.take(_ROW.size))
-        _, flags, method, crc, stored, inflated, *lengths, attributes, start = row
-        name_length, extra_length, comment_length = lengths
-        info = _named(source, name_length, flags)
-        numbers = _widened(source.take(extra_length), (inflated, stored, start))
-        info.file_size, info.compress_size, info.header_offset = numbers
-        info.compress_type, info.CRC, info.external_attr = method, crc, attributes
-        source.skip(comment_length)
-        yield info
-
-
-def check_end(source: Source, count: int, start: int) -> None:
-    """Parse the end records, up to the end of the zip.
-
-    Args:
-        source: At the end of the central directory.
-        count: Number of its entries.
-        start: Its offset.
-
-    Raises:
-        CorruptDownloadError: They contradict the directory, are truncated, or are followed by
-            more bytes.
-    """
-    end = source.position
-    facts = unsaid = (count, count, end - start, start)
-    if source.peek(4) == b"PK\x06\x06":
-        _, size, *said, locator, position = _END64.unpack(source.take(_END64.size))
-        if (size, tuple(said), locator, position) != (44, facts, b"PK\x06\x07", end):
-            raise source.corrupt("the ZIP64 end record contradicts the central directory")
-        unsaid = _IN_END64
-    signature, *numbers, comment_length = _END.unpack(source.take(_END.size))
-    agrees = all(one in pair for one, *pair in zip(numbers, facts, unsaid, strict=True))
-    if signature != b"PK\x05\x06" or not agrees:
-        raise source.corrupt("the end of central directory is missing or contradicts the directory")
-    source.skip(comment_length)
-    if source.peek(1):
-        raise source.corrupt("more bytes follow its end")
 
 
 def _named(source: Source, length: int, flags: int) -> zipfile.ZipInfo:
@@ -175,4 +127,4 @@ def _widened(extra: bytes, numbers: Sequence[int]) -> list[int]:
         field = extra[4 : 4 + length] if kind == 1 else field
         extra = extra[4 + length :]
     wide = (number for (number,) in struct.iter_unpack("<Q", field[: len(field) // 8 * 8]))
-    return [next(wide, number) if number == IN_EXTRA else number for number in numbers]
+    return [next(wide, number) if number == _IN_EXTRA else number for number in numbers]
