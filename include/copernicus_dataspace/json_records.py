@@ -47,13 +47,13 @@ def from_json(value: object, kind: type[T]) -> T:
 
 
 def to_json(record: object) -> Any:
-    """Return a record as JSON values."""
-    return msgspec.to_builtins(record)
+    """Return a record as JSON values, and instants as `write_json` takes them."""
+    return msgspec.to_builtins(record, builtin_types=(datetime,))
 
 
 def write_json(record: object, *, indent: int | None = None) -> bytes:
     """Return a record as JSON in ASCII: texts of file systems may hold half characters."""
-    return json.dumps(to_json(record), indent=indent).encode()
+    return json.dumps(to_json(record), indent=indent, default=datetime.isoformat).encode()
 
 
 @contextlib.contextmanager

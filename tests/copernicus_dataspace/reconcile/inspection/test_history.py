@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copernicus_dataspace.json_records import to_json
+from copernicus_dataspace.json_records import write_json
 from copernicus_dataspace.reconcile.inspection.history import History, Survey, TileCounts
 from tests.support.products.held import held_product
 
@@ -19,11 +19,12 @@ SURVEY = Survey(
     product_type="S2MSI2A",
     days=((date(2019, 5, 1), date(2019, 5, 1)), (LAST, LAST)),
 )
+SURVEY_JSON = json.loads(write_json(SURVEY))
 BEFORE = {
     "at": PRESENT.isoformat(),
     "listed_at": PRESENT.isoformat(),
     "question": "0123456789abcdef",
-    "awaited": [to_json(held_product(1))],
+    "awaited": [json.loads(write_json(held_product(1)))],
     "unlisted": ["a", "b"],
 }
 """A survey as it was written before it told which days were looked at."""
@@ -162,10 +163,10 @@ def test_what_is_damaged_is_as_good_as_nothing(content):
         ("scrubbed", "yesterday"),
         ("scrubbed", 3),
         ("survey", "text"),
-        ("survey", {**to_json(SURVEY), "at": None}),
-        ("survey", {**to_json(SURVEY), "days": [["2024-01-01"]]}),
-        ("survey", {**to_json(SURVEY), "days": [["2024-01-02", "2024-01-01"]]}),
-        ("survey", {**to_json(SURVEY), "days": [["2024-01-01", "soon"]]}),
+        ("survey", {**SURVEY_JSON, "at": None}),
+        ("survey", {**SURVEY_JSON, "days": [["2024-01-01"]]}),
+        ("survey", {**SURVEY_JSON, "days": [["2024-01-02", "2024-01-01"]]}),
+        ("survey", {**SURVEY_JSON, "days": [["2024-01-01", "soon"]]}),
         ("days", {"yesterday": {}}),
     ],
 )
