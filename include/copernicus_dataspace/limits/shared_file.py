@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -93,7 +94,7 @@ class SharedFile:
             return step()
         except OSError as error:
             self.is_alone = True
-            _warn_once(f"{self._folder}: {error.strerror or error}")
+            _warn(f"{self._folder}: {error.strerror or error}")
             return None
 
     @contextlib.contextmanager
@@ -168,14 +169,10 @@ def _distrust(file: int, is_kind: Callable[[int], bool], forbidden: int) -> None
         raise PermissionError("other users have permissions on it")
 
 
-_warned = threading.Event()
-
-
-def _warn_once(reason: str) -> None:
-    if not _warned.is_set():
-        _warned.set()
-        logger.warning(
-            "%s; login session, request spacing and learned limits are not shared between the "
-            "processes of this host. Use a state folder that only their user can write to.",
-            reason,
-        )
+@functools.cache  # each reason once in a process
+def _warn(reason: str) -> None:
+    logger.warning(
+        "%s; login session, request spacing and learned limits are not shared between the "
+        "processes of this host. Use a state folder that only their user can write to.",
+        reason,
+    )

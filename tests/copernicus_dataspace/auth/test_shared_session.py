@@ -49,11 +49,6 @@ with client:
 """
 
 
-@pytest.fixture(autouse=True)
-def first_warning():
-    shared_file._warned.clear()
-
-
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "state"
@@ -288,10 +283,10 @@ def test_without_the_store_each_task_logs_in_and_out_with_one_warning(
 
 
 def test_a_full_disk_costs_the_sharing_only(emulator, task, monkeypatch):
-    def full(self, folder):
+    def full(*_about, **_folders):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shared_file.SharedFile, "_write", full)
+    monkeypatch.setattr(os, "rename", full)
     with task() as alone:
         token = alone.tokens.token()
         assert alone.tokens.token() == token

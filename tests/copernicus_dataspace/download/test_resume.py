@@ -20,6 +20,7 @@ from copernicus_dataspace.download.downloader import Downloads
 from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.download.transports import Https
 from copernicus_dataspace.errors import DataSpaceError, ServiceUnavailableError
+from copernicus_dataspace.http import client
 from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.delivery import deliver
@@ -44,6 +45,7 @@ class Offering:
 
     def __init__(self, folder, transport, ranges):
         self.emulator, self.folder = Emulator(ranges=ranges), folder
+        self.bytes_from = "s3" if transport == "s3" else "download"
         self.offered = self.emulator.add(make_product(scale=0.01))
         keys = S3Keys(self.emulator.s3_access_key, self.emulator.s3_secret_key)
         self.client = Service(
@@ -55,9 +57,8 @@ class Offering:
         )
 
     def breaks(self, **facts):
-        service = "s3" if self.client._transport == "s3" else "download"
         fault = {"kind": "short_body", "match": "B08_10m", **facts}
-        self.emulator.faults.add(Fault(service=service, **fault))
+        self.emulator.faults.add(Fault(service=self.bytes_from, **fault))
 
     def fetch(self):
         """Fetch a file; return the Range of each of its requests, and the bytes they moved."""
@@ -267,8 +268,9 @@ class Wire(HTTPAdapter):
 
 def scripted(script):
     wire = Wire(script)
-    http = Http(Endpoints.resolve(download_url="http://service/odata"))
-    http._session.mount("http://", wire)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "StoppableAdapter", lambda: wire)
+        http = Http(Endpoints.resolve(download_url="http://service/odata"))
     tokens = SimpleNamespace(token=lambda: "token", renew=lambda _: "newer")
     https = Https(http, "http://service/odata", tokens)
     return Downloads([https], https, TransferSlots(1), RetryPolicy(wait=lambda _: None)), wire

@@ -17,11 +17,6 @@ from copernicus_dataspace.limits.shared_limits import SharedSlots
 INCLUDE = Path(shared_file.__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def first_warning():
-    shared_file._warned.clear()
-
-
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "a" / "state"
