@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import select
 import subprocess
 import sys
@@ -50,13 +51,18 @@ def watching(folder: Path, ending: str, right: Mapping[str, str]) -> Iterator[li
 
 def digests(folder: Path, ending: str, names: Container[str]) -> dict[str, str]:
     """Return the SHA-256 of the files below a folder, by the product whose folder they lie in."""
-    return {product_of(path, names): _digest(path) for path in folder.rglob(f"*{ending}")}
+    return {product_of(path, names): _digest(path) for path in _files(folder, ending)}
 
 
 def product_of(path: Path, names: Container[str]) -> str:
     """Return the name of the product whose folder a file lies in."""
     parts = (part.removesuffix(".SAFE") for part in path.parts)
     return next((part for part in parts if part in names), "")
+
+
+def _files(folder: Path, ending: str) -> Iterator[Path]:
+    for top, _, names in os.walk(folder):  # passes over folders that vanish meanwhile
+        yield from (Path(top, name) for name in names if name.endswith(ending))
 
 
 def _digest(path: Path) -> str:
@@ -72,7 +78,7 @@ class _Watcher:
         self._seen: set[tuple[str, int, int]] = set()
 
     def look(self) -> None:
-        for path in self._folder.rglob(f"*{self._ending}"):
+        for path in _files(self._folder, self._ending):
             try:
                 state = path.stat()
                 key = (path.name, state.st_ino, state.st_mtime_ns)

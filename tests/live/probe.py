@@ -79,7 +79,7 @@ def _seen(visit: Visit, response: requests.Response) -> str:
     if response.status_code in _REDIRECTS:
         own = visit.endpoints.owns(response.headers.get("Location", ""))
         return "a redirect within the service" if own else "a redirect elsewhere"
-    return type(error_of(_unread(response), "probe")).__name__
+    return type(error_of(_unread(response), "probe", within_s=5.0)).__name__
 
 
 def _unread(response: requests.Response) -> requests.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.cookiejar
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.http.connection_errors import failure_of, refuse_unclear_proxy
 from copernicus_dataspace.http.endpoints import public_url
-from copernicus_dataspace.http.response import StreamedResponse
+from copernicus_dataspace.http.response import HttpLimits, StreamedResponse
 from copernicus_dataspace.http.status_errors import error_of
 from copernicus_dataspace.http.stoppable_adapter import StoppableAdapter
 from copernicus_dataspace.statistics import TransferStatistics
@@ -33,10 +34,7 @@ if TYPE_CHECKING:
 _USER_AGENT: Final = "airflow-provider-copernicus"
 """The catalogue responds 403 to requests without one."""
 
-_CONNECT_S: Final = 10.0
-_ANSWER_S: Final = 120.0
-"""Until the response begins, and between two chunks; catalogue queries may take long."""
-
+_LIMITS: Final = HttpLimits()
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _GOOD: Final = (200, 204)
@@ -56,6 +54,7 @@ class Http:
         take_turn: Callable[[], float] = lambda: 0.0,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        limits: HttpLimits = _LIMITS,
     ) -> None:
         """Create the client; nothing is sent.
 
@@ -64,6 +63,7 @@ class Http:
             take_turn: Returns the seconds until the next request may start.
             sleep: Waits for a number of seconds; None for a wait that `stop` ends.
             clock: Monotonic clock in seconds.
+            limits: Limits of time and speed.
         """
         self.statistics = TransferStatistics()
         self._stopped = threading.Event()
@@ -71,6 +71,7 @@ class Http:
         self._take_turn = take_turn
         self._sleep = sleep or self._stopped.wait
         self._clock = clock
+        self._limits = limits
         self._session = _Session()
         self._session.headers.update({"User-Agent": _USER_AGENT})
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -86,7 +87,7 @@ class Http:
         params: Mapping[str, str] | None = None,
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
-        answer_s: float = _ANSWER_S,
+        answer_s: float = math.inf,
     ) -> StreamedResponse:
         """Send a GET request and return the response, following redirects within the service.
 
@@ -96,7 +97,7 @@ class Http:
             params: Query of the first request, not of redirects.
             token: Bearer token, sent to the service's own hosts only.
             headers: Further headers.
-            answer_s: Timeout in seconds until the response begins, and between two chunks.
+            answer_s: Lower timeout than `HttpLimits.answer_s`.
 
         Raises:
             DataSpaceError: Any subclass, see `status_errors.error_of`.
@@ -114,13 +115,13 @@ class Http:
         raise ServiceUnavailableError(message)
 
     def post_form(
-        self, url: str, form: Mapping[str, str], *, what: str, answer_s: float = _ANSWER_S
+        self, url: str, form: Mapping[str, str], *, what: str, answer_s: float = math.inf
     ) -> StreamedResponse:
         """Send a form and return the response; as `post_json`."""
         return self._post(url, what, data=form, answer_s=answer_s)
 
     def post_json(
-        self, url: str, document: Mapping[str, Any], *, what: str, answer_s: float = _ANSWER_S
+        self, url: str, document: Mapping[str, Any], *, what: str, answer_s: float = math.inf
     ) -> StreamedResponse:
         """Send a document and return the response; a redirect is an error.
 
@@ -173,7 +174,7 @@ class Http:
         *,
         what: str,
         token: str | None = None,
-        answer_s: float = _ANSWER_S,
+        answer_s: float = math.inf,
         **content: Any,
     ) -> requests.Response:
         if not self._endpoints.owns(url):
@@ -192,7 +193,7 @@ class Http:
                 method,
                 url,
                 auth=_Bearer(token),
-                timeout=(_CONNECT_S, answer_s),
+                timeout=(self._limits.connect_s, min(answer_s, self._limits.answer_s)),
                 stream=True,
                 allow_redirects=False,
                 **content,
@@ -207,9 +208,9 @@ class Http:
     def _checked(self, response: requests.Response, what: str) -> StreamedResponse:
         is_asked_part = response.status_code == _PART and "Range" in response.request.headers
         if response.status_code in _GOOD or is_asked_part:
-            return StreamedResponse(response, what, self.statistics, self._stopped)
+            return StreamedResponse(response, what, self.statistics, self._stopped, self._limits)
         with response:
-            error = error_of(response, what)
+            error = error_of(response, what, self._limits.error_body_s)
         if isinstance(error, RateLimitedError):
             self.statistics.limited()
         raise error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import requests
@@ -18,16 +19,33 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.statistics import TransferStatistics
 
-_CHUNK_BYTES: Final = 1 << 20
 _SMALL_BYTES: Final = 1 << 26
 """A full page of the catalogue has some 6 MB, a manifest 0.1 MB."""
 
 _MOST_DIGITS: Final = 30
 
-_LEAST_BYTES_PER_S: Final = 10_000
-"""An account beyond its monthly quota is throttled to a hundred times that."""
-_SPEED_OVER_S: Final = 30.0
-"""Seconds over which the speed is averaged before a slow body is aborted."""
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits of time and speed for every request.
+
+    Attributes:
+        connect_s: Timeout in seconds of a connection.
+        answer_s: Timeout in seconds until the response begins, and between two chunks; catalogue
+            queries may take long.
+        error_body_s: Seconds in which the explanation of an error is read.
+        least_bytes_per_s: Minimum speed of a body. An account beyond its monthly quota is throttled
+            to a hundred times that.
+        speed_over_s: Seconds over which the speed is averaged.
+        chunk_bytes: Maximum size of a chunk.
+    """
+
+    connect_s: float = 10.0
+    answer_s: float = 120.0
+    error_body_s: float = 5.0
+    least_bytes_per_s: float = 10_000
+    speed_over_s: float = 30.0
+    chunk_bytes: int = 1 << 20
 
 
 class TooSlowError(ServiceUnavailableError):
@@ -43,11 +61,13 @@ class StreamedResponse:
         what: str,
         statistics: TransferStatistics,
         stopped: threading.Event,
+        limits: HttpLimits,
     ) -> None:
         self._response = response
         self._what = what
         self._statistics = statistics
         self._stopped = stopped
+        self._limits = limits
 
     @property
     def is_partial(self) -> bool:
@@ -94,8 +114,8 @@ class StreamedResponse:
                 return
             yield chunk
             window_s, window_bytes = window_s + seconds, window_bytes + len(chunk)
-            if window_s >= _SPEED_OVER_S:
-                if window_bytes < _LEAST_BYTES_PER_S * window_s:
+            if window_s >= self._limits.speed_over_s:
+                if window_bytes < self._limits.least_bytes_per_s * window_s:
                     raise self._too_slow(window_bytes, window_s)
                 window_s, window_bytes = 0.0, 0
 
@@ -144,7 +164,7 @@ class StreamedResponse:
         if self._stopped.is_set():
             raise StoppedError
         try:
-            piece: bytes = self._response.raw.read1(_CHUNK_BYTES, decode_content=True)
+            piece: bytes = self._response.raw.read1(self._limits.chunk_bytes, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if self._stopped.is_set():
                 raise StoppedError from None
@@ -157,7 +177,7 @@ class StreamedResponse:
     def _too_slow(self, size_bytes: int, seconds: float) -> TooSlowError:
         return TooSlowError(
             f"{self._what}: only {size_bytes} bytes received in {seconds:.0f} s, expected at least "
-            f"{_LEAST_BYTES_PER_S} per second; the transfer was aborted, try again."
+            f"{self._limits.least_bytes_per_s:.0f} per second; the transfer was aborted, try again."
         )
 
 

@@ -39,7 +39,6 @@ _XML: Final = re.compile(r"<(Code|Message)>([^<]*)</")
 """Error body of the object store."""
 _TITLE: Final = re.compile(r"<title>\s*(?:[0-9]{3}\s)?([^<]*)</title>", re.I)
 _BODY_BYTES: Final = 4096
-_BODY_S: Final = 5.0
 _SHOWN_CHARS: Final = 300
 _QUOTA_S: Final = 3600.0
 """Minimum wait before a used-up quota is tried again."""
@@ -129,9 +128,15 @@ class _Said(NamedTuple):
     is_own: bool
 
 
-def error_of(response: requests.Response, what: str) -> DataSpaceError:
-    """Return the error for an unsuccessful response; reads the beginning of its body."""
-    said = _said(_beginning(response).decode("utf-8", "replace"))
+def error_of(response: requests.Response, what: str, within_s: float) -> DataSpaceError:
+    """Return the error for an unsuccessful response.
+
+    Args:
+        response: The beginning of its body is read.
+        what: Name of the requested resource.
+        within_s: Seconds in which the body is read.
+    """
+    said = _said(_beginning(response, within_s).decode("utf-8", "replace"))
     rule = _rule(response, said)
     message = f"{what}: HTTP {response.status_code} {said.code} {said.reason}"
     way = "" if said.is_own else proxy_hint(response.url)
@@ -207,9 +212,9 @@ def _words(text: str) -> str:
     return " ".join((title[1] if title else text).split())
 
 
-def _beginning(response: requests.Response) -> bytes:
+def _beginning(response: requests.Response, within_s: float) -> bytes:
     """Return the beginning of a body: limited bytes and seconds."""
-    body, until = bytearray(), time.monotonic() + _BODY_S
+    body, until = bytearray(), time.monotonic() + within_s
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
         while len(body) < _BODY_BYTES and time.monotonic() < until:
             piece = response.raw.read1(_BODY_BYTES, decode_content=True)

@@ -6,10 +6,13 @@ import contextlib
 import socket
 import threading
 import weakref
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssltransport import SSLTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MOST_CONNECTIONS: Final = 32
 """Keep-alive connections per host; an account may have 4 or 20."""
@@ -35,39 +38,31 @@ class StoppableAdapter(HTTPAdapter):
             for one in self._sockets:
                 _shut_down(one)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Create the pool with tracked connections."""
-        super().init_poolmanager(*args, **kwargs)
-        self._remember(self.poolmanager)
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of a host, reached directly or through a proxy, with tracked sockets."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        with self._lock:
+            if not issubclass(pool.ConnectionCls, _Tracked):
+                bases, members = (_Tracked, pool.ConnectionCls), {"track": self._track}
+                pool.ConnectionCls = type("Connection", bases, members)
+        return pool
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool for a proxy with tracked connections."""
-        manager = super().proxy_manager_for(*args, **kwargs)
-        self._remember(manager)
-        return manager
-
-    def _remember(self, manager: Any) -> None:
-        classes = manager.pool_classes_by_scheme
-        if not any(hasattr(pool, "is_remembered") for pool in classes.values()):
-            manager.pool_classes_by_scheme = {
-                scheme: self._remembering(pool) for scheme, pool in classes.items()
-            }
-
-    def _remember_socket(self, one: _Socket) -> None:
+    def _track(self, one: _Socket) -> None:
         with self._lock:
             self._sockets.add(one)
             if self._is_shut_down:
                 _shut_down(one)
 
-    def _remembering(self, pool: Any) -> Any:
-        remember = self._remember_socket
 
-        class Connection(pool.ConnectionCls):  # type: ignore[misc]  # known at run time only
-            def connect(self) -> None:
-                super().connect()
-                remember(self.sock)
+class _Tracked:
+    """A connection that tells its adapter about its socket."""
 
-        return type(pool.__name__, (pool,), {"ConnectionCls": Connection, "is_remembered": True})
+    sock: _Socket
+    track: Callable[[_Socket], None]
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]  # of the connection that this is mixed into
+        self.track(self.sock)
 
 
 def _shut_down(one: _Socket) -> None:

@@ -21,13 +21,10 @@ _ROW: Final = 8
 """Consecutive refusals that are not random: at 15 % random refusals, 1 in 4 million."""
 
 _RECENT: Final = 32
-_ENOUGH: Final = 24
 _TRIAL_SHARE: Final = 0.75
 _FIRST_TRIAL: Final = 50
 _LATEST_TRIAL: Final = 200
 _JITTER: Final = 0.05
-_SURE: Final = 3
-"""Refusals after which a pause is certain, not random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Backoff:
         self._accepted = 0
         self._trial_after = _FIRST_TRIAL
         self._earlier_s = 0.0
-        self._evidence = _SURE + 1 if pause_s else 0
+        self._refused_probes = 0
         self._doubted = False
         self._hold_until = -math.inf
 
@@ -146,14 +143,13 @@ class Backoff:
         if retry_after_s is not None and retry_after_s <= timing.longest_wait_s:
             self._hold_until = max(self._hold_until, now + retry_after_s)
         if grant is self._prober:
-            self._evidence += 1
+            self._refused_probes += 1
             self._aim_s = self._rung_s(elapsed_s)
         elif grant is self._trial:
             self._keep(now)
         elif elapsed_s == math.inf or (self._aim_s is None and self._is_chance(elapsed_s)):
             wait_s = timing.probe_s * 2 ** (grant.refusals - 1) * random.uniform(1, 1.25)  # noqa: S311
             grant.not_before = now + min(timing.longest_wait_s, wait_s)
-            self._doubted = 0 < self._evidence <= _SURE
         elif self._aim_s is None:
             self._prober, self._trial = grant, None
             self._aim_s = self._rung_s(elapsed_s)
@@ -188,10 +184,7 @@ class Backoff:
         self._outcomes.append((elapsed_s, False))
         most_s = elapsed_s + max(self._timing.negligible_s, 0.1 * elapsed_s)
         alike = [accepted for other_s, accepted in self._outcomes if other_s <= most_s]
-        if any(alike[-_ROW:]) and (len(alike) < _ENOUGH or 2 * sum(alike) > len(alike)):
-            return True
-        self._evidence = alike.count(False)
-        return False
+        return any(alike[-_ROW:])
 
     def _rung_s(self, elapsed_s: float) -> float:
         rung_s = self._timing.probe_s
@@ -202,12 +195,13 @@ class Backoff:
 
     def _settle(self, aim_s: float, elapsed_s: float, now: float) -> None:
         self._aim_s = self._prober = None
+        refused_probes, self._refused_probes = self._refused_probes, 0
         self._outcomes.clear()
         most_s = self._timing.lateness_s * (1 + _JITTER)
         if aim_s <= most_s:
             self._earlier_s = self.pause_s
             self._learn(elapsed_s if aim_s > 0 and elapsed_s <= most_s else aim_s, now)
-            self._doubted = self._evidence == 1
+            self._doubted = refused_probes == 1
 
     def _learn(self, pause_s: float, now: float) -> None:
         self.pause_s = pause_s if pause_s >= self._timing.negligible_s else 0.0
@@ -219,5 +213,4 @@ class Backoff:
         if not self._doubted:
             self._trial_after = min(4 * self._trial_after, _LATEST_TRIAL)
         self._trial, self._doubted, self._accepted = None, False, 0
-        self._evidence += 1
         self.learnt_at = now

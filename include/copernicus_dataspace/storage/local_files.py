@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from copernicus_dataspace.storage.free_space import full_disk_named
+from copernicus_dataspace.errors import StorageFullError
 from copernicus_dataspace.storage.object_storage import SCRATCH, FileInfo, FsspecFiles
 from copernicus_dataspace.storage.paths import LinkGuard
 from copernicus_dataspace.storage.verified_file import PARTIAL_SUFFIX
@@ -91,7 +91,19 @@ class LocalFiles(FsspecFiles):
 
         A killed process may leave an empty file.
         """
-        return create(Path(place), content)
+        path = Path(place)
+        _make_folder(path.parent)
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            return False
+        try:
+            with file:
+                file.write(content)
+        except OSError:
+            path.unlink()
+            raise
+        return True
 
     @contextlib.contextmanager
     def writing(self, place: str) -> Iterator[Path]:
@@ -120,21 +132,18 @@ class LocalFiles(FsspecFiles):
                 _written(Path(entry.path))
 
 
-def create(path: Path, content: bytes) -> bool:
-    """Create a small file if it does not exist; return whether this call has created it."""
-    _make_folder(path.parent)
-    with full_disk_named(path.parent):
-        try:
-            file = path.open("xb")
-        except FileExistsError:
-            return False
-        try:
-            with file:
-                file.write(content)
-        except OSError:
-            path.unlink()
-            raise
-    return True
+def check_free_space(folder: Path, size_bytes: int) -> None:
+    """Refuse to write more bytes to an existing folder than its disk has free.
+
+    Raises:
+        StorageFullError: The disk has too little free space.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    if size_bytes > free_bytes:
+        message = (
+            f"{folder}: {size_bytes} bytes are needed, and {free_bytes} are free; free some space."
+        )
+        raise StorageFullError(message)
 
 
 def move(source: Path, target: Path) -> None:
@@ -149,8 +158,7 @@ def move(source: Path, target: Path) -> None:
         partial = target.with_name(f".{target.name}.{own}{PARTIAL_SUFFIX}")
         partial.unlink(missing_ok=True)  # if it is a link, its target must not be overwritten
         try:
-            with full_disk_named(target.parent):
-                shutil.copyfile(source, partial)
+            shutil.copyfile(source, partial)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from fsspec.implementations.local import LocalFileSystem
 
-from copernicus_dataspace.storage import local_files
 from copernicus_dataspace.storage.failures import named
-from copernicus_dataspace.storage.free_space import check_free_space, full_disk_named
-from copernicus_dataspace.storage.local_files import LocalFiles
+from copernicus_dataspace.storage.local_files import LocalFiles, check_free_space, sweep_scratch
 from copernicus_dataspace.storage.object_storage import FileInfo, FsspecFiles
 from copernicus_dataspace.storage.paths import check_below
 from copernicus_dataspace.storage.verified_file import PARTIAL_SUFFIX
@@ -49,7 +47,7 @@ class Store:
         self._is_local = isinstance(fs, LocalFileSystem)
         self._files = LocalFiles(fs, self._root) if self._is_local else FsspecFiles(fs)
         if not self._is_local:
-            local_files.sweep_scratch()
+            sweep_scratch()
 
     def uri(self, path: str) -> str:
         """Return the full URI of a path."""
@@ -131,7 +129,7 @@ class Store:
         """
         with self._named(path, "written"), self._files.writing(self._at(path)) as local:
             check_free_space(local.parent, size_bytes)
-            with named(lambda: str(local), "written"), full_disk_named(local.parent):
+            with named(lambda: str(local), "written"):
                 yield local
 
     def check_space(self, folder: str, kept_bytes: int, passing: Sequence[int]) -> None:

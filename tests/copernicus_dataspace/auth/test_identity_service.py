@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from copernicus_dataspace.auth.identity_service import IdentityService
+from copernicus_dataspace.auth.identity_service import IdentityService, Token
 from copernicus_dataspace.auth.shared_session import TokenSource
 from copernicus_dataspace.errors import CredentialsError, ServiceUnavailableError, TransientError
 from copernicus_dataspace.http.client import Http
@@ -228,5 +228,5 @@ def test_every_new_secret_is_announced_and_none_is_shown(emulator, make_source, 
     token = source.token()
     assert announced[0] == token
     assert len(announced) == 2
-    assert token not in repr(source._token)
-    assert emulator.connection()["password"] not in repr(source._realm.account)
+    assert token not in repr(Token.from_answer({"access_token": token}, clock()))
+    assert emulator.connection()["password"] not in repr(account_of(emulator))

@@ -1,5 +1,6 @@
 """Single requests against a misbehaving service; whole runs are tested with the operators."""
 
+import contextlib
 import hashlib
 import itertools
 import time
@@ -18,6 +19,7 @@ from copernicus_dataspace.errors import (
     RefusedRequestError,
     ServiceUnavailableError,
 )
+from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.service import ClientOptions, Service
@@ -243,6 +245,12 @@ def test_a_malformed_redirect_is_not_followed(emulator, fetch, location):
         fetch()
 
 
+@pytest.fixture
+def http(emulator):
+    with contextlib.closing(Http(endpoints_of(emulator))) as made:
+        yield made
+
+
 @pytest.mark.parametrize(
     ("header", "waits_s"),
     [
@@ -254,15 +262,15 @@ def test_a_malformed_redirect_is_not_followed(emulator, fetch, location):
         ("Mon, 01 Jan 2001 00:00:00 GMT", 0),
     ],
 )
-def test_a_retry_after_is_read_or_left(emulator, client, header, waits_s):
+def test_a_retry_after_is_read_or_left(emulator, http, header, waits_s):
     emulator.faults.add(Fault(service="stac", status=503, retry_after=header, times=None))
     with pytest.raises(ServiceUnavailableError) as caught:
-        client._http.get(emulator.stac_url, what="it")
+        http.get(emulator.stac_url, what="it")
     assert caught.value.retry_after_s == waits_s
 
 
 @pytest.mark.parametrize("zone", ["-0000", "GMT", "+0000"])
-def test_a_date_without_zone_is_utc(emulator, client, monkeypatch, zone):
+def test_a_date_without_zone_is_utc(emulator, http, monkeypatch, zone):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     until = datetime.now(UTC) + timedelta(minutes=5)
@@ -270,7 +278,7 @@ def test_a_date_without_zone_is_utc(emulator, client, monkeypatch, zone):
     emulator.faults.add(Fault(service="stac", status=503, retry_after=header, times=None))
     try:
         with pytest.raises(ServiceUnavailableError) as caught:
-            client._http.get(emulator.stac_url, what="it")
+            http.get(emulator.stac_url, what="it")
     finally:
         monkeypatch.undo()
         time.tzset()

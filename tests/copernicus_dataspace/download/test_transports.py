@@ -206,8 +206,9 @@ def test_a_way_that_another_thread_leaves_just_now_hides_no_other(emulator, fetc
     emulator.faults.add(Fault(service="s3", status=403, times=None))
     fetch = fetching()
 
-    def has(store, product):
-        fetch.client.downloads._give_way(store, AccessDeniedError("refused elsewhere"))
+    def has(_store, _product):
+        monkeypatch.undo()
+        fetch("B02_10m")  # refused meanwhile
         return True
 
     monkeypatch.setattr(S3, "has", has)
@@ -284,7 +285,7 @@ def test_secrets_stay_out_of_logs_messages_and_addresses(emulator, fetching, cap
 )
 def test_a_signature_holds_for_any_path(emulator, fetching, path):
     fetch = fetching()
-    (store, _) = fetch.client.downloads._transports
+    store = fetch.client.s3
     with pytest.raises(ProductUnavailableError, match="NoSuchKey"):
         store.open(fetch.product, path, "it", {"Range": "bytes=1-"}, RetryPolicy().attempts())
     assert emulator.requests[-1].path.endswith(f"{fetch.product.name}/{path}")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from shapely.geometry import mapping, shape
 
 from copernicus_dataspace.errors import AreaError
-from copernicus_dataspace.geometry import area_input
 from copernicus_dataspace.geometry.area import Area
+from copernicus_dataspace.geometry.area_input import MAX_FILE_BYTES
 
 SQUARE = {"type": "Polygon", "coordinates": [[[10, 50], [11, 50], [11, 51], [10, 51], [10, 50]]]}
 UTM_SQUARE = shapely.box(500_000, 5_000_000, 520_000, 5_020_000)
@@ -305,10 +305,11 @@ def test_a_file_in_metres_without_crs_is_refused(folder):
         Area.parse("field", folder=folder)
 
 
-def test_a_huge_file_is_refused_unread(folder, monkeypatch):
-    monkeypatch.setattr(area_input, "MAX_FILE_BYTES", 10)
-    with pytest.raises(AreaError, match="more than 10"):
-        Area.parse("square", folder=folder)
+def test_a_huge_file_is_refused_unread(folder):
+    with (folder / "huge.geojson").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)  # takes no space on the disk
+    with pytest.raises(AreaError, match=f"{MAX_FILE_BYTES + 1} bytes, more than {MAX_FILE_BYTES}"):
+        Area.parse("huge", folder=folder)
 
 
 def test_no_text_is_a_path_whatever_the_working_folder(folder, tmp_path, monkeypatch):

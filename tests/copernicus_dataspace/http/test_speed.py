@@ -2,21 +2,24 @@
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import urllib3
 from fsspec.implementations.local import LocalFileSystem
 
+from copernicus_dataspace import service
 from copernicus_dataspace.catalogue.query import MISSION, Query
-from copernicus_dataspace.download import transports
 from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.errors import DataSpaceError, ServiceUnavailableError, StoppedError
-from copernicus_dataspace.http import response, status_errors, stoppable_adapter
+from copernicus_dataspace.http.client import Http
+from copernicus_dataspace.http.response import HttpLimits
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.manifest import parse_manifest
@@ -57,8 +60,12 @@ def offered(emulator):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(transports, "_ANSWER_S", 0.4)
-    monkeypatch.setattr(response, "_SPEED_OVER_S", 0.3)
+    limit(monkeypatch, answer_s=0.4, speed_over_s=0.3)
+
+
+def limit(monkeypatch, **limits):
+    """Let the clients made from now on have other limits."""
+    monkeypatch.setattr(service, "Http", partial(Http, limits=HttpLimits(**limits)))
 
 
 def fetch(client, offered, folder, band="SCL_20m", progress=lambda _: None):
@@ -100,14 +107,16 @@ def test_what_always_comes_too_slowly_is_said_so(emulator, client, offered, tmp_
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_the_words_of_a_refusal_are_not_waited_for(client, offered, tmp_path, monkeypatch, status):
+def test_the_words_of_a_refusal_are_not_waited_for(
+    connected, offered, tmp_path, monkeypatch, status
+):
     def refuse(service, _request):
         return replace(service.refusal(status), bytes_per_s=20)
 
     monkeypatch.setattr(Download, "answer", refuse)
-    monkeypatch.setattr(status_errors, "_BODY_S", 0.1)
+    limit(monkeypatch, error_body_s=0.1)
     with within(SOON_S), pytest.raises(DataSpaceError, match=f"HTTP {status}"):
-        fetch(client, offered, tmp_path)
+        fetch(connected(sleep=lambda _: None), offered, tmp_path)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -117,12 +126,10 @@ def test_what_is_slow_but_fast_enough_is_left_alone(emulator, connected, offered
     assert len([one for one in emulator.requests if "B09_60m" in one.path]) == 1
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_slow_disk_is_not_taken_for_a_slow_server(
     emulator, connected, offered, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(response, "_CHUNK_BYTES", 4096)
-    monkeypatch.setattr(response, "_LEAST_BYTES_PER_S", 40_000)
+    limit(monkeypatch, speed_over_s=0.3, chunk_bytes=4096, least_bytes_per_s=40_000)
     fetch(connected(), offered, tmp_path, "B02_60m", progress=lambda _: time.sleep(0.3))
     assert len([one for one in emulator.requests if "B02_60m" in one.path]) == 1
 
@@ -156,12 +163,13 @@ def test_a_refusal_keeps_its_connection(emulator, accepted, connected, offered, 
     assert accepted["download"] == 1
 
 
-def test_waiting_and_moving_are_counted_apart(emulator, connected, offered, tmp_path):
-    emulator._line.latency_s = 0.1
-    emulator.faults.add(Fault(service="download", status=429, retry_after=1))
-    client, began = connected(), time.monotonic()
-    fetch(client, offered, tmp_path)
-    elapsed_s, statistics = time.monotonic() - began, client.statistics
+def test_waiting_and_moving_are_counted_apart(connected, tmp_path):
+    with Emulator(latency_s=0.1) as emulator:
+        offered = emulator.add(make_product(scale=0.003))
+        emulator.faults.add(Fault(service="download", status=429, retry_after=1))
+        client, began = connected(at=emulator), time.monotonic()
+        fetch(client, offered, tmp_path)
+        elapsed_s, statistics = time.monotonic() - began, client.statistics
     assert statistics.requests == len(emulator.requests)
     assert statistics.moving_s >= 0.1 * statistics.requests
     assert 1 <= statistics.waiting_s < 2
@@ -276,7 +284,7 @@ def test_stop_while_others_open_connections_raises_nothing(
     connected, offered, background, monkeypatch
 ):
     client, opened, shutting = connected(), threading.Event(), threading.Event()
-    connect, shut_down = urllib3.connection.HTTPConnection.connect, stoppable_adapter._shut_down
+    connect, shut_down = urllib3.connection.HTTPConnection.connect, socket.socket.shutdown
     client.catalogue.search(Query(sensed=MISSION))
 
     def connect_late(connection):
@@ -284,14 +292,14 @@ def test_stop_while_others_open_connections_raises_nothing(
         opened.set()
         assert shutting.wait(SOON_S)
 
-    def shut_down_late(one):
-        if not shutting.is_set():
+    def shut_down_late(one, how):
+        if how == socket.SHUT_RDWR and not shutting.is_set():
             shutting.set()
             thread.join(0.2)
-        shut_down(one)
+        shut_down(one, how)
 
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", connect_late)
-    monkeypatch.setattr(stoppable_adapter, "_shut_down", shut_down_late)
+    monkeypatch.setattr(socket.socket, "shutdown", shut_down_late)
     thread, errors = background(client.tokens.token)
     assert opened.wait(SOON_S)
     client.stop()
@@ -336,7 +344,7 @@ def slow(emulator):
     return offer
 
 
-def partial(folder):
+def unfinished(folder):
     return [path for path in folder.rglob("*") if ".part" in path.name]
 
 

@@ -134,7 +134,7 @@ def test_before_object_storage_the_full_disk_is_the_scratch_folders(staged, fill
         _, errors = staged(store, WAYS["files"])
     assert [type(error) for error in errors.values()] == 3 * [StorageFullError]
     scratch = re.escape(f"{tempfile.gettempdir()}/copernicus-scratch-")
-    full = re.compile(rf"{scratch}\w+: No space left on device, 100000000 bytes are free")
+    full = re.compile(rf"{scratch}\w+/\S+ cannot be written: No space left on device; free some")
     assert all(full.match(str(error)) for error in errors.values())
 
 

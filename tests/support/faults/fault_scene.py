@@ -7,15 +7,15 @@ import threading
 import time
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from types import SimpleNamespace
 
 import requests
 
 from copernicus_dataspace import service
-from copernicus_dataspace.auth import identity_service
-from copernicus_dataspace.catalogue import stac_api
-from copernicus_dataspace.download import downloader, transports
-from copernicus_dataspace.http import client, response
+from copernicus_dataspace.download import downloader
+from copernicus_dataspace.http import client
+from copernicus_dataspace.http.response import HttpLimits
 from copernicus_dataspace.limits import transfer_slots
 from copernicus_dataspace_emulator import Fault
 from copernicus_dataspace_emulator.http.messages import read
@@ -191,11 +191,8 @@ def _place_of_digit(body, start):
 
 def lower_limits(monkeypatch):
     """Let the library lose its patience with what is slow in fractions of a second."""
-    for module in (identity_service, stac_api, transports):
-        monkeypatch.setattr(module, "_ANSWER_S", ANSWER_S)
-    for method in (client.Http.get, client.Http.post_form):
-        monkeypatch.setitem(method.__kwdefaults__, "answer_s", ANSWER_S)
-    monkeypatch.setattr(response, "_SPEED_OVER_S", ANSWER_S)
+    limits = HttpLimits(answer_s=ANSWER_S, speed_over_s=ANSWER_S)
+    monkeypatch.setattr(service, "Http", partial(client.Http, limits=limits))
     for module, name in ((service, "PATIENT"), (downloader, "REPLACEABLE")):
         monkeypatch.setattr(module, name, replace(getattr(module, name), resumed=2))
 

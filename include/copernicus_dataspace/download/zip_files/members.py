@@ -28,7 +28,7 @@ from copernicus_dataspace.errors import CorruptDownloadError, UnsafeContentError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CHUNK_BYTES: Final = 2**20
+_CHUNK_BYTES: Final = 2**20
 _HEADER_BYTES: Final = 2**10
 """Bytes read at a time where a local header starts."""
 
@@ -80,7 +80,7 @@ class ZipMembers:
         size_bytes = 0
         try:
             with self._zip.open(info) as member:
-                while chunk := member.read(CHUNK_BYTES):
+                while chunk := member.read(_CHUNK_BYTES):
                     size_bytes += len(chunk)
                     yield chunk
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:

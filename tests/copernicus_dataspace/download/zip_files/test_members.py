@@ -176,19 +176,6 @@ def test_a_member_shorter_than_declared_is_refused() -> None:
         read(patched(content, SCL, put("<L", 99_999, local=22, central=24)))
 
 
-def test_a_bomb_is_not_inflated() -> None:
-    content = zipped(files={SCL: bytes(20_000_000)}, method=zipfile.ZIP_DEFLATED)
-
-    with pytest.raises(UnsafeContentError, match="to 20000000 bytes, expected at most 200 times"):
-        opened(content)
-
-
-def test_a_short_file_of_blanks_is_no_bomb() -> None:
-    files = {SCL: bytes(900_000)}
-
-    assert read(zipped(files=files, method=zipfile.ZIP_DEFLATED)) == files[SCL]
-
-
 def test_overlapping_members_are_refused() -> None:
     at_the_start = put("<L", 0, local=None, central=42)
 
@@ -220,18 +207,8 @@ def test_a_member_for_newer_readers_is_refused() -> None:
         opened(patched(zipped(), SCL, put("<B", 99, local=4, central=6)))
 
 
-def test_a_huge_declared_total_is_refused() -> None:
-    with pytest.raises(UnsafeContentError, match=r"members of \d+ bytes; expected at most"):
-        ZipMembers(io.BytesIO(zipped()), "The archive", max_total_bytes=10_000)
-
-
-def test_thousands_of_members_are_read_but_not_any_number() -> None:
-    def crowded(count: int) -> bytes:
-        return zipped(files={f"f{number}": b"" for number in range(count)})
-
-    assert read(crowded(5000), "f4999") == b""
-    with pytest.raises(UnsafeContentError, match="has at least 10001 members"):
-        opened(crowded(10_000))
+def test_thousands_of_members_are_read() -> None:
+    assert read(zipped(files={f"f{number}": b"" for number in range(5000)}), "f4999") == b""
 
 
 def test_a_huge_table_of_members_is_not_read() -> None:
@@ -245,51 +222,6 @@ def test_a_huge_table_of_members_is_not_read() -> None:
 
     with pytest.raises(UnsafeContentError, match="central directory"):
         opened(content[:table] + rows + bytes(tail))
-
-
-UNSAFE_NAMES = (
-    "../evil",
-    f"{ROOT}/../../evil",
-    f"{ROOT}/..",
-    "/evil",
-    "//host/share/evil",
-    "C:/evil",
-    f"{ROOT}/a\\..\\..\\evil",
-    f"{ROOT}/a\x00.jp2",
-    f"{ROOT}/a\nb",
-    f"{ROOT}/./a",
-    f"{ROOT}//a",
-    f"{ROOT}/a/../b",
-    "",
-)
-
-
-@pytest.mark.parametrize("name", UNSAFE_NAMES)
-def test_an_unsafe_name_anywhere_refuses_the_archive(name: str) -> None:
-    with pytest.raises(UnsafeContentError) as raised:
-        opened(zipped(member(name)))
-
-    assert repr(name) in str(raised.value)
-
-
-@pytest.mark.parametrize("mode", [0o120777, 0o020666, 0o060666, 0o010666, 0o140666, 0o040755])
-def test_links_and_devices_refuse_the_archive(mode: int) -> None:
-    name = f"{ROOT}/link"
-
-    with pytest.raises(UnsafeContentError, match=f"'{name}' is a link or device"):
-        opened(zipped(member(name, external_attr=mode << 16)))
-
-
-@pytest.mark.parametrize("name", [SCL, SCL.lower(), SCL.upper(), "GRANULE", f"{SCL}/x"])
-def test_members_that_claim_one_place_refuse_the_archive(name: str) -> None:
-    with pytest.raises(UnsafeContentError, match="refused"):
-        opened(zipped(member(f"{ROOT}/{name}")))
-
-
-@pytest.mark.parametrize("name", ["OTHER.SAFE/manifest.safe", "readme.txt", ROOT.lower() + "/x"])
-def test_a_second_top_folder_refuses_the_archive(name: str) -> None:
-    with pytest.raises(UnsafeContentError, match="holds 2 top folders"):
-        opened(zipped(member(name)))
 
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)

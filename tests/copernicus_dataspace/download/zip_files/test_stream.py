@@ -17,13 +17,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from copernicus_dataspace.download.zip_files.members import ZipMembers
 from copernicus_dataspace.download.zip_files.stream import stream_members
 from copernicus_dataspace.errors import CorruptDownloadError, UnsafeContentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from copernicus_dataspace.download.zip_files.stream import StreamedMember
+
+    Reader = Callable[[Iterable[bytes]], object]
 
 ROOT = "P.SAFE"
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
@@ -88,6 +91,13 @@ def read(chunks: Iterable[bytes]) -> dict[str, bytes]:
 
 def read_all(members: Iterable[StreamedMember]) -> dict[str, bytes]:
     return {one.path: b"".join(one.chunks()) for one in members}
+
+
+def open_stored(chunks: Iterable[bytes]) -> ZipMembers:
+    return ZipMembers(io.BytesIO(b"".join(chunks)), "The archive of P")
+
+
+both_readers = pytest.mark.parametrize("reader", [read, open_stored])
 
 
 def read_by_zipfile(content: bytes) -> dict[str, bytes]:
@@ -326,31 +336,55 @@ def test_what_cannot_be_read_is_named(bad: Member, problem: str) -> None:
         read(cut(built([FIRST, bad])))
 
 
-@pytest.mark.parametrize("name", ["../x", "P.SAFE/../../x", "/x", "C:/x", "P.SAFE/a\0b", ""])
+UNSAFE_NAMES = (
+    "../evil",
+    f"{ROOT}/../../evil",
+    f"{ROOT}/..",
+    "/evil",
+    "//host/share/evil",
+    "C:/evil",
+    f"{ROOT}/a\\..\\..\\evil",
+    f"{ROOT}/a\x00.jp2",
+    f"{ROOT}/a\nb",
+    f"{ROOT}/./a",
+    f"{ROOT}//a",
+    f"{ROOT}/a/../b",
+    "",
+)
+
+
+@pytest.mark.parametrize("name", UNSAFE_NAMES)
 def test_an_unsafe_name_is_refused_before_it_is_given(name: str) -> None:
-    members = stream_members([built([FIRST, Member(name)])], "P")
+    content = built([FIRST, Member(name)])
+    members = stream_members([content], "P")
     next(members)
-    with pytest.raises(UnsafeContentError, match=f"the path {re.escape(repr(name))}, which"):
+    refused = pytest.raises(UnsafeContentError, match=f"the path {re.escape(repr(name))}, which")
+    with refused:
         next(members)
+    with refused:
+        open_stored([content])
 
 
+@both_readers
 @pytest.mark.parametrize("name", ["a/b.jp2", "A/B.JP2", "A", "a/B.jp2/c/d", "\N{KELVIN SIGN}"])
-def test_members_that_claim_one_place_are_refused(name: str) -> None:
+def test_members_that_claim_one_place_are_refused(reader: Reader, name: str) -> None:
     others = [Member(f"{ROOT}/{path}") for path in ("a-", "k", "a/c", "a.x")]
     with pytest.raises(UnsafeContentError, match=r"holds .* refused"):
-        read([built([FIRST, *others, Member(f"{ROOT}/{name}")])])
+        reader([built([FIRST, *others, Member(f"{ROOT}/{name}")])])
 
 
+@both_readers
 @pytest.mark.parametrize("name", ["OTHER.SAFE/manifest.safe", "readme.txt", "p.safe/x", "Q.SAFE/"])
-def test_a_second_top_folder_is_refused(name: str) -> None:
+def test_a_second_top_folder_is_refused(reader: Reader, name: str) -> None:
     with pytest.raises(UnsafeContentError, match="holds 2 top folders"):
-        read([built([FIRST, Member(name)])])
+        reader([built([FIRST, Member(name)])])
 
 
+@both_readers
 @pytest.mark.parametrize("mode", [0o120777, 0o020666, 0o060666, 0o010666, 0o140666, 0o040755])
-def test_links_and_devices_are_refused(mode: int) -> None:
+def test_links_and_devices_are_refused(reader: Reader, mode: int) -> None:
     with pytest.raises(UnsafeContentError, match=f"'{ROOT}/x' is a link or device"):
-        read([built([FIRST, Member(f"{ROOT}/x", b"/etc", attributes=mode)])])
+        reader([built([FIRST, Member(f"{ROOT}/x", b"/etc", attributes=mode)])])
 
 
 @pytest.mark.parametrize("behind", ["", "<LLL"])
@@ -360,16 +394,21 @@ def test_a_bomb_is_not_inflated(behind: str) -> None:
     assert not behind or len(next(pieces)) <= 2**20
     with pytest.raises(UnsafeContentError, match="at most 200 times"):
         next(pieces)
+    with pytest.raises(UnsafeContentError, match="at most 200 times"):
+        open_stored([content])
     small = Member(f"{ROOT}/x", bytes(900_000), DEFLATED, behind)
     assert read([built([small])]) == {"x": small.content}
+    assert b"".join(open_stored([built([small])]).chunks("x")) == small.content
 
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_more_bytes_than_any_product_are_refused(writer: dict) -> None:
     content = built(Member(f"{ROOT}/{at}", NOISE[:150_000], **writer) for at in range(2))
-    members = stream_members(cut(content), "The archive of P", max_total_bytes=200_000)
-    with pytest.raises(UnsafeContentError, match="expected at most 10000 of 200000"):
-        read_all(members)
+    refused = pytest.raises(UnsafeContentError, match="expected at most 10000 of 200000")
+    with refused:
+        read_all(stream_members(cut(content), "P", max_total_bytes=200_000))
+    with refused:
+        ZipMembers(io.BytesIO(content), "P", max_total_bytes=200_000)
 
 
 def test_thousands_of_members_are_read_but_not_any_number() -> None:
@@ -379,6 +418,8 @@ def test_thousands_of_members_are_read_but_not_any_number() -> None:
     assert len(read(crowded(3000))) == 3000
     with pytest.raises(UnsafeContentError, match="has at least 10001 members"):
         read(crowded(10_001))
+    with pytest.raises(UnsafeContentError, match="has at least 10001 members"):
+        open_stored(crowded(10_001))
     with pytest.raises(UnsafeContentError, match="central directory has more than 4194304 bytes"):
         read(crowded(10_000, 2 * f"{'n' * 200}/"))
 
