@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.download.s3_signing import S3Keys
     from copernicus_dataspace.http.endpoints import Endpoints
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.statistics import TransferStatistics
+    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from copernicus_dataspace_emulator.catalogue.service import ROOT, Catalogue
 from copernicus_dataspace_emulator.catalogue.subscription_service import SubscriptionPaths
 from copernicus_dataspace_emulator.catalogue.subscriptions import Subscriptions
 from copernicus_dataspace_emulator.download.errors import Errors
-from copernicus_dataspace_emulator.download.lanes import Lanes
 from copernicus_dataspace_emulator.download.service import Download
 from copernicus_dataspace_emulator.download.slots import Slots
+from copernicus_dataspace_emulator.download.transfer_limits import Lanes
 from copernicus_dataspace_emulator.faults.script import Faults
 from copernicus_dataspace_emulator.holdings.clock import Clock
 from copernicus_dataspace_emulator.holdings.stock import Stock, check_cause

@@ -16,9 +16,9 @@ from copernicus_dataspace.limits.shared_limits import SharedSlots, SharedTurns
 from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 from copernicus_dataspace.reconcile.report_files import ReportFiles
 from copernicus_dataspace.service import ClientOptions, Service
-from copernicus_dataspace.statistics import TransferStatistics
 from copernicus_dataspace.storage.leases import sweep_leases
 from copernicus_dataspace.storage.store import Store
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 from tests.copernicus_dataspace.conftest import account_of, endpoints_of
 
 NOW = datetime.now(UTC)

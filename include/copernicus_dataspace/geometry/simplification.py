@@ -28,7 +28,7 @@ _FINEST_DEG: Final = 1e-4
 _ROUGH_VERTICES: Final = 3_000
 """More vertices are simplified first, for speed; at most some hundred remain in the end."""
 
-_MANY_VERTICES: Final = 20_000
+MANY_VERTICES: Final = 20_000
 """More vertices are too slow even for that; they are replaced by convex hulls first."""
 _STRETCHES: Final = 1_000
 """Number of these convex hulls."""
@@ -52,7 +52,7 @@ def cover(area: BaseGeometry, max_chars: int) -> tuple[str, ...]:
     Raises:
         ValueError: Not even the coarsest outline fits.
     """
-    if shapely.get_num_coordinates(area) > _MANY_VERTICES:
+    if shapely.get_num_coordinates(area) > MANY_VERTICES:
         area = _hulled(area)
     if shapely.get_num_coordinates(area) < max_chars and (
         exact := _first_fit(_exact(area), area, max_chars)

@@ -24,7 +24,7 @@ from copernicus_dataspace.http.endpoints import public_url
 from copernicus_dataspace.http.response import HttpLimits, StreamedResponse
 from copernicus_dataspace.http.status_errors import error_of
 from copernicus_dataspace.http.stoppable_adapter import StoppableAdapter
-from copernicus_dataspace.statistics import TransferStatistics
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

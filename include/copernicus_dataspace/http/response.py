@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    from copernicus_dataspace.statistics import TransferStatistics
+    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 _SMALL_BYTES: Final = 1 << 26
 """A full page of the catalogue has some 6 MB, a manifest 0.1 MB."""

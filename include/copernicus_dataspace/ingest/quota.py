@@ -20,8 +20,8 @@ from copernicus_dataspace.models.byte_sizes import gigabytes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from copernicus_dataspace.statistics import TransferStatistics
     from copernicus_dataspace.storage.store import Store
+    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 _USAGE: Final = "runs/.usage"
 PERIOD_DAYS: Final = 30

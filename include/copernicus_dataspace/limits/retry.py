@@ -25,7 +25,7 @@ from copernicus_dataspace.errors import (
     TokenRefusedError,
     TransientError,
 )
-from copernicus_dataspace.statistics import TransferStatistics
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

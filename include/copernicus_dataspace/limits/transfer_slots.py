@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from copernicus_dataspace.errors import LoginLimitedError, RateLimitedError, StoppedError
 from copernicus_dataspace.limits.backoff import Backoff, SlotGrant, Timing
 from copernicus_dataspace.limits.shared_limits import SharedSlots
-from copernicus_dataspace.statistics import TransferStatistics
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

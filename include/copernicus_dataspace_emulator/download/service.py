@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from copernicus_dataspace_emulator.download.errors import Cause, Errors
-from copernicus_dataspace_emulator.download.lanes import Lanes
+from copernicus_dataspace_emulator.download.transfer_limits import Lanes
 from copernicus_dataspace_emulator.holdings.rows import Rows
 from copernicus_dataspace_emulator.http.byte_ranges import UnsatisfiableError, partial
 from copernicus_dataspace_emulator.http.messages import (

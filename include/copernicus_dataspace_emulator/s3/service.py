@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 from xml.sax.saxutils import escape
 
-from copernicus_dataspace_emulator.download.lanes import Lanes
+from copernicus_dataspace_emulator.download.transfer_limits import Lanes
 from copernicus_dataspace_emulator.http import gateway
 from copernicus_dataspace_emulator.http.byte_ranges import UnsatisfiableError, partial
 from copernicus_dataspace_emulator.http.messages import Request, Response

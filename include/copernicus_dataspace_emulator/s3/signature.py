@@ -21,7 +21,7 @@ _AUTHORIZATION: Final = re.compile(
     r"SignedHeaders=([^,]+),\s*Signature=([0-9a-f]{64})"
 )
 _PRESIGNED: Final = re.compile(r"(?:^|&)(?:X-Amz-Signature|X-Amz-Algorithm|AWSAccessKeyId)=")
-_MOST_SKEW: Final = timedelta(minutes=15)
+MOST_SKEW: Final = timedelta(minutes=15)
 _UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 _MESSAGES: Final = {
     "AccessDenied": "Access Denied",
@@ -99,7 +99,7 @@ def _signed_at(request: Request, day: str) -> str:
         at = datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise SignatureError("AccessDenied") from error
-    if abs(datetime.now(UTC) - at) > _MOST_SKEW:
+    if abs(datetime.now(UTC) - at) > MOST_SKEW:
         raise SignatureError("RequestTimeTooSkewed")
     if not moment.startswith(day):
         raise SignatureError("SignatureDoesNotMatch")

@@ -16,7 +16,7 @@ from airflow_copernicus.dags.ingest import DEFAULT_ARGS, TAGS, day_asset
 from airflow_copernicus.links import APPROVAL_DAG_ID, RECONCILE_DAG_ID
 from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.archive import read_changes
+from airflow_copernicus.runs.ingest_archive import read_changes
 from airflow_copernicus.timetables import SensingDayTimetable
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ LATE: Final = (
 )
 
 _MAX_ATTEMPTS: Final = 3
-_RETRY_DELAY_S: Final = 2.0
+RETRY_DELAY_S: Final = 2.0
 _TIMEOUT_S: Final = 20.0
 
 
@@ -129,7 +129,7 @@ def post(conn_id: str, message: Mapping[str, Any]) -> None:
     url = _webhook_url(BaseHook.get_connection(conn_id))
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(_MAX_ATTEMPTS),
-        wait=tenacity.wait_fixed(_RETRY_DELAY_S),
+        wait=tenacity.wait_fixed(RETRY_DELAY_S),
         retry=tenacity.retry_if_exception_type(AirflowException),
         reraise=True,
     )

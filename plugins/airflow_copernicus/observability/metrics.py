@@ -15,7 +15,7 @@ from airflow.sdk.observability import stats
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from copernicus_dataspace.statistics import TransferStatistics
+    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 PREFIX: Final = "copernicus."
 

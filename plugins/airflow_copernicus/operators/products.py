@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, RetryPolicy
 
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.statistics import TransferStatistics
+    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 WANTED_FIELDS: Final = ("bands", "transfer", "keep_archive", "overwrite", "output_uri")
 """Arguments and params that determine the delivered files of each product, and their location."""

@@ -12,8 +12,8 @@ from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.links import report_url
 from airflow_copernicus.observability import metrics
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.context import check_run_conf
+from airflow_copernicus.runs.ingest_archive import Archive
 from copernicus_dataspace.catalogue.query import sensing_day
 from copernicus_dataspace.errors import NotStagedError
 from copernicus_dataspace.models.product_state import StateAfterRepair

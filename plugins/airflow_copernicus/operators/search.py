@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.catalogue.search import Catalogue
     from copernicus_dataspace.models.product import Product
-    from copernicus_dataspace.statistics import TransferStatistics
     from copernicus_dataspace.storage.store import Store
+    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 QUERY_FIELDS: Final = (
     "area",

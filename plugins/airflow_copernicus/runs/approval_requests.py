@@ -10,7 +10,7 @@ from copernicus_dataspace.reconcile.removal_limits import RequestState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_copernicus.runs.archive import Archive
+    from airflow_copernicus.runs.ingest_archive import Archive
     from copernicus_dataspace.reconcile.removals.removal_record import RemovalRecord
 
 _ANSWERED: Final = ["success", "failed", "skipped", "upstream_failed", "removed"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from airflow_copernicus.runs.archive import Archive
+    from airflow_copernicus.runs.ingest_archive import Archive
     from copernicus_dataspace.ingest.run_folders import OldRun
 
 logger = logging.getLogger(__name__)

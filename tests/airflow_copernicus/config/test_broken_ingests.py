@@ -16,7 +16,7 @@ from airflow_copernicus.hooks.connection_limits import POOL
 from airflow_copernicus.listeners import pool
 from airflow_copernicus.notifications import run_report
 from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
-from airflow_copernicus.runs.archive import Archive
+from airflow_copernicus.runs.ingest_archive import Archive
 from copernicus_dataspace.errors import ConfigurationError
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.test_reconcile import INGEST, Ingests, held, stem

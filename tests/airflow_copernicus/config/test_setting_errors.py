@@ -4,10 +4,11 @@ import contextlib
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
-from airflow_copernicus.config import ingest_checks, ingest_yaml
+from airflow_copernicus.config import ingest_checks
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.dags.ingest import build_dags
@@ -197,10 +198,14 @@ def test_a_share_that_fails_breaks_no_ingest(connected, areas, ingest_file, monk
 def test_an_ingest_file_on_a_share_that_fails_is_tried_again(
     areas, ingest_file, monkeypatch, number
 ):
-    def unreadable(_path):
-        raise OSError(number, os.strerror(number))
+    opened = os.open
 
-    monkeypatch.setattr(ingest_yaml, "_text", unreadable)
+    def unreadable(path, *args, **kwargs):
+        if Path(path) == ingest_file:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", unreadable)
     audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file)
     with pytest.raises(TransientError, match=r"lakes\.yaml cannot be read"):
         audit.execute(make_context())

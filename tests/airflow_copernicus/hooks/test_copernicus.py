@@ -80,7 +80,7 @@ def test_keys_that_the_store_denies_are_not_called_accepted(emulator, connect):
 
 
 def test_the_test_button_says_that_a_clock_is_wrong(offering, monkeypatch):
-    monkeypatch.setattr(signature, "_MOST_SKEW", timedelta(seconds=-1))
+    monkeypatch.setattr(signature, "MOST_SKEW", timedelta(seconds=-1))
     passed, words = CopernicusHook().test_connection()
     assert not passed
     assert "RequestTimeTooSkewed" in words

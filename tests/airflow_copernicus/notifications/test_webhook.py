@@ -22,7 +22,7 @@ SECRET = "T000/B000/hush-hush"
 
 @pytest.fixture
 def hook(connect, monkeypatch):
-    monkeypatch.setattr(webhook, "_RETRY_DELAY_S", 0.0)
+    monkeypatch.setattr(webhook, "RETRY_DELAY_S", 0.0)
     with webhook_server.listening() as hook:
         connect({"conn_type": "http", "host": hook.address, "password": SECRET}, webhook.CONN_ID)
         yield hook
@@ -170,7 +170,7 @@ def test_a_webhook_that_refuses_is_no_secret_but_its_address_is(hook):
 
 
 def test_a_webhook_that_is_away_is_told_without_its_address(connect, monkeypatch):
-    monkeypatch.setattr(webhook, "_RETRY_DELAY_S", 0.0)
+    monkeypatch.setattr(webhook, "RETRY_DELAY_S", 0.0)
     connect(
         {"conn_type": "http", "host": "http://127.0.0.1:9", "password": SECRET}, webhook.CONN_ID
     )

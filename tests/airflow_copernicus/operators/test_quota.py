@@ -9,8 +9,8 @@ from fsspec.implementations.local import LocalFileSystem
 from airflow_copernicus.operators import CopernicusDownloadOperator
 from copernicus_dataspace.errors import QuotaReachedError
 from copernicus_dataspace.ingest.quota import Quota, Usage
-from copernicus_dataspace.statistics import TransferStatistics
 from copernicus_dataspace.storage.store import Store
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 from copernicus_dataspace_emulator import make_product
 from tests.airflow_copernicus.conftest import lake_product, make_context, transfers
 

@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 
 from airflow_copernicus.dags.reconcile import build_reconcile_dag
 from airflow_copernicus.operators import CopernicusAuditOperator
-from airflow_copernicus.runs.archive import group_days
+from airflow_copernicus.runs.ingest_archive import group_days
 from copernicus_dataspace.errors import ProductNotFoundError, QueryError, ServiceUnavailableError
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace_emulator import Fault

@@ -199,7 +199,7 @@ def test_all_that_a_night_hands_on_is_written_before_anything_is_pruned(
         assert archive.store.read(archive.changes_path) is not None
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("airflow_copernicus.operators.settle.prune", prune)
+    monkeypatch.setattr("airflow_copernicus.operators.reconcile_settle.prune", prune)
     with pytest.raises(KeyboardInterrupt):
         ingests.reconcile()
 

@@ -177,7 +177,7 @@ def test_a_wrong_digest_of_a_member_is_decided_while_the_zip_arrives(
 
 @pytest.mark.parametrize("off_bytes", [17, -1, 10**18])
 def test_a_wrong_size_is_told_and_accepted(offer, run, caplog, monkeypatch, off_bytes):
-    monkeypatch.setattr(assets, "_OFF_BY", off_bytes)
+    monkeypatch.setattr(assets, "OFF_BY", off_bytes)
     offered = offer(stac="wrong_size")
     assert run().is_right(offered)
     sizes = [text for text in warnings(caplog) if "the listed size is wrong" in text]

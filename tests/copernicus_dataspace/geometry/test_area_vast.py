@@ -27,7 +27,7 @@ EIGHT = [(11, 0), (8, 6), (0, 0), (3, 12), (9, 4), (9, 5)]
 
 @pytest.fixture(autouse=True)
 def low_bounds(monkeypatch):
-    monkeypatch.setattr(simplification, "_MANY_VERTICES", 4)
+    monkeypatch.setattr(simplification, "MANY_VERTICES", 4)
     for module in (antimeridian, area):
         monkeypatch.setattr(module, "VAST", 4)
     simplification.cover.cache_clear()

@@ -9,7 +9,7 @@ from copernicus_dataspace.errors import (
     ServiceUnavailableError,
 )
 from copernicus_dataspace.limits.retry import BRIEF, PATIENT, RetryPolicy
-from copernicus_dataspace.statistics import TransferStatistics
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 
 def failing(errors):

@@ -14,7 +14,7 @@ from copernicus_dataspace.limits.backoff import Backoff, Timing
 from copernicus_dataspace.limits.retry import BRIEF, RetryPolicy
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
-from copernicus_dataspace.statistics import TransferStatistics
+from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 LATENCY_S, BODY_S = 0.08, 0.1
 CYCLE_S = LATENCY_S + BODY_S

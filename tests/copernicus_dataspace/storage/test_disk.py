@@ -151,7 +151,7 @@ def test_too_little_room_is_found_before_any_body_is_asked_for(emulator, staged,
 def boastful(request, emulator, offered, monkeypatch):
     """The only product; one of its listings gives bogus sizes with the right digests."""
     lie_bytes, entry = 60 * 10**9, content.Entry
-    monkeypatch.setattr(assets, "_OFF_BY", lie_bytes)
+    monkeypatch.setattr(assets, "OFF_BY", lie_bytes)
     if request.param == "manifest":
         monkeypatch.setattr(
             content, "Entry", lambda *facts: entry(*facts[:3], facts[3] + lie_bytes, facts[4])

@@ -14,7 +14,7 @@ import datetime
 from pathlib import Path
 
 from airflow_copernicus.dags.ingest import DEFAULT_ARGS, build_dags
-from airflow_copernicus.operators import audit
+from airflow_copernicus.operators import reconcile_audit
 from airflow_copernicus.dags.reconcile import build_reconcile_dag
 
 DEFAULT_ARGS["retries"] = 0

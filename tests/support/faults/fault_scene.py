@@ -199,11 +199,16 @@ def lower_limits(monkeypatch):
 
 def granted(monkeypatch):
     """Return the list that every token granted from now on is added to."""
-    tokens, sign = [], Tokens._sign
+    tokens = []
 
-    def signed(self, *args):
-        tokens.append(sign(self, *args))
-        return tokens[-1]
+    def recorded(grant):
+        def granting(*args):
+            answer = grant(*args)
+            tokens.extend((answer["access_token"], answer["refresh_token"]))
+            return answer
 
-    monkeypatch.setattr(Tokens, "_sign", signed)
+        return granting
+
+    for name in ("by_password", "by_refresh"):
+        monkeypatch.setattr(Tokens, name, recorded(getattr(Tokens, name)))
     return tokens

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_copernicus.operators import CopernicusAskOperator, CopernicusRemoveOperator
-from airflow_copernicus.runs import archive
+from airflow_copernicus.runs import ingest_archive
 from copernicus_dataspace_emulator import Emulator
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.test_reconcile import DAY, INGEST, Ingests, stem
@@ -35,7 +35,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(archive, "utc_now", made)
+    monkeypatch.setattr(ingest_archive, "utc_now", made)
     return made
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_copernicus.runs import archive
+from airflow_copernicus.runs import ingest_archive
 from copernicus_dataspace.errors import ConfigurationError, NotStagedError, QueryError
 from copernicus_dataspace.reconcile import repair
 from tests.airflow_copernicus.conftest import lake_product, make_context
@@ -104,7 +104,7 @@ def test_a_newer_plan_takes_the_place_of_the_one_that_waits(
 
 
 def _an_hour_later(approvals):
-    archive.utc_now.now += timedelta(hours=1)
+    ingest_archive.utc_now.now += timedelta(hours=1)
     return approvals.reconcile()
 
 

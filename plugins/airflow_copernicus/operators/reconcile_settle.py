@@ -18,7 +18,7 @@ from airflow_copernicus.runs.approval_requests import (
     state_of,
     trigger_kwargs,
 )
-from airflow_copernicus.runs.archive import Archive
+from airflow_copernicus.runs.ingest_archive import Archive
 from airflow_copernicus.runs.pruning import prune
 from copernicus_dataspace.errors import NotStagedError
 from copernicus_dataspace.models.product_state import StateAfterRepair

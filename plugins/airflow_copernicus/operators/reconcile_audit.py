@@ -16,7 +16,6 @@ from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.observability import metrics
 from airflow_copernicus.priority import REPAIR_RUN_PREFIX
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.archive import Archive
 from airflow_copernicus.runs.context import (
     REPAIR_KEY,
     check_no_days_in_backfill,
@@ -24,6 +23,7 @@ from airflow_copernicus.runs.context import (
     is_backfill,
     sensing_window,
 )
+from airflow_copernicus.runs.ingest_archive import Archive
 from copernicus_dataspace.errors import QueryError
 from copernicus_dataspace.models.time_range import Window, utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
