@@ -17,24 +17,36 @@ with DAG("probe", schedule=None):
 """
 
 
+CONNECTION = "connections/copernicus_default"
+
+
 def connection(most):
-    extra = {"max_connections": most}
-    return {"conn_type": "copernicus", "login": "x", "password": "y", "extra": json.dumps(extra)}
+    extra = json.dumps({"max_connections": most})
+    return {"conn_type": "copernicus", "login": "x", "password": "y", "extra": extra}
 
 
-def test_the_pool_follows_the_connection_at_each_start(tmp_path):
+def wait_for_slots(airflow, slots):
+    def shown():
+        return airflow.api("GET", "pools/copernicus")["slots"]
+
+    airflow.wait(lambda: shown() == slots, 60, lambda: f"the pool has {shown()} slots.")
+
+
+def test_the_pool_follows_the_connection_at_each_start_of_the_scheduler(tmp_path):
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "probe.py").write_text(DAG)
-    home = tmp_path / "home"
-    env = {"AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(connection(3))}
-    with Stack(home, dags_folder=dags, env=env) as airflow:
-        assert airflow.api("GET", "pools/copernicus")["slots"] == 3
+    with Stack(tmp_path / "home", dags_folder=dags) as airflow:
+        assert airflow.api("GET", "pools/copernicus")["slots"] == 4  # of a standard account
         airflow.unpause("probe")
         run_id = airflow.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
         assert airflow.wait_for_run("probe", run_id, 60) == "success"
-        airflow.create("connections", {"connection_id": "copernicus_default", **connection(1)})
-    with Stack(home, dags_folder=dags) as airflow:
-        assert airflow.api("GET", "pools/copernicus")["slots"] == 1
+        stored = {"connection_id": "copernicus_default", **connection(3)}
+        airflow.create("connections", stored)
+        airflow.restart("scheduler")
+        wait_for_slots(airflow, 3)
+        airflow.api("PATCH", CONNECTION, {**stored, **connection(1)})
+        airflow.restart("scheduler")
+        wait_for_slots(airflow, 1)
         log = (airflow.logs / "scheduler.log").read_text()
         assert "sentinel2_daily: connections is 2, but the pool copernicus has 1 slots" in log

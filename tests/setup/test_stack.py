@@ -68,24 +68,56 @@ def dags(tmp_path):
     return folder
 
 
-def test_runs_a_dag_and_leaves_no_process(tmp_path, dags):
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """An Airflow behind a proxy where nobody listens; none of its processes is left at the end."""
+    dags = tmp_path_factory.mktemp("dags with blank")
+    (dags / "probe.py").write_text(DAG)
     (dags / "broken.py").write_text("from airflow.sdk import DAG\nraise ValueError('broken here')")
     before = set(descendants(os.getpid()))
-    stack = Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"})
-    with stack:
-        stack.unpause("probe")
-        run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
-        assert stack.wait_for_run("probe", run_id, 60) == "success"
-        assert "probe" in stack.cli("dags", "list")
-        with pytest.raises(StackError, match=r"(?s)no_such_dag did not appear.*broken here"):
-            stack.unpause("no_such_dag", timeout_s=1)
-        started = set(descendants(os.getpid())) - before
-        assert len(started) >= 5
-    assert_gone(list(started))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.delenv(name, raising=False)
+        for name in ("HTTP_PROXY", "http_proxy"):
+            patch.setenv(name, "http://127.0.0.1:9")
+        stack = Stack(tmp_path_factory.mktemp("home"), dags_folder=dags, env={"PROBE": "yes"})
+        with stack:
+            yield stack
+            started = set(descendants(os.getpid())) - before
+            assert len(started) >= 5
+        assert_gone(list(started))
     with pytest.raises(StackError, match="Airflow is not running"):
         stack.wait_until_it_ends()
     with pytest.raises(StackError, match="Airflow is not running"):
         stack.kill("scheduler")
+
+
+def run_probe(stack):
+    stack.unpause("probe")
+    run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
+    assert stack.wait_for_run("probe", run_id, 60) == "success"
+
+
+def test_runs_a_dag_where_a_proxy_is_set(stack):
+    run_probe(stack)
+    assert "probe" in stack.cli("dags", "list")
+    with pytest.raises(StackError, match=r"(?s)no_such_dag did not appear.*broken here"):
+        stack.unpause("no_such_dag", timeout_s=1)
+
+
+def test_killed_and_ended_components_come_back(stack):
+    scheduler, processor = component(stack, "scheduler"), component(stack, "dag-processor")
+    killed = [scheduler, *scheduler.children(recursive=True)]
+    assert len(killed) > 1
+    stack.kill("scheduler")
+    stack.restart("dag-processor")
+    assert_gone([*killed, processor])
+    run_probe(stack)
+    with pytest.raises(StackError, match="no component worker-1"):
+        stack.kill("worker-1")
+    supervisor = (stack.logs / "supervisor.log").read_text()
+    assert "scheduler ended with exit code -9" in supervisor
+    assert "dag-processor ended" in supervisor
 
 
 @pytest.mark.parametrize("no_proxy", [{}, {"no_proxy": "example.org"}], ids=str)
@@ -119,35 +151,6 @@ def test_an_account_that_was_copied_wrongly_makes_no_connection(monkeypatch):
     monkeypatch.setenv("COPERNICUS_PASSWORD", "word\n")
     with pytest.raises(StackError, match="COPERNICUS_PASSWORD: password contains a line break"):
         run._connection(Airflow())
-
-
-def test_runs_where_a_proxy_is_set(tmp_path, dags, monkeypatch):
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
-    with Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"}) as stack:
-        stack.unpause("probe")
-        run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
-        assert stack.wait_for_run("probe", run_id, 60) == "success"
-
-
-def test_killed_and_ended_components_come_back(tmp_path, dags):
-    with Stack(tmp_path / "home", dags_folder=dags, env={"PROBE": "yes"}) as stack:
-        scheduler, processor = component(stack, "scheduler"), component(stack, "dag-processor")
-        killed = [scheduler, *scheduler.children(recursive=True)]
-        assert len(killed) > 1
-        stack.kill("scheduler")
-        stack.restart("dag-processor")
-        assert_gone([*killed, processor])
-        stack.unpause("probe")
-        run_id = stack.api("POST", "dags/probe/dagRuns", {"logical_date": None})["dag_run_id"]
-        assert stack.wait_for_run("probe", run_id, 60) == "success"
-        with pytest.raises(StackError, match="no component worker-1"):
-            stack.kill("worker-1")
-    supervisor = (stack.logs / "supervisor.log").read_text()
-    assert "scheduler ended with exit code -9" in supervisor
-    assert "dag-processor ended" in supervisor
 
 
 def test_killed_holder_leaves_no_process(tmp_path, dags):
