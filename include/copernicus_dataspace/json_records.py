@@ -22,7 +22,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def read_json(content: bytes | None, kind: type[T]) -> T:
-    """Return a record; unknown fields are ignored.
+    """Return a record that `write_json` wrote; unknown fields are ignored.
 
     Args:
         content: JSON; None if there is no file.
@@ -31,6 +31,21 @@ def read_json(content: bytes | None, kind: type[T]) -> T:
     Raises:
         ValueError: It is missing or damaged: not JSON, nested too deeply, or a field is missing or
             has an invalid value; the message names the field.
+    """
+    try:
+        return read_strict_json(content, kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:  # it refuses NaN, Infinity and half characters, which `json` writes
+        with _one_error():
+            return msgspec.convert(json.loads(content or b""), kind)
+
+
+def read_strict_json(content: bytes | None, kind: type[T]) -> T:
+    """Return a record, as `read_json`; NaN, Infinity and half characters are errors.
+
+    Raises:
+        ValueError: It is missing or damaged.
     """
     with _one_error():
         return msgspec.json.decode(content or b"", type=kind)

@@ -246,7 +246,7 @@ def _percent(value: object) -> float:
     if not 0 <= round(percent, _DECIMALS) <= _ALL_PERCENT:
         message = "not a percentage"
         raise _OddError(message)
-    return percent
+    return min(max(percent, 0.0), float(_ALL_PERCENT))
 
 
 def _md5(value: object) -> Checksum | None:

@@ -137,7 +137,8 @@ def _removals(results: Iterable[RepairResult]) -> list[Removal]:
 def _asked(
     before: RemovalRecord, asked: Sequence[Removal], plan: Plan, night: NightlyLimits
 ) -> tuple[Removal, ...]:
-    pairs = {(state, night.policies.of(state)) for state in ProductState}
+    removable = (ProductState.SUPERSEDED, ProductState.WITHDRAWN)
+    pairs = {(state, night.policies.of(state)) for state in removable}
     return before.asking(asked, {day.isoformat() for day in plan.days}, pairs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from copernicus_dataspace.reconcile.inspection.product_check import ProductCheck
 from copernicus_dataspace.reconcile.removals.approval import Removal
 from copernicus_dataspace.reconcile.removals.retirement import (
     GONE_ALREADY,
+    Retirement,
     adopt,
     disown,
     release,
@@ -24,7 +26,7 @@ from copernicus_dataspace.reconcile.removals.retirement import (
 from copernicus_dataspace.stac.inventory import Inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from copernicus_dataspace.models.product import Product
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.store import Store
 
 _REPORTED: Final = "reported only"
-_LEFT_ALONE: Final = "skipped: in use by another run"
+_IN_USE: Final = "skipped: in use by another run"
 _UNTIL_THERE: Final = "kept until its replacement is complete"
 _NOT_YET: Final = "kept: its removal was not requested"
 _UNTOUCHED: Final = {
@@ -122,13 +124,16 @@ class Repairer:
         Returns the stems of damaged products that are leased by another run.
         """
         products = {one.product.stem: one.product for one in archive_state.findings}
-        done = {
-            stem: self._claimed(products[stem], partial(self._disown, names))
+        left_alone = {
+            stem
             for stem, names in archive_state.damaged.items()
+            if not self._disown(products[stem], names)
         }
         for product in archive_state.foreign:
-            self._claimed(product, self._adopt)
-        return frozenset(stem for stem, words in done.items() if words is None)
+            with self._claimed(product) as is_ours:
+                if is_ours:
+                    adopt(self._store, product, self._terms.ingest, self._now)
+        return frozenset(left_alone)
 
     def judge(self, plan: Plan, policies: Policies) -> list[RepairResult]:
         """Return the result of each finding; nothing is removed yet.
@@ -142,7 +147,7 @@ class Repairer:
         products += [product for one in plan.open for product in one.successors]
         checks = ProductCheck(self._store, self._terms, products)
         return [
-            RepairResult(finding, _LEFT_ALONE, StateAfterRepair.MISSING)
+            RepairResult(finding, _IN_USE, StateAfterRepair.MISSING)
             if finding.product.stem in plan.left_alone
             else self._judged(finding, checks, policies)
             for finding in plan.open
@@ -192,13 +197,13 @@ class Repairer:
     def _surplus(
         self, finding: Finding, checks: ProductCheck, policy: RemovalPolicy
     ) -> RepairResult:
-        if policy is RemovalPolicy.KEEP:
+        if policy == RemovalPolicy.KEEP:
             return RepairResult(finding, "kept", StateAfterRepair.KEPT)
         if not all(checks.is_whole(one, finding.bands) for one in finding.successors):
             return RepairResult(finding, _UNTIL_THERE, StateAfterRepair.KEPT)
         entry = checks.entry(finding.product)
         if entry is None:
-            return RepairResult(finding, GONE_ALREADY, StateAfterRepair.GONE)
+            return RepairResult(finding, GONE_ALREADY.action, GONE_ALREADY.now)
         if {*entry.ingests} & self._others:
             return self._acted(finding, self._release)
         return RepairResult(finding, _NOT_YET, StateAfterRepair.KEPT, Removal.of(finding, policy))
@@ -212,40 +217,41 @@ class Repairer:
                 return RepairResult(finding, _UNTIL_THERE, StateAfterRepair.KEPT)
             wrong = checks.wrong_files(successor)
             if wrong:
-                self._claimed(successor, partial(self._disown, wrong))
+                self._disown(successor, wrong)
                 words = f"kept: its replacement is damaged ({', '.join(wrong)})"
                 return RepairResult(finding, words, StateAfterRepair.KEPT)
         return self._acted(finding, partial(self._retire, removal.policy))
 
-    def _acted(self, finding: Finding, act: Callable[[Product], str]) -> RepairResult:
-        done = self._claimed(finding.product, act) or _LEFT_ALONE
-        return RepairResult(
-            finding, done, StateAfterRepair.KEPT if done == _LEFT_ALONE else StateAfterRepair.GONE
-        )
+    def _acted(self, finding: Finding, act: Callable[[Product], Retirement]) -> RepairResult:
+        with self._claimed(finding.product) as is_ours:
+            done = act(finding.product) if is_ours else Retirement(_IN_USE, StateAfterRepair.KEPT)
+        return RepairResult(finding, done.action, done.now)
 
-    def _claimed(self, product: Product, act: Callable[[Product], str]) -> str | None:
-        """Change a product under a lease; return None if another run has leased it."""
+    def _disown(self, product: Product, names: Sequence[str]) -> bool:
+        """Mark files as damaged; return False if another run has leased the product."""
+        with self._claimed(product) as is_ours:
+            if is_ours:
+                disown(self._store, product, names, self._now)
+        return is_ours
+
+    @contextlib.contextmanager
+    def _claimed(self, product: Product) -> Iterator[bool]:
+        """Lease a product inside the block; yield False if another run has leased it."""
         other = self._leases.take(product)
         if other:
             logger.warning("%s is skipped: it is in use by run %s.", product.stem, other)
-            return None
+            yield False
+            return
         try:
-            return act(product)
+            yield True
         finally:
             self._leases.release(product)
 
-    def _disown(self, names: Sequence[str], product: Product) -> str:
-        disown(self._store, product, names, self._now)
-        return "marked as damaged"
+    def _release(self, product: Product) -> Retirement:
+        released = release(self._store, product, self._others, self._now)
+        return released or Retirement(_NOT_YET, StateAfterRepair.KEPT)
 
-    def _adopt(self, product: Product) -> str:
-        adopt(self._store, product, self._terms.ingest, self._now)
-        return "adopted"
-
-    def _release(self, product: Product) -> str:
-        return release(self._store, product, self._others, self._now)
-
-    def _retire(self, policy: RemovalPolicy, product: Product) -> str:
+    def _retire(self, policy: RemovalPolicy, product: Product) -> Retirement:
         return retire(self._store, product, self._others, policy, self._now)
 
 

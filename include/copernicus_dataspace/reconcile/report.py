@@ -56,11 +56,15 @@ def build(
 
 
 def cells_now(plan: Plan, results: Iterable[RepairResult]) -> dict[str, dict[str, TileCounts]]:
-    """Return the plan's counts after the repairs, including days without products."""
-    cells = {day.isoformat(): dict(plan.cells.get(day.isoformat(), {})) for day in plan.days}
+    """Return the plan's counts after the repairs.
+
+    They include inspected days without products, and days of which only files were read.
+    """
+    cells: dict[str, dict[str, TileCounts]] = {day.isoformat(): {} for day in plan.days}
+    cells |= {day: dict(tiles) for day, tiles in plan.cells.items()}
     for one in results:
         product, state = one.finding.product, one.finding.state
-        if state.needs_download and one.now is StateAfterRepair.PRESENT and product.day in cells:
+        if state.needs_download and one.now == StateAfterRepair.PRESENT and product.day in cells:
             tiles = cells[product.day]
             tiles[product.tile_label] = tiles[product.tile_label].repaired(state)
     return cells
@@ -93,7 +97,7 @@ def changes(results: Iterable[RepairResult]) -> dict[str, Changes]:
     days: dict[str, Changes] = defaultdict(lambda: Changes({}, []))
     for one in results:
         product, successors = one.finding.product, one.finding.successors
-        if one.now is not StateAfterRepair.GONE:
+        if one.now != StateAfterRepair.GONE:
             continue
         if successors:
             days[product.day].replaced[product.id] = [instead.id for instead in successors]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from copernicus_dataspace.errors import ReportError
-from copernicus_dataspace.json_records import Amount, Count, from_json, read_json
+from copernicus_dataspace.json_records import Amount, Count, from_json, read_strict_json
 
 MOST_BYTES: Final = 100_000_000
 """More than ten years of a country's tiles; the limit protects the memory of the web server."""
@@ -123,7 +123,7 @@ def read_object(content: bytes) -> dict[str, Any]:
         ReportError: It has none, or is not strict JSON.
     """
     try:
-        return read_json(content, dict[str, Any])
+        return read_strict_json(content, dict[str, Any])
     except ValueError as error:
         raise _not_a_report(error) from error
 

@@ -217,6 +217,27 @@ def test_a_switched_off_ingest_has_no_turn_of_the_rolling_looks(connected, inges
     assert _remembered(ingests) == remembered
 
 
+def test_damage_on_days_outside_the_nightly_window_is_remembered(connected, ingest, ingests):
+    tiles = ["T36TXL", "T36TYL"]
+    ingests.write(tiles=tiles)
+    connected.now = f"{_OLD_DAY + timedelta(days=1)}T00:00:00Z"
+    old = connected.add(_on(_OLD_DAY))
+    connected.add(_on(_OLD_DAY, tile="36TYL"))
+    ran = ingest(make_context(f"{_OLD_DAY}", run_id="scheduled__old"), tiles=tiles)
+    connected.now = f"{DAY + timedelta(days=8)}T00:00:00Z"
+    whole = {"expected": 1, "present": 1, "why": {}}
+    ingests.reconcile()
+    assert _remembered(ingests)["days"][f"{_OLD_DAY}"] == dict.fromkeys(tiles, whole)
+    _flip(next(ran.output / "bands" / name for name in ran.files if "T36TXL" in name))
+    _relist(connected, old, online=False)
+    ingests.write(tiles=tiles, scrub_days=1)
+    settled = ingests.reconcile(DAY + timedelta(days=1))
+    assert states(settled) == {stem(old): ("damaged", "missing")}
+    damaged = {"expected": 1, "present": 0, "why": {"damaged": 1}}
+    assert _remembered(ingests)["days"][f"{_OLD_DAY}"] == {tiles[0]: damaged, tiles[1]: whole}
+    assert settled["report"]["completeness"]["365"] == 50.0
+
+
 def test_a_range_by_hand_is_no_turn_of_the_rolling_looks(connected, ingest, ingests):
     connected.add(lake_product())
     ingest()

@@ -77,6 +77,8 @@ def test_names_of_the_older_convention_are_products():
         ({"Online": None}, "online", True),
         ({"Online": 0}, "online", True),
         ({"Attributes": [{"Name": "cloudCover", "Value": "12.5"}, None]}, "cloud_cover", 12.5),
+        ({"Attributes": [{"Name": "cloudCover", "Value": 100.0000001}]}, "cloud_cover", 100.0),
+        ({"Attributes": [{"Name": "cloudCover", "Value": -1e-7}]}, "cloud_cover", 0.0),
         ({"Id": "F867A59A-9336-46D0-93AE-E55BF29403F8"}, "id", entity()["Id"]),
         ({"Checksum": [*entity()["Checksum"], {}]}, "checksum", CHECKSUM),
         ({"Checksum": [None, "N/A", *entity()["Checksum"]]}, "checksum", CHECKSUM),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,6 +61,21 @@ def test_a_new_search_forgets_the_old_one(records):
     assert records.attempts() == []
     assert records.delivered() == {}
     assert records.all_products() == []
+
+
+def test_deliveries_below_a_folder_that_is_no_utf8_are_remembered(records):
+    delivered = {"x": Delivered(1, 2, "file:///\udcff/x")}
+    records.add_delivered("0000", delivered)
+    assert records.delivered() == delivered
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\udcff"])
+def test_products_with_an_odd_footprint_are_staged(records, odd):
+    (product,) = make(1)
+    footprint = {"type": "Point", "coordinates": [odd, 1.0]}
+    (key,) = records.begin(SEARCH, [replace(product, footprint=footprint)])
+    (read,) = records.products(key)
+    assert repr(read.footprint) == repr(footprint)
 
 
 def test_a_missing_batch_is_explained(records):

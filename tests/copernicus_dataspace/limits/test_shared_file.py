@@ -49,6 +49,12 @@ def test_a_value_is_kept_and_added_to(folder):
     assert SharedFile(folder, "you@x.org").exchange(same) == {}
 
 
+def test_texts_of_a_service_are_kept_whatever_they_hold(folder):
+    refused = {"refused": "a half character \udcff", "seconds": float("inf")}
+    SharedFile(folder, "k").exchange(lambda _: refused)
+    assert SharedFile(folder, "k").exchange(same) == refused
+
+
 def test_only_the_owner_can_read_and_the_account_is_not_named(folder):
     before = os.umask(0)
     try:

@@ -105,7 +105,7 @@ class ZipMembers:
             local = local_header(source) if source.peek(4) == LOCAL_SIGNATURE else None
         except CorruptDownloadError:
             return False
-        if local and info.flag_bits & STREAMED:
+        if local and local.flag_bits & STREAMED:
             local.CRC = local.CRC or info.CRC
             local.compress_size = local.compress_size or info.compress_size
             local.file_size = local.file_size or info.file_size

@@ -90,11 +90,10 @@ class StreamedMember:
             UnsafeContentError: The compression ratio is too high.
             ValueError: The next member was already requested.
         """
-        if self._is_finished:
-            message = f"{self.path} must be read before the next member"
-            raise ValueError(message)
+        self._check_is_current()
         for piece in self._data:  # noqa: UP028 - closing this generator must not close the data
             yield piece
+        self._check_is_current()
 
     def finish(self, source: Source, info: zipfile.ZipInfo) -> None:
         """Skip what was not read; without inflating it, if nothing was read."""
@@ -105,6 +104,11 @@ class StreamedMember:
             return
         for _ in self._data:
             pass
+
+    def _check_is_current(self) -> None:
+        if self._is_finished:
+            message = f"{self.path} must be read before the next member"
+            raise ValueError(message)
 
 
 def _compare_directory(source: Source, passed: dict[int, zipfile.ZipInfo], what: str) -> None:

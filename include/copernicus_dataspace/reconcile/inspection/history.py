@@ -46,6 +46,7 @@ class Survey:
 
     def __post_init__(self) -> None:
         every = [day for period in self.days for day in period]
+        # a period cannot end on date.max, see `Window.of_days`: its end would be out of range
         if every != sorted(every) or date.max in every:
             message = "the days of a survey are not in order."
             raise ValueError(message)
@@ -168,7 +169,7 @@ class History:
 
         Args:
             looked_at: Inspected days.
-            days: Their counts.
+            days: Their counts; of days that were not inspected, those of some tiles.
             delays_h: Their delays.
             until: Last day of that year; None for the newest known day.
         """
@@ -176,11 +177,17 @@ class History:
         newest = f"{until}" if until else max([*anew, *self.days], default="")
         oldest = f"{date.fromisoformat(newest) - _REMEMBERED}" if newest else ""
 
+        counts = {
+            day: tiles if day in anew else {**self.days.get(day, {}), **tiles}
+            for day, tiles in days.items()
+        }
+
         def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
             kept = {day: old[day] for day in old if day not in anew} | dict(new)
             return {day: kept[day] for day in sorted(kept) if day > oldest}
 
-        return replace(self, days=joined(self.days, days), delays_h=joined(self.delays_h, delays_h))
+        delays_h = joined(self.delays_h, delays_h)
+        return replace(self, days=joined(self.days, counts), delays_h=delays_h)
 
     def completeness(self, last_day: date, number: int) -> float | None:
         """Return the percentage of the expected products of the last days that is present.

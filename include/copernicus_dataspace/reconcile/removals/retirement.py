@@ -6,10 +6,10 @@ removed last, and as long as it exists the next inspection finds the product.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.models.product_state import RemovalPolicy
+from copernicus_dataspace.models.product_state import RemovalPolicy, StateAfterRepair
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of, item_of, product_of
 from copernicus_dataspace.storage.layout import QUARANTINED, bands_dir, kept_zip_path
 
@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     from copernicus_dataspace.stac.delivered_files import Delivery
     from copernicus_dataspace.storage.store import Store
 
-GONE_ALREADY: Final = "already removed"
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What became of a product.
+
+    Attributes:
+        action: What was done, as text.
+        now: ``GONE`` if the ingest no longer has the product, ``KEPT`` if nothing was done.
+    """
+
+    action: str
+    now: StateAfterRepair
+
+
+GONE_ALREADY: Final = Retirement("already removed", StateAfterRepair.GONE)
 
 
 def disown(store: Store, product: Product, names: Collection[str], now: datetime) -> None:
@@ -43,8 +57,8 @@ def adopt(store: Store, product: Product, ingest: str, now: datetime) -> None:
 
 def retire(
     store: Store, product: Product, others: Collection[str], policy: RemovalPolicy, now: datetime
-) -> str:
-    """Remove a product from the archive by a policy; return what was done, as text.
+) -> Retirement:
+    """Remove a product from the archive by a policy; return what was done.
 
     A product that other ingests want is released to them; the last one removes it.
 
@@ -56,30 +70,35 @@ def retire(
         now: Time for the item's ``updated``.
 
     Raises:
+        ValueError: The policy is unknown; nothing is changed.
         StorageRefusedError: The store cannot be written (or another storage error); the item
             exists as long as any file does.
     """
-    delivery = _delivery(store, product)
-    if policy is RemovalPolicy.KEEP or delivery is None:
-        return "kept" if delivery else GONE_ALREADY
-    left = release(store, product, others, now)
-    if left:
-        return left
-    if policy is RemovalPolicy.QUARANTINE:
+    policy = RemovalPolicy(policy)
+    if _delivery(store, product) is None:
+        return GONE_ALREADY
+    if policy == RemovalPolicy.KEEP:
+        return Retirement("kept", StateAfterRepair.KEPT)
+    released = release(store, product, others, now)
+    if released:
+        return released
+    if policy == RemovalPolicy.QUARANTINE:
         _move(store, product)
-        return f"moved to {QUARANTINED}/{bands_dir(product)}"
+        return Retirement(f"moved to {QUARANTINED}/{bands_dir(product)}", StateAfterRepair.GONE)
     _delete(store, product)
-    return "removed"
+    return Retirement("removed", StateAfterRepair.GONE)
 
 
-def release(store: Store, product: Product, others: Collection[str], now: datetime) -> str:
-    """Release a product to the other ingests that want it; return the text, empty if none does."""
+def release(
+    store: Store, product: Product, others: Collection[str], now: datetime
+) -> Retirement | None:
+    """Release a product to the other ingests that want it; return None if none does."""
     delivery = _delivery(store, product)
     wanting = sorted({*delivery.ingests} & {*others}) if delivery else []
     if not wanting:
-        return ""
+        return None
     _amend(store, product, lambda one: replace(one, ingests=tuple(wanting)), now)
-    return f"released to {', '.join(wanting)}"
+    return Retirement(f"released to {', '.join(wanting)}", StateAfterRepair.GONE)
 
 
 def _delivery(store: Store, product: Product) -> Delivery | None:

@@ -116,6 +116,8 @@ def test_a_zip_written_as_a_stream_is_read() -> None:
 
     assert struct.unpack_from("<H", pipe.content, 6)[0] & 0x8
     assert read(pipe.content) == FILES[SCL]
+    repacked = patched(pipe.content, SCL, put("<H", 0, local=None, central=8))
+    assert read(repacked) == FILES[SCL]
 
 
 def test_a_zip_behind_other_bytes_is_read() -> None:

@@ -258,6 +258,18 @@ def test_bytes_that_have_passed_cannot_be_read() -> None:
         next(members[0].chunks())
 
 
+@pytest.mark.parametrize("writer", WRITERS[:: len(WRITERS) // 6])
+def test_reading_on_after_the_next_member_was_requested_is_refused(writer: dict) -> None:
+    large = NOISE * (2**22 // len(NOISE))
+    content = built([Member(f"{ROOT}/a", large, **writer), Member(f"{ROOT}/b", NOISE)])
+    members = stream_members(cut(content, 2**16), "P")
+    begun = next(members).chunks()
+    next(begun)
+    next(members)
+    with pytest.raises(ValueError, match="a must be read before the next"):
+        next(begun)
+
+
 @small
 @pytest.mark.parametrize("consume", [read, lambda chunks: list(stream_members(chunks, "The arc"))])
 def test_every_truncation_is_a_corrupt_download(content: bytes, consume) -> None:

@@ -189,6 +189,14 @@ def test_days_found_anew_take_the_place_of_what_was_known():
     assert list(found.days) == sorted(found.days)
 
 
+def test_counts_of_days_that_were_not_inspected_leave_the_other_tiles():
+    tiles = {"T36TWL": cell(1, 1), "T36TXL": cell(2, 2)}
+    known = History(days={day_before(0): tiles}, delays_h={day_before(0): [3.0]})
+    found = known.with_days([], {day_before(0): {"T36TXL": cell(1, 2, damaged=1)}}, {})
+    assert found.days == {day_before(0): {**tiles, "T36TXL": cell(1, 2, damaged=1)}}
+    assert found.delays_h == known.delays_h
+
+
 def test_a_look_at_some_days_leaves_all_else_as_it_was():
     found = FULL.with_days([LAST - timedelta(days=9)], {}, {})
     assert found == FULL

@@ -81,10 +81,11 @@ def test_a_retired_product_goes_with_all_its_files_and_no_others(store, policy, 
     hold(store, PRODUCT, zipped=zipped)
     hold(store, OTHER, zipped=zipped)
     before = standing(store)
-    assert retire(store, PRODUCT, (), policy, NOW) == WORDS[policy]
+    assert retire(store, PRODUCT, (), policy, NOW).action == WORDS[policy]
     assert standing(store) == ENDS[policy](before)
     again = retire(store, PRODUCT, (), policy, NOW)
-    assert again == ("kept" if policy == KEEP else "already removed")
+    assert again.action == ("kept" if policy == KEEP else "already removed")
+    assert again.now == ("kept" if policy == KEEP else "gone")
     assert standing(store) == ENDS[policy](before)
 
 
@@ -102,15 +103,16 @@ def test_the_last_ingest_retires_what_several_want(store, policy):
     hold(store, PRODUCT, ingests=("one", "two", "zwei"), zipped=b"zip")
     before = standing(store)
     others = ("one", "zwei", "three")
-    assert retire(store, PRODUCT, others, policy, NOW) == "released to one, zwei"
+    assert retire(store, PRODUCT, others, policy, NOW).action == "released to one, zwei"
     assert delivered(store).ingests == ("one", "zwei")
     assert {**standing(store), ITEM: before[ITEM]} == before
     released = standing(store)
-    assert retire(store, PRODUCT, others, policy, NOW) == "released to one, zwei"
+    assert retire(store, PRODUCT, others, policy, NOW).action == "released to one, zwei"
     assert standing(store) == released
-    assert retire(store, PRODUCT, ("two", "zwei", "three"), policy, NOW) == "released to zwei"
+    left = retire(store, PRODUCT, ("two", "zwei", "three"), policy, NOW)
+    assert (left.action, left.now) == ("released to zwei", "gone")
     before = standing(store)
-    assert retire(store, PRODUCT, ("one", "two", "three"), policy, NOW) == WORDS[policy]
+    assert retire(store, PRODUCT, ("one", "two", "three"), policy, NOW).action == WORDS[policy]
     assert standing(store) == ENDS[policy](before)
 
 
@@ -118,20 +120,20 @@ def test_the_last_ingest_retires_what_several_want(store, policy):
 def test_an_ingest_that_is_gone_holds_nothing_back(store, policy):
     hold(store, PRODUCT, ingests=("gone", "one"))
     before = standing(store)
-    assert retire(store, PRODUCT, ("another",), policy, NOW) == WORDS[policy]
+    assert retire(store, PRODUCT, ("another",), policy, NOW).action == WORDS[policy]
     assert standing(store) == ENDS[policy](before)
 
 
 def test_what_is_kept_is_not_even_released(store):
     hold(store, PRODUCT, ingests=("one", "two"))
     before = standing(store)
-    assert retire(store, PRODUCT, ("two",), KEEP, NOW) == "kept"
+    assert retire(store, PRODUCT, ("two",), KEEP, NOW).action == "kept"
     assert standing(store) == before
 
 
 def test_a_product_that_nobody_names_is_retired(store):
     hold(store, PRODUCT, ingests=())
-    assert retire(store, PRODUCT, (), REMOVE, NOW) == "removed"
+    assert retire(store, PRODUCT, (), REMOVE, NOW).action == "removed"
     assert standing(store) == {}
 
 
@@ -141,7 +143,16 @@ def test_files_without_a_readable_item_are_left_alone(store, policy, item):
     hold(store, PRODUCT, zipped=b"zip")
     store.write(ITEM, item) if item is not None else store.delete(ITEM)
     before = standing(store)
-    assert retire(store, PRODUCT, (), policy, NOW) == "already removed"
+    assert retire(store, PRODUCT, (), policy, NOW).action == "already removed"
+    assert standing(store) == before
+
+
+@pytest.mark.parametrize("policy", ["", "delete", None])
+def test_an_unknown_policy_is_refused_and_changes_nothing(store, policy):
+    hold(store, PRODUCT)
+    before = standing(store)
+    with pytest.raises(ValueError, match="not a valid RemovalPolicy"):
+        retire(store, PRODUCT, (), policy, NOW)
     assert standing(store) == before
 
 
@@ -243,7 +254,7 @@ def test_an_adopted_product_names_one_more_ingest(store):
     adopt(store, PRODUCT, "another", NOW)
     assert delivered(store) == delivery(PRODUCT, ingests=("another", "one"))
     assert delivered(store).created == CREATED
-    assert retire(store, PRODUCT, ("another",), REMOVE, NOW) == "released to another"
+    assert retire(store, PRODUCT, ("another",), REMOVE, NOW).action == "released to another"
 
 
 def test_what_changes_nothing_writes_nothing(store, mortal):
@@ -254,4 +265,4 @@ def test_what_changes_nothing_writes_nothing(store, mortal):
     absent = replace(PRODUCT, name=OTHER.name)
     adopt(store, absent, INGEST, NOW)
     disown(store, absent, [SCL], NOW)
-    assert retire(store, absent, (), REMOVE, NOW) == "already removed"
+    assert retire(store, absent, (), REMOVE, NOW).action == "already removed"
