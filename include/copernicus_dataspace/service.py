@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -219,9 +220,10 @@ class Service:
 
     def close(self) -> None:
         """End the session unless it is shared, and close all connections."""
-        self._tokens.end()
-        self._slots.close()
-        self._http.close()
+        with contextlib.ExitStack() as steps:  # all of them, even if one is interrupted
+            steps.callback(self._http.close)
+            steps.callback(self._slots.close)
+            steps.callback(self._tokens.end)
 
     def __enter__(self) -> Self:
         return self
