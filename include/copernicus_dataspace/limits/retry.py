@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 """A longer Retry-After is raised to the caller instead of blocking a worker."""
 
@@ -98,7 +99,7 @@ class RetryPolicy:
         wait: Callable[[float], object] = time.sleep,
         statistics: TransferStatistics | None = None,
         clock: Callable[[], float] = time.monotonic,
-        first_wait_s: float = 0.5,
+        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         """Create the policy.
 
