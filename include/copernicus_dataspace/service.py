@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from copernicus_dataspace.auth.identity_service import Account, IdentityService
@@ -17,7 +18,16 @@ from copernicus_dataspace.download.downloader import Downloads
 from copernicus_dataspace.download.transports import S3, Https, Transport
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
 from copernicus_dataspace.http.client import Http
-from copernicus_dataspace.limits.retry import BRIEF, PATIENT, RetryLimits, RetryPolicy
+from copernicus_dataspace.http.response import HttpLimits
+from copernicus_dataspace.limits.backoff import Timing
+from copernicus_dataspace.limits.retry import (
+    BRIEF,
+    FIRST_WAIT_S,
+    PATIENT,
+    REPLACEABLE,
+    RetryLimits,
+    RetryPolicy,
+)
 from copernicus_dataspace.limits.shared_file import SharedFile
 from copernicus_dataspace.limits.shared_limits import SharedTurns
 from copernicus_dataspace.limits.transfer_slots import TransferSlots
@@ -61,6 +71,28 @@ class ClientOptions:
     is_interactive: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceLimits:
+    """Limits of all requests of a client; tests lower them.
+
+    Attributes:
+        http: Limits of time and speed.
+        patient: How often a request is repeated.
+        replaceable: How often it is, by a transport that has a fallback.
+        first_wait_s: Wait in seconds before the first repetition.
+        slots: Durations of the back-off of transfer slots.
+    """
+
+    http: HttpLimits = field(default_factory=HttpLimits)
+    patient: RetryLimits = PATIENT
+    replaceable: RetryLimits = REPLACEABLE
+    first_wait_s: float = FIRST_WAIT_S
+    slots: Timing = field(default_factory=Timing)
+
+
+SERVICE_LIMITS: Final = ServiceLimits()
+
+
 class Service:
     """One account's access to the Data Space; use it with ``with``, or close it.
 
@@ -82,6 +114,7 @@ class Service:
         s3_keys: S3Keys | None = None,
         options: ClientOptions | None = None,
         sleep: Callable[[float], object] | None = None,
+        limits: ServiceLimits | None = None,
     ) -> None:
         """Check the settings; nothing is sent.
 
@@ -95,6 +128,7 @@ class Service:
             s3_keys: None if the account has none.
             options: Options of the installation; None for the defaults.
             sleep: Waits for a number of seconds; None for a wait that `stop` ends.
+            limits: None for `SERVICE_LIMITS`.
 
         Raises:
             ConfigurationError: An argument is invalid or contradicts another one.
@@ -105,12 +139,15 @@ class Service:
         self._account = account
         self._transport = transport
         self._options = options or ClientOptions()
+        self._limits = limits = limits or SERVICE_LIMITS
         host = SharedFile(self._options.state_dir, self._key)
         spacing_s = self._options.request_spacing_s
         take_turn = SharedTurns(host, spacing_s).take if spacing_s else lambda: 0.0
-        self._http = Http(endpoints, take_turn=take_turn, sleep=sleep)
-        self._slots = TransferSlots(connections, host=host, statistics=self.statistics)
-        brief, patient = self._retries(BRIEF), self._retries(PATIENT)
+        self._http = Http(endpoints, take_turn=take_turn, sleep=sleep, limits=limits.http)
+        self._slots = TransferSlots(
+            connections, host=host, statistics=self.statistics, timing=limits.slots
+        )
+        brief, patient = self._retries(BRIEF), self._retries(limits.patient)
         self._catalogue = Catalogue(
             self._http,
             endpoints.catalogue_url or "",
@@ -127,7 +164,14 @@ class Service:
         self.s3 = S3(self._http, store_url, s3_keys) if s3_keys and store_url else None
         store: list[Transport] = [self.s3] if self.s3 and transport != "https" else []
         transports = store if transport == "s3" else [*store, self._https]
-        self._downloads = Downloads(transports, self._https, self._slots, patient, self._look_up)
+        self._downloads = Downloads(
+            transports,
+            self._https,
+            self._slots,
+            patient,
+            replaceable=limits.replaceable,
+            look_up=self._look_up,
+        )
 
     @property
     def statistics(self) -> TransferStatistics:
@@ -194,7 +238,12 @@ class Service:
             return None
 
     def _retries(self, limits: RetryLimits) -> RetryPolicy:
-        return RetryPolicy(limits, wait=self._http.wait, statistics=self.statistics)
+        return RetryPolicy(
+            limits,
+            wait=self._http.wait,
+            statistics=self.statistics,
+            first_wait_s=self._limits.first_wait_s,
+        )
 
     @property
     def _key(self) -> str:
@@ -219,9 +268,10 @@ class Service:
 
     def close(self) -> None:
         """End the session unless it is shared, and close all connections."""
-        self._tokens.end()
-        self._slots.close()
-        self._http.close()
+        with contextlib.ExitStack() as steps:  # all of them, even if one is interrupted
+            steps.callback(self._http.close)
+            steps.callback(self._slots.close)
+            steps.callback(self._tokens.end)
 
     def __enter__(self) -> Self:
         return self

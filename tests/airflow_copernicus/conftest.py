@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +19,6 @@ from airflow_copernicus.operators import (
 from copernicus_dataspace import service
 from copernicus_dataspace.errors import DataSpaceError
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.retry import RetryPolicy
-from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace_emulator import make_product
 
 SENSED = "2024-08-01T08:36:01.024Z"
@@ -118,9 +115,9 @@ def state_dir(monkeypatch, tmp_path):
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
     """Shorten the waits between tries; what they are is tested with the retries themselves."""
-    monkeypatch.setattr(service, "RetryPolicy", partial(RetryPolicy, first_wait_s=0.01))
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
-    monkeypatch.setattr(service, "TransferSlots", partial(TransferSlots, timing=quick))
+    limits = service.ServiceLimits(first_wait_s=0.01, slots=quick)
+    monkeypatch.setattr(service, "SERVICE_LIMITS", limits)
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
 import os
-from functools import partial
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from copernicus_dataspace import service as module
 from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.transfer_slots import TransferSlots
-from copernicus_dataspace.service import Service
+from copernicus_dataspace.service import Service, ServiceLimits
 from copernicus_dataspace.storage.store import Store
+
+QUICK = ServiceLimits(
+    slots=Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
+)
+"""Shorter waits between transfers; what they are is tested with the pace itself."""
 
 
 def endpoints_of(emulator):
@@ -26,15 +28,10 @@ def account_of(emulator, **changes):
 
 
 @pytest.fixture
-def hurried(monkeypatch):
-    """Shorten the waits between transfers; what they are is tested with the pace itself."""
-    quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
-    monkeypatch.setattr(module, "TransferSlots", partial(TransferSlots, timing=quick))
-
-
-@pytest.fixture
-def client(emulator, sleeps, hurried):
-    with Service(endpoints_of(emulator), account_of(emulator), sleep=sleeps.append) as running:
+def client(emulator, sleeps):
+    with Service(
+        endpoints_of(emulator), account_of(emulator), sleep=sleeps.append, limits=QUICK
+    ) as running:
         yield running
 
 

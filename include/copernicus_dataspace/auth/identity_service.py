@@ -5,7 +5,6 @@ Source: https://documentation.dataspace.copernicus.eu/APIs/Token.html
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
@@ -85,15 +84,10 @@ class Account:
         refuse_flawed("totp_secret", (self.totp_secret or "").replace(" ", ""), is_ascii=True)
 
     def fingerprint(self) -> str:
-        """Return a hash of the credentials that is costly to attack: 40 ms, once per process."""
-        return _fingerprint(self)
-
-
-@functools.lru_cache(maxsize=16)
-def _fingerprint(account: Account) -> str:
-    secret = json.dumps([account.password, account.totp_secret, account.client_id]).encode()
-    salt = account.username.encode()
-    return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
+        """Return a hash of the credentials that is costly to attack: 40 ms."""
+        secret = json.dumps([self.password, self.totp_secret, self.client_id]).encode()
+        salt = self.username.encode()
+        return hashlib.scrypt(secret, salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
 
 
 @dataclass(frozen=True, slots=True)

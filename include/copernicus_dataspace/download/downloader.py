@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from copernicus_dataspace.download.transports import Https, Transport
     from copernicus_dataspace.http.response import StreamedResponse
-    from copernicus_dataspace.limits.retry import Attempts, RetryPolicy
+    from copernicus_dataspace.limits.retry import Attempts, RetryLimits, RetryPolicy
     from copernicus_dataspace.limits.transfer_slots import TransferSlots
     from copernicus_dataspace.models.manifest import SafeFile
     from copernicus_dataspace.models.product import Product
@@ -83,6 +83,8 @@ class Downloads:
         https: Https,
         slots: TransferSlots,
         retries: RetryPolicy,
+        *,
+        replaceable: RetryLimits = REPLACEABLE,
         look_up: Callable[[Product], Product | None] = lambda _: None,
     ) -> None:
         """Use some transports.
@@ -92,6 +94,7 @@ class Downloads:
             https: For zips, which no other transport has.
             slots: Limits concurrent transfers.
             retries: Retry policy.
+            replaceable: Retry limits of a transport that has a fallback.
             look_up: Looks a product up in the catalogue again; returns None on failure.
         """
         self.before_transfer: Callable[[], None] = lambda: None
@@ -102,6 +105,7 @@ class Downloads:
         self._https = https
         self._slots = slots
         self._retries = retries
+        self._replaceable = replaceable
 
     def manifest(self, product: Product) -> tuple[SafeFile, ...]:
         """Return the files that the product's ``manifest.safe`` lists.
@@ -182,7 +186,7 @@ class Downloads:
             raise ProductUnavailableError(message)
         attempts = self._retries.attempts()
         for transport in able[:-1]:
-            attempts.limits = REPLACEABLE
+            attempts.limits = self._replaceable
             try:
                 return self._read(transport, wish, consume, attempts)
             except _GIVING_WAY as error:

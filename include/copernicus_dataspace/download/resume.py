@@ -35,7 +35,7 @@ def read_body(
         ask: Sends the request with additional headers.
         slot: Provides a transfer slot for each part.
         what: Name of the body, for messages.
-        attempts: Decides whether the body is resumed.
+        attempts: Decides whether the body is resumed; told of received bytes.
 
     Raises:
         ServiceUnavailableError: It was interrupted and cannot be resumed.
@@ -89,6 +89,7 @@ class _Body:
             for chunk in answer.chunks():
                 self.done_bytes += len(chunk)
                 self.part_bytes += len(chunk)
+                self._attempts.progressed()
                 self.may_be_continued = None not in (self._size_bytes, self._validator)
                 yield chunk
             if self._size_bytes is not None and self.done_bytes < self._size_bytes:

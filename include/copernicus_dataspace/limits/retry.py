@@ -3,8 +3,9 @@
 Each file, page and token has one `Attempts`. All loops that repeat its requests ask it: for a
 transfer slot (`transfer_slots`), for the rest of a body (`download.resume`), and for the whole.
 Limits add up. With `PATIENT` a page takes at most 14 requests: the first, and 9 + 4 after errors; a
-file takes at most 37: the first of each of two transports, and 9 + 4 + 2 + 19 + 1. Redirects are
-not counted. Retries after minutes and hours are left to the caller.
+file takes at most 37: the first of each of two transports, and 9 + 4 + 2 + 19 + 1. Redirects, and
+requests whose token is refused after further bytes, are not counted. Retries after minutes and
+hours are left to the caller.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from copernicus_dataspace.errors import (
 from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    _Limit = Callable[["RetryLimits"], int]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 """A longer Retry-After is raised to the caller instead of blocking a worker."""
 
@@ -49,9 +53,9 @@ class RetryLimits:
         unavailable: After other temporary errors of the service, or lost connections.
         corrupt: After a wrong size or checksum. A body corrupt three times is so at its source.
         resumed: To continue a body after its first bytes.
-        token_refused: With a new token.
-        within_s: Seconds after which nothing is repeated, counted from the first failure, or from
-            the first after the last received bytes.
+        token_refused: With a new token, without further bytes.
+        within_s: Seconds after which nothing is repeated, counted from the first failure since the
+            last received bytes.
     """
 
     rate_limited: int
@@ -68,11 +72,20 @@ BRIEF: Final = RetryLimits(rate_limited=2, unavailable=2, corrupt=1, within_s=12
 REPLACEABLE: Final = replace(BRIEF, rate_limited=4)
 """For a transport that has a fallback: its slots may be freed some seconds late."""
 
-_CAUSES: Final = {
-    RateLimitedError: "rate_limited",
-    ServiceUnavailableError: "unavailable",
-    CorruptDownloadError: "corrupt",
-    TokenRefusedError: "token_refused",
+
+def _resumed(limits: RetryLimits) -> int:
+    return limits.resumed
+
+
+def _token_refused(limits: RetryLimits) -> int:
+    return limits.token_refused
+
+
+_LIMITS: Final[Mapping[type[DataSpaceError], _Limit]] = {
+    RateLimitedError: lambda limits: limits.rate_limited,
+    ServiceUnavailableError: lambda limits: limits.unavailable,
+    CorruptDownloadError: lambda limits: limits.corrupt,
+    TokenRefusedError: _token_refused,
 }
 
 
@@ -86,7 +99,7 @@ class RetryPolicy:
         wait: Callable[[float], object] = time.sleep,
         statistics: TransferStatistics | None = None,
         clock: Callable[[], float] = time.monotonic,
-        first_wait_s: float = 0.5,
+        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         """Create the policy.
 
@@ -126,24 +139,17 @@ class Attempts:
     def __init__(self, policy: RetryPolicy) -> None:
         self.limits = policy.limits
         self._policy = policy
-        self._used: Counter[str] = Counter()
+        self._used: Counter[_Limit] = Counter()
         self._failing_since: float | None = None
 
-    def again(self, error: DataSpaceError) -> float:
-        """Count a failure; return the seconds to wait before the request is repeated.
-
-        A loop that has a reason to wait shorter or longer may ignore them.
+    def again(self, error: DataSpaceError) -> None:
+        """Count a failure after which the caller decides how long to wait.
 
         Raises:
             DataSpaceError: The error itself, if the request must not be repeated.
         """
-        cause = next((name for kind, name in _CAUSES.items() if isinstance(error, kind)), None)
-        if cause is None or isinstance(error, LoginLimitedError):  # a token has its own attempts
-            raise error
-        wait_s = self._wait_s(cause, error)
-        self._count(cause, error, wait_s)
-        logger.warning("%s Retrying.", error)
-        return wait_s
+        self._wait_after(error)
+        logger.info("%s Retrying.", error)
 
     def resume(self, error: DataSpaceError, done_bytes: int) -> None:
         """Count an interruption after which a body is continued at once.
@@ -151,9 +157,13 @@ class Attempts:
         Raises:
             DataSpaceError: The error itself, if the body must not be continued.
         """
-        self._failing_since = None
-        self._count("resumed", error, 0.0)
+        self._count(_resumed, error, 0.0)
         logger.info("%s Resuming at byte %d.", error, done_bytes)
+
+    def progressed(self) -> None:
+        """Forget since when requests fail, and refused tokens, because bytes were received."""
+        self._failing_since = None
+        self._used[_token_refused] = 0
 
     def call(self, request: Callable[[], T]) -> T:
         """As `RetryPolicy.call`, with these attempts."""
@@ -161,22 +171,33 @@ class Attempts:
             try:
                 return request()
             except DataSpaceError as error:
-                self._policy.wait(self.again(error))
+                wait_s = self._wait_after(error)
+                logger.warning("%s Retrying in %.1f s.", error, wait_s)
+                self._policy.wait(wait_s)
 
-    def _count(self, cause: str, error: DataSpaceError, wait_s: float) -> None:
+    def _wait_after(self, error: DataSpaceError) -> float:
+        """Count a failure; return the seconds to wait before the request is repeated."""
+        limit = next((one for kind, one in _LIMITS.items() if isinstance(error, kind)), None)
+        if limit is None or isinstance(error, LoginLimitedError):  # a token has its own attempts
+            raise error
+        wait_s = self._wait_s(limit, error)
+        self._count(limit, error, wait_s)
+        return wait_s
+
+    def _count(self, limit: _Limit, error: DataSpaceError, wait_s: float) -> None:
         now = self._policy.clock()
         since = now if self._failing_since is None else self._failing_since
         is_late = now + wait_s > since + self.limits.within_s
-        if is_late or wait_s > LONGEST_WAIT_S or self._used[cause] >= getattr(self.limits, cause):
+        if is_late or wait_s > LONGEST_WAIT_S or self._used[limit] >= limit(self.limits):
             raise error
         self._failing_since = since
-        self._used[cause] += 1
+        self._used[limit] += 1
         self._policy.statistics.tried_again()
 
-    def _wait_s(self, cause: str, error: DataSpaceError) -> float:
+    def _wait_s(self, limit: _Limit, error: DataSpaceError) -> float:
         """Return the exponential wait with jitter, or a longer one that the service asks for."""
         if isinstance(error, TokenRefusedError):
             return 0.0
-        wait_s = self._policy.first_wait_s * (2.0 ** self._used[cause] + random.random())  # noqa: S311
+        wait_s = self._policy.first_wait_s * (2.0 ** self._used[limit] + random.random())  # noqa: S311
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, TransientError) else 0.0
         return max(asked_s, min(wait_s, LONGEST_WAIT_S))

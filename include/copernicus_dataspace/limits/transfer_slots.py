@@ -65,7 +65,7 @@ class TransferSlots:
         statistics: TransferStatistics | None = None,
         timing: Timing = _TIMING,
     ) -> None:
-        """Start with what other processes of the host have learned.
+        """Create the slots; what other processes of the host learned is read at the first use.
 
         Args:
             connections: Maximum number of concurrent transfers.
@@ -73,9 +73,11 @@ class TransferSlots:
             statistics: Counts the seconds that threads wait for the service.
             timing: Durations of the algorithm.
         """
+        self._connections = connections
+        self._timing = timing
+        self._core = Backoff(connections, None, [], timing)
         self._shared = SharedSlots(host) if host else None
-        pause_s, ends = self._shared.read() if self._shared else (None, [])
-        self._core = Backoff(connections, pause_s, ends, timing)
+        self._has_read = False
         self._statistics = statistics or TransferStatistics()
         self._changed = threading.Condition()
         self._stopped = False
@@ -110,6 +112,7 @@ class TransferSlots:
 
         try:
             with self._changed:
+                self._read_shared()
                 self._waiting.add(place)
                 try:
                     self._wait(take)
@@ -153,6 +156,11 @@ class TransferSlots:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+
+    def _read_shared(self) -> None:
+        if self._shared and not self._has_read:
+            self._has_read = True
+            self._core = Backoff(self._connections, *self._shared.read(), self._timing)
 
     def _wait_for_leave(self, grant: SlotGrant) -> None:
         began = time.monotonic()

@@ -1,7 +1,6 @@
 """What is ready of a batch is delivered at the end of each try, whatever its batch-mates do."""
 
 import json
-from functools import partial
 
 import pytest
 from airflow.sdk.execution_time.timeout import TimeoutPosix
@@ -18,7 +17,6 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.ingest import run_records
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from copernicus_dataspace.storage import leases
 from copernicus_dataspace_emulator import Fault
 from tests.airflow_copernicus.conftest import lake_product, transfers
@@ -39,7 +37,8 @@ def one_batch(monkeypatch):
     monkeypatch.setattr(run_records, "FEW_BATCHES", 1)
     monkeypatch.setattr(leases, "SETTLE_S", 0.1)
     hasty = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=1, negligible_s=0.002)
-    monkeypatch.setattr(service, "TransferSlots", partial(TransferSlots, timing=hasty))
+    limits = service.ServiceLimits(first_wait_s=0.01, slots=hasty)
+    monkeypatch.setattr(service, "SERVICE_LIMITS", limits)
 
 
 @pytest.fixture

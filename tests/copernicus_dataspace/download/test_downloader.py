@@ -26,7 +26,7 @@ from copernicus_dataspace.service import ClientOptions, Service
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
-from tests.copernicus_dataspace.conftest import account_of, endpoints_of
+from tests.copernicus_dataspace.conftest import QUICK, account_of, endpoints_of
 
 SENSED = "2024-08-01T08:36:01.024Z"
 
@@ -210,7 +210,7 @@ def test_a_netrc_file_is_never_used(emulator, offered, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("status", "tries"), [(429, 3), (503, 3)])
 def test_an_identity_service_that_is_away_is_asked_by_one_thread_only(
-    emulator, sleeps, hurried, tmp_path, status, tries
+    emulator, sleeps, tmp_path, status, tries
 ):
     emulator.faults.add(Fault(service="identity", status=status, times=None))
     for day in (1, 2, 3, 4):
@@ -221,6 +221,7 @@ def test_an_identity_service_that_is_away_is_asked_by_one_thread_only(
         account_of(emulator),
         connections=4,
         sleep=sleeps.append,
+        limits=QUICK,
     ) as client:
         jobs = [
             ProductJob(

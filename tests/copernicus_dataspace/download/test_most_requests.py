@@ -10,7 +10,7 @@ from copernicus_dataspace.errors import DataSpaceError
 from copernicus_dataspace.models.manifest import parse_manifest
 from copernicus_dataspace.service import Service
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
-from tests.copernicus_dataspace.conftest import account_of, endpoints_of
+from tests.copernicus_dataspace.conftest import QUICK, account_of, endpoints_of
 
 MOST = {"https": 36, "auto": 37}
 TOKEN = {"kind": "expired_token"}
@@ -35,6 +35,7 @@ class Asking:
             transport=transport,
             s3_keys=S3Keys(emulator.s3_access_key, emulator.s3_secret_key),
             sleep=lambda _: None,
+            limits=QUICK,
         )
 
     def __call__(self, faults):
@@ -52,7 +53,7 @@ class Asking:
 
 
 @pytest.fixture
-def asking(hurried, tmp_path):
+def asking(tmp_path):
     opened = []
 
     def begin(transport):

@@ -108,6 +108,16 @@ def test_a_break_anywhere_heals(service, kind, at):
     assert share <= 1 + at
 
 
+def test_each_part_may_need_a_new_token(service):
+    running = service("https", "honoured")
+    for _ in range(3):
+        running.breaks(kind="expired_token")
+        running.breaks()
+    asked, _ = running.fetch()
+    assert len(asked) == 7
+    assert sum(one.startswith("bytes=") for one in asked) == 5
+
+
 def test_without_a_validator_no_range_is_asked_for(service):
     running = service("https", "ignored")
     running.breaks(times=3)
@@ -266,14 +276,29 @@ class Wire(HTTPAdapter):
         return self.build_response(request, raw)
 
 
-def scripted(script):
+def scripted(script, request_s=0.0):
+    """Return downloads from a wire, and the wire; each request takes some seconds."""
     wire = Wire(script)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "StoppableAdapter", lambda: wire)
         http = Http(Endpoints.resolve(download_url="http://service/odata"))
     tokens = SimpleNamespace(token=lambda: "token", renew=lambda _: "newer")
     https = Https(http, "http://service/odata", tokens)
-    return Downloads([https], https, TransferSlots(1), RetryPolicy(wait=lambda _: None)), wire
+    retries = RetryPolicy(wait=lambda _: None, clock=lambda: request_s * len(wire.asked))
+    return Downloads([https], https, TransferSlots(1), retries), wire
+
+
+def test_received_bytes_restart_the_deadline_of_a_body_that_cannot_be_resumed():
+    downloads, wire = scripted([*[Step(tag=None, cut=500)] * 4, Step(tag=None)], request_s=900)
+    assert downloads.zip(PRODUCT, b"".join) == RIGHT
+    assert len(wire.asked) == 5
+
+
+def test_a_complete_body_restarts_the_deadline(tmp_path):
+    steps = [Step(503), Step(content=OTHER), Step()]
+    downloads, _ = scripted(steps, request_s=1900)
+    downloads.file(PRODUCT, FILE, tmp_path / "it", lambda _: None, lambda: None)
+    assert (tmp_path / "it").read_bytes() == RIGHT
 
 
 PRODUCT = SimpleNamespace(id="id", stem="S2", size_bytes=None)

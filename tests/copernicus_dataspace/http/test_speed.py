@@ -8,22 +8,19 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import urllib3
 from fsspec.implementations.local import LocalFileSystem
 
-from copernicus_dataspace import service
 from copernicus_dataspace.catalogue.query import MISSION, Query
 from copernicus_dataspace.download.s3_signing import S3Keys
 from copernicus_dataspace.errors import DataSpaceError, ServiceUnavailableError, StoppedError
-from copernicus_dataspace.http.client import Http
 from copernicus_dataspace.http.response import HttpLimits
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
 from copernicus_dataspace.ingest.staging import stage
 from copernicus_dataspace.models.manifest import parse_manifest
-from copernicus_dataspace.service import ClientOptions, Service
+from copernicus_dataspace.service import ClientOptions, Service, ServiceLimits
 from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 from copernicus_dataspace_emulator import Emulator, Fault, make_product
@@ -35,6 +32,7 @@ SOON_S = 3.0
 LONG_S = 6.0
 """What a stopped client must not wait for."""
 BANDS = ("SCL_20m", "B09_60m", "B01_60m", "B11_60m", "B12_60m", "SCL_60m")
+IMPATIENT = ServiceLimits(HttpLimits(answer_s=0.4, speed_over_s=0.3))
 WAYS = {"https": "download", "s3": "s3"}
 
 
@@ -58,16 +56,6 @@ def offered(emulator):
     return emulator.add(make_product(scale=0.003))
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    limit(monkeypatch, answer_s=0.4, speed_over_s=0.3)
-
-
-def limit(monkeypatch, **limits):
-    """Let the clients made from now on have other limits."""
-    monkeypatch.setattr(service, "Http", partial(Http, limits=HttpLimits(**limits)))
-
-
 def fetch(client, offered, folder, band="SCL_20m", progress=lambda _: None):
     (product,) = client.catalogue.search(Query(sensed=MISSION, product_ids=(offered.id,)))
     listed = parse_manifest(offered.read("manifest.safe"))
@@ -83,7 +71,6 @@ def within(seconds):
     assert time.monotonic() - began < seconds
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("transport", WAYS)
 @pytest.mark.parametrize("kind", ["stall", "stall_body", "trickle"])
 def test_what_comes_too_slowly_is_cut_and_heals(
@@ -92,17 +79,16 @@ def test_what_comes_too_slowly_is_cut_and_heals(
     fault = Fault(service=WAYS[transport], kind=kind, match="SCL_20m", seconds=LONG_S)
     emulator.faults.add(fault)
     with within(SOON_S):
-        fetch(connected(transport), offered, tmp_path)
+        fetch(connected(transport, limits=IMPATIENT), offered, tmp_path)
     sent = [one for one in emulator.requests if "SCL_20m" in one.path]
     assert len(sent) == 2
     assert not sent[1].range
 
 
-@pytest.mark.usefixtures("impatient")
-def test_what_always_comes_too_slowly_is_said_so(emulator, client, offered, tmp_path):
+def test_what_always_comes_too_slowly_is_said_so(emulator, connected, offered, tmp_path):
     emulator.faults.add(Fault(service="download", kind="trickle", match="SCL_20m", times=None))
     with pytest.raises(ServiceUnavailableError, match=r"SCL_20m.*only \d+ bytes received in"):
-        fetch(client, offered, tmp_path)
+        fetch(connected(sleep=lambda _: None, limits=IMPATIENT), offered, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -114,23 +100,26 @@ def test_the_words_of_a_refusal_are_not_waited_for(
         return replace(service.refusal(status), bytes_per_s=20)
 
     monkeypatch.setattr(Download, "answer", refuse)
-    limit(monkeypatch, error_body_s=0.1)
+    limits = ServiceLimits(HttpLimits(error_body_s=0.1))
     with within(SOON_S), pytest.raises(DataSpaceError, match=f"HTTP {status}"):
-        fetch(connected(sleep=lambda _: None), offered, tmp_path)
+        fetch(connected(sleep=lambda _: None, limits=limits), offered, tmp_path)
 
 
-@pytest.mark.usefixtures("impatient")
 def test_what_is_slow_but_fast_enough_is_left_alone(emulator, connected, offered, tmp_path):
     emulator.faults.add(Fault(service="download", kind="trickle", bytes_per_s=20_000))
-    fetch(connected(), offered, tmp_path, "B09_60m")
+    fetch(connected(limits=IMPATIENT), offered, tmp_path, "B09_60m")
     assert len([one for one in emulator.requests if "B09_60m" in one.path]) == 1
 
 
-def test_a_slow_disk_is_not_taken_for_a_slow_server(
-    emulator, connected, offered, monkeypatch, tmp_path
-):
-    limit(monkeypatch, speed_over_s=0.3, chunk_bytes=4096, least_bytes_per_s=40_000)
-    fetch(connected(), offered, tmp_path, "B02_60m", progress=lambda _: time.sleep(0.3))
+def test_a_slow_disk_is_not_taken_for_a_slow_server(emulator, connected, offered, tmp_path):
+    http = HttpLimits(speed_over_s=0.3, chunk_bytes=4096, least_bytes_per_s=40_000)
+    fetch(
+        connected(limits=ServiceLimits(http)),
+        offered,
+        tmp_path,
+        "B02_60m",
+        progress=lambda _: time.sleep(0.3),
+    )
     assert len([one for one in emulator.requests if "B02_60m" in one.path]) == 1
 
 

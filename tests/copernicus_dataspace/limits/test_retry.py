@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 
 from copernicus_dataspace.errors import (
@@ -7,6 +9,7 @@ from copernicus_dataspace.errors import (
     ProductUnavailableError,
     RateLimitedError,
     ServiceUnavailableError,
+    TokenRefusedError,
 )
 from copernicus_dataspace.limits.retry import BRIEF, PATIENT, RetryPolicy
 from copernicus_dataspace.transfer_statistics import TransferStatistics
@@ -96,8 +99,29 @@ def test_nothing_is_repeated_after_the_deadline(limits, within_s):
     now[0] += 11
     with pytest.raises(ServiceUnavailableError):
         attempts.again(error)
-    attempts.resume(error, 1)  # bytes have arrived meanwhile
+    attempts.progressed()
     attempts.again(error)
+
+
+def test_a_token_refused_after_received_bytes_is_renewed_again():
+    attempts, refused = RetryPolicy().attempts(), TokenRefusedError("x")
+    attempts.again(refused)
+    with pytest.raises(TokenRefusedError):
+        attempts.again(refused)
+    attempts.progressed()
+    attempts.again(refused)
+    with pytest.raises(TokenRefusedError):
+        attempts.again(refused)
+
+
+def test_a_warning_names_the_wait_and_a_wait_for_a_slot_is_none(sleeps, caplog):
+    caplog.set_level(logging.INFO)
+    RetryPolicy(wait=sleeps.append).call(failing([RateLimitedError("Busy.", 4.2)]))
+    RetryPolicy().attempts().again(RateLimitedError("Busy."))
+    assert [(one.levelname, one.message) for one in caplog.records] == [
+        ("WARNING", "Busy. Retrying in 4.2 s."),
+        ("INFO", "Busy. Retrying."),
+    ]
 
 
 def test_waits_never_pass_the_deadline():

@@ -7,13 +7,11 @@ import threading
 import time
 from dataclasses import replace
 from email.utils import formatdate
-from functools import partial
 from types import SimpleNamespace
 
 import requests
 
 from copernicus_dataspace import service
-from copernicus_dataspace.download import downloader
 from copernicus_dataspace.http import client
 from copernicus_dataspace.http.response import HttpLimits
 from copernicus_dataspace.limits import transfer_slots
@@ -191,10 +189,14 @@ def _place_of_digit(body, start):
 
 def lower_limits(monkeypatch):
     """Let the library lose its patience with what is slow in fractions of a second."""
-    limits = HttpLimits(answer_s=ANSWER_S, speed_over_s=ANSWER_S)
-    monkeypatch.setattr(service, "Http", partial(client.Http, limits=limits))
-    for module, name in ((service, "PATIENT"), (downloader, "REPLACEABLE")):
-        monkeypatch.setattr(module, name, replace(getattr(module, name), resumed=2))
+    usual = service.SERVICE_LIMITS
+    limits = replace(
+        usual,
+        http=HttpLimits(answer_s=ANSWER_S, speed_over_s=ANSWER_S),
+        patient=replace(usual.patient, resumed=2),
+        replaceable=replace(usual.replaceable, resumed=2),
+    )
+    monkeypatch.setattr(service, "SERVICE_LIMITS", limits)
 
 
 def granted(monkeypatch):

@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 import traceback
-from functools import partial
 
 from airflow_copernicus.operators import (
     CopernicusDownloadOperator,
@@ -19,8 +18,6 @@ from airflow_copernicus.operators import (
 )
 from copernicus_dataspace import service
 from copernicus_dataspace.limits.backoff import Timing
-from copernicus_dataspace.limits.retry import RetryPolicy
-from copernicus_dataspace.limits.transfer_slots import TransferSlots
 from tests.airflow_copernicus.conftest import Events, make_context
 
 
@@ -40,9 +37,8 @@ def run(output_uri, bands, **wanted):
 def main():
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    service.RetryPolicy = partial(RetryPolicy, first_wait_s=0.01)
     quick = Timing(probe_s=0.01, lateness_s=0.08, longest_wait_s=60, negligible_s=0.002)
-    service.TransferSlots = partial(TransferSlots, timing=quick)
+    service.SERVICE_LIMITS = service.ServiceLimits(first_wait_s=0.01, slots=quick)
     for line in sys.stdin:
         job = json.loads(line)
         kill_after_s, began = job.pop("kill_after_s"), time.monotonic()
