@@ -15,6 +15,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from copernicus_dataspace.errors import (
@@ -29,9 +30,7 @@ from copernicus_dataspace.errors import (
 from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    _Limit = Callable[["RetryLimits"], int]
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +39,16 @@ T = TypeVar("T")
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 """A longer Retry-After is raised to the caller instead of blocking a worker."""
+
+
+class Cause(Enum):
+    """Why a request is repeated."""
+
+    RATE_LIMITED = auto()
+    UNAVAILABLE = auto()
+    CORRUPT = auto()
+    RESUMED = auto()
+    TOKEN_REFUSED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,16 @@ class RetryLimits:
     resumed: int = 19
     token_refused: int = 1
 
+    def of(self, cause: Cause) -> int:
+        """Return the limit of a cause."""
+        return {
+            Cause.RATE_LIMITED: self.rate_limited,
+            Cause.UNAVAILABLE: self.unavailable,
+            Cause.CORRUPT: self.corrupt,
+            Cause.RESUMED: self.resumed,
+            Cause.TOKEN_REFUSED: self.token_refused,
+        }[cause]
+
 
 PATIENT: Final = RetryLimits(rate_limited=9, unavailable=4, corrupt=2, within_s=1800.0)
 BRIEF: Final = RetryLimits(rate_limited=2, unavailable=2, corrupt=1, within_s=120.0)
@@ -73,19 +92,11 @@ REPLACEABLE: Final = replace(BRIEF, rate_limited=4)
 """For a transport that has a fallback: its slots may be freed some seconds late."""
 
 
-def _resumed(limits: RetryLimits) -> int:
-    return limits.resumed
-
-
-def _token_refused(limits: RetryLimits) -> int:
-    return limits.token_refused
-
-
-_LIMITS: Final[Mapping[type[DataSpaceError], _Limit]] = {
-    RateLimitedError: lambda limits: limits.rate_limited,
-    ServiceUnavailableError: lambda limits: limits.unavailable,
-    CorruptDownloadError: lambda limits: limits.corrupt,
-    TokenRefusedError: _token_refused,
+_CAUSES: Final = {
+    RateLimitedError: Cause.RATE_LIMITED,
+    ServiceUnavailableError: Cause.UNAVAILABLE,
+    CorruptDownloadError: Cause.CORRUPT,
+    TokenRefusedError: Cause.TOKEN_REFUSED,
 }
 
 
@@ -139,7 +150,7 @@ class Attempts:
     def __init__(self, policy: RetryPolicy) -> None:
         self.limits = policy.limits
         self._policy = policy
-        self._used: Counter[_Limit] = Counter()
+        self._used: Counter[Cause] = Counter()
         self._failing_since: float | None = None
 
     def again(self, error: DataSpaceError) -> None:
@@ -157,13 +168,13 @@ class Attempts:
         Raises:
             DataSpaceError: The error itself, if the body must not be continued.
         """
-        self._count(_resumed, error, 0.0)
+        self._count(Cause.RESUMED, error, 0.0)
         logger.info("%s Resuming at byte %d.", error, done_bytes)
 
     def progressed(self) -> None:
         """Forget since when requests fail, and refused tokens, because bytes were received."""
         self._failing_since = None
-        self._used[_token_refused] = 0
+        self._used[Cause.TOKEN_REFUSED] = 0
 
     def call(self, request: Callable[[], T]) -> T:
         """As `RetryPolicy.call`, with these attempts."""
@@ -177,27 +188,27 @@ class Attempts:
 
     def _wait_after(self, error: DataSpaceError) -> float:
         """Count a failure; return the seconds to wait before the request is repeated."""
-        limit = next((one for kind, one in _LIMITS.items() if isinstance(error, kind)), None)
-        if limit is None or isinstance(error, LoginLimitedError):  # a token has its own attempts
+        cause = next((one for kind, one in _CAUSES.items() if isinstance(error, kind)), None)
+        if cause is None or isinstance(error, LoginLimitedError):  # a token has its own attempts
             raise error
-        wait_s = self._wait_s(limit, error)
-        self._count(limit, error, wait_s)
+        wait_s = self._wait_s(cause, error)
+        self._count(cause, error, wait_s)
         return wait_s
 
-    def _count(self, limit: _Limit, error: DataSpaceError, wait_s: float) -> None:
+    def _count(self, cause: Cause, error: DataSpaceError, wait_s: float) -> None:
         now = self._policy.clock()
         since = now if self._failing_since is None else self._failing_since
         is_late = now + wait_s > since + self.limits.within_s
-        if is_late or wait_s > LONGEST_WAIT_S or self._used[limit] >= limit(self.limits):
+        if is_late or wait_s > LONGEST_WAIT_S or self._used[cause] >= self.limits.of(cause):
             raise error
         self._failing_since = since
-        self._used[limit] += 1
+        self._used[cause] += 1
         self._policy.statistics.tried_again()
 
-    def _wait_s(self, limit: _Limit, error: DataSpaceError) -> float:
+    def _wait_s(self, cause: Cause, error: DataSpaceError) -> float:
         """Return the exponential wait with jitter, or a longer one that the service asks for."""
         if isinstance(error, TokenRefusedError):
             return 0.0
-        wait_s = self._policy.first_wait_s * (2.0 ** self._used[limit] + random.random())  # noqa: S311
+        wait_s = self._policy.first_wait_s * (2.0 ** self._used[cause] + random.random())  # noqa: S311
         asked_s = (error.retry_after_s or 0.0) if isinstance(error, TransientError) else 0.0
         return max(asked_s, min(wait_s, LONGEST_WAIT_S))
