@@ -13,7 +13,7 @@ from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.arguments import build_query, days_window
 from copernicus_dataspace.catalogue.versions import LATEST
 from copernicus_dataspace.download.s3_signing import S3Keys
-from copernicus_dataspace.errors import ConfigurationError
+from copernicus_dataspace.errors import AreaError, ConfigurationError
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.download import download, progress_bar
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
@@ -209,11 +209,18 @@ class Client:
 
 def _area(given: str | Path | Mapping[str, Any] | Area | None) -> Area | None:
     from copernicus_dataspace.geometry.area import Area  # noqa: PLC0415 - shapely is slow to import
+    from copernicus_dataspace.geometry.area_files import SUFFIXES  # noqa: PLC0415 - likewise
 
     if not given:
         return None
-    is_file = isinstance(given, str) and len(given) < _LONGEST_PATH and Path(given).is_file()
-    return Area.parse(Path(given) if is_file else given)  # type: ignore[arg-type]
+    if isinstance(given, str) and len(given) < _LONGEST_PATH:
+        path = Path(given)
+        if path.is_file():
+            return Area.parse(path)
+        if path.suffix.lower() in SUFFIXES:
+            message = f"area: there is no file {path.absolute()}."
+            raise AreaError(message)
+    return Area.parse(given)
 
 
 def _texts(name: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Final
 from urllib.parse import unquote
 
@@ -233,9 +234,15 @@ class Host(ThreadingHTTPServer):
                 continue  # gone already
 
     def server_bind(self) -> None:
-        """Bind without resolving this machine's name, which can take seconds."""
-        socket.socket.bind(self.socket, self.server_address)
-        self.server_address = self.socket.getsockname()
+        """Bind without resolving this machine's name, which can take seconds.
+
+        Raises:
+            OSError: The port is in use; the message names it.
+        """
+        try:
+            TCPServer.server_bind(self)
+        except OSError as error:
+            raise OSError(error.errno, f"port {self.port}: {error.strerror}") from error
 
     def process_request(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object

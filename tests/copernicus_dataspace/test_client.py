@@ -5,13 +5,16 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psutil
 import pystac
 import pytest
 
 import copernicus_dataspace
 from copernicus_dataspace import Area, Client, ClientOptions, DownloadError, errors
 from copernicus_dataspace.errors import (
+    AreaError,
     ConfigurationError,
     CredentialsError,
     ProductNotFoundError,
@@ -99,6 +102,36 @@ def test_those_that_fail_are_named_and_the_others_arrive(emulator, client, tmp_p
     items = client.download(products, bands=["SCL_20m"], to=tmp_path, progress=False)
     assert len(items) == 2
     assert good.id != bad.id
+
+
+def test_a_failure_leaves_no_connection_open(emulator, tmp_path):
+    offer(emulator, 1), offer(emulator, 2)
+    emulator.faults.add(Fault("download", status=404, times=None))
+    with Client(**arguments_of(emulator)) as client:
+        products = client.search(tiles=["36TXL"], first_day=DAY, last_day="2024-08-02")
+        with pytest.raises(DownloadError) as failed:
+            client.download(products, bands=["SCL_20m"], to=tmp_path, progress=False)
+    port = urlsplit(emulator.download_url).port
+    open_ones = [
+        one
+        for one in psutil.Process().net_connections("tcp")
+        if one.raddr and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+    ]
+    assert failed.value.errors  # which refer to the responses
+    assert open_ones == []
+
+
+def test_when_all_fail_none_is_called_downloaded(emulator, tmp_path):
+    offer(emulator)
+    with Client(**{**arguments_of(emulator), "password": "wrong"}) as client:
+        products = client.search(tiles=["36TXL"], first_day=DAY)
+        with pytest.raises(DownloadError, match="1 of 1 products failed, none was downloaded"):
+            client.download(products, bands=["SCL_20m"], to=tmp_path, progress=False)
+
+
+def test_an_area_file_that_is_missing_is_named(client, tmp_path):
+    with pytest.raises(AreaError, match=f"there is no file {tmp_path}/nosuch.geojson"):
+        client.search(area=f"{tmp_path}/nosuch.geojson", first_day=DAY)
 
 
 def test_an_interrupted_download_goes_on(emulator, client, tmp_path):

@@ -93,10 +93,8 @@ class _Delivery:
         if not self._errors:
             return items
         named = "; ".join(f"{stem}: {error}" for stem, error in [*self._errors.items()][:_NAMED])
-        message = (
-            f"{len(self._errors)} of {len(self._jobs)} products failed, the others were "
-            f"downloaded: {named}"
-        )
+        others = "the others were downloaded" if items else "none was downloaded"
+        message = f"{len(self._errors)} of {len(self._jobs)} products failed, {others}: {named}"
         raise DownloadError(message, items, self._errors)
 
 
