@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from copernicus_dataspace_emulator import Fault, make_product
+from copernicus_dataspace_emulator import Emulator, Fault, make_product
 
 AWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
+URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 
 
 def pieces(text):
@@ -86,3 +87,25 @@ def test_an_address_that_is_too_long_gets_the_gateways_page(emulator):
     answer = requests.get(f"{emulator.catalogue_url}/Products?$filter={'a' * 9000}", timeout=10)
     assert answer.status_code == 414
     assert "nginx" in answer.text
+
+
+def ports_of(emulator):
+    return tuple(urlsplit(getattr(emulator, name)).port for name in URLS)
+
+
+def test_a_port_is_free_again_while_a_client_still_holds_its_connection():
+    with Emulator() as first:
+        ports = ports_of(first)
+        held = socket.create_connection(("127.0.0.1", ports[0]))
+        held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert held.recv(1)
+    with Emulator(ports=ports) as second:
+        assert ports_of(second) == ports
+    held.close()
+
+
+def test_a_taken_port_is_named():
+    with Emulator() as first:
+        ports = ports_of(first)
+        with pytest.raises(OSError, match=f"port {ports[0]}: "):
+            Emulator(ports=ports)
