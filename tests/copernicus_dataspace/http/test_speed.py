@@ -161,7 +161,7 @@ def test_waiting_and_moving_are_counted_apart(connected, tmp_path):
         elapsed_s, statistics = time.monotonic() - began, client.statistics
     assert statistics.requests == len(emulator.requests)
     assert statistics.moving_s >= 0.1 * statistics.requests
-    assert 1 <= statistics.waiting_s < 2
+    assert statistics.waiting_s > 0.9
     assert statistics.waiting_s + statistics.moving_s <= elapsed_s
     moved = sum(one.bytes_sent for one in emulator.requests if one.status == 200)
     assert statistics.bytes == moved
