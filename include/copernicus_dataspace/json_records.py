@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """A number of things or bytes; larger ones would break sums."""
@@ -59,6 +60,22 @@ def from_json(value: object, kind: type[T]) -> T:
     """
     with _one_error():
         return msgspec.convert(value, kind)
+
+
+def read_json_or(content: bytes | None, kind: type[T], default: D) -> T | D:
+    """Return a record as `read_json`, or the default if it is missing or damaged."""
+    try:
+        return read_json(content, kind)
+    except ValueError:
+        return default
+
+
+def from_json_or(value: object, kind: type[T], default: D) -> T | D:
+    """Return a record as `from_json`, or the default if it is damaged."""
+    try:
+        return from_json(value, kind)
+    except ValueError:
+        return default
 
 
 def to_json(record: object) -> Any:

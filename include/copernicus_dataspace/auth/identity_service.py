@@ -30,7 +30,7 @@ from copernicus_dataspace.errors import (
     ServiceUnavailableError,
     StoppedError,
 )
-from copernicus_dataspace.json_records import Amount, from_json
+from copernicus_dataspace.json_records import Amount, from_json_or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,10 +125,7 @@ class Token:
     @classmethod
     def from_record(cls, record: object) -> Self | None:
         """Return the token of a record that `to_record` wrote; None for anything else."""
-        try:
-            return from_json(record, cls)
-        except ValueError:
-            return None
+        return from_json_or(record, cls, None)
 
     def to_record(self) -> dict[str, Any]:
         """Return a JSON object for `from_record`; it contains the tokens."""

@@ -22,7 +22,7 @@ from copernicus_dataspace.errors import (
     TransientError,
 )
 from copernicus_dataspace.http.status_errors import BlockedError
-from copernicus_dataspace.json_records import from_json, to_json
+from copernicus_dataspace.json_records import from_json_or, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,20 +214,14 @@ def _known(state: State, now: float) -> DataSpaceError | None:
 
 def _renewals(state: State, now: float) -> list[float]:
     """Return the times of recent replacements of refused tokens."""
-    try:
-        times = from_json(state.get("renewals"), list[float])
-    except ValueError:
-        return []
+    times: list[float] = from_json_or(state.get("renewals"), list[float], [])
     return [one for one in times if now - _REST_S < one <= now]
 
 
 def _lasting(note: object, now: float) -> _Failure | None:
     """Return a stored failure if it is well-formed, not over, and not from a wrong clock."""
-    try:
-        failure = from_json(note, _Failure)
-    except ValueError:
-        return None
-    return failure if now < failure.until <= now + 2 * _LONGEST_REST_S else None
+    failure = from_json_or(note, _Failure, None)
+    return failure if failure and now < failure.until <= now + 2 * _LONGEST_REST_S else None
 
 
 def without_failures(state: State) -> State:

@@ -158,7 +158,6 @@ class Http:
     def close(self) -> None:
         """Close all connections, also those whose bodies were not read to the end."""
         self._session.close()
-        self._adapter.shut_down()
 
     def _post(self, url: str, what: str, **content: Any) -> StreamedResponse:
         response = self._send("POST", url, what=what, **content)

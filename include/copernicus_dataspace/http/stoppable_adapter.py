@@ -35,8 +35,17 @@ class StoppableAdapter(HTTPAdapter):
         """End all reads on all connections, present and future."""
         with self._lock:
             self._is_shut_down = True
-            for one in self._sockets:
-                _shut_down(one)
+            self._shut_down_all()
+
+    def close(self) -> None:
+        """Close all connections, also those whose bodies were not read to the end."""
+        super().close()
+        with self._lock:
+            self._shut_down_all()
+
+    def _shut_down_all(self) -> None:
+        for one in self._sockets:
+            _shut_down(one)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool of a host, reached directly or through a proxy, with tracked sockets."""

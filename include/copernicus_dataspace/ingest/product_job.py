@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from copernicus_dataspace.errors import ConfigurationError
-from copernicus_dataspace.json_records import read_json, write_json
+from copernicus_dataspace.json_records import read_json_or, write_json
 from copernicus_dataspace.models.manifest import check_distinct
 from copernicus_dataspace.stac.delivered_files import DeliveredFile  # noqa: TC001 - read by msgspec
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
@@ -99,10 +99,7 @@ class Receipt:
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
         """Return what `to_bytes` wrote; None if it is missing or damaged."""
-        try:
-            return read_json(content, cls)
-        except ValueError:
-            return None
+        return read_json_or(content, cls, None)
 
     def to_bytes(self) -> bytes:
         """Return the receipt as JSON."""

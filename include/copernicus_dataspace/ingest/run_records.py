@@ -5,15 +5,14 @@ The steps of a run pass references to these records instead of the tables themse
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.errors import NotStagedError
-from copernicus_dataspace.json_records import Amount, Count, read_json, write_json
+from copernicus_dataspace.json_records import Amount, Count, read_json, read_json_or, write_json
 from copernicus_dataspace.models.product import Product
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from copernicus_dataspace.storage.layout import RunLayout
     from copernicus_dataspace.storage.store import Store
 
-T = TypeVar("T")
 
 FEW_BATCHES: Final = 8
 """Up to this number of products, each product is a batch of its own."""
@@ -112,9 +110,7 @@ class RunRecords:
 
     def search(self) -> dict[str, Any] | None:
         """Return the search as passed to `begin`; None if the search has not finished."""
-        with contextlib.suppress(ValueError):
-            return self._read("search", dict[str, Any])
-        return None
+        return read_json_or(self._content("search"), dict[str, Any], None)
 
     def products(self, key: str) -> list[Product]:
         """Return the products of a batch.
@@ -123,7 +119,7 @@ class RunRecords:
             NotStagedError: There is no such batch, or it is damaged.
         """
         try:
-            return self._read(f"products/{key}", list[Product])
+            return read_json(self._content(f"products/{key}"), list[Product])
         except ValueError as error:
             message = (
                 f"{self._store.uri(self._dir)}/products/{key}.json is missing or damaged: was it "
@@ -143,11 +139,9 @@ class RunRecords:
 
     def attempts(self) -> list[Attempt]:
         """Return all attempts, those of a batch in order."""
-        attempts = []
-        for name in sorted(self._names("attempts")):
-            with contextlib.suppress(ValueError):
-                attempts.append(self._read(f"attempts/{name}", Attempt))
-        return attempts
+        contents = (self._content(f"attempts/{name}") for name in sorted(self._names("attempts")))
+        attempts = (read_json_or(content, Attempt, None) for content in contents)
+        return [attempt for attempt in attempts if attempt]
 
     def add_delivered(self, key: str, delivered: Mapping[str, Delivered]) -> None:
         """Write the delivered products of a batch, by product stem."""
@@ -157,8 +151,7 @@ class RunRecords:
         """Return the delivered products, by product stem."""
         delivered: dict[str, Delivered] = {}
         for name in self._names("delivered"):
-            with contextlib.suppress(ValueError):
-                delivered |= self._read(f"delivered/{name}", dict[str, Delivered])
+            delivered |= read_json_or(self._content(f"delivered/{name}"), dict[str, Delivered], {})
         return delivered
 
     def add_handed_over(self, key: str, stems: Collection[str]) -> None:
@@ -167,9 +160,7 @@ class RunRecords:
 
     def handed_over(self, key: str) -> frozenset[str]:
         """Return the stems of the products of a batch that earlier attempts have delivered."""
-        with contextlib.suppress(ValueError):
-            return self._read(f"handed_over/{key}", frozenset[str])
-        return frozenset()
+        return read_json_or(self._content(f"handed_over/{key}"), frozenset[str], frozenset())
 
     def write_summary(self, summary: Mapping[str, Any], text: str) -> str:
         """Write the run's summary as JSON and as text; return the URI of the JSON."""
@@ -184,8 +175,8 @@ class RunRecords:
     def _write(self, name: str, value: Any) -> None:
         self._store.write(f"{self._dir}/{name}.json", write_json(value, indent=1))
 
-    def _read(self, name: str, kind: type[T]) -> T:
-        return read_json(self._store.read(f"{self._dir}/{name}.json"), kind)
+    def _content(self, name: str) -> bytes | None:
+        return self._store.read(f"{self._dir}/{name}.json")
 
 
 def _batches(products: Sequence[Product]) -> list[Sequence[Product]]:

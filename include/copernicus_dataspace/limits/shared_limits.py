@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from copernicus_dataspace.json_records import from_json, to_json
+from copernicus_dataspace.json_records import from_json_or, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,10 +87,7 @@ class SharedTurns:
 
 def _pace(state: dict[str, Any]) -> _Pace:
     """Return the valid and recent part of the state of the transfer slots."""
-    try:
-        found = from_json(state.get("pace"), _Pace)
-    except ValueError:
-        return _Pace()
+    found = from_json_or(state.get("pace"), _Pace, _Pace())
     now = time.time()
     return _Pace(
         found.pause_s,

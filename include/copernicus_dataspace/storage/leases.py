@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from msgspec import Struct
 
 from copernicus_dataspace.errors import InProgressError, NoConditionalWriteError
-from copernicus_dataspace.json_records import Instant, read_json, write_json
+from copernicus_dataspace.json_records import Instant, read_json_or, write_json
 from copernicus_dataspace.storage.layout import LEASES, lease_path
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ class Lease(Struct, frozen=True, rename={"owner": "dag_id"}):
     @classmethod
     def read(cls, content: bytes) -> Self | None:
         """Return what `to_bytes` wrote; None if it is damaged or not completely written."""
-        try:
-            return read_json(content, cls)
-        except ValueError:
-            return None
+        return read_json_or(content, cls, None)
 
     def to_bytes(self) -> bytes:
         """Return the lease as JSON."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from msgspec import Meta
 
 from copernicus_dataspace.catalogue.query import MISSION
-from copernicus_dataspace.json_records import Count, Instant, read_json, write_json
+from copernicus_dataspace.json_records import Count, Instant, read_json_or, write_json
 from copernicus_dataspace.models.product_state import ProductState
 from copernicus_dataspace.models.time_range import Window
 
@@ -117,10 +117,7 @@ class History:
     @classmethod
     def read(cls, content: bytes | None) -> Self:
         """Return what `to_bytes` wrote; an empty history if it is missing or damaged."""
-        try:
-            return read_json(content, cls)
-        except ValueError:
-            return cls()
+        return read_json_or(content, cls, cls())
 
     def to_bytes(self) -> bytes:
         """Return the history as JSON."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from copernicus_dataspace.json_records import Instant, read_json, write_json
+from copernicus_dataspace.json_records import Instant, read_json_or, write_json
 from copernicus_dataspace.models.product_state import ProductState, RemovalPolicy
 
 if TYPE_CHECKING:
@@ -103,10 +103,7 @@ class Decision:
     @classmethod
     def read(cls, content: bytes | None) -> Self | None:
         """Return what `to_bytes` wrote; None if it is missing or damaged."""
-        try:
-            return read_json(content, cls)
-        except ValueError:
-            return None
+        return read_json_or(content, cls, None)
 
     def to_bytes(self) -> bytes:
         """Return the decision as JSON."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from copernicus_dataspace.json_records import Instant, read_json, write_json
+from copernicus_dataspace.json_records import Instant, read_json_or, write_json
 from copernicus_dataspace.stac.item import ITEM_NAME, delivery_of
 from copernicus_dataspace.storage.layout import QUARANTINED, reports_dir
 
@@ -69,10 +69,9 @@ def _note(noted: _Note | None, version: str, now: datetime) -> _Note:
 
 def _read(store: Store, path: str) -> dict[str, _Note]:
     """Return the stored notes; earlier versions have only the times."""
-    try:
-        stored = read_json(store.read(path), dict[str, _Note | Instant])
-    except ValueError:
-        return {}
+    stored: dict[str, _Note | datetime] = read_json_or(
+        store.read(path), dict[str, _Note | Instant], {}
+    )
     return {
         item: note if isinstance(note, _Note) else _Note(note, None)
         for item, note in stored.items()
