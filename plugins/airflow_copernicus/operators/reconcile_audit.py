@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _TRAILING_DAYS: Final = 30
 _ONE_DAY: Final = timedelta(days=1)
 _SURVEY_INTERVAL: Final = timedelta(days=7)
-_PRODUCTS_PER_RUN: Final = 500
+PRODUCTS_PER_RUN: Final = 500
 """Maximum products of a repair run, so that a failed run does not affect all repairs."""
 
 
@@ -175,9 +175,9 @@ def _repairs(
     missing = _missing(plan, {row.day for row in unusable})
     label = f"{REPAIR_RUN_PREFIX}{plan.last}__{uuid.uuid4().hex[:8]}"
     confs = [
-        {**settings, **_repair(products[n : n + _PRODUCTS_PER_RUN], bands, missing)}
+        {**settings, **_repair(products[n : n + PRODUCTS_PER_RUN], bands, missing)}
         for bands, products in by_bands.items()
-        for n in range(0, len(products), _PRODUCTS_PER_RUN)
+        for n in range(0, len(products), PRODUCTS_PER_RUN)
     ]
     return [
         {"trigger_run_id": f"{label}__{number}", "conf": conf} for number, conf in enumerate(confs)

@@ -18,7 +18,7 @@ from airflow_copernicus.operators import reconcile_audit
 from airflow_copernicus.dags.reconcile import build_reconcile_dag
 
 DEFAULT_ARGS["retries"] = 0
-audit._PRODUCTS_PER_RUN = {per_repair}
+reconcile_audit.PRODUCTS_PER_RUN = {per_repair}
 INGESTS = Path(__file__).parent / "ingests"
 globals().update(build_dags(INGESTS))
 reconciles = build_reconcile_dag(INGESTS, end_date={end!r})
