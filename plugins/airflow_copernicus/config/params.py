@@ -157,20 +157,21 @@ def dag_params(defaults: Mapping[str, Any]) -> dict[str, Param]:
     return {name: _param(param, defaults[name]) for name, param in PARAMS.items()}
 
 
-def reconcile_params() -> dict[str, Param]:
-    """Return the params of `sentinel2_reconcile`."""
-    return {name: _param(param, param["default"]) for name, param in RECONCILE_PARAMS.items()}
+def reconcile_params(ingests: Sequence[str]) -> dict[str, Param]:
+    """Return the params of `sentinel2_reconcile`, by default for these ingests."""
+    defaults = {name: param["default"] for name, param in RECONCILE_PARAMS.items()}
+    defaults["ingests"] = list(ingests)
+    return {name: _param(param, defaults[name]) for name, param in RECONCILE_PARAMS.items()}
 
 
-def approval_params(ingests: Sequence[str]) -> dict[str, Param]:
-    """Return the params of `sentinel2_approve_removals`, for the ingests of these DAG ids."""
+def approval_params() -> dict[str, Param]:
+    """Return the params of `sentinel2_approve_removals`."""
     return {
         "ingest": Param(
-            next(iter(ingests), ""),
+            "",
             type="string",
             title="Ingest",
             description="DAG id of the ingest whose removals need approval.",
-            examples=list(ingests),
         ),
         "with_rejected": Param(
             False,

@@ -43,6 +43,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         search_id: str,
         output_uri: str | None = None,
         complete_for: Mapping[str, Any] | None = None,
+        allowed_outputs: Sequence[str] = (),
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -54,6 +55,7 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
             complete_for: Settings by the names of the search's arguments, and ``keep_archive``. A
                 run with other settings, except additional bands, announces no day. None to accept
                 the settings of any run.
+            allowed_outputs: As for the search.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator; `outlets` are the assets to announce.
         """
@@ -61,10 +63,11 @@ class CopernicusPublishOperator(lineage.TellsLineage, BaseOperator):
         self.search_id = search_id
         self.output_uri = output_uri
         self.complete_for = complete_for
+        self.allowed_outputs = allowed_outputs
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the summary, announce days, return the summary's URI and the missing products."""
-        store = open_store(self.output_uri or default_output_uri())
+        store = open_store(self.output_uri or default_output_uri(), self.allowed_outputs)
         run = placed(store, run_layout(context))
         records = RunRecords(store, run, self.search_id)
         search = records.search()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
-from airflow_copernicus.config.allowed_outputs import check_output_not_shared
-from airflow_copernicus.config.environment import default_output_uri
+from airflow_copernicus.config.environment import area_folders, default_output_uri
+from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import lines
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
@@ -27,6 +28,7 @@ from airflow_copernicus.runs.context import (
     search_id,
     sensing_window,
 )
+from airflow_copernicus.runs.ingest_registry import check_output_not_shared, register
 from copernicus_dataspace.catalogue.versions import ALL, LATEST, check_versions, choose
 from copernicus_dataspace.errors import ConfigurationError, StorageRefusedError
 from copernicus_dataspace.ingest.run_folders import placed
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
+    from airflow_copernicus.config.ingest_settings import Ingest
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.catalogue.search import Catalogue
     from copernicus_dataspace.models.product import Product
@@ -68,10 +71,10 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     the browser link). The products are recorded in the output store. If there are few products,
     each batch has one.
 
-    All arguments except `connections` and `one_run_at_a_time` are template fields. Products that
-    are offline or superseded are skipped, and listed in the log and the summary; so are invalid
-    catalogue rows, which also fail the run at its end. The output is checked for the operations
-    that later tasks need, see `storage.write_check`.
+    All arguments up to `copernicus_conn_id` are template fields. Products that are offline or
+    superseded are skipped, and listed in the log and the summary; so are invalid catalogue rows,
+    which also fail the run at its end. The output is checked for the operations that later tasks
+    need, see `storage.write_check`.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
@@ -93,6 +96,9 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
         connections: int = 1,
         one_run_at_a_time: bool = False,
+        areas_folder: str | Path | None = None,
+        allowed_outputs: Sequence[str] = (),
+        ingest: Ingest | None = None,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -100,7 +106,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
 
         Args:
             bands: Only validated here, so that a misspelled band fails before any download.
-            area: Name of a file in include/areas, GeoJSON, WKT, or ``west,south,east,north``.
+            area: Name of an area file, GeoJSON, WKT, or ``west,south,east,north`` in degrees.
             tiles: MGRS tiles; with an area, products must match both.
             product_type: ``S2MSI2A`` or ``S2MSI1C``.
             max_cloud_cover: Percent, inclusive; None for no limit.
@@ -115,6 +121,11 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
                 account, because tasks with too many slots would never start.
             one_run_at_a_time: Whether no other run writes to the output; then storage without
                 conditional writes is allowed.
+            areas_folder: Folder in which area files are looked up first; None for that of the DAG
+                file.
+            allowed_outputs: Outputs that runs may write to, besides those of the installation.
+            ingest: Registered in its output if the run has the same area, see
+                `runs.ingest_registry`.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
@@ -132,16 +143,20 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.copernicus_conn_id = copernicus_conn_id
         self.connections = connections
         self.one_run_at_a_time = one_run_at_a_time
+        self.areas_folder = areas_folder
+        self.allowed_outputs = allowed_outputs
+        self.ingest = ingest
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record the products, and return the references."""
-        store = open_store(self.output_uri or default_output_uri())
+        store = open_store(self.output_uri or default_output_uri(), self.allowed_outputs)
         run = placed(store, run_layout(context))
         search = search_id(context)
         records = RunRecords(store, run, search)
         check_run_conf(context)
         self._check_output(store, records, run.owner)
         query, repair = self._query(context), repair_of(context)
+        self._register(store, query)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
             metrics.record_transfers(context, client.service.statistics),
@@ -192,7 +207,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             ConfigurationError: It lacks a required operation, or belongs to something else.
         """
         if self.one_run_at_a_time:
-            check_output_not_shared(self.output_uri or default_output_uri(), dag_id)
+            check_output_not_shared(store, dag_id)
         try:
             refuse_foreign(store)
             records.clear()
@@ -200,6 +215,15 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         except StorageRefusedError as error:
             message = f"output_uri: {error}"
             raise ConfigurationError(message) from error
+
+    def _register(self, store: Store, query: Query) -> None:
+        """Register the ingest, unless the run has another output, area, or selected products."""
+        ingest = self.ingest
+        if ingest is None or query.product_ids or self.area != ingest.defaults["area"]:
+            return
+        own = Place.of(ingest.defaults["output_uri"])
+        if Place.of(self.output_uri or default_output_uri()) == own:
+            register(store, ingest, query.area)
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
@@ -234,7 +258,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
             product_ids=product_ids,
+            folders=area_folders(self._areas_folder()),
         )
+
+    def _areas_folder(self) -> Path | None:
+        if self.areas_folder:
+            return Path(self.areas_folder)
+        return Path(self.dag.fileloc).parent if self.has_dag() else None
 
     def _completeness_settings(self) -> dict[str, Any]:
         """Return the settings that determine a complete day, see `runs.complete_days`."""

@@ -20,7 +20,7 @@ from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _ONE_DAY: Final = timedelta(days=1)
 _BACKFILL: Final = "backfill"
@@ -48,10 +48,14 @@ def search_id(context: Mapping[str, Any]) -> str:
     return ti.task_id if ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
 
 
-def open_store(output_uri: str) -> Store:
-    """Return the store at an fsspec URI that this installation allows, see `allowed_outputs`.
+def open_store(output_uri: str, allowed: Iterable[str] = ()) -> Store:
+    """Return the store at an fsspec URI that is allowed, see `config.allowed_outputs`.
 
     ``s3://conn_id@bucket/path`` includes the id of its connection.
+
+    Args:
+        output_uri: The URI.
+        allowed: Outputs that the author of the DAG allows, besides those of the installation.
 
     Raises:
         ConfigurationError: The URI is malformed, relative or not allowed, its connection does not
@@ -60,7 +64,7 @@ def open_store(output_uri: str) -> Store:
         StorageUnavailableError: The credentials cannot be read at present.
     """
     with reading(output_uri=output_uri):
-        check_output_allowed(output_uri)
+        check_output_allowed(output_uri, allowed)
         try:
             path = ObjectStoragePath(output_uri)
             if path.conn_id:

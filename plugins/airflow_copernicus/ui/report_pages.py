@@ -16,10 +16,11 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Response, status
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from airflow_copernicus.config.environment import INGESTS
-from airflow_copernicus.config.ingest_files import files_in, find
+from airflow_copernicus.config.environment import ingests_folder
+from airflow_copernicus.config.ingest_files import IngestFile, files_in
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.runs.context import open_store
+from airflow_copernicus.runs.outputs import find_ingests
 from airflow_copernicus.ui.paused_dags import alarms, notes, unpaused_dags
 from copernicus_dataspace.errors import DataSpaceError, ReportError
 from copernicus_dataspace.reports import html_page, wording
@@ -67,18 +68,28 @@ def list_reports(user: GetUserDep) -> Response:
     """Show one row for each ingest the user may read."""
     readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     try:
-        names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in readable]
+        found, unregistered = find_ingests(), _unregistered()
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
+    rows = {one["dag_id"]: _row(**one) for one in found.ingests if one["dag_id"] in readable}
+    others = {name: why for name, why in unregistered.items() if name in readable}
+    rows = {**{name: {"ingest": name, "why": why} for name, why in others.items()}, **rows}
+    failed = [f"{uri} cannot be read: {why}" for uri, why in found.unreadable.items()]
     unpaused = unpaused_dags()
-    rows = (_row(name) for name in names)
-    return _html(html_page.overview(rows, alarms=alarms(unpaused), notes=notes(unpaused)))
+    return _html(
+        html_page.overview(
+            [rows[name] for name in sorted(rows)],
+            alarms=[*alarms(unpaused), *failed],
+            notes=notes(unpaused),
+        )
+    )
 
 
 @app.get("/reports/{dag_id}", dependencies=_READ_ACCESS)
 def find_latest(dag_id: DagId) -> Response:
     """Redirect to the latest report of an ingest, where relative links work."""
-    return RedirectResponse(f"{_ingest(dag_id).dag_id}/{_LATEST}", headers=_HEADERS)
+    _output_of(dag_id)
+    return RedirectResponse(f"{dag_id}/{_LATEST}", headers=_HEADERS)
 
 
 @app.get("/reports/{dag_id}/{name}", dependencies=_READ_ACCESS)
@@ -90,7 +101,7 @@ def show_report(dag_id: DagId, name: str) -> Response:
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     stem = name.removesuffix(match["kind"])
     try:
-        content = _read(dag_id, f"{stem}.json")
+        content = _read(dag_id, _output_of(dag_id), f"{stem}.json")
         if match["kind"] != ".json":
             current = alarms(unpaused_dags()) if stem == _LATEST else ()
             return _html(html_page.html(read_report(content), alarms=current))
@@ -113,9 +124,9 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _row(dag_id: str) -> dict[str, Any]:
+def _row(dag_id: str, output_uri: str) -> dict[str, Any]:
     try:
-        report = read_report(_read(dag_id, f"{_LATEST}.json"))
+        report = read_report(_read(dag_id, output_uri, f"{_LATEST}.json"))
     except HTTPException as reason:
         return {"ingest": dag_id, "why": reason.detail}
     except ReportError as error:
@@ -123,17 +134,16 @@ def _row(dag_id: str) -> dict[str, Any]:
     return {"ingest": dag_id, **wording.headline(report)}
 
 
-def _read(dag_id: str, name: str) -> bytes:
+def _read(dag_id: str, output_uri: str, name: str) -> bytes:
     """Return a file of an ingest's reports.
 
     Raises:
-        HTTPException: The ingest or file does not exist, or the output cannot be read.
+        HTTPException: The file does not exist, or the output cannot be read.
         ReportError: The file is empty or too large.
     """
-    ingest = _ingest(dag_id)
     try:
-        content = _content(_open(ingest), f"{reports_dir(dag_id)}/{name}")
-    except (HTTPException, ReportError):
+        content = _content(open_store(output_uri), f"{reports_dir(dag_id)}/{name}")
+    except ReportError:
         raise
     except Exception as error:  # file systems raise errors of many classes
         logger.warning("The output of %s cannot be read.", dag_id, exc_info=True)
@@ -157,24 +167,35 @@ def _content(store: Store, path: str) -> bytes | None:
     return None if size is None else store.read(path)
 
 
-def _ingest(dag_id: str) -> Ingest:
+def _output_of(dag_id: str) -> str:
+    """Return the output of an ingest.
+
+    Raises:
+        HTTPException: It is not registered, or an output cannot be read.
+    """
     try:
-        found = find(INGESTS, dag_id)
+        found = find_ingests()
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    if found is None:
-        message = f"There is no ingest {dag_id!r} in include/ingests."
-        raise HTTPException(status.HTTP_404_NOT_FOUND, message)
-    try:
-        return Ingest.read(found.path)
-    except DataSpaceError as error:
-        message = f"The file of {dag_id} is invalid: {error}"
-        raise HTTPException(status.HTTP_404_NOT_FOUND, message) from error
+    for one in found.ingests:
+        if one["dag_id"] == dag_id:
+            return one["output_uri"]
+    if found.unreadable:
+        message = found.refusal("The page", [dag_id])
+        raise HTTPException(status.HTTP_502_BAD_GATEWAY, message)
+    message = _unregistered().get(dag_id) or f"There is no ingest {dag_id!r}."
+    raise HTTPException(status.HTTP_404_NOT_FOUND, message)
 
 
-def _open(ingest: Ingest) -> Store:
+def _unregistered() -> dict[str, str]:
+    """Return for each ingest file why its ingest may have no report."""
+    folder = ingests_folder()
+    return {file.dag_id: _reason(file) for file in files_in(folder)} if folder.is_dir() else {}
+
+
+def _reason(file: IngestFile) -> str:
     try:
-        return open_store(ingest.defaults["output_uri"])
+        Ingest.read(file.path)
     except DataSpaceError as error:
-        message = f"The output of {ingest.dag_id} cannot be read: {error}"
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error
+        return f"The file of {file.dag_id} is invalid: {error}"
+    return f"{file.dag_id} has not run yet."

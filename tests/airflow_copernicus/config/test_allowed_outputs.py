@@ -26,6 +26,7 @@ from airflow_copernicus.operators import (
 from airflow_copernicus.runs.context import open_store
 from copernicus_dataspace.errors import ConfigurationError, TransientError
 from tests.airflow_copernicus.conftest import lake_product, make_context
+from tests.support.airflow.registered import registered
 
 BATCH = {"search": "search", "stamp": "1", "batch": "0000", "label": "x"}
 OUTSIDE = r"is not allowed in this installation.*SENTINEL2_OUTPUT_ROOTS"
@@ -52,8 +53,8 @@ def operators(output_uri, ingest_file):
         "publish": CopernicusPublishOperator(
             task_id="publish", search_id="search", output_uri=output_uri
         ),
-        "audit": CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file),
-        "settle": CopernicusSettleOperator(task_id="settle", ingest_file=ingest_file),
+        "audit": CopernicusAuditOperator(task_id="audit", ingest=registered(ingest_file)),
+        "settle": CopernicusSettleOperator(task_id="settle", ingest=registered(ingest_file)),
     }
 
 

@@ -20,6 +20,7 @@ from airflow_copernicus.runs.ingest_archive import Archive
 from copernicus_dataspace.errors import ConfigurationError
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.test_reconcile import INGEST, Ingests, held, stem
+from tests.support.airflow.registered import registered
 
 BROKEN = {
     "area": ('area: leak\nproduct_type: "S2MSI2A"', "no such name"),
@@ -49,8 +50,8 @@ def ingests(tmp_path, ingest):
 def steps(folder, name, **chosen):
     path = folder / f"{name}.yaml"
     return (
-        CopernicusAuditOperator(task_id="audit", ingest_file=path, **chosen),
-        CopernicusSettleOperator(task_id="settle", ingest_file=path, **chosen),
+        CopernicusAuditOperator(task_id="audit", ingest=registered(path), **chosen),
+        CopernicusSettleOperator(task_id="settle", ingest=registered(path), **chosen),
     )
 
 

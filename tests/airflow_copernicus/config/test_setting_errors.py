@@ -30,6 +30,7 @@ from copernicus_dataspace.errors import (
 from copernicus_dataspace.geometry import area_input
 from copernicus_dataspace.geometry.area import Area
 from tests.airflow_copernicus.conftest import lake_product, make_context
+from tests.support.airflow.registered import registered
 
 ODD = (5, 1.5, True, [None], [[]], {"a": 1}, "\ud800", "x" * 10_000, object())
 CURVE = "CURVEPOLYGON(CIRCULARSTRING(0 0,1 1,2 0,1 -1,0 0))"
@@ -124,7 +125,7 @@ def test_nor_is_an_ingest_that_is_none(ingest_file, areas, ingest):
 @pytest.mark.parametrize("kind", [CopernicusAuditOperator, CopernicusSettleOperator])
 @pytest.mark.parametrize("ingests", [5, [None], {"a": 1}])
 def test_nor_are_ingests_of_a_reconcile(ingest_file, areas, kind, ingests):
-    task = kind(task_id="t", ingest_file=ingest_file, ingests=ingests)
+    task = kind(task_id="t", ingest=registered(ingest_file), ingests=ingests)
     with pytest.raises(ConfigurationError, match="ingests"):
         task.execute(make_context())
 
@@ -188,7 +189,7 @@ def test_an_area_that_nobody_may_read_is_not(search, areas, monkeypatch):
 def test_a_share_that_fails_breaks_no_ingest(connected, areas, ingest_file, monkeypatch, number):
     break_file(monkeypatch, number, "lake.geojson")
     assert Ingest.read(ingest_file).defaults["area"] == "lake"
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file)
+    audit = CopernicusAuditOperator(task_id="audit", ingest=registered(ingest_file))
     with pytest.raises((TransientError, OSError)) as raised:
         audit.execute(make_context())
     assert not isinstance(raised.value, PermanentError)
@@ -206,7 +207,7 @@ def test_an_ingest_file_on_a_share_that_fails_is_tried_again(
         return opened(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", unreadable)
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file)
+    audit = CopernicusAuditOperator(task_id="audit", ingest=registered(ingest_file))
     with pytest.raises(TransientError, match=r"lakes\.yaml cannot be read"):
         audit.execute(make_context())
     (dag,) = build_dags(ingest_file.parent).values()

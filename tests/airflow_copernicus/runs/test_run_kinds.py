@@ -10,6 +10,7 @@ from airflow_copernicus.runs.context import REPAIR_KEY
 from copernicus_dataspace.errors import ProductNotFoundError, QueryError
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.test_reconcile import Ingests
+from tests.support.airflow.registered import registered
 from tests.support.runs.ingest_dag import IngestDag
 
 DAY = date(2024, 8, 1)
@@ -70,7 +71,7 @@ def test_a_scheduled_day_stays_one_when_it_is_mended(lakes, looked_at):
     lakes.run(day=f"{OLD}", run_type="scheduled", run_id="a day")
     next(lakes.output.glob("bands/**/*.jp2")).unlink()
     audit = CopernicusAuditOperator(
-        task_id="audit", ingest_file=lakes.path, first_day=f"{OLD}", last_day=f"{OLD}"
+        task_id="audit", ingest=registered(lakes.path), first_day=f"{OLD}", last_day=f"{OLD}"
     )
     (repair,) = audit.execute(make_context(f"{DAY}", dag_id="sentinel2_reconcile", run_id="n"))
     ran = lakes.run(repair["conf"], run_type="operator_triggered", run_id="mended")
