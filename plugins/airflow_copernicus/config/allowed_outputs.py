@@ -6,7 +6,6 @@ DAGs and ingest files, and by the options `output_uri` and `allowed_outputs` of 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from airflow_copernicus.config.environment import (
 from airflow_copernicus.config.ingest_files import files_in
 from airflow_copernicus.config.ingest_settings import read_in_task
 from airflow_copernicus.config.output_uri import Place
-from copernicus_dataspace.errors import ConfigurationError
+from copernicus_dataspace.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,14 +57,22 @@ def known_outputs() -> Iterator[str]:
     """Yield the outputs of the installation; those of ingest files last, as they are read slowest.
 
     Raises:
-        TransientError: An ingest file cannot be read at present.
+        TransientError: An ingest file cannot be read at present; raised after all other outputs.
     """
     yield default_output_uri()
     yield from allowed_outputs()
-    folder = ingests_folder()
+    folder, failed = ingests_folder(), None
     for file in files_in(folder) if folder.is_dir() else ():
-        with contextlib.suppress(ConfigurationError):  # a broken ingest never writes
-            yield read_in_task(file.path).defaults["output_uri"]
+        try:
+            ingest = read_in_task(file.path)
+        except ConfigurationError:  # a broken ingest never writes
+            continue
+        except TransientError as error:
+            failed = error
+        else:
+            yield ingest.defaults["output_uri"]
+    if failed:
+        raise failed
 
 
 def _places(uris: Iterable[str]) -> Iterator[Place]:

@@ -124,7 +124,7 @@ def duration(text: str) -> timedelta:
 
 def shown(value: Any) -> str:
     """Return a value as JSON for messages, shortened."""
-    return _shortened(json.dumps(value, ensure_ascii=False), _MAX_SHOWN)
+    return _shortened(json.dumps(value, ensure_ascii=False, default=str), _MAX_SHOWN)
 
 
 def _shortened(text: str, length: int) -> str:

@@ -37,6 +37,8 @@ _RUN_TIMEOUT: Final = timedelta(hours=23)
 A timeout of the run, because Airflow enforces none of a deferred `TriggerDagRunOperator`.
 """
 _MAX_LISTED: Final = 5
+_UNREADABLE: Final = "unreadable"
+"""Key of the XCom with the reasons why outputs cannot be read."""
 
 
 def reconcile_dag(
@@ -66,15 +68,15 @@ def reconcile_dag(
         **dag_arguments,
     ) as dag:
         found: Any = _find_task(outputs)(chosen=dag.param("ingests"))
-        _ingest_group(dag, outputs).expand(ingest=found["ingests"])
-        all_outputs_read(found["unreadable"])
+        _ingest_group(dag, outputs).expand(ingest=found)
+        all_outputs_read(found[_UNREADABLE])
     return dag
 
 
 def _find_task(outputs: Sequence[str]) -> Any:
-    @task(multiple_outputs=True, retry_policy=RETRY_POLICY)
-    def registered_ingests(chosen: Sequence[str] | None, **context: Any) -> dict[str, Any]:
-        """Return the chosen ingests of the outputs, and the outputs that cannot be read."""
+    @task(retry_policy=RETRY_POLICY)
+    def registered_ingests(chosen: Sequence[str] | None, **context: Any) -> list[dict[str, str]]:
+        """Return the chosen ingests of the outputs; a further XCom has the unreadable outputs."""
         check_run_conf(context, RECONCILE_PARAMS)
         found = find_ingests(outputs)
         with reading(ingests=chosen):
@@ -82,8 +84,8 @@ def _find_task(outputs: Sequence[str]) -> Any:
         unknown = names - {one["dag_id"] for one in found.ingests}
         if unknown:
             raise ConfigurationError(found.refusal("ingests", sorted(unknown)))
-        ingests = [one for one in found.ingests if not names or one["dag_id"] in names]
-        return {"ingests": ingests, "unreadable": found.unreadable}
+        context["ti"].xcom_push(key=_UNREADABLE, value=found.unreadable)
+        return [one for one in found.ingests if not names or one["dag_id"] in names]
 
     return registered_ingests
 
@@ -122,7 +124,7 @@ def _ingest_group(dag: DAG, outputs: Sequence[str]) -> Any:
                 reset_dag_run=True,  # ends a pending request
                 **shared,
             )
-        all_present(settled)
+        all_present(settled=settled)
 
     return group
 
@@ -147,9 +149,10 @@ def all_outputs_read(unreadable: dict[str, str]) -> None:
 _DOC: Final = """
 ### What it does
 For every ingest that is registered in an output, it compares the archive with the catalogue and
-triggers the ingest's own DAG to fetch missing, late and damaged products. Then it removes superseded and withdrawn products as
-configured for the ingest, and writes a report; the task `settle` has a link to it. Removals
-above the limits of the ingest need approval: also unpause `sentinel2_approve_removals`.
+triggers the ingest's own DAG to fetch missing, late and damaged products. Then it removes
+superseded and withdrawn products as configured for the ingest, and writes a report; the task
+`settle` has a link to it. Removals above the limits of the ingest need approval: also unpause
+`sentinel2_approve_removals`.
 
 ### Which days
 * **Scheduled**: the 30 newest days that are due; once a week all days since the first day delivered

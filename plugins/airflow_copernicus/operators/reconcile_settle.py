@@ -50,7 +50,7 @@ class CopernicusSettleOperator(BaseOperator):
 
     A superseded product is removed only if its newer version is delivered and verified, and only
     within the limits of the ingest, see `reconcile.removals.removal_record`. At the end files of
-    old runs are removed, see `airflow_copernicus.runs.pruning`. Returns
+    old runs are removed, see `airflow_copernicus.runs.pruning`. Returns, each also as its own XCom,
 
     * ``ingest``, ``report_name``, ``report`` (URI of the page),
     * ``missing`` (names of available products that are missing),
@@ -74,7 +74,7 @@ class CopernicusSettleOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         """Create the operator; arguments as for CopernicusAuditOperator."""
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(retry_policy=retry_policy, multiple_outputs=True, **kwargs)
         self.ingest = ingest
         self.allowed_outputs = allowed_outputs
 

@@ -128,7 +128,7 @@ class CopernicusRemoveOperator(BaseOperator):
     If approved, catalogue and archive are compared again; removals in the request, in the record of
     the ingest and in this comparison are carried out, and the STAC catalogue is refreshed. If
     rejected, the response is recorded. Returns ``ingest`` (as for CopernicusAuditOperator),
-    ``removed`` (names) and ``change``, see CopernicusSettleOperator.
+    ``removed`` (names) and ``change`` (see CopernicusSettleOperator), each also as its own XCom.
 
     `ingest` and `with_rejected` are template fields.
     """
@@ -156,7 +156,7 @@ class CopernicusRemoveOperator(BaseOperator):
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(retry_policy=retry_policy, multiple_outputs=True, **kwargs)
         self.ingest = ingest
         self.is_approved = is_approved
         self.with_rejected = with_rejected

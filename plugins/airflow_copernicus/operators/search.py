@@ -264,7 +264,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     def _areas_folder(self) -> Path | None:
         if self.areas_folder:
             return Path(self.areas_folder)
-        return Path(self.dag.fileloc).parent if self.has_dag() else None
+        return Path(self.dag.fileloc).parent if self.has_dag() else None  # type: ignore[no-untyped-call]
 
     def _completeness_settings(self) -> dict[str, Any]:
         """Return the settings that determine a complete day, see `runs.complete_days`."""

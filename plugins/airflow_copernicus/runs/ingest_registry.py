@@ -113,8 +113,9 @@ def check_output_not_shared(store: Store, dag_id: str) -> None:
     others = sorted(registered_ingests(store) - {dag_id})
     if others:
         message = (
-            f"one_run_at_a_time: {store.uri('')} is also the output of {', '.join(others)}; give "
-            "each ingest its own output."
+            f"one_run_at_a_time: this is also the output of {', '.join(others)}; give each ingest "
+            "its own output. If an ingest no longer uses this one, delete its record in "
+            f"{store.uri(FOLDER)}."
         )
         raise ConfigurationError(message)
 

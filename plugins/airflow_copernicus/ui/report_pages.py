@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -17,7 +18,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_copernicus.config.environment import ingests_folder
-from airflow_copernicus.config.ingest_files import IngestFile, files_in
+from airflow_copernicus.config.ingest_files import files_in
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.runs.context import open_store
 from airflow_copernicus.runs.outputs import find_ingests
@@ -28,6 +29,8 @@ from copernicus_dataspace.reports.validation import MOST_BYTES, read_object, rea
 from copernicus_dataspace.storage.layout import reports_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import Request
 
     from copernicus_dataspace.storage.store import Store
@@ -67,21 +70,16 @@ def plain_text_error(_: Request, error: AnyHTTPException) -> Response:
 def list_reports(user: GetUserDep) -> Response:
     """Show one row for each ingest the user may read."""
     readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-    try:
-        found, unregistered = find_ingests(), _unregistered()
-    except DataSpaceError as error:
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    rows = {one["dag_id"]: _row(**one) for one in found.ingests if one["dag_id"] in readable}
-    others = {name: why for name, why in unregistered.items() if name in readable}
-    rows = {**{name: {"ingest": name, "why": why} for name, why in others.items()}, **rows}
-    failed = [f"{uri} cannot be read: {why}" for uri, why in found.unreadable.items()]
-    unpaused = unpaused_dags()
+    known, unpaused = _known_ingests(), unpaused_dags()
+    rows = [
+        {"ingest": dag_id, "why": known.broken[dag_id]}
+        if dag_id in known.broken
+        else _row(dag_id, known.outputs[dag_id])
+        for dag_id in sorted({*known.outputs, *known.broken} & {*readable})
+    ]
+    failed = [f"{uri} cannot be read: {why}" for uri, why in known.unreadable.items()]
     return _html(
-        html_page.overview(
-            [rows[name] for name in sorted(rows)],
-            alarms=[*alarms(unpaused), *failed],
-            notes=notes(unpaused),
-        )
+        html_page.overview(rows, alarms=[*alarms(unpaused), *failed], notes=notes(unpaused))
     )
 
 
@@ -171,31 +169,51 @@ def _output_of(dag_id: str) -> str:
     """Return the output of an ingest.
 
     Raises:
-        HTTPException: It is not registered, or an output cannot be read.
+        HTTPException: It is unknown, its file is invalid, or an output cannot be read.
     """
+    known = _known_ingests()
+    if dag_id in known.outputs:
+        return known.outputs[dag_id]
+    if dag_id in known.broken:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, known.broken[dag_id])
+    failed = "".join(f" {uri} cannot be read: {why}" for uri, why in known.unreadable.items())
+    code = status.HTTP_502_BAD_GATEWAY if failed else status.HTTP_404_NOT_FOUND
+    raise HTTPException(code, f"There is no ingest {dag_id!r}.{failed}")
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownIngests:
+    """The registered ingests, and those of the ingest files.
+
+    Attributes:
+        outputs: URI of the output by DAG id.
+        broken: Reason by DAG id why the file of an ingest is invalid.
+        unreadable: Reason by output why its ingests are unknown.
+    """
+
+    outputs: Mapping[str, str]
+    broken: Mapping[str, str]
+    unreadable: Mapping[str, str]
+
+
+def _known_ingests() -> _KnownIngests:
+    """Return all ingests.
+
+    Raises:
+        HTTPException: The folder of ingest files cannot be read.
+    """
+    outputs: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    folder = ingests_folder()
     try:
         found = find_ingests()
+        files = files_in(folder) if folder.is_dir() else []
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    for one in found.ingests:
-        if one["dag_id"] == dag_id:
-            return one["output_uri"]
-    if found.unreadable:
-        message = found.refusal("The page", [dag_id])
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, message)
-    message = _unregistered().get(dag_id) or f"There is no ingest {dag_id!r}."
-    raise HTTPException(status.HTTP_404_NOT_FOUND, message)
-
-
-def _unregistered() -> dict[str, str]:
-    """Return for each ingest file why its ingest may have no report."""
-    folder = ingests_folder()
-    return {file.dag_id: _reason(file) for file in files_in(folder)} if folder.is_dir() else {}
-
-
-def _reason(file: IngestFile) -> str:
-    try:
-        Ingest.read(file.path)
-    except DataSpaceError as error:
-        return f"The file of {file.dag_id} is invalid: {error}"
-    return f"{file.dag_id} has not run yet."
+    for file in files:
+        try:
+            outputs[file.dag_id] = Ingest.read(file.path).defaults["output_uri"]
+        except DataSpaceError as error:
+            broken[file.dag_id] = f"The file of {file.dag_id} is invalid: {error}"
+    outputs |= {one["dag_id"]: one["output_uri"] for one in found.ingests}
+    return _KnownIngests(outputs, broken, found.unreadable)
