@@ -1,4 +1,4 @@
-"""Provider metadata: the connection type and its form in the UI.
+"""Provider metadata: the connection type with its form, and what else the provider brings.
 
 Every Airflow process imports this module at its start, so it imports nothing heavy.
 """
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 CONNECTION_TYPE: Final = "copernicus"
 DISTRIBUTION: Final = "airflow-provider-copernicus"
+_INTEGRATION: Final = "Copernicus Data Space"
 
 _OFF: Final = (
     "If any URL is set, services with an empty URL are disabled. Hosts outside the Copernicus Data "
@@ -21,9 +22,25 @@ def get_provider_info() -> dict[str, Any]:
     """Return the provider metadata, for the entry point `apache_airflow_provider`."""
     return {
         "package-name": DISTRIBUTION,
-        "name": "Copernicus Data Space",
+        "name": _INTEGRATION,
         "description": "Sentinel-2 products of the Copernicus Data Space Ecosystem.",
         "versions": [version(DISTRIBUTION)],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://documentation.dataspace.copernicus.eu/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": _modules("hooks.copernicus"),
+        "operators": _modules(
+            "operators.products",
+            "operators.publish",
+            "operators.reconcile_audit",
+            "operators.reconcile_settle",
+            "operators.removal",
+            "operators.search",
+        ),
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,
@@ -33,7 +50,21 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _addresses() | _object_store() | _account(),
             }
         ],
+        "extra-links": [
+            "airflow_copernicus.links.ArchiveReportLink",
+            "airflow_copernicus.links.CopernicusBrowserLink",
+        ],
+        "notifications": [
+            "airflow_copernicus.notifications.webhook.FailedDaysNotifier",
+            "airflow_copernicus.notifications.webhook.LateDaysNotifier",
+        ],
+        "cli": ["airflow_copernicus.cli.definition.get_commands"],
     }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"airflow_copernicus.{name}" for name in names]
+    return [{"integration-name": _INTEGRATION, "python-modules": modules}]
 
 
 def _standard_fields() -> dict[str, Any]:
