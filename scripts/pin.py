@@ -1,7 +1,7 @@
 """`make pins`: compiles requirement files with pinned versions and hashes.
 
 What the wheel needs, with all extras, is read from pyproject.toml; what a deployment and the tests
-need beside it, from the two .in files.
+need beside it, and what makes a release, from the .in files.
 
 The files in tests/peers are also compiled; each file name is the name of a package.
 
@@ -38,8 +38,11 @@ def main() -> None:
         "requirements-dev.txt", *RUNTIME, "requirements-dev.in", "-c", "requirements.txt"
     )
     only_dev = [entry for entry in both if entry not in runtime]
-    header = [HEADER.format(source="requirements-dev.in"), "-r requirements.txt"]
-    _write("requirements-dev.txt", header + only_dev)
+    header = HEADER.format(source="requirements-dev.in")
+    _write("requirements-dev.txt", [header, "-r requirements.txt", *only_dev])
+    release = _compiled("requirements-release.txt", "requirements-release.in")
+    header = HEADER.format(source="requirements-release.in")
+    _write("requirements-release.txt", [header, *release])
     for file in sorted((PROJECT / PEERS).glob("*.txt")):
         target = f"{PEERS}/{file.name}"
         entries = _compiled(target, "-", stdin=file.stem)
