@@ -25,7 +25,7 @@ endef
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter, PORT=8080 the port of the UI,"
 	@echo "  ARGS='-k name' goes to pytest or to the benchmark."
@@ -57,6 +57,10 @@ test-long: $(VENV)/.dev-installed  ## the big proofs; results are written to doc
 .PHONY: bench
 bench: $(VENV)/.dev-installed  ## the measured figures
 	@exec "$(PY)" -m benchmarks $(ARGS)
+
+.PHONY: release-check
+release-check: $(VENV)/.dev-installed  ## whether the last commit can be released; minutes
+	@exec "$(PY)" scripts/release_check.py
 
 .PHONY: docs
 docs: $(VENV)/.dev-installed  ## the documentation as HTML, in build/docs; warnings are errors

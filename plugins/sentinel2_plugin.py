@@ -1,28 +1,35 @@
-"""Airflow plugin: registers timetables, priority strategies, the listener and the report pages."""
+"""Airflow plugin of a checkout: earlier import paths, and the package's plugin if necessary.
+
+An installed package registers its plugin by an entry point. Airflow reports a second plugin of the
+same name as an error, so it is registered here only if there is no entry point.
+"""
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_copernicus.listeners import scheduler
-from airflow_copernicus.priority import TodayFirst
-from airflow_copernicus.timetables import SensingDayTimetable
-from airflow_copernicus.ui import plugin_views
-from copernicus import priority as earlier_priority
-from copernicus import timetables as earlier_timetables
+from airflow_copernicus.provider_info import DISTRIBUTION
+from copernicus.priority import TodayFirst
+from copernicus.timetables import SensingDayTimetable
 
 
-class Sentinel2Plugin(AirflowPlugin):
-    """The classes and apps that Airflow imports by name."""
+class EarlierNamesPlugin(AirflowPlugin):
+    """Classes under earlier import paths, which Airflow's database of a checkout holds."""
 
-    name = "sentinel2"
-    timetables: list[Any] = [  # noqa: RUF012 - declared by Airflow as a list
-        SensingDayTimetable,
-        earlier_timetables.SensingDayTimetable,
-    ]
-    listeners: list[Any] = [scheduler]  # noqa: RUF012
-    priority_weight_strategies: list[Any] = [TodayFirst, earlier_priority.TodayFirst]  # noqa: RUF012
-    fastapi_apps: list[Any] = [plugin_views.FASTAPI_APP]  # noqa: RUF012
-    external_views: list[Any] = [plugin_views.reports_view()]  # noqa: RUF012
+    name = "copernicus_earlier_names"
+    timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared by Airflow as a list
+    priority_weight_strategies: list[Any] = [TodayFirst]  # noqa: RUF012
+
+
+def _has_entry_point() -> bool:
+    try:
+        return bool(distribution(DISTRIBUTION).entry_points.select(group="airflow.plugins"))
+    except PackageNotFoundError:
+        return False
+
+
+if not _has_entry_point():
+    from airflow_copernicus.plugin import CopernicusPlugin  # noqa: F401 - Airflow finds it here

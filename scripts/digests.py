@@ -14,10 +14,10 @@ from typing import Final
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 IMAGES: Final = {
-    "Dockerfile": r"(?P<field>^FROM )(?P<tag>[^\s@]+)(?:@\S+)?",
+    "Dockerfile": r"(?P<field>^FROM )(?P<tag>[^\s@]+/[^\s@]+)(?:@\S+)?",
     "docker-compose.yaml": r"(?P<field>^ +image: )(?P<tag>(?!airflow-copernicus:)[^\s@]+)(?:@\S+)?",
 }
-"""Patterns of image references, except the image that is built here and in no registry."""
+"""Patterns of image references, except stages and images that are built here and in no registry."""
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 

@@ -1,8 +1,11 @@
-"""`make pins`: compiles the two .in files into requirement files with pinned versions and hashes.
+"""`make pins`: compiles requirement files with pinned versions and hashes.
+
+What the wheel needs, with all extras, is read from pyproject.toml; what a deployment and the tests
+need beside it, and what makes a release, from the .in files.
 
 The files in tests/peers are also compiled; each file name is the name of a package.
 
-Existing pins are kept if the .in files allow them; with ``--upgrade`` all are updated. Each file
+Existing pins are kept if these files allow them; with ``--upgrade`` all are updated. Each file
 serves all supported Python versions: if a package has dropped one of them, it has two entries with
 markers. requirements-dev.txt adds packages to requirements.txt and never changes a version of it.
 """
@@ -18,6 +21,7 @@ from typing import Final
 PROJECT: Final = Path(__file__).resolve().parents[1]
 PEERS: Final = "tests/peers"
 OLDEST: Final = "3.11"
+RUNTIME: Final = ("pyproject.toml", "--all-extras", "requirements.in")
 COMPILE: Final = (
     *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"),
     *("--universal", "--generate-hashes", "--no-strip-extras", "--python-version", OLDEST),
@@ -27,14 +31,18 @@ HEADER: Final = "# Made by `make pins` from {source}; do not edit. Python 3.11, 
 
 def main() -> None:
     """Write all files; arguments are passed to ``uv pip compile``."""
-    runtime = _compiled("requirements.txt", "requirements.in")
-    _write("requirements.txt", [HEADER.format(source="requirements.in"), *runtime])
+    runtime = _compiled("requirements.txt", *RUNTIME)
+    sources = "pyproject.toml and requirements.in"
+    _write("requirements.txt", [HEADER.format(source=sources), *runtime])
     both = _compiled(
-        "requirements-dev.txt", "-c", "requirements.txt", "requirements.in", "requirements-dev.in"
+        "requirements-dev.txt", *RUNTIME, "requirements-dev.in", "-c", "requirements.txt"
     )
     only_dev = [entry for entry in both if entry not in runtime]
-    header = [HEADER.format(source="requirements-dev.in"), "-r requirements.txt"]
-    _write("requirements-dev.txt", header + only_dev)
+    header = HEADER.format(source="requirements-dev.in")
+    _write("requirements-dev.txt", [header, "-r requirements.txt", *only_dev])
+    release = _compiled("requirements-release.txt", "requirements-release.in")
+    header = HEADER.format(source="requirements-release.in")
+    _write("requirements-release.txt", [header, *release])
     for file in sorted((PROJECT / PEERS).glob("*.txt")):
         target = f"{PEERS}/{file.name}"
         entries = _compiled(target, "-", stdin=file.stem)

@@ -123,7 +123,7 @@ ALLOWED = (
     '"dataspace:dag_id"',  # field of items
     "``dag_id``",  # the documentation of the key
     "summary['dag_id']",
-    '"airflow-provider-copernicus"',  # the user agent
+    '"airflow-provider-copernicus',  # the user agent, and the name that pip installs
     r'r"dags/[\w-]+/runs/',  # a path that stored reports hold
 )
 """Where the library must write these words: stored keys and what other programs see."""

@@ -13,7 +13,7 @@ from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.arguments import build_query, days_window
 from copernicus_dataspace.catalogue.versions import LATEST
 from copernicus_dataspace.download.s3_signing import S3Keys
-from copernicus_dataspace.errors import AreaError, ConfigurationError
+from copernicus_dataspace.errors import AreaError, ConfigurationError, MissingPackageError
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.download import download, progress_bar
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob
@@ -37,6 +37,7 @@ _OWNER: Final = "python"
 _RUN: Final = "download"
 """Always the same, so that a repeated call resumes an interrupted download."""
 _LONGEST_PATH: Final = 1000
+_S3_PREFIXES: Final = ("s3://", "s3a://")
 
 
 class Client:
@@ -188,7 +189,7 @@ class Client:
         wanted = DeliveryOptions(
             _texts("bands", bands), transfer, overwrite=overwrite, is_permanent=False
         )
-        store = Store(*fsspec.core.url_to_fs(os.fspath(to)))
+        store = _store(os.fspath(to))
         run = RunLayout(_OWNER, _RUN, uuid.uuid4().hex)
         check_store(store, run.staging_dir, one_run_at_a_time=True)
         distinct = {product.id: product for product in products}.values()
@@ -221,6 +222,12 @@ def _area(given: str | Path | Mapping[str, Any] | Area | None) -> Area | None:
             message = f"area: there is no file {path.absolute()}."
             raise AreaError(message)
     return Area.parse(given)
+
+
+def _store(uri: str) -> Store:
+    if uri.startswith(_S3_PREFIXES):
+        MissingPackageError.check("s3fs", "s3", f"to={uri!r}")
+    return Store(*fsspec.core.url_to_fs(uri))
 
 
 def _texts(name: str, given: Sequence[str]) -> tuple[str, ...]:

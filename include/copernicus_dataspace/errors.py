@@ -7,6 +7,7 @@
     ├── PermanentError            trying again cannot help
     │   ├── ConfigurationError        a setting, or this machine's proxy, certificates or clock,
     │   │                             must be corrected
+    │   │   └── MissingPackageError       an optional package is not installed
     │   ├── CredentialsError          the account was refused
     │   │   └── TokenRefusedError         a token, even a new one
     │   ├── AccessDeniedError         the account has no right to this
@@ -42,6 +43,7 @@ do. No message holds a token, a password, or the query string of a URL.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -114,6 +116,26 @@ class ConfigurationError(PermanentError, ValueError):
 
     Settings of the machine count too: proxy, certificates, clock.
     """
+
+
+class MissingPackageError(ConfigurationError):
+    """A package is not installed that belongs to an extra of the distribution."""
+
+    @classmethod
+    def check(cls, package: str, extra: str, purpose: str) -> None:
+        """Raise this error if a package is missing; it is not imported.
+
+        Args:
+            package: Import name.
+            extra: The extra that installs it.
+            purpose: What needs it, as the subject of a sentence.
+        """
+        if find_spec(package) is None:
+            message = (
+                f"{purpose} needs the package {package}, which is not installed. Install it: "
+                f'pip install "airflow-provider-copernicus[{extra}]"'
+            )
+            raise cls(message)
 
 
 class CredentialsError(PermanentError):

@@ -1,4 +1,4 @@
-"""Provider metadata: the connection type and its form in the UI.
+"""Provider metadata: the connection type with its form, and what else the provider brings.
 
 Every Airflow process imports this module at its start, so it imports nothing heavy.
 """
@@ -10,10 +10,11 @@ from typing import Any, Final
 
 CONNECTION_TYPE: Final = "copernicus"
 DISTRIBUTION: Final = "airflow-provider-copernicus"
+_INTEGRATION: Final = "Copernicus Data Space"
 
 _OFF: Final = (
     "If any URL is set, services with an empty URL are disabled. Hosts outside the Copernicus Data "
-    "Space must be listed in COPERNICUS_TRUSTED_HOSTS."
+    "Space must be listed in trusted_hosts of the section [copernicus] of airflow.cfg."
 )
 
 
@@ -21,9 +22,27 @@ def get_provider_info() -> dict[str, Any]:
     """Return the provider metadata, for the entry point `apache_airflow_provider`."""
     return {
         "package-name": DISTRIBUTION,
-        "name": "Copernicus Data Space",
+        "name": _INTEGRATION,
         "description": "Sentinel-2 products of the Copernicus Data Space Ecosystem.",
         "versions": [version(DISTRIBUTION)],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://documentation.dataspace.copernicus.eu/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": _modules("hooks.copernicus"),
+        "operators": _modules(
+            "operators.announce",
+            "operators.products",
+            "operators.publish",
+            "operators.reconcile_audit",
+            "operators.reconcile_settle",
+            "operators.removal",
+            "operators.search",
+            "operators.triggers",
+        ),
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,
@@ -33,6 +52,51 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _addresses() | _object_store() | _account(),
             }
         ],
+        "extra-links": [
+            "airflow_copernicus.links.ArchiveReportLink",
+            "airflow_copernicus.links.CopernicusBrowserLink",
+        ],
+        "notifications": [
+            "airflow_copernicus.notifications.webhook.FailedDaysNotifier",
+            "airflow_copernicus.notifications.webhook.LateDaysNotifier",
+        ],
+        "config": _configuration(),
+        "cli": ["airflow_copernicus.cli.definition.get_commands"],
+    }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"airflow_copernicus.{name}" for name in names]
+    return [{"integration-name": _INTEGRATION, "python-modules": modules}]
+
+
+def _configuration() -> dict[str, Any]:
+    """Return the section `[copernicus]` of airflow.cfg, see `config.environment`."""
+    options = {
+        "output_uri": "Where files go unless an ingest or a run says otherwise: file:///path, or "
+        "s3://connection_id@bucket/path.",
+        "allowed_outputs": "Further outputs that runs may write to: URIs separated by commas.",
+        "ingests_folder": "Folder of ingest files.",
+        "areas_folder": "Folder of area files, besides the folders of DAG files and ingest files.",
+        "trusted_hosts": "Hosts, besides those of the Copernicus Data Space and localhost, that may "
+        "receive credentials: host or host:port, separated by commas.",
+        "state_dir": "Folder in which the tasks of a host share the account's session and limits.",
+    }
+    return {
+        "copernicus": {
+            "description": "Sentinel-2 ingestion from the Copernicus Data Space.",
+            "options": {name: _option(text) for name, text in options.items()},
+        }
+    }
+
+
+def _option(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.9.0",
+        "type": "string",
+        "example": None,
+        "default": "",
     }
 
 

@@ -1,4 +1,6 @@
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 import tomllib
@@ -8,6 +10,7 @@ from pathlib import Path
 import airflow
 import jsonschema
 import pytest
+from airflow.sdk import BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink
 
 from airflow_copernicus import provider_info
 
@@ -46,11 +49,56 @@ def connection_type(info):
 
 
 def test_description_is_one_that_airflow_accepts(info):
-    """Its own check at start, and the stricter one for the form's fields."""
+    """Its own check at start, and the stricter one of its own providers."""
     folder = Path(airflow.__file__).parent
     jsonschema.validate(info, json.loads((folder / "provider_info.schema.json").read_text()))
     schema = json.loads((folder / "provider.yaml.schema.json").read_text())
-    jsonschema.validate(info["connection-types"], schema["properties"]["connection-types"])
+    assert set(info) <= set(schema["properties"])
+    for name, value in info.items():
+        own = schema["properties"][name] | {"definitions": schema["definitions"]}
+        jsonschema.validate(value, own)
+
+
+def modules_of(info, kind):
+    (listed,) = info[kind]
+    assert listed["integration-name"] == info["integrations"][0]["integration-name"]
+    return listed["python-modules"]
+
+
+def classes_in(package, base):
+    """Paths of the subclasses of a class that a package or module defines."""
+    root = importlib.import_module(package)
+    walked = pkgutil.walk_packages(getattr(root, "__path__", ()), f"{package}.")
+    modules = [root, *(importlib.import_module(found.name) for found in walked)]
+    return {
+        f"{name}.{kind.__qualname__}"
+        for name, kind in (
+            (module.__name__, kind) for module in modules for kind in vars(module).values()
+        )
+        if isinstance(kind, type) and issubclass(kind, base) and kind.__module__ == name
+    }
+
+
+@pytest.mark.parametrize(("kind", "base"), [("hooks", BaseHook), ("operators", BaseOperator)])
+def test_every_module_with_hooks_or_operators_is_listed(info, kind, base):
+    found = {path.rpartition(".")[0] for path in classes_in(f"airflow_copernicus.{kind}", base)}
+    assert set(modules_of(info, kind)) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"), [("links", BaseOperatorLink), ("notifications", BaseNotifier)]
+)
+def test_every_link_and_notification_is_listed(info, kind, base):
+    listed = info["extra-links" if kind == "links" else kind]
+    assert set(listed) == classes_in(f"airflow_copernicus.{kind}", base)
+
+
+def test_commands_and_hook_can_be_imported(info, connection_type):
+    (commands,) = info["cli"]
+    (group,) = pkgutil.resolve_name(commands)()
+    assert group.name == "copernicus"
+    hook = pkgutil.resolve_name(connection_type["hook-class-name"])
+    assert hook.conn_type == connection_type["connection-type"]
 
 
 def test_installed_project_announces_itself_to_airflow():

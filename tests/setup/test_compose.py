@@ -204,7 +204,7 @@ def test_development_requirements_change_no_pin():
 
 def test_the_image_has_the_pinned_airflow():
     image = re.search(
-        r"^FROM apache/airflow:slim-([0-9.]+)-python3\.12(@sha256:[0-9a-f]{64})?$",
+        r"^FROM apache/airflow:slim-([0-9.]+)-python3\.12(@sha256:[0-9a-f]{64})? AS packages$",
         (PROJECT / "Dockerfile").read_text(),
         re.M,
     )
@@ -232,7 +232,7 @@ def test_make_digests_fixes_every_image_and_may_run_again(tmp_path):
     def images() -> list[str]:
         subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
         made = yaml.safe_load((tmp_path / "docker-compose.yaml").read_text())
-        (base,) = re.findall(r"^FROM (.+)$", (tmp_path / "Dockerfile").read_text(), re.M)
+        (base,) = re.findall(r"^FROM (\S+/\S+)", (tmp_path / "Dockerfile").read_text(), re.M)
         return [base, *(made["services"][name]["image"] for name in ("postgres", "redis"))]
 
     first = images()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from copernicus_dataspace.errors import MissingPackageError
 from copernicus_dataspace.geometry.footprint import polygons
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def to_frame(products: Sequence[Product], *, geometry: bool = False) -> pd.DataF
     frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     if not geometry:
         return frame
+    MissingPackageError.check("geopandas", "dataframe", "a table with footprints")
     import geopandas  # noqa: PLC0415 - slow to import, and seldom asked for
 
     shapes = [polygons(product.footprint) for product in products]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from copernicus_dataspace.catalogue.odata_rows import UnusableRow, shortened
 from copernicus_dataspace.catalogue.pagination import Pages
 from copernicus_dataspace.catalogue.versions import choose
-from copernicus_dataspace.errors import ProductNotFoundError
+from copernicus_dataspace.errors import MissingPackageError, ProductNotFoundError
 from copernicus_dataspace.models.product import Product
 
 if TYPE_CHECKING:
@@ -79,7 +79,11 @@ class Products(list[Product]):
 
         Args:
             geometry: Whether to return a GeoDataFrame with the footprints, in EPSG:4326.
+
+        Raises:
+            MissingPackageError: pandas or geopandas is not installed.
         """
+        MissingPackageError.check("pandas", "dataframe", "a table of products")
         from copernicus_dataspace.catalogue.dataframe import to_frame  # noqa: PLC0415 - pandas
 
         return to_frame(self, geometry=geometry)

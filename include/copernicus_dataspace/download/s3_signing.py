@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from copernicus_dataspace.auth.credentials import refuse_flawed
+from copernicus_dataspace.errors import MissingPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +29,14 @@ class S3Keys:
 
     Raises:
         ConfigurationError: One of them was copied wrongly, see `credentials`.
+        MissingPackageError: botocore is not installed.
     """
 
     access_key: str
     secret_key: str = field(repr=False)
 
     def __post_init__(self) -> None:
+        MissingPackageError.check("botocore", "s3", "the service's object storage")
         refuse_flawed("s3_access_key", self.access_key, is_ascii=True)
         refuse_flawed("s3_secret_key", self.secret_key, is_ascii=True)
 

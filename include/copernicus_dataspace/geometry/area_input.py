@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import shapely
 
-from copernicus_dataspace.errors import AreaError
+from copernicus_dataspace.errors import AreaError, MissingPackageError
 from copernicus_dataspace.geometry.antimeridian import MAX_LON
 from copernicus_dataspace.geometry.area_files import (
     JSON_SUFFIXES,
@@ -49,6 +49,7 @@ def read_shapes(
     Raises:
         AreaError: The input has no known form, is an unknown name, or is invalid. File contents
             are not repeated in messages.
+        MissingPackageError: A package that reads the file or its CRS is not installed.
     """
     if isinstance(source, Path):
         return _from_file(source, None)
@@ -104,9 +105,9 @@ def _from_file(path: Path, layer: str | None) -> list[BaseGeometry]:
         if path.suffix.lower() in JSON_SUFFIXES:
             return read_geojson(parsed(path.read_text(encoding="utf-8-sig")))
         return list(_from_layers(path, layer))
-    except AreaError as error:
+    except (AreaError, MissingPackageError) as error:
         message = f"{path.name}: {error}"
-        raise AreaError(message) from None
+        raise type(error)(message) from None
     except OSError as error:
         raise unread(path.name, error) from None
     except UnicodeDecodeError:
@@ -131,6 +132,7 @@ def _check_file(path: Path) -> None:
 
 
 def _from_layers(path: Path, wanted: str | None) -> Iterator[BaseGeometry]:
+    MissingPackageError.check("pyogrio", "files", f"a file with the suffix {path.suffix}")
     found = read_layers(path, wanted)
     if found is None:
         path.read_bytes()  # raises if the disk has an error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import shapely
 
-from copernicus_dataspace.errors import AreaError
+from copernicus_dataspace.errors import AreaError, MissingPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,9 +55,11 @@ def to_degrees(shapes: list[BaseGeometry], crs_text: str) -> list[BaseGeometry]:
 
     Raises:
         AreaError: The CRS is unknown, or the coordinates are outside of its domain.
+        MissingPackageError: pyproj is not installed.
     """
     if not crs_text:
         return shapes
+    MissingPackageError.check("pyproj", "files", "an area with a declared CRS")
     import pyproj  # noqa: PLC0415 - reads its database; most areas are already in degrees
 
     try:

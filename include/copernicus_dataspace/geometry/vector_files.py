@@ -37,8 +37,8 @@ def read_layers(path: Path, wanted: str | None) -> dict[str, Any] | None:
         wanted: Name of a layer, in normal form C; None for all layers with shapes.
 
     Returns:
-        ``names`` of all layers with shapes, and ``layers``: for each wanted one ``crs`` as WKT and
-        ``shapes`` as WKB in hexadecimal digits.
+        ``names`` of all layers with shapes, and ``layers``: for each wanted one ``crs`` as code or
+        WKT, and ``shapes`` as WKB in hexadecimal digits.
     """
     import pyogrio  # noqa: PLC0415 - slow to import, and most areas are GeoJSON
 
@@ -67,9 +67,9 @@ def _main(path: str, wanted: str | None = None) -> None:
     named = [(i, name) for i, (name, kind) in enumerate(pyogrio.list_layers(path)) if kind]
     layers = []
     for i in (i for i, name in named if wanted in (None, unicodedata.normalize("NFC", name))):
-        frame = pyogrio.read_dataframe(path, layer=i, columns=[], force_2d=True, on_invalid="fix")
-        shapes = [shapely.to_wkb(one, hex=True) for one in frame.geometry if one is not None]
-        layers.append({"crs": frame.crs.to_wkt() if frame.crs else "", "shapes": shapes})
+        meta, _, encoded, _ = pyogrio.raw.read(path, layer=i, columns=[], force_2d=True)
+        shapes = shapely.from_wkb([one for one in encoded if one is not None], on_invalid="fix")
+        layers.append({"crs": meta["crs"] or "", "shapes": [*shapely.to_wkb(shapes, hex=True)]})
     json.dump({"names": [name for _, name in named], "layers": layers}, sys.stdout)
 
 

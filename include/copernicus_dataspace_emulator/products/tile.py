@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-import pyproj
+try:
+    import pyproj
+except ModuleNotFoundError as error:
+    message = 'the emulator needs pyproj: pip install "airflow-provider-copernicus[emulator]"'
+    raise ModuleNotFoundError(message, name="pyproj") from error
 
 TILE_M: Final = 109_800
 _SQUARE_M: Final = 100_000

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import BaseHook, ObjectStoragePath
 
 from airflow_copernicus.config.allowed_outputs import check_output_allowed
+from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import PARAMS
 from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.connection import read_connection
 from airflow_copernicus.hooks.copernicus import days_window
 from copernicus_dataspace.catalogue.query import of_mission, sensing_day
-from copernicus_dataspace.errors import ConfigurationError, QueryError
+from copernicus_dataspace.errors import ConfigurationError, MissingPackageError, QueryError
 from copernicus_dataspace.models.time_range import Window, utc_now
 from copernicus_dataspace.storage.failures import named
 from copernicus_dataspace.storage.layout import RunLayout
@@ -65,6 +66,10 @@ def open_store(output_uri: str, allowed: Iterable[str] = ()) -> Store:
     """
     with reading(output_uri=output_uri):
         check_output_allowed(output_uri, allowed)
+        if Place.of(output_uri).protocol == "s3":
+            MissingPackageError.check(
+                "airflow.providers.amazon", "s3", f"output_uri {output_uri!r}"
+            )
         try:
             path = ObjectStoragePath(output_uri)
             if path.conn_id:

@@ -17,6 +17,8 @@ from tests.airflow_copernicus.conftest import make_context
 ROOT = Path(__file__).parents[3]
 URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 VARIABLE = "COPERNICUS_TRUSTED_HOSTS"
+OPTION = "AIRFLOW__COPERNICUS__TRUSTED_HOSTS"
+ADVICE = "add the host to trusted_hosts in the section"
 KEYS = {"s3_access_key": "key-of-the-store", "s3_secret_key": "secret-of-the-store"}
 
 FOREIGN = [
@@ -117,7 +119,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
     connect(emulator.connection(**KEYS, **{field: foreign}))
     passed, words = CopernicusHook().test_connection()
     assert not passed
-    for each in (field, foreign, VARIABLE, "'copernicus_default'"):
+    for each in (field, foreign, ADVICE, "'copernicus_default'"):
         assert each in words
     search = CopernicusSearchOperator(
         task_id="search",
@@ -127,7 +129,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
     )
     with pytest.raises(ConfigurationError, match=f"{field} has the host"):
         search.execute(make_context())
-    with pytest.raises(ConfigurationError, match=VARIABLE):
+    with pytest.raises(ConfigurationError, match=ADVICE):
         CopernicusHook().search_frame(tiles="36TXL", first_day="2024-08-01")
     assert heard == []
     assert emulator.requests == []
@@ -136,7 +138,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
 @pytest.mark.parametrize("url", FOREIGN)
 def test_a_host_that_only_looks_trusted_is_not(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=f"identity_url has the host .*{VARIABLE}"):
+    with pytest.raises(ConfigurationError, match=f"identity_url has the host .*{ADVICE}"):
         CopernicusHook().get_conn()
 
 
@@ -191,10 +193,11 @@ def test_the_service_and_this_machine_are_trusted(connect, emulator, url):
         ("", "http://emulator", False),
     ],
 )
-def test_the_installation_names_hosts_and_ports(
-    connect, emulator, monkeypatch, named, url, is_trusted
+@pytest.mark.parametrize("variable", [VARIABLE, OPTION])
+def test_the_installation_names_hosts_and_ports(  # noqa: PLR0913
+    connect, emulator, monkeypatch, variable, named, url, is_trusted
 ):
-    monkeypatch.setenv(VARIABLE, named)
+    monkeypatch.setenv(variable, named)
     connect(emulator.connection(download_url=url))
     if is_trusted:
         CopernicusHook().get_conn().close()
@@ -203,14 +206,24 @@ def test_the_installation_names_hosts_and_ports(
             CopernicusHook().get_conn()
 
 
+def test_the_option_counts_before_the_earlier_variable(connect, emulator, monkeypatch):
+    monkeypatch.setenv(OPTION, "emulator")
+    monkeypatch.setenv(VARIABLE, "other")
+    connect(emulator.connection(download_url="http://emulator"))
+    CopernicusHook().get_conn().close()
+    connect(emulator.connection(download_url="http://other"))
+    with pytest.raises(ConfigurationError, match="download_url has the host"):
+        CopernicusHook().get_conn()
+
+
 @pytest.mark.parametrize(
     "named", ["https://emulator", "*", "*.example.org", "a b", "x@y", "h:port"]
 )
-def test_what_is_no_host_in_the_variable_is_said(connect, emulator, monkeypatch, named):
-    monkeypatch.setenv(VARIABLE, named)
+def test_what_is_no_host_in_the_option_is_said(connect, emulator, monkeypatch, named):
+    monkeypatch.setenv(OPTION, named)
     connect(emulator.connection(download_url="http://emulator"))
     with pytest.raises(
-        ConfigurationError, match=f"{VARIABLE}: {re.escape(repr(named))} is not a host"
+        ConfigurationError, match=rf"airflow\.cfg: {re.escape(repr(named))} is not a host"
     ):
         CopernicusHook().get_conn()
     connect(emulator.connection())

@@ -1,6 +1,7 @@
 """Which products a run is about: its days, its filters, and what it refuses."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 
 from airflow_copernicus.config.params import PARAMS
 from airflow_copernicus.operators import CopernicusDownloadOperator, CopernicusSearchOperator
+from airflow_copernicus.runs.context import open_store
 from copernicus_dataspace.errors import (
     BandError,
     ConfigurationError,
@@ -218,3 +220,11 @@ def test_a_misspelt_param_of_a_run_is_refused(connected, ingest):
         QueryError, match="unknown param frist_day in the run's configuration; params are first_day"
     ):
         ingest(context)
+
+
+def test_an_output_in_a_bucket_needs_the_provider_of_its_storage(monkeypatch):
+    monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", "s3://bucket")
+    monkeypatch.setitem(sys.modules, "airflow.providers.amazon", None)
+    command = r'pip install "airflow-provider-copernicus\[s3\]"'
+    with pytest.raises(ConfigurationError, match=command):
+        open_store("s3://bucket/sentinel2")
