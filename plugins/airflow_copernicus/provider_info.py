@@ -78,8 +78,8 @@ def _configuration() -> dict[str, Any]:
         "allowed_outputs": "Further outputs that runs may write to: URIs separated by commas.",
         "ingests_folder": "Folder of ingest files.",
         "areas_folder": "Folder of area files, besides the folders of DAG files and ingest files.",
-        "trusted_hosts": "Hosts, besides those of the Copernicus Data Space and localhost, that may "
-        "receive credentials: host or host:port, separated by commas.",
+        "trusted_hosts": "Further hosts that may receive credentials, besides those of the "
+        "Copernicus Data Space and localhost: host or host:port, separated by commas.",
         "state_dir": "Folder in which the tasks of a host share the account's session and limits.",
     }
     return {

@@ -210,15 +210,16 @@ def _read_changes(change: Mapping[str, Any], allowed_outputs: Iterable[str]) -> 
     store = open_store(change["output_uri"], allowed_outputs)
     try:
         by_day = read_json(store.read(change["path"]), dict[str, Changes])
-    except ValueError as error:
+        changed = [by_day[day] for day in change["days"]]
+    except (ValueError, KeyError) as error:
         message = (
             f"{store.uri(change['path'])} is missing or damaged, so the changes on "
             f"{', '.join(change['days'])} are unknown: clear the task that wrote it."
         )
         raise NotStagedError(message) from error
     return Changes(
-        replaced={old: new for day in by_day.values() for old, new in day.replaced.items()},
-        withdrawn=[product_id for day in by_day.values() for product_id in day.withdrawn],
+        replaced={old: new for day in changed for old, new in day.replaced.items()},
+        withdrawn=[product_id for day in changed for product_id in day.withdrawn],
     )
 
 

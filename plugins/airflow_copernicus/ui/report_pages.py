@@ -6,10 +6,8 @@ trusted: pages are rendered from the validated JSON of a report, and no other fi
 
 from __future__ import annotations
 
-import logging
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
@@ -17,27 +15,22 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Response, status
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from airflow_copernicus.config.environment import ingests_folder
-from airflow_copernicus.config.ingest_files import files_in
-from airflow_copernicus.config.ingest_settings import Ingest
-from airflow_copernicus.runs.context import open_store
-from airflow_copernicus.runs.outputs import find_ingests
+from airflow_copernicus.runs.stored_reports import (
+    LATEST,
+    UnreadableOutputError,
+    known_ingests,
+    read_file,
+)
 from airflow_copernicus.ui.paused_dags import alarms, notes, unpaused_dags
 from copernicus_dataspace.errors import DataSpaceError, ReportError
-from copernicus_dataspace.reports import html_page, wording
-from copernicus_dataspace.reports.validation import MOST_BYTES, read_object, read_report
-from copernicus_dataspace.storage.layout import reports_dir
+from copernicus_dataspace.reports import html_page
+from copernicus_dataspace.reports.validation import read_object, read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fastapi import Request
 
-    from copernicus_dataspace.storage.store import Store
+    from airflow_copernicus.runs.stored_reports import KnownIngests
 
-logger = logging.getLogger(__name__)
-
-_LATEST: Final = "latest"
 _FILE: Final = re.compile(r"(latest|\d{4}-\d{2}-\d{2}T\d{6}Z)(?P<kind>\.html|\.json|)", re.ASCII)
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
 _PAGE_HEADERS: Final = {
@@ -71,15 +64,12 @@ def list_reports(user: GetUserDep) -> Response:
     """Show one row for each ingest the user may read."""
     readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     known, unpaused = _known_ingests(), unpaused_dags()
-    rows = [
-        {"ingest": dag_id, "why": known.broken[dag_id]}
-        if dag_id in known.broken
-        else _row(dag_id, known.outputs[dag_id])
-        for dag_id in sorted({*known.outputs, *known.broken} & {*readable})
-    ]
-    failed = [f"{uri} cannot be read: {why}" for uri, why in known.unreadable.items()]
     return _html(
-        html_page.overview(rows, alarms=[*alarms(unpaused), *failed], notes=notes(unpaused))
+        html_page.overview(
+            known.rows(readable),
+            alarms=[*alarms(unpaused), *known.unreadable],
+            notes=notes(unpaused),
+        )
     )
 
 
@@ -87,7 +77,7 @@ def list_reports(user: GetUserDep) -> Response:
 def find_latest(dag_id: DagId) -> Response:
     """Redirect to the latest report of an ingest, where relative links work."""
     _output_of(dag_id)
-    return RedirectResponse(f"{dag_id}/{_LATEST}", headers=_HEADERS)
+    return RedirectResponse(f"{dag_id}/{LATEST}", headers=_HEADERS)
 
 
 @app.get("/reports/{dag_id}/{name}", dependencies=_READ_ACCESS)
@@ -101,7 +91,7 @@ def show_report(dag_id: DagId, name: str) -> Response:
     try:
         content = _read(dag_id, _output_of(dag_id), f"{stem}.json")
         if match["kind"] != ".json":
-            current = alarms(unpaused_dags()) if stem == _LATEST else ()
+            current = alarms(unpaused_dags()) if stem == LATEST else ()
             return _html(html_page.html(read_report(content), alarms=current))
         read_object(content)
     except ReportError as error:
@@ -122,16 +112,6 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _row(dag_id: str, output_uri: str) -> dict[str, Any]:
-    try:
-        report = read_report(_read(dag_id, output_uri, f"{_LATEST}.json"))
-    except HTTPException as reason:
-        return {"ingest": dag_id, "why": reason.detail}
-    except ReportError as error:
-        return {"ingest": dag_id, "why": f"its {_LATEST}.json cannot be shown: {error}"}
-    return {"ingest": dag_id, **wording.headline(report)}
-
-
 def _read(dag_id: str, output_uri: str, name: str) -> bytes:
     """Return a file of an ingest's reports.
 
@@ -140,29 +120,13 @@ def _read(dag_id: str, output_uri: str, name: str) -> bytes:
         ReportError: The file is empty or too large.
     """
     try:
-        content = _content(open_store(output_uri), f"{reports_dir(dag_id)}/{name}")
-    except ReportError:
-        raise
-    except Exception as error:  # file systems raise errors of many classes
-        logger.warning("The output of %s cannot be read.", dag_id, exc_info=True)
-        message = (
-            f"The output of {dag_id} cannot be read: {error}. Correct its connection, and restart "
-            "the API server."
-        )
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error
+        content = read_file(dag_id, output_uri, name)
+    except UnreadableOutputError as error:
+        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     if content is None:
         message = f"{dag_id} has no report {name}."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     return content
-
-
-def _content(store: Store, path: str) -> bytes | None:
-    """Return the content of a file, None if there is none; the size is 0 for pipes."""
-    size = store.size(path)
-    if size is not None and not 0 < size <= MOST_BYTES:
-        message = f"it has {size:,} bytes; expected 1 to {MOST_BYTES:,}."
-        raise ReportError(message)
-    return None if size is None else store.read(path)
 
 
 def _output_of(dag_id: str) -> str:
@@ -176,44 +140,13 @@ def _output_of(dag_id: str) -> str:
         return known.outputs[dag_id]
     if dag_id in known.broken:
         raise HTTPException(status.HTTP_404_NOT_FOUND, known.broken[dag_id])
-    failed = "".join(f" {uri} cannot be read: {why}" for uri, why in known.unreadable.items())
-    code = status.HTTP_502_BAD_GATEWAY if failed else status.HTTP_404_NOT_FOUND
-    raise HTTPException(code, f"There is no ingest {dag_id!r}.{failed}")
+    code = status.HTTP_502_BAD_GATEWAY if known.unreadable else status.HTTP_404_NOT_FOUND
+    message = " ".join([f"There is no ingest {dag_id!r}.", *known.unreadable])
+    raise HTTPException(code, message)
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownIngests:
-    """The registered ingests, and those of the ingest files.
-
-    Attributes:
-        outputs: URI of the output by DAG id.
-        broken: Reason by DAG id why the file of an ingest is invalid.
-        unreadable: Reason by output why its ingests are unknown.
-    """
-
-    outputs: Mapping[str, str]
-    broken: Mapping[str, str]
-    unreadable: Mapping[str, str]
-
-
-def _known_ingests() -> _KnownIngests:
-    """Return all ingests.
-
-    Raises:
-        HTTPException: The folder of ingest files cannot be read.
-    """
-    outputs: dict[str, str] = {}
-    broken: dict[str, str] = {}
-    folder = ingests_folder()
+def _known_ingests() -> KnownIngests:
     try:
-        found = find_ingests()
-        files = files_in(folder) if folder.is_dir() else []
+        return known_ingests()
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    for file in files:
-        try:
-            outputs[file.dag_id] = Ingest.read(file.path).defaults["output_uri"]
-        except DataSpaceError as error:
-            broken[file.dag_id] = f"The file of {file.dag_id} is invalid: {error}"
-    outputs |= {one["dag_id"]: one["output_uri"] for one in found.ingests}
-    return _KnownIngests(outputs, broken, found.unreadable)

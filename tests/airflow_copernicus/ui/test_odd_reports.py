@@ -129,9 +129,9 @@ def large(path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: path.mkdir(), "has no report"),
+        (lambda path: path.mkdir(), "no report"),
         (lambda path: path.symlink_to(path.name), "cannot be read"),
-        (lambda path: path.symlink_to("nowhere"), "has no report"),
+        (lambda path: path.symlink_to("nowhere"), "no report"),
         (pipe, "it has 0 bytes"),
         (lambda path: path.symlink_to("/dev/zero"), "it has 0 bytes"),
         (large, "bytes; expected 1 to 100,000,000"),
@@ -139,7 +139,7 @@ def large(path):
 )
 def test_what_cannot_be_read_is_said_in_words(visit, latest, output, make, words):  # noqa: F811
     make(output / "reports/lake/latest.json")
-    assert_said(visit("lake", "hills"), words, status=404 if words == "has no report" else 502)
+    assert_said(visit("lake", "hills"), words, status=404 if words == "no report" else 502)
 
 
 @pytest.mark.parametrize("uri", ["memory://x/y", "ftp://host/x", "s3://nobody@bucket/x"])
