@@ -92,7 +92,7 @@ def test_values_of_python_and_arguments_of_the_dag_are_taken():
     assert dag.params["tiles"] == ["T36TXL"]
     assert f"{dag.start_date:%Y-%m-%d}" == "2024-08-01"
     assert dag.timetable.publication_delay == timedelta(hours=36)
-    assert ({*dag.tags}, dag.max_active_runs) == ({"mine"}, 2)
+    assert ({*dag.tags}, dag.max_active_runs) == ({"mine", "sentinel-2", "copernicus"}, 2)
     assert {task.retries for task in dag.tasks} == {1}
     assert dag.get_task("search").retry_exponential_backoff
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+INGEST_TAG: Final = "copernicus"
+"""Tag of ingest DAGs; `sentinel2_reconcile` triggers no others."""
 _FIRST_DAY: Final = "2015-06-27"
 """The first day of Sentinel-2 data; the earliest day of a backfill."""
 _CONNECTIONS: Final = 2

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow_copernicus.assets import day_asset
 from airflow_copernicus.config.environment import area_folders, ingests_folder
 from airflow_copernicus.config.ingest_files import check_dag_id, file_of, files_in, shown_name
-from airflow_copernicus.config.ingest_settings import SCHEMAS, Ingest, as_json
+from airflow_copernicus.config.ingest_settings import INGEST_TAG, SCHEMAS, Ingest, as_json
 from airflow_copernicus.config.params import dag_params
 from airflow_copernicus.hooks.connection_limits import POOL
 from airflow_copernicus.notifications.run_report import SEARCH
@@ -29,7 +29,7 @@ from airflow_copernicus.priority import TODAY_FIRST
 from airflow_copernicus.timetables import SensingDayTimetable
 from copernicus_dataspace.errors import DataSpaceError
 
-TAGS: Final = ["sentinel-2", "copernicus"]
+TAGS: Final = ["sentinel-2", INGEST_TAG]
 
 _ACTIVE_RUNS: Final = 4
 """Allows a manual run beside a scheduled one; the pool limits the transfers."""
@@ -122,8 +122,8 @@ def build_dag(ingest: Ingest, areas_folder: Path, **dag_arguments: Any) -> DAG:
         "catchup": ingest.catchup,
         "max_active_runs": 1 if ingest.one_run_at_a_time else _ACTIVE_RUNS,
         "params": dag_params(ingest.defaults),
-        "tags": TAGS,
         **dag_arguments,
+        "tags": [*TAGS, *dag_arguments.get("tags", ())],
         "default_args": {**DEFAULT_ARGS, **dag_arguments.get("default_args", {})},
     }
     with DAG(ingest.dag_id, schedule=ingest.timetable, **arguments) as dag:

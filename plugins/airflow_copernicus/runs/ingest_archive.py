@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
+from airflow_copernicus.config.ingest_settings import INGEST_TAG
 from airflow_copernicus.config.params import lines
 from airflow_copernicus.hooks.copernicus import build_query
 from airflow_copernicus.runs.context import open_store, run_layout
@@ -77,15 +78,15 @@ class Archive:
 
         Raises:
             ConfigurationError: The ingest is not registered, or its settings are invalid.
-            AirflowSkipException: Its DAG does not exist in this Airflow.
+            AirflowSkipException: This Airflow has no such ingest DAG.
         """
         dag_id, output_uri = ingest["dag_id"], ingest["output_uri"]
         store = open_store(output_uri, allowed_outputs)
         refuse_foreign(store)
         found, area = read_ingest(store, dag_id, output_uri), read_area(store, dag_id)
-        if _is_deleted(context["ti"], dag_id):
+        if not _is_ingest_dag(context["ti"], dag_id):
             message = (
-                f"the DAG {dag_id} does not exist in this Airflow. If it was deleted, also delete "
+                f"there is no ingest DAG {dag_id} in this Airflow. If it was deleted, also delete "
                 f"its record in {store.uri(REGISTRY)}."
             )
             raise AirflowSkipException(message)
@@ -223,14 +224,13 @@ def _read_changes(change: Mapping[str, Any], allowed_outputs: Iterable[str]) -> 
     )
 
 
-def _is_deleted(ti: Any, dag_id: str) -> bool:
-    """Return whether Airflow knows no DAG of this id."""
+def _is_ingest_dag(ti: Any, dag_id: str) -> bool:
+    """Return whether Airflow has an ingest DAG of this id; anybody may write to the registry."""
     if not hasattr(ti, "get_dag"):  # outside Airflow
-        return False
+        return True
     try:
-        ti.get_dag(dag_id)
+        return INGEST_TAG in ti.get_dag(dag_id).tags
     except AirflowRuntimeError as error:
         if (error.error.detail or {}).get("status_code") == HTTPStatus.NOT_FOUND:
-            return True
+            return False
         raise
-    return False

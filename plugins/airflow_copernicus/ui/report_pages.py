@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Response, status
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from airflow_copernicus.links import RECONCILE_DAG_ID
 from airflow_copernicus.runs.stored_reports import (
     LATEST,
     UnreadableOutputError,
@@ -67,7 +68,10 @@ def list_reports(user: GetUserDep) -> Response:
     return _html(
         html_page.overview(
             known.rows(readable),
-            alarms=[*alarms(unpaused), *known.unreadable],
+            alarms=[
+                *alarms(unpaused),
+                *(known.unreadable if RECONCILE_DAG_ID in readable else ()),
+            ],
             notes=notes(unpaused),
         )
     )

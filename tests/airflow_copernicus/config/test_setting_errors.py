@@ -116,7 +116,7 @@ def test_nor_is_one_of_a_download(connected, search, output, name, value):
 def test_nor_is_an_ingest_that_is_none(ingest_file, areas, output, ingest):
     registered(ingest_file)
     ask = CopernicusAskOperator(task_id="ask", outputs=[output], ingest=ingest)
-    with pytest.raises(ConfigurationError, match="unknown ingest.*registered ingests: lakes"):
+    with pytest.raises(ConfigurationError, match=r"unknown ingest.*registered ingests: lakes"):
         ask.execute(make_context())
 
 

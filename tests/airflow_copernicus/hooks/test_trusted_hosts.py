@@ -193,11 +193,10 @@ def test_the_service_and_this_machine_are_trusted(connect, emulator, url):
         ("", "http://emulator", False),
     ],
 )
-@pytest.mark.parametrize("variable", [VARIABLE, OPTION])
-def test_the_installation_names_hosts_and_ports(  # noqa: PLR0913
-    connect, emulator, monkeypatch, variable, named, url, is_trusted
+def test_the_installation_names_hosts_and_ports(
+    connect, emulator, monkeypatch, named, url, is_trusted
 ):
-    monkeypatch.setenv(variable, named)
+    monkeypatch.setenv(OPTION, named)
     connect(emulator.connection(download_url=url))
     if is_trusted:
         CopernicusHook().get_conn().close()
@@ -207,13 +206,14 @@ def test_the_installation_names_hosts_and_ports(  # noqa: PLR0913
 
 
 def test_the_option_counts_before_the_earlier_variable(connect, emulator, monkeypatch):
-    monkeypatch.setenv(OPTION, "emulator")
-    monkeypatch.setenv(VARIABLE, "other")
-    connect(emulator.connection(download_url="http://emulator"))
+    monkeypatch.setenv(VARIABLE, "earlier")
+    connect(emulator.connection(download_url="http://earlier"))
     CopernicusHook().get_conn().close()
-    connect(emulator.connection(download_url="http://other"))
+    monkeypatch.setenv(OPTION, "emulator")
     with pytest.raises(ConfigurationError, match="download_url has the host"):
         CopernicusHook().get_conn()
+    connect(emulator.connection(download_url="http://emulator"))
+    CopernicusHook().get_conn().close()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Ingests:
         context = make_context(
             f"{day}", dag_id="sentinel2_reconcile", run_id=f"scheduled__{day}_{self._runs}"
         )
-        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused)
+        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused, tags=["copernicus"])
         known = self.registered()
         audit = CopernicusAuditOperator(task_id="audit", ingest=known[name], **params)
         repairs = audit.execute(context)

@@ -154,3 +154,11 @@ def test_an_ingest_whose_dag_is_gone_is_left_alone(run, output):
     context["ti"].get_dag = get_dag
     with pytest.raises(AirflowSkipException, match=r"delete its record in .*ingests"):
         Archive.open({"dag_id": "lake", "output_uri": output}, context, ())
+
+
+def test_a_dag_that_is_no_ingest_is_never_triggered(run, output):
+    run()
+    context = make_context()
+    context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=False, tags=["other"])
+    with pytest.raises(AirflowSkipException, match="no ingest DAG lake"):
+        Archive.open({"dag_id": "lake", "output_uri": output}, context, ())

@@ -165,7 +165,7 @@ def test_a_storage_that_fails_as_its_own_library_likes_is_named(
     monkeypatch.setattr(outputs, "registered_ingests", fails)
     monkeypatch.setenv("AIRFLOW__COPERNICUS__ALLOWED_OUTPUTS", away)
     latest(json.dumps(RIGHT))
-    browser = visit("lake")
+    browser = visit("lake", "sentinel2_reconcile")
     assert f"{away} cannot be read: KeyError" in browser.get("/reports").text
     assert "<h1>lake" in browser.get("/reports/lake/latest").text
 
@@ -173,7 +173,7 @@ def test_a_storage_that_fails_as_its_own_library_likes_is_named(
 def test_broken_ingests_have_rows(visit, project, output, latest):  # noqa: F811
     (project / "lake.yaml").write_text("area: leak")
     latest(json.dumps(RIGHT))
-    browser = visit("lake")
+    browser = visit("lake", "sentinel2_reconcile")
     assert "The file of lake is invalid: lake.yaml: area:" in browser.get("/reports").text
     assert "<h1>lake" in browser.get("/reports/lake/latest").text
     (output / "ingests/lake.json").unlink()

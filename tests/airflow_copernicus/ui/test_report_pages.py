@@ -259,9 +259,10 @@ def test_an_output_that_cannot_be_read_is_named_and_hides_no_other(
     answer = visit("hills").get("/reports/hills/latest")
     assert answer.status_code == 502
     assert "The output of hills cannot be read" in answer.text
-    overview = visit("lake", "hills").get("/reports").text
+    overview = visit("lake", "hills", "sentinel2_reconcile").get("/reports").text
     assert "The output of hills cannot be read" in overview
     assert f"{uri} cannot be read: " in overview
+    assert f"{uri} cannot be read: " not in visit("lake").get("/reports").text
     assert "No available products of the 30 days checked are missing" in overview
     assert "<h1>lake" in visit("lake").get("/reports/lake/latest").text
 
@@ -271,7 +272,7 @@ def test_an_output_of_ingests_without_files_is_named_if_it_cannot_be_read(
 ):
     away = "s3://nobody@bucket/x"
     monkeypatch.setenv("AIRFLOW__COPERNICUS__ALLOWED_OUTPUTS", away)
-    browser = visit("lake", "coast")
+    browser = visit("lake", "coast", "sentinel2_reconcile")
     answer = browser.get("/reports/coast/latest")
     assert answer.status_code == 502
     for text in (answer.text, browser.get("/reports").text):

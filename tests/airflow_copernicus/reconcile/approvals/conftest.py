@@ -69,7 +69,7 @@ class Approvals(Ingests):
         run_type = "operator_triggered" if run_id.startswith(INGEST) else "manual"
         context = make_context(dag_id=DAG_ID, run_id=run_id, run_type=run_type, **changes)
         context["dag"] = SimpleNamespace(params={"ingest": "", "with_rejected": False})
-        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused)
+        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused, tags=["copernicus"])
         return context
 
     def questioned(self, run_id=None):
