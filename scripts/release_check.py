@@ -41,8 +41,9 @@ def main() -> None:
                 _try(f"{wheel}[{EXTRAS}]", python, resolution, tools, "installed.py", "extras.py")
         newest = next(python for python in reversed(found.values()) if python)
         _try(str(wheel), newest, "highest", tools, "installed.py")
-    print("Building the documentation")
-    _run("make", "docs", f"PYTHON={sys.executable}")
+        print("Building the documentation")
+        sphinx = (sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--nitpicky")
+        _run(*sphinx, str(folder / "source" / "docs"), str(folder / "docs"))
     print("Good to release" + ("" if all(found.values()) else ", but for the Pythons not checked"))
 
 
