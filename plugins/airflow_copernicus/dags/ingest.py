@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import DAG, Asset, task, task_group
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from airflow_copernicus.config.environment import AREAS
 from airflow_copernicus.config.ingest_files import file_of, files_in, shown_name
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.params import dag_params
@@ -91,7 +92,7 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
         catchup=ingest.catchup,
         max_active_runs=1 if ingest.one_run_at_a_time else _ACTIVE_RUNS,
         default_args=DEFAULT_ARGS,
-        params=dag_params(ingest.defaults),
+        params=dag_params(ingest.defaults, AREAS),
         tags=TAGS,
         **dag_arguments,
     ) as dag:
