@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import DAG, Asset, task, task_group
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException
 
 from airflow_copernicus.config.environment import AREAS
 from airflow_copernicus.config.ingest_files import file_of, files_in, shown_name
@@ -23,8 +23,9 @@ from airflow_copernicus.operators import (
     CopernicusSearchOperator,
 )
 from airflow_copernicus.priority import TODAY_FIRST
+from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.timetables import SensingDayTimetable
-from copernicus_dataspace.errors import DataSpaceError
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, PermanentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,12 +145,12 @@ def build_dag(ingest: Ingest, **dag_arguments: Any) -> DAG:
     return dag
 
 
-@task
+@task(retry_policy=RETRY_POLICY)
 def all_delivered(published: dict[str, Any]) -> None:
     """Fail the run if products are missing, even though complete days were announced."""
     if published["missing"]:
         message = f"missing: {', '.join(published['missing'])}; see {published['summary']}"
-        raise AirflowFailException(message)
+        raise PermanentError(message)
 
 
 def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
@@ -167,9 +168,9 @@ def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
         **dag_arguments,
     ) as dag:
 
-        @task(task_id="broken_ingest_file")
+        @task(task_id="broken_ingest_file", retry_policy=RETRY_POLICY)
         def fail() -> None:
-            raise AirflowFailException(reason)
+            raise ConfigurationError(reason)
 
         fail()
     return dag

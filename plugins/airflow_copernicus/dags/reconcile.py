@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, task, task_group
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_copernicus.config.ingest_files import IngestFile, files_in
 from airflow_copernicus.config.ingest_settings import read_all
@@ -18,6 +17,7 @@ from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSett
 from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.ingest_archive import read_changes
 from airflow_copernicus.timetables import SensingDayTimetable
+from copernicus_dataspace.errors import PermanentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,13 +145,13 @@ def ask(settled: Any) -> None:
     ).expand_kwargs(questions(settled))
 
 
-@task
+@task(retry_policy=RETRY_POLICY)
 def all_present(settled: dict[str, Any]) -> None:
     """Fail the run if available products are missing."""
     if settled["missing"]:
         few = ", ".join(settled["missing"][:_MAX_LISTED])
         message = f"{len(settled['missing'])} products are missing: {few}; see {settled['report']}"
-        raise AirflowFailException(message)
+        raise PermanentError(message)
 
 
 _DOC: Final = """

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_copernicus.config.allowed_outputs import check_output_not_shared
 from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.config.setting_errors import reading_params
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
 from airflow_copernicus.observability import lineage, metrics
 from airflow_copernicus.operators.batch_outcomes import describe
@@ -217,15 +217,18 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         return found, left_out, [row.to_json() for row in listed.unusable]
 
     def _query(self, context: Context) -> Query:
-        with reading(versions=self.versions):
+        with reading_params(versions=self.versions):
             check_versions(self.versions)
-        with reading(product_ids=self.product_ids):
+        with reading_params(product_ids=self.product_ids):
             product_ids = lines(self.product_ids)
-        window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
-        check_no_days_in_backfill(context, self.first_day, self.last_day, product_ids)
+        days = {"first_day": self.first_day, "last_day": self.last_day}
+        window = None if product_ids else sensing_window(**days, context=context)
+        with reading_params(**days, product_ids=product_ids):
+            check_no_days_in_backfill(context, *days.values(), product_ids)
         if window is not None:
-            check_days_have_ended(window, is_chosen=bool(self.first_day or self.last_day))
-            with reading(bands=self.bands, product_type=self.product_type):
+            with reading_params(**days):
+                check_days_have_ended(window, is_chosen=any(days.values()))
+            with reading_params(bands=self.bands, product_type=self.product_type):
                 check_bands(lines(self.bands), self.product_type)
         return build_query(
             window=window,

@@ -43,7 +43,7 @@ def sensed(number):
 
 def test_more_transfers_than_the_account_has_are_refused_before_the_search(connected, search):
     connected.add(lake_product())
-    with pytest.raises(ConfigurationError, match="allows 4 concurrent transfers"):
+    with pytest.raises(ConfigurationError, match="is 4, but"):
         search(connections=5)
     assert connected.requests == []
     assert len(search(connections=4)) == 1
