@@ -181,6 +181,6 @@ def test_the_backfill_form_starts_a_backfill(rehearsal, page, runs):
         sent, status, answer = browser.submitted(page, form, "Run Backfill", "/backfills")
         assert status in (200, 503), answer  # 503: another component is writing to SQLite
     assert sent["dag_run_conf"]["bands"] == ["AOT_20m", "B05_60m"]
-    run = f"backfill__{BACKFILLED + timedelta(days=1)}T00:00:00+00:00"
+    run = f"backfill__{BACKFILLED}T23:59:59+00:00"
     assert rehearsal.finished(run) == "success"
     assert len(rehearsal.delivered(BACKFILLED)) == 2
