@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_copernicus.listeners import scheduler, task_log
+from airflow_copernicus.listeners import run_notes, scheduler, task_log
 from airflow_copernicus.priority import TodayFirst
 from airflow_copernicus.timetables import SensingDayTimetable
 from airflow_copernicus.ui import plugin_views
@@ -22,7 +22,7 @@ class Sentinel2Plugin(AirflowPlugin):
         SensingDayTimetable,
         earlier_timetables.SensingDayTimetable,
     ]
-    listeners: list[Any] = [scheduler, task_log]  # noqa: RUF012
+    listeners: list[Any] = [scheduler, task_log, run_notes]  # noqa: RUF012
     priority_weight_strategies: list[Any] = [TodayFirst, earlier_priority.TodayFirst]  # noqa: RUF012
     fastapi_apps: list[Any] = [plugin_views.FASTAPI_APP]  # noqa: RUF012
     external_views: list[Any] = [plugin_views.reports_view()]  # noqa: RUF012

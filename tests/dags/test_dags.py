@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,15 @@ def test_house_rules_hold_for_every_dag(bag):
         assert not dag.catchup
         assert dag.start_date.tzinfo is not None
         assert all(task.retries for task in dag.tasks)
+
+
+@pytest.mark.parametrize(
+    "name", ["sentinel2_daily", "sentinel2_reconcile", "sentinel2_approve_removals"]
+)
+def test_the_text_of_a_dag_names_pages_of_the_documentation(bag, name):
+    pages = re.findall(r"`(docs/\S+)`", bag.dags[name].doc_md)
+    assert len(pages) > 1
+    assert all((ROOT / page).is_file() for page in pages)
 
 
 def test_transfers_take_slots_of_the_pool(bag):

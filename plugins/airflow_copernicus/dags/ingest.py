@@ -198,6 +198,10 @@ A day that has not ended is rejected. A day is announced to downstream DAGs only
 for the settings of the ingest file; otherwise the summary gives the reason.
 
 ### If the run fails
-`publish` and `all_delivered` list the missing products. Clear the failed `download` tasks: verified
-files are not downloaded again.
+The last line of the first red task's log is the reason. `publish` and `all_delivered` list the
+missing products. Clear the failed `download` tasks: verified files are not downloaded again.
+
+### In the documentation
+`docs/reference/params.md`, `docs/how-to/backfill.md`, `docs/how-to/red-run.md`,
+`docs/how-to/downstream.md`
 """

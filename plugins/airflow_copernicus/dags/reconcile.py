@@ -169,4 +169,7 @@ above the limits of the ingest need approval: also unpause `sentinel2_approve_re
 ### If the run fails
 `all_present` lists available products that are missing. For the reason see the run of the ingest's
 DAG that `repair` has triggered.
+
+### In the documentation
+`docs/how-to/reconcile.md`, `docs/reference/reconcile.md`, `docs/reference/archive.md`
 """
