@@ -11,7 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from airflow.listeners import hookimpl
-from sqlalchemy.orm import object_session
+
+from airflow_copernicus.observability.run_note import NOTE_KEY, TEXT_KEY
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -35,6 +36,8 @@ def on_dag_run_failed(dag_run: DagRun) -> None:
 
 def _set_note(dag_run: DagRun) -> None:
     """Set the note unless a person wrote one; errors are logged."""
+    from sqlalchemy.orm import object_session  # noqa: PLC0415 - tasks load this module, too
+
     if object_session(dag_run) is None:  # of dag.test()
         return
     try:
@@ -55,11 +58,9 @@ def _is_by_a_person(dag_run: DagRun) -> bool:
 
 
 def _text(dag_run: DagRun, publish: str) -> str | None:
-    from airflow.models.xcom import XComModel  # noqa: PLC0415 - only needed in the scheduler
+    from airflow.models.xcom import XComModel  # noqa: PLC0415 - as above
     from airflow.utils.session import create_session  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
-
-    from airflow_copernicus.observability.run_note import NOTE_KEY, TEXT_KEY  # noqa: PLC0415
 
     pushed = select(XComModel.value).where(
         XComModel.dag_run_id == dag_run.id,

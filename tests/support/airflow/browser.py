@@ -95,7 +95,7 @@ def param(form, name):
 
 def open_section(form, name):
     """Open a closed section of a form, which closes the one that is open."""
-    form.get_by_role("button", name=name).click()
+    form.get_by_role("button", name=name, exact=True).click()
 
 
 def chosen(form, name):
