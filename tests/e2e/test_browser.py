@@ -145,7 +145,9 @@ def test_the_trigger_form_fetches_the_days_and_bands_entered(rehearsal, page, ru
     form = page.get_by_role("dialog")
     browser.param(form, "first_day").fill(str(FIRST))
     browser.param(form, "last_day").fill(str(LAST))
+    page.set_viewport_size({**browser.VIEW, "height": 1300})  # down to the bands
     picture("trigger.png")
+    page.set_viewport_size(browser.VIEW)
     browser.param(form, "tiles").fill("T36TXL\nT36TYL")
     browser.param(form, "tiles").fill("")
     browser.choose(form, "bands", "SCL_20m", "red edge 1 (L2A)", "tile metadata")

@@ -53,12 +53,6 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": ["null", "string", "object"]},
         "default": None,
     },
-    "tiles": {
-        "title": "MGRS tiles",
-        "description": "Such as T36TXL, one per line. With an area, products must match both.",
-        "schema": _ANY_STRINGS,
-        "default": [],
-    },
     "max_cloud_cover": {
         "title": "Maximum cloud cover (%)",
         "description": "Inclusive. Empty: no limit; includes products without a cloud cover value.",
@@ -88,6 +82,12 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {
             "values_display": {name: f"{name} ({level})" for level, name in PRODUCT_TYPES.items()},
         },
         "default": PRODUCT_TYPES["L2A"],
+    },
+    "tiles": {
+        "title": "MGRS tiles",
+        "description": "Such as T36TXL, one per line. With an area, products must match both.",
+        "schema": _ANY_STRINGS,
+        "default": [],
     },
     "product_ids": {
         "title": "Product ids",

@@ -112,7 +112,7 @@ def choose(form, name, *values):
     for value in values:
         box.fill(value)
         box.press("Enter")
-    box.press("Escape")
+    box.blur()
 
 
 def submitted(page, form, button, path):
