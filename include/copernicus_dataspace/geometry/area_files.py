@@ -72,6 +72,14 @@ def named_file(text: str, folders: Iterable[Path]) -> tuple[Path, str | None] | 
     raise AreaError(_refusal(text, files))
 
 
+def area_names(folders: Iterable[Path]) -> list[str]:
+    """Return the names of the areas in folders, without suffix; none if one cannot be read."""
+    try:
+        return _names(_files(folders))
+    except (AreaError, TransientError):
+        return []
+
+
 def is_corners(text: str) -> bool:
     """Tell whether a text looks like a bounding box: several parts, at least one a number."""
     parts = text.split(",")
@@ -193,8 +201,12 @@ def _of_name(name: str, files: dict[str, Path]) -> Path | None:
     return min(named, key=lambda file: SUFFIXES.index(file.suffix.lower()), default=None)
 
 
+def _names(files: dict[str, Path]) -> list[str]:
+    return sorted({composed(file.stem) for file in files.values()})
+
+
 def _refusal(text: str, files: dict[str, Path]) -> str:
-    names = sorted({composed(file.stem) for file in files.values()})
+    names = _names(files)
     shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     fault = "no such name"
     if _SEPARATORS.search(text):

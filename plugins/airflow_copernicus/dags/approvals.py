@@ -91,4 +91,7 @@ which replaces the earlier request.
   removed, if every byte of their replacements is verified.
 * **Reject**, or no response in 30 days: the products are kept. They are not requested again until
   they change. To request them again, trigger this DAG with *Include rejected removals*.
+
+### In the documentation
+`docs/how-to/reconcile.md`, `docs/how-to/space-and-retention.md`
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from airflow.sdk import DAG, task, task_group
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException
 
 from airflow_copernicus.assets import day_asset
 from airflow_copernicus.config.environment import area_folders, ingests_folder
@@ -26,8 +26,9 @@ from airflow_copernicus.operators import (
     CopernicusSearchOperator,
 )
 from airflow_copernicus.priority import TODAY_FIRST
+from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.timetables import SensingDayTimetable
-from copernicus_dataspace.errors import DataSpaceError
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, PermanentError
 
 TAGS: Final = ["sentinel-2", INGEST_TAG]
 
@@ -121,7 +122,7 @@ def build_dag(ingest: Ingest, areas_folder: Path, **dag_arguments: Any) -> DAG:
         "start_date": ingest.start_day,
         "catchup": ingest.catchup,
         "max_active_runs": 1 if ingest.one_run_at_a_time else _ACTIVE_RUNS,
-        "params": dag_params(ingest.defaults),
+        "params": dag_params(ingest.defaults, area_folders(areas_folder)),
         **dag_arguments,
         "tags": [*TAGS, *dag_arguments.get("tags", ())],
         "default_args": {**DEFAULT_ARGS, **dag_arguments.get("default_args", {})},
@@ -180,12 +181,12 @@ def build_dag(ingest: Ingest, areas_folder: Path, **dag_arguments: Any) -> DAG:
     return dag
 
 
-@task
+@task(retry_policy=RETRY_POLICY)
 def all_delivered(published: dict[str, Any]) -> None:
     """Fail the run if products are missing, even though complete days were announced."""
     if published["missing"]:
         message = f"missing: {', '.join(published['missing'])}; see {published['summary']}"
-        raise AirflowFailException(message)
+        raise PermanentError(message)
 
 
 def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
@@ -203,9 +204,9 @@ def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
         **dag_arguments,
     ) as dag:
 
-        @task(task_id="broken_ingest_file")
+        @task(task_id="broken_ingest_file", retry_policy=RETRY_POLICY)
         def fail() -> None:
-            raise AirflowFailException(reason)
+            raise ConfigurationError(reason)
 
         fail()
     return dag
@@ -233,6 +234,10 @@ A day that has not ended is rejected. A day is announced to downstream DAGs only
 for the settings of the ingest; otherwise the summary gives the reason.
 
 ### If the run fails
-`publish` and `all_delivered` list the missing products. Clear the failed `download` tasks: verified
-files are not downloaded again.
+The last line of the first red task's log is the reason. `publish` and `all_delivered` list the
+missing products. Clear the failed `download` tasks: verified files are not downloaded again.
+
+### In the documentation
+`docs/reference/params.md`, `docs/how-to/backfill.md`, `docs/how-to/red-run.md`,
+`docs/how-to/downstream.md`
 """

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import DAG, task, task_group
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_copernicus.config.params import RECONCILE_PARAMS, lines, reconcile_params
 from airflow_copernicus.config.setting_errors import reading
@@ -24,7 +23,7 @@ from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.context import check_run_conf
 from airflow_copernicus.runs.outputs import find_ingests
 from airflow_copernicus.timetables import SensingDayTimetable
-from copernicus_dataspace.errors import ConfigurationError
+from copernicus_dataspace.errors import ConfigurationError, PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,21 +128,24 @@ def _ingest_group(dag: DAG, outputs: Sequence[str]) -> Any:
     return group
 
 
-@task(map_index_template="{{ task.op_kwargs['settled']['ingest'] }}")
+@task(
+    retry_policy=RETRY_POLICY,
+    map_index_template="{{ task.op_kwargs['settled']['ingest'] }}",
+)
 def all_present(settled: dict[str, Any]) -> None:
     """Fail the run if available products are missing."""
     if settled["missing"]:
         few = ", ".join(settled["missing"][:_MAX_LISTED])
         message = f"{len(settled['missing'])} products are missing: {few}; see {settled['report']}"
-        raise AirflowFailException(message)
+        raise PermanentError(message)
 
 
-@task
+@task(retry_policy=RETRY_POLICY)
 def all_outputs_read(unreadable: dict[str, str]) -> None:
     """Fail the run if the ingests of an output are unknown."""
     if unreadable:
         message = " ".join(f"{uri} cannot be read: {why}" for uri, why in unreadable.items())
-        raise AirflowFailException(message)
+        raise PermanentError(message)
 
 
 _DOC: Final = """
@@ -163,4 +165,7 @@ superseded and withdrawn products as configured for the ingest, and writes a rep
 `all_present` lists available products that are missing. For the reason see the run of the ingest's
 DAG that `repair` has triggered.
 An ingest is registered when its own DAG runs. `all_outputs_read` lists outputs that cannot be read.
+
+### In the documentation
+`docs/how-to/reconcile.md`, `docs/reference/reconcile.md`, `docs/reference/archive.md`
 """

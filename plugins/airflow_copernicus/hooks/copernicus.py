@@ -11,8 +11,8 @@ from airflow.sdk.log import mask_secret
 
 from airflow_copernicus.config.environment import area_folders, state_dir, trusted_hosts
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
-from airflow_copernicus.hooks.connection import extra_of, read_connection
+from airflow_copernicus.config.setting_errors import reading, reading_params
+from airflow_copernicus.hooks.connection import extra_of, read_connection, with_labels
 from airflow_copernicus.hooks.connection_limits import (
     check_max_connections,
     max_connections,
@@ -85,8 +85,8 @@ class CopernicusHook(BaseHook):
         connection = read_connection(self.get_connection, self.copernicus_conn_id)
         with reading(copernicus_conn_id=self.copernicus_conn_id):
             extra = extra_of(connection)
-            check_max_connections(connections, max_connections(extra), self.copernicus_conn_id)
             try:
+                check_max_connections(connections, max_connections(extra))
                 username, password = _login(connection)
                 return Client(
                     username,
@@ -97,8 +97,8 @@ class CopernicusHook(BaseHook):
                     options=_options(extra, **options),
                 )
             except ConfigurationError as error:
-                message = f"connection {self.copernicus_conn_id!r}: {error}"
-                raise ConfigurationError(message) from error
+                message = f"connection {self.copernicus_conn_id!r}: {with_labels(str(error))}"
+                raise ConfigurationError(message) from error.__cause__
 
     def search(self, query: Query) -> Products:
         """Return the products that match a query, of all processing baselines.
@@ -190,9 +190,14 @@ def build_query(  # noqa: PLR0913
         ConfigurationError: Another argument is invalid.
         TransientError: The area's file cannot be read at present.
     """
-    with reading(area=area):
-        place = None if lines(product_ids) else _area(area, folders)
-    with reading(
+    with reading_params(product_ids=product_ids):
+        chosen = lines(product_ids)
+    with reading_params(tiles=tiles):
+        squares = lines(tiles)
+    with reading_params(area=area):
+        place = None if chosen else _area(area, folders)
+    with reading_params(
+        area=area,
         tiles=tiles,
         product_type=product_type,
         max_cloud_cover=max_cloud_cover,
@@ -201,10 +206,10 @@ def build_query(  # noqa: PLR0913
         return arguments.build_query(
             window=window,
             area=place,
-            tiles=lines(tiles),
+            tiles=squares,
             product_type=product_type,
             max_cloud_cover=max_cloud_cover,
-            product_ids=lines(product_ids),
+            product_ids=chosen,
         )
 
 
@@ -222,7 +227,7 @@ def days_window(first_day: str | None, last_day: str | None) -> Window | None:
     Raises:
         QueryError: A day is malformed or outside the mission, or the days are in reverse order.
     """
-    with reading(first_day=first_day, last_day=last_day):
+    with reading_params(first_day=first_day, last_day=last_day):
         return arguments.days_window(first_day, last_day)
 
 
@@ -235,7 +240,7 @@ def _addresses(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_extra_keys(extra: Mapping[str, Any]) -> None:
     """Reject keys similar to a known one: a misspelled URL would select the real service."""
-    for name in set(extra) - EXTRA_FIELDS:
+    for name in extra.keys() - EXTRA_FIELDS.keys():
         near = difflib.get_close_matches(name, EXTRA_FIELDS, n=1, cutoff=0.8)
         if near:
             message = f"the connection's extra has {name!r}; did you mean {near[0]!r}?"
@@ -262,7 +267,7 @@ def _check_trusted_hosts(endpoints: Endpoints) -> None:
 
 def _login(connection: Connection) -> tuple[str, str]:
     if not connection.login or not connection.password:
-        missing = "login (the account's e-mail address)" if not connection.login else "password"
+        missing = "Account password" if connection.login else "Account e-mail (login)"
         message = f"it has no {missing}; enter it under Admin > Connections."
         raise ConfigurationError(message)
     return connection.login, connection.password

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.config.setting_errors import reading_params
 from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.links import CopernicusBrowserLink
 from airflow_copernicus.observability import lineage, metrics
@@ -266,7 +266,7 @@ def _open_batch(
     products = records.products(batch["batch"])
     search, delivered = records.search() or {}, records.handed_over(batch["batch"])
     settings = {name: getattr(operator, name) for name in WANTED_FIELDS if name != "output_uri"}
-    with reading(**settings):
+    with reading_params(**settings):
         wanted = DeliveryOptions(
             **{**settings, "bands": lines(operator.bands)},
             is_permanent=search.get("standing", True),

@@ -11,8 +11,9 @@ from airflow.sdk import BaseOperator
 from airflow_copernicus.config.environment import area_folders, default_output_uri
 from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.config.setting_errors import reading_params
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
+from airflow_copernicus.links import CopernicusBrowserLink, RunSummaryLink, search_arguments
 from airflow_copernicus.observability import lineage, metrics
 from airflow_copernicus.operators.batch_outcomes import describe
 from airflow_copernicus.retry_policy import RETRY_POLICY
@@ -30,10 +31,10 @@ from airflow_copernicus.runs.context import (
 )
 from airflow_copernicus.runs.ingest_registry import check_output_not_shared, register
 from copernicus_dataspace.catalogue.versions import ALL, LATEST, check_versions, choose
-from copernicus_dataspace.errors import ConfigurationError, StorageRefusedError
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, StorageRefusedError
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.ingest.run_records import RunRecords
-from copernicus_dataspace.ingest.run_summary import left_out_in_words
+from copernicus_dataspace.ingest.run_summary import left_out_in_words, nothing_in_words
 from copernicus_dataspace.models.bands import check_bands
 from copernicus_dataspace.stac.static_catalog import refuse_foreign
 from copernicus_dataspace.storage.write_check import check_store
@@ -78,6 +79,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
+    operator_extra_links = (CopernicusBrowserLink(), RunSummaryLink())
     ui_color = "#d9e8f5"
 
     def __init__(  # noqa: PLR0913
@@ -146,6 +148,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.areas_folder = areas_folder
         self.allowed_outputs = allowed_outputs
         self.ingest = ingest
+        self.seen: list[Any] = []
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record the products, and return the references."""
@@ -165,12 +168,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             found, left_out, unusable = self._search(service.catalogue, query, is_repair=is_repair)
             if found:
                 service.try_account()
+            filtered_out = None if found else self._filtered_out(service.catalogue, query)
             counts = _request_counts(service.statistics)
             quota = {"account": service.account_id, "quota_bytes": service.quota_bytes}
+        self.seen = search_arguments(query, found)
         products = [product for product in found if product.online]
         offline_products = [product for product in found if not product.online]
         offline = [product.stem for product in offline_products]
-        self._log_result(query, products, offline, counts["requests"])
         metrics.record_search(context, len(products), len(offline))
         self.lineage = lineage.Lineage(lineage.product_datasets(service.address, products))
         chosen = bool(query.product_ids)
@@ -189,11 +193,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             ),
             "offline": offline,
             "left_out": left_out,
+            "filtered_out": filtered_out,
             "unusable": unusable,
             "service": service.address,
             **counts,
             **quota,
         }
+        self._log_result(query, len(products), facts)
         shared = {"search": search, "stamp": uuid.uuid4().hex[:12]}
         return [
             {**shared, "batch": key, **describe(batch)}
@@ -208,13 +214,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         """
         if self.one_run_at_a_time:
             check_output_not_shared(store, dag_id)
-        try:
-            refuse_foreign(store)
-            records.clear()
-            check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
-        except StorageRefusedError as error:
-            message = f"output_uri: {error}"
-            raise ConfigurationError(message) from error
+        with reading_params(output_uri=self.output_uri):
+            try:
+                refuse_foreign(store)
+                records.clear()
+                check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+            except StorageRefusedError as error:
+                raise ConfigurationError(str(error)) from error
 
     def _register(self, store: Store, query: Query) -> None:
         """Register the ingest, unless the run has another output, area, or selected products."""
@@ -241,15 +247,18 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         return found, left_out, [row.to_json() for row in listed.unusable]
 
     def _query(self, context: Context) -> Query:
-        with reading(versions=self.versions):
+        with reading_params(versions=self.versions):
             check_versions(self.versions)
-        with reading(product_ids=self.product_ids):
+        with reading_params(product_ids=self.product_ids):
             product_ids = lines(self.product_ids)
-        window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
-        check_no_days_in_backfill(context, self.first_day, self.last_day, product_ids)
+        days = {"first_day": self.first_day, "last_day": self.last_day}
+        window = None if product_ids else sensing_window(**days, context=context)
+        with reading_params(**days, product_ids=product_ids):
+            check_no_days_in_backfill(context, *days.values(), product_ids)
         if window is not None:
-            check_days_have_ended(window, is_chosen=bool(self.first_day or self.last_day))
-            with reading(bands=self.bands, product_type=self.product_type):
+            with reading_params(**days):
+                check_days_have_ended(window, is_chosen=any(days.values()))
+            with reading_params(bands=self.bands, product_type=self.product_type):
                 check_bands(lines(self.bands), self.product_type)
         return build_query(
             window=window,
@@ -271,19 +280,26 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         area = self.area if isinstance(self.area, str | dict) else self.area and str(self.area)
         return {**{name: getattr(self, name) for name in COMPLETENESS_SETTINGS}, "area": area}
 
-    def _log_result(
-        self, query: Query, products: list[Product], offline: list[str], requests: int
-    ) -> None:
+    def _filtered_out(self, catalogue: Catalogue, query: Query) -> dict[str, Any] | None:
+        """Return as JSON what the filters exclude; None if that cannot be counted at present."""
+        try:
+            filtered_out = catalogue.filtered_out(query)
+        except DataSpaceError as error:
+            self.log.warning("The products that the filters exclude were not counted: %s", error)
+            return None
+        return filtered_out and filtered_out._asdict()
+
+    def _log_result(self, query: Query, products: int, facts: dict[str, Any]) -> None:
         place = ", ".join(query.product_ids or query.tiles) or (query.area and query.area.name)
         self.log.info(
             "Searched for %s, sensed %s, %s, maximum cloud cover %s %%.",
             *(query.product_type, query.sensed, place, query.max_cloud_cover),
         )
-        self.log.info("Found %d products with %d requests.", len(products), requests)
+        self.log.info("Found %d products with %d requests.", products, facts["requests"])
         if not products:
-            self.log.info("Nothing to do: the catalogue has no matching online products.")
-        if offline:
-            self.log.warning("Skipped, because they are offline: %s", ", ".join(offline))
+            self.log.info(nothing_in_words(facts))
+        if facts["offline"]:
+            self.log.warning("Skipped, because they are offline: %s", ", ".join(facts["offline"]))
 
 
 def _request_counts(statistics: TransferStatistics) -> dict[str, int]:

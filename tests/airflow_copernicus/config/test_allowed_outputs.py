@@ -147,9 +147,7 @@ def test_a_relative_or_unclear_uri_is_refused_in_words(uri, allowed, monkeypatch
     search = CopernicusSearchOperator(
         task_id="s", tiles=["T36TXL"], bands=["SCL_20m"], output_uri=given or "/../"
     )
-    words = (
-        r"output_uri .*; write, for example, file:///data/sentinel2 or s3://connection_id@bucket"
-    )
+    words = r"Output URI \(output_uri\): .*; write, for example, file:///data/sentinel2 or s3://connection_id@bucket"
     with pytest.raises(ConfigurationError, match=r"(?s)" + words):
         search.execute(make_context())
     with pytest.raises(ConfigurationError, match=r"(?s)" + words):

@@ -138,7 +138,9 @@ def test_what_nobody_thought_of_names_the_setting_and_its_cause(search, monkeypa
         raise error("deep inside")
 
     monkeypatch.setattr(Area, "parse", parse)
-    with pytest.raises(ConfigurationError, match=f"area 'x.*raised {error.__name__}") as refused:
+    with pytest.raises(
+        ConfigurationError, match=rf"\(area\): 'x.*raised {error.__name__}"
+    ) as refused:
         search(area="x" * 500)
     assert isinstance(refused.value.__cause__, error)
     assert len(str(refused.value)) < 300

@@ -127,7 +127,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
         tiles=["36TXL"],
         output_uri=(tmp_path / "output").as_uri(),
     )
-    with pytest.raises(ConfigurationError, match=f"{field} has the host"):
+    with pytest.raises(ConfigurationError, match=rf"\({field}\) has the host"):
         search.execute(make_context())
     with pytest.raises(ConfigurationError, match=ADVICE):
         CopernicusHook().search_frame(tiles="36TXL", first_day="2024-08-01")
@@ -138,14 +138,14 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
 @pytest.mark.parametrize("url", FOREIGN)
 def test_a_host_that_only_looks_trusted_is_not(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=f"identity_url has the host .*{ADVICE}"):
+    with pytest.raises(ConfigurationError, match=rf"\(identity_url\) has the host .*{ADVICE}"):
         CopernicusHook().get_conn()
 
 
 @pytest.mark.parametrize("url", MALFORMED, ids=ascii)
 def test_an_address_that_may_be_read_in_two_ways_is_refused(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=r"identity_url (is no|must not contain)"):
+    with pytest.raises(ConfigurationError, match=r"\(identity_url\) (is no|must not contain)"):
         CopernicusHook().get_conn()
     assert CopernicusHook().test_connection()[0] is False
 
@@ -201,7 +201,7 @@ def test_the_installation_names_hosts_and_ports(
     if is_trusted:
         CopernicusHook().get_conn().close()
     else:
-        with pytest.raises(ConfigurationError, match="download_url has the host"):
+        with pytest.raises(ConfigurationError, match=r"\(download_url\) has the host"):
             CopernicusHook().get_conn()
 
 

@@ -229,7 +229,7 @@ def now(text):
         ({"first_day": "2024-07-30", "last_day": "2024-08-02"}, "2024-08-02 has not ended"),
         ({"first_day": "2199-01-01"}, "last_day up to 2024-08-01, or leave both empty"),
         ({"first_day": "2024-08-01", "last_day": "9999-12-30"}, "9999-12-30 has not ended"),
-        ({"first_day": "2024-08-01", "last_day": "9999-12-31"}, "last_day 9999-12-31"),
+        ({"first_day": "2024-08-01", "last_day": "9999-12-31"}, r"\(last_day\): 9999-12-31"),
     ],
 )
 def test_days_that_have_not_ended_are_refused(connected, lakes, monkeypatch, asked, words):
