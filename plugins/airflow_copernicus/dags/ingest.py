@@ -200,8 +200,7 @@ def _broken_dag(path: Path, reason: str, dag_arguments: dict[str, Any]) -> DAG:
         schedule=SensingDayTimetable(publication_delay=timedelta(0)),
         start_date=datetime(2015, 1, 1, tzinfo=UTC),
         catchup=False,
-        tags=[*TAGS, "broken"],
-        **dag_arguments,
+        **{**dag_arguments, "tags": [*TAGS, "broken"]},
     ) as dag:
 
         @task(task_id="broken_ingest_file", retry_policy=RETRY_POLICY)
