@@ -18,7 +18,7 @@ from copernicus_dataspace.models.band_choices import band_choices
 from copernicus_dataspace.models.product import PRODUCT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _STRINGS: Final = {"type": "array", "items": {"type": "string"}}
