@@ -53,7 +53,7 @@ def shell_commands(program):
 # What there is
 
 
-@pytest.mark.parametrize("name", [*PARAMS, *RECONCILE_PARAMS, *approval_params([])])
+@pytest.mark.parametrize("name", [*PARAMS, *RECONCILE_PARAMS, *approval_params()])
 def test_every_param_is_documented(name):
     assert named(PAGES["reference/params.md"], name)
 
@@ -78,7 +78,7 @@ def test_every_variable_of_the_environment_is_documented():
     texts = [path.read_text() for path in [*code, ROOT / "scripts" / "run.py"]]
     names = set(re.findall(r'"((?:SENTINEL2|COPERNICUS)_[A-Z_]+)"', "\n".join(texts)))
     assert names >= {"SENTINEL2_OUTPUT_URI", "COPERNICUS_STATE_DIR"}
-    assert not {name for name in names if not named(PAGES["reference/environment.md"], name)}
+    assert not {name for name in names if not named(PAGES["reference/configuration.md"], name)}
 
 
 def test_every_option_of_the_emulator_is_documented():

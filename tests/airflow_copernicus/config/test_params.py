@@ -6,9 +6,8 @@ import pytest
 from airflow.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.params import PARAMS, dag_params
-from airflow_copernicus.dags.ingest import build_dag
+from airflow_copernicus.dags.ingest import dag_of
 from copernicus_dataspace.models.band_choices import band_choices
 from copernicus_dataspace.models.bands import check_bands
 
@@ -30,7 +29,7 @@ def stored(tmp_path):
     def params(conf=None, **settings):
         path = tmp_path / "lakes.yaml"
         path.write_text(json.dumps({"tiles": ["T36TXL"], **settings}))
-        dag = DagSerialization.to_dict(build_dag(Ingest.read(path)))
+        dag = DagSerialization.to_dict(dag_of(path))
         return DagSerialization.from_dict(dag).params.deep_merge(conf)
 
     return params
@@ -52,17 +51,17 @@ def test_the_days_come_first_and_rare_params_lie_in_one_closed_section(stored):
 
 
 def test_areas_are_suggested_by_name(areas):
-    assert schemas(dag_params(DEFAULTS, areas))["area"]["examples"] == ["lake", "river"]
+    assert schemas(dag_params(DEFAULTS, [areas]))["area"]["examples"] == ["lake", "river"]
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "notes.txt"])
 def test_without_area_files_the_area_is_free_text(areas, folder):
-    assert "examples" not in schemas(dag_params(DEFAULTS, areas / folder))["area"]
+    assert "examples" not in schemas(dag_params(DEFAULTS, [areas / folder]))["area"]
 
 
 def test_geojson_of_an_ingest_is_shown_as_json(areas):
     """With suggestions Airflow's form would show "[object Object]"."""
-    assert "examples" not in schemas(dag_params({**DEFAULTS, "area": SQUARE}, areas))["area"]
+    assert "examples" not in schemas(dag_params({**DEFAULTS, "area": SQUARE}, [areas]))["area"]
 
 
 def test_bands_are_chosen_from_the_names_of_both_product_types_with_words():
@@ -78,7 +77,7 @@ def test_bands_are_chosen_from_the_names_of_both_product_types_with_words():
 
 def test_an_ingests_own_bands_and_patterns_can_be_chosen_again(areas):
     own = {**DEFAULTS, "bands": ["SCL_20m", "SCL", "*/MTD_DS.xml"]}
-    choices = schemas(dag_params(own, areas))["bands"]["examples"]
+    choices = schemas(dag_params(own, [areas]))["bands"]["examples"]
     assert choices[:2] == ["SCL", "*/MTD_DS.xml"]
     assert len(choices) == len({*choices})
 
