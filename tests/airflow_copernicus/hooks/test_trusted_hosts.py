@@ -210,7 +210,7 @@ def test_the_option_counts_before_the_earlier_variable(connect, emulator, monkey
     connect(emulator.connection(download_url="http://earlier"))
     CopernicusHook().get_conn().close()
     monkeypatch.setenv(OPTION, "emulator")
-    with pytest.raises(ConfigurationError, match="download_url has the host"):
+    with pytest.raises(ConfigurationError, match=r"\(download_url\) has the host"):
         CopernicusHook().get_conn()
     connect(emulator.connection(download_url="http://emulator"))
     CopernicusHook().get_conn().close()

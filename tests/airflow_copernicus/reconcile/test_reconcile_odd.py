@@ -283,13 +283,14 @@ def test_bands_by_hand_are_fetched_of_the_successor_before_the_old_one_goes(
     assert [*ingests.output.glob(f"bands/*/*/*/*/{stem(new)}/*_B04_10m.jp2")]
 
 
-def test_an_ingest_whose_file_is_gone_holds_nothing_back(connected, ingest, ingests):
+def test_an_ingest_that_is_deleted_holds_nothing_back(connected, ingest, ingests):
     old = connected.add(lake_product())
     other = ingests.write("other")
     ingest()
     ingests.reconcile(name="other")
     assert _wanting(ingests, old) == ["other", INGEST]
     other.unlink()
+    (ingests.output / "ingests" / "other.json").unlink()
     new = connected.add(_newer())
     settled = ingests.reconcile()
     assert states(settled)[stem(old)] == ("superseded", "gone")
