@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_copernicus.config.allowed_outputs import check_output_not_shared
 from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading_params
+from airflow_copernicus.config.setting_errors import reading_params, titled
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
 from airflow_copernicus.links import CopernicusBrowserLink, RunSummaryLink, search_arguments
 from airflow_copernicus.observability import lineage, metrics
@@ -199,13 +199,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         """
         if self.one_run_at_a_time:
             check_output_not_shared(self.output_uri or default_output_uri(), dag_id)
-        with reading_params(output_uri=self.output_uri):
-            try:
-                refuse_foreign(store)
-                records.clear()
-                check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
-            except StorageRefusedError as error:
-                raise ConfigurationError(str(error)) from error
+        try:
+            refuse_foreign(store)
+            records.clear()
+            check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+        except StorageRefusedError as error:
+            message = titled(str(error), {"output_uri": self.output_uri})
+            raise ConfigurationError(message) from error
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
