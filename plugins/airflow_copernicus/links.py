@@ -43,9 +43,8 @@ class CopernicusBrowserLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the URL; called on the worker when the task has finished."""
-        seen = getattr(operator, "seen", None) or (getattr(operator, "batch", None) or {}).get(
-            "seen"
-        )
+        batch: Any = getattr(operator, "batch", None) or {}
+        seen = getattr(operator, "seen", None) or batch.get("seen")
         return browser_url(*seen) if seen else _BROWSER_URL
 
 

@@ -110,7 +110,8 @@ def as_text(summary: Mapping[str, Any]) -> str:
 
 def in_one_line(summary: Mapping[str, Any]) -> str:
     """Return days, products and size, such as ``1 Aug 2024 · 5 products · 1.5 MB``."""
-    days = [date.fromisoformat(day) for day in (*summary["days"][:1], *summary["days"][1:][-1:])]
+    ends = sorted({*summary["days"][:1], *summary["days"][-1:]})
+    days = [date.fromisoformat(day) for day in ends]
     period = " to ".join(f"{day.day} {day:%b %Y}" for day in days) or "chosen products"
     size = megabytes(summary["bytes_delivered"])
     if summary["missing"]:

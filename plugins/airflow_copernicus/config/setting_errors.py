@@ -57,11 +57,12 @@ def reading_params(**params: Any) -> Iterator[None]:
         with reading(**params):
             yield
     except PermanentError as error:
-        message = _titled(str(error), params)
+        message = titled(str(error), params)
         raise type(error)(message).of_answer(error) from error.__cause__
 
 
-def _titled(message: str, params: Mapping[str, Any]) -> str:
+def titled(message: str, params: Mapping[str, Any]) -> str:
+    """Return a message that begins with the titles of params, as of `reading_params`."""
     given = [name for name, value in params.items() if value] or [*params]
     names = [name for name in params if re.search(rf"\b{name}\b", message)] or given[:1]
     titles = ", ".join(f"{PARAMS[name]['title']} ({name})" for name in names)

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_copernicus.config.environment import area_folders, default_output_uri
 from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading_params
+from airflow_copernicus.config.setting_errors import reading_params, titled
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
 from airflow_copernicus.links import CopernicusBrowserLink, RunSummaryLink, search_arguments
 from airflow_copernicus.observability import lineage, metrics
@@ -214,13 +214,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         """
         if self.one_run_at_a_time:
             check_output_not_shared(store, dag_id)
-        with reading_params(output_uri=self.output_uri):
-            try:
-                refuse_foreign(store)
-                records.clear()
-                check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
-            except StorageRefusedError as error:
-                raise ConfigurationError(str(error)) from error
+        try:
+            refuse_foreign(store)
+            records.clear()
+            check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+        except StorageRefusedError as error:
+            message = titled(str(error), {"output_uri": self.output_uri})
+            raise ConfigurationError(message) from error
 
     def _register(self, store: Store, query: Query) -> None:
         """Register the ingest, unless the run has another output, area, or selected products."""
