@@ -38,6 +38,10 @@ demo: install  ## one past day, end to end, without an account (KEEP=1 leaves th
 run: install  ## Airflow on this machine, with the UI, against the real service
 	@exec "$(PY)" scripts/run.py --port "$(PORT)"
 
+.PHONY: rehearse
+rehearse: install  ## the same, with an emulated service and its products (ARGS='--fault 429')
+	@exec "$(PY)" scripts/rehearse.py --port "$(PORT)" $(ARGS)
+
 .PHONY: airflow
 airflow: install  ## a command in the Airflow of `make run`: ARGS='dags list'
 	@exec "$(PY)" scripts/cli.py $(ARGS)
@@ -105,7 +109,7 @@ digests:  ## the digests of the images in Dockerfile and docker-compose.yaml; ne
 
 .PHONY: clean
 clean:  ## removes the virtual environment, the demo and caches; keeps .airflow, .env and data
-	rm -rf "$(VENV)" .peers .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf "$(VENV)" .peers .demo .rehearsal .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -maxdepth 2 -name '*.egg-info' -exec rm -rf {} +
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from airflow.sdk import DAG, ObjectStoragePath, PartitionedAssetTimetable, task
 
+from airflow_copernicus.assets import day_asset, removed_products
 from airflow_copernicus.config.environment import default_output_uri
-from airflow_copernicus.dags.ingest import day_asset
 from copernicus_dataspace.storage.layout import bands_day_dir
 
 CLEAR_CLASSES = (4, 5, 6, 7, 11)
@@ -45,7 +45,7 @@ with DAG(
         root, day = ObjectStoragePath(default_output_uri()), date.fromisoformat(partition_key)
         results = root / "clear_sky" / partition_key
         results.mkdir(parents=True, exist_ok=True)
-        for product_id in replaced_or_withdrawn(triggering_asset_events):
+        for product_id in removed_products(triggering_asset_events):
             (results / f"{product_id}.json").unlink(missing_ok=True)
         shares = {}
         for item_path in sorted(
@@ -60,19 +60,6 @@ with DAG(
         return shares
 
     clear_share()
-
-
-def replaced_or_withdrawn(events_by_asset: Any) -> set[str]:
-    """Return the ids of removed products, from all events that triggered the run.
-
-    Only events of `sentinel2_reconcile` list removed products.
-    """
-    extras = [event.extra for events in events_by_asset.values() for event in events]
-    return {
-        product_id
-        for extra in extras
-        for product_id in (*extra.get("replaced", ()), *extra.get("withdrawn", ()))
-    }
 
 
 def share(folder: ObjectStoragePath, item: dict[str, Any]) -> float | None:

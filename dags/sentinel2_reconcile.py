@@ -1,8 +1,5 @@
-"""The Airflow DAG `sentinel2_reconcile`: compares and repairs the archives of all ingests."""
+"""The Airflow DAGs that maintain the archives of all ingests, and ask for approval of removals."""
 
-from __future__ import annotations
+from airflow_copernicus.dags import reconcile_dag
 
-from airflow_copernicus.config.environment import INGESTS
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
-
-dag = build_reconcile_dag(INGESTS)
+reconcile_dag()

@@ -44,20 +44,9 @@ def main() -> int:
     password = secrets.token_urlsafe(12)
     print("Starting the emulated Data Space and Airflow (about half a minute)", flush=True)
     with _emulator(password) as service:
-        connection = {
-            "conn_type": "copernicus",
-            "login": ACCOUNT,
-            "password": password,
-            "extra": {
-                "identity_url": service.identity_url,
-                "catalogue_url": service.catalogue_url,
-                "download_url": service.download_url,
-                "stac_url": service.stac_url,
-            },
-        }
         environment = {
-            "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(connection),
-            "SENTINEL2_OUTPUT_URI": f"file://{output}",  # not encoded: fsspec does not decode
+            "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(service.connection()),
+            "AIRFLOW__COPERNICUS__OUTPUT_URI": f"file://{output}",  # fsspec does not decode
         }
         with Stack(HOME / "airflow", port=arguments.port, env=environment) as airflow:
             print(f"Airflow started after {time.monotonic() - started:.0f} s", flush=True)

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.support.service import PASSWORD, ROOT, USER, Service, serving
@@ -164,5 +164,4 @@ def _busy(airflow: Stack, dag_id: str) -> dict[str, float]:
 
 
 def _run_id(day: int) -> str:
-    midnight = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=day + 1)
-    return f"backfill__{midnight.isoformat()}"
+    return f"backfill__{FIRST + timedelta(days=day)}T23:59:59+00:00"

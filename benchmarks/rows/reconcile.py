@@ -37,15 +37,21 @@ YEAR: Final = (365, 55)
 _INGEST: Final = "sentinel2_daily"
 _TIMED: Final = """
 import json, logging, os, resource, sys, time
+from pathlib import Path
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from benchmarks.support.own_client import peak_mb, resident_mb
+from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
+from airflow_copernicus.runs.context import open_store
+from airflow_copernicus.runs.ingest_registry import register
 from copernicus_dataspace.reports import html_page
 from copernicus_dataspace.stac import static_catalog
 
 job = json.loads(sys.argv[1])
-path, run_id = job["file"], f"run{job['run']}"
+run_id, ingest = f"run{job['run']}", Ingest.read(Path(job["file"]))
+known = {"dag_id": ingest.dag_id, "output_uri": ingest.defaults["output_uri"]}
+register(open_store(known["output_uri"]), ingest, None)
 end = datetime.fromisoformat(job["last"]).replace(tzinfo=UTC) + timedelta(days=1)
 run = SimpleNamespace(
     dag_id="sentinel2_reconcile", run_id=run_id, run_type="scheduled", conf={},
@@ -54,9 +60,9 @@ run = SimpleNamespace(
 context = {"dag_run": run, "ti": SimpleNamespace(task_id="audit", map_index=-1, try_number=1)}
 before = resident_mb()
 began = time.perf_counter()
-audit = CopernicusAuditOperator(task_id="audit", ingest_file=path, **job["asked"])
+audit = CopernicusAuditOperator(task_id="audit", ingest=known, **job["asked"])
 repairs = audit.execute(context)
-settled = CopernicusSettleOperator(task_id="settle", ingest_file=path).execute(context)
+settled = CopernicusSettleOperator(task_id="settle", ingest=known).execute(context)
 seconds = time.perf_counter() - began
 report = json.loads(open(settled["report"].removeprefix("file://")[:-5] + ".json").read())
 assert repairs == [] and settled["missing"] == [], report["counts"]

@@ -15,11 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rasterio.io  # noqa: F401 - what the first delivery imports
 from fsspec.implementations.local import LocalFileSystem
 
 from benchmarks.support.service import PASSWORD, ROOT, USER
 from copernicus_dataspace.auth.identity_service import Account
 from copernicus_dataspace.catalogue.query import MISSION, Query
+from copernicus_dataspace.geometry import antimeridian  # noqa: F401 - as above
 from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace.ingest.product_job import DeliveryOptions, ProductJob

@@ -103,8 +103,9 @@ def _add_behaviour(group: argparse._ArgumentGroup) -> None:
         type=_fault,
         action="append",
         default=[],
-        metavar="SERVICE:KIND[,NAME=VALUE...]",
-        help="e.g. download:status,status=503,times=3,match=SCL; may be repeated; times=always",
+        metavar="STATUS|SERVICE:KIND[,NAME=VALUE...]",
+        help="HTTP status of the next three downloads, or e.g. "
+        "download:status,status=503,times=3,match=SCL; may be repeated; times=always",
     )
     add("--max-connections", type=int, default=4, help="concurrent transfers of an account")
     add(
@@ -138,7 +139,9 @@ def _tile(text: str) -> str:
 
 
 def _fault(text: str) -> Fault:
-    """Parse a fault such as ``download:status,status=503,times=3``."""
+    """Parse a fault such as ``download:status,status=503,times=3``, or its status alone."""
+    if text.isdecimal():
+        text = f"download:status,status={text},times=3"
     place, *pairs = text.split(",")
     service, _, kind = place.partition(":")
     try:

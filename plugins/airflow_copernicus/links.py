@@ -1,4 +1,7 @@
-"""Links of tasks in the UI: Copernicus Browser, archive report, required action."""
+"""Links of tasks in the UI: Copernicus Browser, run summary, archive, required action.
+
+Airflow stores a link when its task ends, and shows it from then on.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,12 @@ from airflow.sdk.configuration import conf
 from copernicus_dataspace.geometry.footprint import middle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
+    from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.models.product import Product
 
 _BROWSER_URL: Final = "https://browser.dataspace.copernicus.eu/"
@@ -31,14 +37,41 @@ _ZOOM: Final = 9
 
 
 class CopernicusBrowserLink(BaseOperatorLink):
-    """Opens the Copernicus Browser at the location and day of the batch's first product."""
+    """Opens the Copernicus Browser: of a search at its area and day, of a batch at its product."""
 
     name = "Copernicus Browser"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Return the URL; called on the worker when the task has finished."""
-        batch: Any = getattr(operator, "batch", None)
-        return browser_url(*batch["seen"]) if batch and batch.get("seen") else _BROWSER_URL
+        seen = getattr(operator, "seen", None) or (getattr(operator, "batch", None) or {}).get(
+            "seen"
+        )
+        return browser_url(*seen) if seen else _BROWSER_URL
+
+
+class RunSummaryLink(BaseOperatorLink):
+    """Opens the task that publishes the run of a search, whose log has the run's summary."""
+
+    name = "Run summary"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the URL; called on the worker when the task has finished."""
+        tasks = operator.dag.tasks
+        publish = [
+            one.task_id for one in tasks if getattr(one, "search_id", "") == operator.task_id
+        ]
+        run = f"{_base_url()}/dags/{ti_key.dag_id}/runs/{quote(ti_key.run_id, safe='')}"
+        return f"{run}/tasks/{publish[0]}" if publish else run
+
+
+class ArchiveLink(BaseOperatorLink):
+    """Opens the page of the ingest's archive."""
+
+    name = "Archive"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the URL; called on the worker when the task has finished."""
+        return report_url(ti_key.dag_id)
 
 
 class ArchiveReportLink(BaseOperatorLink):
@@ -55,8 +88,11 @@ class ArchiveReportLink(BaseOperatorLink):
 
 def report_url(*names: str) -> str:
     """Return the URL of a report, by ingest and name; without arguments, of the list."""
-    base = conf.get("api", "base_url", fallback="") or ""
-    return "/".join((f"{base.rstrip('/')}{REPORTS_PATH}", *names))
+    return "/".join((f"{_base_url()}{REPORTS_PATH}", *names))
+
+
+def _base_url() -> str:
+    return (conf.get("api", "base_url", fallback="") or "").rstrip("/")
 
 
 def approval_path(run_id: str) -> str:
@@ -70,9 +106,18 @@ def browser_arguments(product: Product) -> list[Any]:
 
     A short list, because the XCom of a search contains one for each batch.
     """
-    place = middle(product.footprint) or ()
-    day = product.sensed.date().isoformat()
-    return [product.product_type, day, *(round(degrees, 2) for degrees in place)]
+    return [product.product_type, product.day, *_centre(product.footprint)]
+
+
+def search_arguments(query: Query, found: Sequence[Product]) -> list[Any]:
+    """Return the arguments of `browser_url` of a search: the area, on the first product's day."""
+    unknown = [query.product_type, query.sensed.start.date().isoformat()]
+    kind, day, *place = browser_arguments(found[0]) if found else unknown
+    return [kind, day, *((query.area and _centre(query.area.geometry)) or place)]
+
+
+def _centre(geometry: Any) -> list[float]:
+    return [round(degrees, 2) for degrees in middle(geometry) or ()]
 
 
 def browser_url(

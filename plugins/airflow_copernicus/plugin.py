@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_copernicus.listeners import scheduler
+from airflow_copernicus.listeners import run_notes, scheduler, task_log
 from airflow_copernicus.priority import TodayFirst
 from airflow_copernicus.timetables import SensingDayTimetable
 from airflow_copernicus.ui import plugin_views
@@ -20,7 +20,7 @@ class CopernicusPlugin(AirflowPlugin):
 
     name = "copernicus"
     timetables: list[Any] = [SensingDayTimetable]  # noqa: RUF012 - declared by Airflow as a list
-    listeners: list[Any] = [scheduler]  # noqa: RUF012
+    listeners: list[Any] = [scheduler, task_log, run_notes]  # noqa: RUF012
     priority_weight_strategies: list[Any] = [TodayFirst]  # noqa: RUF012
     fastapi_apps: list[Any] = [plugin_views.FASTAPI_APP]  # noqa: RUF012
     external_views: list[Any] = [plugin_views.reports_view()]  # noqa: RUF012

@@ -14,7 +14,7 @@ _INTEGRATION: Final = "Copernicus Data Space"
 
 _OFF: Final = (
     "If any URL is set, services with an empty URL are disabled. Hosts outside the Copernicus Data "
-    "Space must be listed in COPERNICUS_TRUSTED_HOSTS."
+    "Space must be listed in trusted_hosts of the section [copernicus] of airflow.cfg."
 )
 
 
@@ -34,12 +34,14 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks.copernicus"),
         "operators": _modules(
+            "operators.announce",
             "operators.products",
             "operators.publish",
             "operators.reconcile_audit",
             "operators.reconcile_settle",
             "operators.removal",
             "operators.search",
+            "operators.triggers",
         ),
         "connection-types": [
             {
@@ -47,7 +49,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "Copernicus Data Space",
                 "hook-class-name": "airflow_copernicus.hooks.copernicus.CopernicusHook",
                 "ui-field-behaviour": _standard_fields(),
-                "conn-fields": _addresses() | _object_store() | _account(),
+                "conn-fields": EXTRA_FIELDS,
             }
         ],
         "extra-links": [
@@ -58,6 +60,7 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_copernicus.notifications.webhook.FailedDaysNotifier",
             "airflow_copernicus.notifications.webhook.LateDaysNotifier",
         ],
+        "config": _configuration(),
         "cli": ["airflow_copernicus.cli.definition.get_commands"],
     }
 
@@ -65,6 +68,36 @@ def get_provider_info() -> dict[str, Any]:
 def _modules(*names: str) -> list[dict[str, Any]]:
     modules = [f"airflow_copernicus.{name}" for name in names]
     return [{"integration-name": _INTEGRATION, "python-modules": modules}]
+
+
+def _configuration() -> dict[str, Any]:
+    """Return the section `[copernicus]` of airflow.cfg, see `config.environment`."""
+    options = {
+        "output_uri": "Where files go unless an ingest or a run says otherwise: file:///path, or "
+        "s3://connection_id@bucket/path.",
+        "allowed_outputs": "Further outputs that runs may write to: URIs separated by commas.",
+        "ingests_folder": "Folder of ingest files.",
+        "areas_folder": "Folder of area files, besides the folders of DAG files and ingest files.",
+        "trusted_hosts": "Further hosts that may receive credentials, besides those of the "
+        "Copernicus Data Space and localhost: host or host:port, separated by commas.",
+        "state_dir": "Folder in which the tasks of a host share the account's session and limits.",
+    }
+    return {
+        "copernicus": {
+            "description": "Sentinel-2 ingestion from the Copernicus Data Space.",
+            "options": {name: _option(text) for name, text in options.items()},
+        }
+    }
+
+
+def _option(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.9.0",
+        "type": "string",
+        "example": None,
+        "default": "",
+    }
 
 
 def _standard_fields() -> dict[str, Any]:
@@ -88,33 +121,30 @@ def _standard_fields() -> dict[str, Any]:
     }
 
 
-def _addresses() -> dict[str, Any]:
+def _account() -> dict[str, Any]:
     return {
-        "identity_url": _text(
-            "Identity URL",
-            f"Keycloak realm that issues tokens. Empty: the Copernicus Data Space. {_OFF}",
+        "totp_secret": _secret(
+            "Two-factor secret",
+            "Base32 TOTP secret. Only for accounts with two-factor authentication.",
         ),
-        "catalogue_url": _text(
-            "Catalogue URL",
-            f"OData service root for searches. Empty: the Copernicus Data Space. {_OFF}",
-        ),
-        "download_url": _text(
-            "Download URL",
-            f"OData service root for downloads. Empty: the Copernicus Data Space. {_OFF}",
-        ),
-        "stac_url": _text(
-            "STAC URL",
-            f"STAC API root that lists files. Empty: the Copernicus Data Space. {_OFF}",
-        ),
-    }
-
-
-def _object_store() -> dict[str, Any]:
-    return {
-        "s3_endpoint_url": _text(
-            "S3 endpoint URL",
-            f"Object storage of the products. Empty: the Copernicus Data Space. {_OFF}",
-        ),
+        "max_connections": {
+            "label": "Maximum concurrent transfers",
+            "description": "Over all workers. A standard account may have 4, a Copernicus Services "
+            "account 20. The pool `copernicus` is resized when the scheduler starts.",
+            "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
+        },
+        "quota_gb": {
+            "label": "30-day download quota (GB)",
+            "description": "Downloads wait while the volume of the last 30 days reaches this "
+            "limit. The service throttles standard accounts above 12000 GB in 30 days.",
+            "schema": {"type": ["number", "null"], "minimum": 0, "default": 12000},
+        },
+        "request_spacing_s": {
+            "label": "Minimum request interval (s)",
+            "description": "Minimum time between two requests of the account, over all tasks of a "
+            "host. 0: no limit.",
+            "schema": {"type": ["number", "null"], "minimum": 0, "default": 0},
+        },
         "s3_access_key": _text(
             "S3 access key",
             "From the S3 keys manager of the Copernicus Data Space. With S3 keys, single files are "
@@ -132,37 +162,26 @@ def _object_store() -> dict[str, Any]:
                 "default": "auto",
             },
         },
-    }
-
-
-def _account() -> dict[str, Any]:
-    return {
         "client_id": _text(
             "OAuth client id", "Empty: cdse-public. Set it only if you registered your own client."
         ),
-        "totp_secret": _secret(
-            "Two-factor secret",
-            "Base32 TOTP secret. Only for accounts with two-factor authentication.",
-        ),
-        "max_connections": {
-            "label": "Maximum concurrent transfers",
-            "description": "Over all workers. A standard account may have 4, a Copernicus Services "
-            "account 20. The pool `copernicus` is resized when the scheduler starts.",
-            "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20, "default": 4},
-        },
-        "request_spacing_s": {
-            "label": "Minimum request interval (s)",
-            "description": "Minimum time between two requests of the account, over all tasks of a "
-            "host. 0: no limit.",
-            "schema": {"type": ["number", "null"], "minimum": 0, "default": 0},
-        },
-        "quota_gb": {
-            "label": "30-day download quota (GB)",
-            "description": "Downloads wait while the volume of the last 30 days reaches this "
-            "limit. The service throttles standard accounts above 12000 GB in 30 days.",
-            "schema": {"type": ["number", "null"], "minimum": 0, "default": 12000},
-        },
     }
+
+
+def _addresses() -> dict[str, Any]:
+    return {
+        "identity_url": _address("Identity URL", "Keycloak realm that issues tokens."),
+        "catalogue_url": _address("Catalogue URL", "OData service root for searches."),
+        "download_url": _address("Download URL", "OData service root for downloads."),
+        "stac_url": _address("STAC URL", "STAC API root that lists files."),
+        "s3_endpoint_url": _address("S3 endpoint URL", "Object storage of the products."),
+    }
+
+
+def _address(label: str, purpose: str) -> dict[str, Any]:
+    field = _text(label, f"{purpose} Empty: the Copernicus Data Space. {_OFF}")
+    field["schema"]["section"] = "Addresses of another Data Space"
+    return field
 
 
 def _text(label: str, description: str) -> dict[str, Any]:
@@ -174,5 +193,5 @@ def _secret(label: str, description: str) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": schema}
 
 
-EXTRA_FIELDS: Final = frozenset(_addresses() | _object_store() | _account())
-"""All keys of the connection's extra."""
+EXTRA_FIELDS: Final = _account() | _addresses()
+"""The fields of the connection's extra, in the order of the form."""

@@ -19,8 +19,10 @@ from copernicus_dataspace.catalogue.query import MISSION
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from airflow.utils.types import DagRunType
+    from pendulum import DateTime
 
 DAILY: Final = "0 0 * * *"
+_ONE_SECOND: Final = timedelta(seconds=1)
 _MIDNIGHT: Final = re.compile(r"0+\s+0+(\s+\S+){3}")
 
 
@@ -29,7 +31,7 @@ class SensingDayTimetable(CronDataIntervalTimetable):
 
     =================== ===========================================================
     scheduled           at interval end + delay; run id and logical date are the
-                        interval's start
+                        interval's first day
     `catchup=False`     starts with the newest interval whose delay is over, and
                         skips none while DAG and scheduler are running; intervals
                         missed meanwhile are fetched by `sentinel2_reconcile`, if
@@ -37,7 +39,8 @@ class SensingDayTimetable(CronDataIntervalTimetable):
     manual with         the last interval that ended before the logical date: the
     logical date        UTC day before (REST and UI; the CLI uses the current time)
     manual without      no interval
-    backfill of A..B    each ended interval that starts in A..B, without delay. A
+    backfill of A..B    each ended interval that starts in A..B, without delay; run
+                        ids contain the last second of the interval's last day. A
                         day still inside its delay gets the products published so
                         far, and no second, scheduled run. Days before the launch
                         of Sentinel-2A are skipped
@@ -106,8 +109,10 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         info = super().next_dagrun_info(
             last_automated_data_interval=last_automated_data_interval, restriction=restriction
         )
-        if info is None or for_backfill:
+        if info is None:
             return info
+        if for_backfill:
+            return info._replace(run_after=_backfill_time(info.run_after))
         return info._replace(run_after=info.run_after + self.publication_delay)
 
     def run_info_from_dag_run(self, *, dag_run: DagRun) -> DagRunInfo:
@@ -152,9 +157,13 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         data_interval: DataInterval | None,
         **extra: Any,
     ) -> str:
-        """Name scheduled runs after the interval's start, and all others as Airflow does."""
+        """Name scheduled runs after the interval's first day, and all others as Airflow does.
+
+        Backfill runs are named by Airflow, after the time of `_backfill_time`. The day of a manual
+        run is not known here: it may be a param.
+        """
         if run_type == "scheduled" and data_interval is not None:
-            run_after = data_interval.start
+            return run_type.generate_run_id(suffix=data_interval.start.date().isoformat())
         return super().generate_run_id(
             run_type=run_type, run_after=run_after, data_interval=data_interval, **extra
         )
@@ -171,6 +180,15 @@ class SensingDayTimetable(CronDataIntervalTimetable):
         """Return the timetable from the output of `serialize`."""
         delay = timedelta(seconds=data["publication_delay_s"])
         return cls(cron=data["cron"], publication_delay=delay)
+
+
+def _backfill_time(end: DateTime) -> DateTime:
+    """Return the time of a backfill's run: the last second of its last day, once that has ended.
+
+    Airflow names the run after it. Midnight would name the next day, and the first second of the
+    own day would be in use where an earlier version has backfilled the day before.
+    """
+    return end - _ONE_SECOND if end <= pendulum.now("UTC") else end
 
 
 def _since_launch(restriction: TimeRestriction) -> TimeRestriction:

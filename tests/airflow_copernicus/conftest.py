@@ -41,6 +41,19 @@ class Events:
 
 
 @dataclass
+class TaskInstance:
+    """Stands in for Airflow's; ``pushed`` are XComs by key."""
+
+    try_number: int = 1
+    task_id: str = "search"
+    map_index: int = -1
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key, value):
+        self.pushed[key] = value
+
+
+@dataclass
 class Ran:
     """What one run left behind."""
 
@@ -77,7 +90,7 @@ def make_context(day="2024-08-01", run_id="scheduled__2024-08-01", run_type="sch
     }
     return {
         "dag_run": SimpleNamespace(**{**facts, **changes}),
-        "ti": SimpleNamespace(try_number=1, task_id="search", map_index=-1),
+        "ti": TaskInstance(),
         "outlet_events": {None: Events()},
     }
 

@@ -9,8 +9,8 @@ import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import DataInterval, TimeRestriction
 
-from airflow_copernicus.config.environment import INGESTS
-from airflow_copernicus.dags.ingest import build_dags
+from airflow_copernicus.config.environment import ingests_folder
+from airflow_copernicus.dags import ingest_dags
 
 STORED = ("timetables.SensingDayTimetable", "priority.TodayFirst")
 
@@ -18,7 +18,7 @@ STORED = ("timetables.SensingDayTimetable", "priority.TodayFirst")
 @pytest.fixture
 def serialized():
     """The daily DAG as the database holds it."""
-    return json.dumps(DagSerialization.to_dict(build_dags(INGESTS)["sentinel2_daily"]))
+    return json.dumps(DagSerialization.to_dict(ingest_dags()["sentinel2_daily"]))
 
 
 def test_a_dag_serialized_by_an_earlier_version_goes_on(serialized):
@@ -49,9 +49,13 @@ def test_a_dag_serialized_by_an_earlier_version_goes_on(serialized):
     [
         ("copernicus.alerts:tell_late", "airflow_copernicus.notifications.webhook:tell_late"),
         ("copernicus.alerts:late_after", "airflow_copernicus.notifications.webhook:late_after"),
-        ("copernicus.dag:build_dags", "airflow_copernicus.dags.ingest:build_dags"),
+        ("copernicus.dag:build_dags", "airflow_copernicus.dags:ingest_dags"),
         ("copernicus.dag:dag_of", "airflow_copernicus.dags.ingest:dag_of"),
-        ("copernicus.project:INGESTS", "airflow_copernicus.config.environment:INGESTS"),
+        ("copernicus.dag:day_asset", "airflow_copernicus.assets:day_asset"),
+        (
+            "copernicus.project:default_output_uri",
+            "airflow_copernicus.config.environment:default_output_uri",
+        ),
         ("copernicus.hooks:CopernicusHook", "airflow_copernicus.hooks:CopernicusHook"),
         (
             "copernicus.operators:CopernicusSearchOperator",
@@ -61,6 +65,10 @@ def test_a_dag_serialized_by_an_earlier_version_goes_on(serialized):
 )
 def test_earlier_names_lead_to_the_same(name, now):
     assert pkgutil.resolve_name(name) is pkgutil.resolve_name(now)
+
+
+def test_the_earlier_name_of_the_folder_of_ingests_holds_it():
+    assert pkgutil.resolve_name("copernicus.project:INGESTS") == ingests_folder()
 
 
 def test_earlier_names_are_no_part_of_the_package():

@@ -64,6 +64,7 @@ def load(tmp_path, environment):
         places = [environment, ROOT / "plugins", ROOT / "include"]
         done = subprocess.run(
             [sys.executable, "-S", "-c", PROGRAM],
+            cwd=tmp_path,  # a checkout holds its metadata a second time
             env={
                 **os.environ,
                 "AIRFLOW_HOME": str(tmp_path / "home"),

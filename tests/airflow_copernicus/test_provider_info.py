@@ -118,6 +118,14 @@ def test_form_asks_for_every_extra_with_label_and_help(connection_type):
     assert all(field["label"] and field["description"] for field in fields.values())
 
 
+def test_account_and_limits_come_first_and_the_addresses_lie_in_one_closed_section(connection_type):
+    fields = connection_type["conn-fields"]
+    sections = [field["schema"].get("section") for field in fields.values()]
+    assert sections == [None] * 8 + ["Addresses of another Data Space"] * 5
+    assert [*fields][:2] == ["totp_secret", "max_connections"]
+    assert {*[*fields][8:]} == {name for name in fields if name.endswith("_url")}
+
+
 def test_secrets_are_typed_unseen(connection_type):
     formats = {
         name: field["schema"].get("format")

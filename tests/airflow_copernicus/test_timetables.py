@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pendulum
 import pytest
 from airflow.exceptions import AirflowTimetableInvalid
+from airflow.models.dagrun import DagRun
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import DataInterval, TimeRestriction
@@ -116,24 +117,52 @@ def test_manual_run_takes_the_day_before_its_logical_date():
 def test_scheduled_run_is_named_after_its_day_and_others_as_airflow_does():
     names = {
         kind: DELAYED.generate_run_id(
-            run_type=kind, run_after=november(22), data_interval=sensing(20)
+            run_type=kind, run_after=november(22, 6), data_interval=sensing(20)
         )
         for kind in (DagRunType.SCHEDULED, DagRunType.MANUAL)
     }
     assert names == {
-        DagRunType.SCHEDULED: "scheduled__2026-11-20T00:00:00+00:00",
-        DagRunType.MANUAL: "manual__2026-11-22T00:00:00+00:00",
+        DagRunType.SCHEDULED: "scheduled__2026-11-20",
+        DagRunType.MANUAL: "manual__2026-11-22T06:00:00+00:00",
     }
 
 
 def test_backfill_gives_each_day_once_and_at_once(at):
     """Through Airflow's own storage, as the scheduler and the API server load a DAG."""
     at(november(23, 6))
+    infos = backfilled(november(19), november(22))
+    assert [info.data_interval for info in infos] == [sensing(day) for day in range(19, 23)]
+    assert all(info.run_after <= november(23, 6) for info in infos)
+
+
+def test_backfill_runs_are_named_after_their_days(at):
+    """And never as an earlier version named the run of the day before."""
+    at(november(23, 6))
+    names = [
+        DagRun.generate_run_id(
+            run_type=DagRunType.BACKFILL_JOB,
+            logical_date=info.logical_date,
+            run_after=info.run_after,
+        )
+        for info in backfilled(november(19), november(20))
+    ]
+    assert [name.partition("T")[0] for name in names] == [
+        "backfill__2026-11-19",
+        "backfill__2026-11-20",
+    ]
+    assert not any(name.endswith("T00:00:00+00:00") for name in names)
+
+
+def test_an_interval_that_has_not_ended_is_not_run_early(at):
+    """A DAG with catchup and an end date looks like a backfill."""
+    at(november(20, 6))
+    assert [info.run_after for info in backfilled(november(20), november(20))] == [november(21)]
+
+
+def backfilled(first, last):
     dag = DAG("probe", schedule=DELAYED, start_date=FIRST, catchup=False)
     loaded = DagSerialization.from_dict(DagSerialization.to_dict(dag))
-    infos = list(loaded.iter_dagrun_infos_between(november(19), november(22)))
-    assert [info.data_interval for info in infos] == [sensing(day) for day in range(19, 23)]
-    assert [info.run_after for info in infos] == [november(day) for day in range(20, 24)]
+    return list(loaded.iter_dagrun_infos_between(first, last))
 
 
 def test_stored_timetable_keeps_expression_and_delay():

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from copernicus_dataspace_emulator import Emulator
+from copernicus_dataspace_emulator.command_line import parser
 
 INCLUDE = Path(__file__).parents[2] / "include"
 ANY_PORT = [f"--{name}-port=0" for name in ("identity", "catalogue", "download", "stac", "s3")]
@@ -189,6 +190,11 @@ def test_faults_are_scripted(program):
     assert {(one.status_code, one.headers["Retry-After"]) for one in answers} == {(504, "7")}
     refused = requests.get(f"{ready['download_url']}/Products", timeout=10)
     assert refused.json() == {"detail": "Invalid odata path"}
+
+
+def test_a_status_alone_is_a_fault_of_downloads():
+    (fault,) = parser().parse_args(["--fault", "429"]).fault
+    assert (fault.service, fault.kind, fault.status, fault.times) == ("download", "status", 429, 3)
 
 
 @pytest.mark.parametrize(

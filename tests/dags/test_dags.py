@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_copernicus.config.ingest_settings import Ingest
-from airflow_copernicus.dags.ingest import build_dag, build_dags
+from airflow_copernicus.dags.ingest import build_dag, dag_of, ingest_dags
 from airflow_copernicus.hooks.connection_limits import POOL
 from airflow_copernicus.priority import REPAIR_RUN_PREFIX
 
@@ -60,13 +61,22 @@ def test_house_rules_hold_for_every_dag(bag):
         assert all(task.retries for task in dag.tasks)
 
 
+@pytest.mark.parametrize(
+    "name", ["sentinel2_daily", "sentinel2_reconcile", "sentinel2_approve_removals"]
+)
+def test_the_text_of_a_dag_names_pages_of_the_documentation(bag, name):
+    pages = re.findall(r"`(docs/\S+)`", bag.dags[name].doc_md)
+    assert len(pages) > 1
+    assert all((ROOT / page).is_file() for page in pages)
+
+
 def test_transfers_take_slots_of_the_pool(bag):
     tasks = bag.dags["sentinel2_daily"].tasks
     assert [task.task_id for task in tasks if task.pool == POOL] == ["product.download"]
 
 
 def test_the_search_knows_what_the_downloads_will_ask_for(ingest_file):
-    dag = build_dag(Ingest.read(ingest_file("area: lake\nconnections: 3")))
+    dag = dag_of(ingest_file("area: lake\nconnections: 3"))
     assert dag.get_task("search").connections == 3
     assert dag.get_task("product.download").pool_slots == 3
 
@@ -92,7 +102,6 @@ def test_every_param_explains_itself(bag):
         param = params.get_param(name)
         assert param.schema["title"]
         assert param.description
-        assert "section" not in param.schema, "sections start closed"
     assert params["area"] == "lake"
     assert params["bands"] == ["SCL_20m"]
     assert params["max_cloud_cover"] == 20
@@ -108,7 +117,7 @@ def test_parsing_imports_nothing_heavy():
     assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout + done.stderr
 
 
-def test_a_file_gives_a_dag_with_its_defaults(ingest_file):
+def test_a_file_gives_a_dag_with_its_defaults(ingest_file, tmp_path):
     path = ingest_file(
         "tiles: [T32TQM]\nbands: [B04, SCL_20m]\nmax_cloud_cover: 5\nschedule: '@weekly'\n"
         "publication_delay: 36 hours\nstart_day: 2024-01-01\ncatchup: true\n"
@@ -116,7 +125,7 @@ def test_a_file_gives_a_dag_with_its_defaults(ingest_file):
     ingest = Ingest.read(path)
     assert ingest.timetable.publication_delay == timedelta(hours=36)
     assert ingest.start_day == datetime(2024, 1, 1, tzinfo=UTC)
-    dag = build_dag(ingest)
+    dag = build_dag(ingest, tmp_path)
     assert dag.dag_id == "lakes"
     assert dag.params["tiles"] == ["T32TQM"]
     assert dag.catchup
@@ -127,7 +136,7 @@ def test_one_broken_file_leaves_the_others(ingest_file, tmp_path):
     ingest_file("bands: [", "broken")
     ingest_file("area: lake", "no id")
     ingest_file("area: &a {x: *a}", "loop")
-    dags = build_dags(tmp_path)
+    dags = ingest_dags(tmp_path)
     assert dags["no_id"].task_ids == dags["loop"].task_ids == ["broken_ingest_file"]
     assert set(dags["lakes"].task_ids) > {"search", "publish"}
     assert dags["broken"].task_ids == ["broken_ingest_file"]
@@ -137,6 +146,6 @@ def test_one_broken_file_leaves_the_others(ingest_file, tmp_path):
 
 @pytest.mark.parametrize(("text", "runs"), [("", 4), ("one_run_at_a_time: true\n", 1)])
 def test_one_run_at_a_time_is_one_active_run(ingest_file, text, runs):
-    dag = build_dag(Ingest.read(ingest_file(f"tiles: [T36TXL]\n{text}")))
+    dag = dag_of(ingest_file(f"tiles: [T36TXL]\n{text}"))
     assert dag.max_active_runs == runs
     assert dag.get_task("search").one_run_at_a_time is (runs == 1)

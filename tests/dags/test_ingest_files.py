@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_copernicus.config import ingest_settings
-from airflow_copernicus.config.environment import INGESTS
+from airflow_copernicus.config.environment import ingests_folder
 from airflow_copernicus.config.ingest_files import RESERVED_DAG_IDS
 from airflow_copernicus.config.ingest_settings import Ingest, read_all
-from airflow_copernicus.dags.ingest import build_dags, dag_of
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
+from airflow_copernicus.dags.ingest import dag_of, ingest_dags
 from copernicus_dataspace.errors import ConfigurationError
 
 GOOD = "area: lake\n"
@@ -26,14 +25,10 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
     for old, new in zip("abcdefghijklmnop", "bcdefghijklmnopq", strict=True)
 )
 DAGS = """
-from pathlib import Path
+from airflow_copernicus.dags import ingest_dags, reconcile_dag
 
-from airflow_copernicus.dags.ingest import build_dags  # airflow
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
-
-INGESTS = Path({folder!r})
-reconcile = build_reconcile_dag(INGESTS)
-globals().update(build_dags(INGESTS))
+reconcile_dag()
+ingest_dags({folder!r})
 """
 
 
@@ -123,7 +118,7 @@ def test_all_that_cannot_be_read_stands_beside_what_can(folder):
     started = time.monotonic()
     dags = parsed(folder)
     assert time.monotonic() - started < 30
-    assert set(dags) == {"good", *UNREADABLE, "sentinel2_reconcile"}
+    assert set(dags) == {"good", *UNREADABLE, *RESERVED_DAG_IDS[:2]}
     assert set(dags["good"].task_ids) > {"search", "publish"}
     assert dags["good"].dag_display_name == "good"
     for name, (_, words) in UNREADABLE.items():
@@ -179,23 +174,23 @@ def test_what_editors_leave_is_no_ingest(folder):
     (folder / "folder.yaml").mkdir()
     (folder / "linked.yaml").symlink_to(folder / "folder.yaml")
     (folder / "lake.yaml").write_text(GOOD)
-    assert list(build_dags(folder)) == ["lake"]
+    assert list(ingest_dags(folder)) == ["lake"]
     assert next(read_all(folder)).dag_id == "lake"
-    assert set(parsed(folder)) == {"lake", "sentinel2_reconcile"}
+    assert set(parsed(folder)) == {"lake", *RESERVED_DAG_IDS[:2]}
 
 
 @pytest.mark.parametrize("name", ["lake.yml", "LAKE.YAML", "lake.v2.yaml", "_lake.yaml", "9.yaml"])
 def test_names_that_do(folder, name):
     (folder / name).write_text(GOOD)
-    ((dag_id, dag),) = build_dags(folder).items()
+    ((dag_id, dag),) = ingest_dags(folder).items()
     assert dag_id == dag.dag_display_name == name.rpartition(".")[0]
-    assert f"{dag_id.replace('.', '-')}.audit" in parsed(folder)["sentinel2_reconcile"].task_ids
+    assert dag_id in parsed(folder)
 
 
 def test_a_link_to_an_ingest_is_one(folder, tmp_path):
     (tmp_path / "..data").write_text(GOOD)
     (folder / "lake.yaml").symlink_to(tmp_path / "..data")
-    assert list(build_dags(folder)) == ["lake"]
+    assert list(ingest_dags(folder)) == ["lake"]
 
 
 CLASHES = [
@@ -231,8 +226,9 @@ def test_names_that_clash_take_nothing_from_others(folder):
 
 
 def test_every_other_dag_of_the_project_has_a_name_that_is_taken():
-    bag = DagBag(dag_folder=str(INGESTS.parents[1] / "dags"))
-    assert set(bag.dags) - {path.stem for path in INGESTS.glob("*.yaml")} <= set(RESERVED_DAG_IDS)
+    ingests = ingests_folder()
+    bag = DagBag(dag_folder=str(ingests.parents[1] / "dags"))
+    assert set(bag.dags) - {path.stem for path in ingests.glob("*.yaml")} <= set(RESERVED_DAG_IDS)
 
 
 values = st.recursive(
@@ -248,11 +244,10 @@ def test_whatever_a_file_holds_there_is_a_dag(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("any")
     raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     (folder / "lake.yaml").write_bytes(raw)
-    dag = build_dags(folder)["lake"]
+    dag = ingest_dags(folder)["lake"]
     json.dumps(DagSerialization.to_dict(dag), ensure_ascii=False, allow_nan=False).encode()
 
 
 def test_a_folder_that_is_not_there_is_said_in_words(tmp_path):
-    for build in (build_dags, build_reconcile_dag):
-        with pytest.raises(ConfigurationError, match="nowhere cannot be read: No such file"):
-            build(tmp_path / "nowhere")
+    with pytest.raises(ConfigurationError, match="nowhere cannot be read: No such file"):
+        ingest_dags(tmp_path / "nowhere")

@@ -115,7 +115,7 @@ MEANT = [
     ("tiles: [T36TX, T99ABC, T36TXL]", 'tiles: "T36TX", "T99ABC" cannot be used; write MGRS tiles'),
     (
         "area: [8, 53, 9, 54]",
-        "area: [8, 53, 9, 54] cannot be used; write the name of a file in include/area",
+        "area: [8, 53, 9, 54] cannot be used; write the name of an area file",
     ),
     ("area: leak", 'area: "leak": no such name; there are: lake. Did you mean lake?'),
     ("area: NO", 'area: "NO": no such name'),

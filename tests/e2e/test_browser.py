@@ -31,6 +31,7 @@ BACKFILLED = date(2024, 9, 10)
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 LABEL = "T36TXL 2024-08-01 08:36 S2A L2A N05.11"
 CLOUDY = 60.0
+ADDRESSES = "Addresses of another Data Space"
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +93,11 @@ def test_the_connection_form_is_filled_saved_and_tested(rehearsal, page, picture
     form.locator("[name=password]").fill(account["password"])
     form.locator("[name=port]").fill("443")
     picture("connection.png")
-    form.get_by_text("Extra Fields", exact=True).click()
-    for field in get_provider_info()["connection-types"][0]["conn-fields"].values():
-        expect(form.get_by_text(field["label"], exact=True)).to_be_visible()
+    for section in (None, ADDRESSES):
+        browser.open_section(form, section or "Extra Fields")
+        for field in get_provider_info()["connection-types"][0]["conn-fields"].values():
+            if field["schema"].get("section") == section:
+                expect(form.get_by_text(field["label"], exact=True)).to_be_visible()
     for name, url in account["extra"].items():
         browser.param(form, name).fill(url)
     browser.save(form)
@@ -114,28 +117,44 @@ def test_a_wrong_password_is_refused_in_plain_words(rehearsal, page):
 
 def test_the_trigger_form_explains_every_param(rehearsal, page, runs):
     form = browser.trigger_form(page, rehearsal.airflow, DAG)
+    section = None
     for name, about in PARAMS.items():
+        if about["schema"].get("section") != section:
+            section = about["schema"]["section"]
+            browser.open_section(form, section)
         title = re.compile(rf"^\s*{re.escape(about['title'])}\s*\*?\s*$")
         expect(form.get_by_text(title)).to_be_visible()
         expect(form.get_by_text(about["description"], exact=True)).to_be_visible()
         expect(browser.param(form, name)).to_have_count(1)
+    browser.open_section(form, "Run Parameters")
     assert browser.param(form, "area").input_value() == "lake"
+    assert form.locator("#list_area option").first.get_attribute("value") == "lake"
     assert browser.param(form, "max_cloud_cover").input_value() == "20"
-    assert browser.param(form, "bands").input_value() == "SCL_20m"
+    assert browser.chosen(form, "bands") == ["SCL_20m"]
+
+
+def test_a_run_without_bands_cannot_be_triggered(rehearsal, page, runs):
+    form = page.get_by_role("dialog")
+    browser.choose(form, "bands")
+    expect(form.get_by_role("button", name="Trigger", exact=True)).to_be_disabled()
+    browser.choose(form, "bands", "SCL_20m")
+    expect(form.get_by_role("button", name="Trigger", exact=True)).to_be_enabled()
 
 
 def test_the_trigger_form_fetches_the_days_and_bands_entered(rehearsal, page, runs, picture):
     form = page.get_by_role("dialog")
     browser.param(form, "first_day").fill(str(FIRST))
     browser.param(form, "last_day").fill(str(LAST))
+    page.set_viewport_size({**browser.VIEW, "height": 1300})  # down to the bands
     picture("trigger.png")
+    page.set_viewport_size(browser.VIEW)
     browser.param(form, "tiles").fill("T36TXL\nT36TYL")
     browser.param(form, "tiles").fill("")
-    browser.param(form, "bands").fill("SCL_20m\nB05_60m\n")
+    browser.choose(form, "bands", "SCL_20m", "red edge 1 (L2A)", "tile metadata")
     browser.param(form, "max_cloud_cover").fill("50")
     sent, status, run = browser.submitted(page, form, "Trigger", f"/dags/{DAG}/dagRuns")
     assert status == 200, run
-    assert [band for band in sent["conf"]["bands"] if band] == ["SCL_20m", "B05_60m"]
+    assert sent["conf"]["bands"] == ["SCL_20m", "B05_20m", "*/MTD_TL.xml"]
     runs["chosen"] = run["dag_run_id"]
     expect(form).to_be_hidden()
 
@@ -168,10 +187,39 @@ def test_the_pages_of_a_run_name_its_products(rehearsal, page, runs, picture):
     expect(link).to_have_attribute("href", re.compile(r"^https://browser\.dataspace\.copernicus"))
 
 
+def test_the_note_of_a_run_says_what_arrived(rehearsal, page, runs):
+    note = rehearsal.airflow.api("GET", f"dags/{DAG}/dagRuns/{quote(runs['chosen'])}")["note"]
+    assert re.fullmatch(r"1 Aug 2024 to 2 Aug 2024 · 2 products · \d+\.\d+ MB", note)
+    page.goto(f"{rehearsal.airflow.url}/dags/{DAG}/runs/{quote(runs['chosen'])}")
+    expect(page.get_by_text(note)).to_be_visible()
+
+
+def test_search_and_publish_have_links(rehearsal, page, runs):
+    run = f"dags/{DAG}/dagRuns/{quote(runs['chosen'])}/taskInstances"
+    links = {
+        task: rehearsal.airflow.api("GET", f"{run}/{task}/links")["extra_links"]
+        for task in ("search", "publish")
+    }
+    assert "lat=40.63" in links["search"]["Copernicus Browser"]
+    assert links["search"]["Run summary"].endswith("/tasks/publish")
+    assert links["publish"]["Archive"].endswith(f"/copernicus/reports/{DAG}")
+    page.goto(links["search"]["Run summary"])
+    expect(page.get_by_text("2 of 2 products delivered")).to_be_visible()
+
+
+def test_the_log_of_a_wrong_param_ends_with_its_title(rehearsal, page, runs, picture):
+    run = rehearsal.trigger(bands=["SCL_30m"])
+    assert rehearsal.finished(run) == "failed"
+    page.goto(f"{rehearsal.airflow.url}/dags/{DAG}/runs/{quote(run)}/tasks/search")
+    lines = page.locator("[data-testid^=virtualized-item]")
+    expect(lines.filter(has_text="Task failed with exception")).to_be_visible()
+    expect(lines.last).to_contain_text("BandError: Bands and files (bands): 'SCL_30m': SCL exists")
+
+
 def test_the_backfill_form_starts_a_backfill(rehearsal, page, runs):
     form = browser.trigger_form(page, rehearsal.airflow, DAG)
     form.get_by_text("Backfill", exact=True).click()
-    browser.param(form, "bands").fill("AOT_20m\nB05_60m")
+    browser.choose(form, "bands", "AOT_20m", "B05_60m")
     form.get_by_text("Override parameters").click()  # or Airflow sends none of them
     days = form.get_by_test_id("datetime-input")
     browser.choose_day(page, days.nth(0), BACKFILLED)
@@ -181,6 +229,6 @@ def test_the_backfill_form_starts_a_backfill(rehearsal, page, runs):
         sent, status, answer = browser.submitted(page, form, "Run Backfill", "/backfills")
         assert status in (200, 503), answer  # 503: another component is writing to SQLite
     assert sent["dag_run_conf"]["bands"] == ["AOT_20m", "B05_60m"]
-    run = f"backfill__{BACKFILLED + timedelta(days=1)}T00:00:00+00:00"
+    run = f"backfill__{BACKFILLED}T23:59:59+00:00"
     assert rehearsal.finished(run) == "success"
     assert len(rehearsal.delivered(BACKFILLED)) == 2

@@ -1,6 +1,6 @@
 """Today's products pass before those of a backfill that keeps the pool busy."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import pytest
 
@@ -35,7 +35,7 @@ def backfill(rehearsal):
         "dag_run_conf": {},
     }
     rehearsal.airflow.create("backfills", body)
-    runs = [f"backfill__{day + timedelta(days=1)}T00:00:00+00:00" for day in PAST]
+    runs = [f"backfill__{day}T23:59:59+00:00" for day in PAST]
     rehearsal.airflow.wait(
         lambda: all(len(downloads(rehearsal, run)) == EACH for run in runs),
         timeout_s=120,

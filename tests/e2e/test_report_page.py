@@ -49,7 +49,7 @@ with DAG({SETTLED!r}, schedule=None):
 """A task that makes a report, and one that makes none."""
 
 
-@pytest.fixture(scope="module", params=["disk", "bucket"])
+@pytest.fixture(scope="module", params=["disk", pytest.param("bucket", marks=pytest.mark.long)])
 def airflow(request, tmp_path_factory):
     """An Airflow whose default output holds a report; the bucket's keys are in its database."""
     home = tmp_path_factory.mktemp("reports")

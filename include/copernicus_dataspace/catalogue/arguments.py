@@ -25,14 +25,17 @@ def days_window(first_day: str | date | None, last_day: str | date | None) -> Wi
     Raises:
         QueryError: A day is malformed, or before the mission, or they are reversed.
     """
-    if not first_day and not last_day:
-        return None
-    first, last = (_day(day) for day in (first_day or last_day, last_day or first_day))
-    return of_mission(Window.of_days(first, last))
+    given = {"first_day": first_day, "last_day": last_day}
+    days = [_day(name, day) for name, day in given.items() if day]
+    return of_mission(Window.of_days(days[0], days[-1])) if days else None
 
 
-def _day(day: str | date | None) -> date:
-    return parse_day(f"{day:%Y-%m-%d}" if isinstance(day, date) else str(day))
+def _day(name: str, day: str | date) -> date:
+    try:
+        return parse_day(f"{day:%Y-%m-%d}" if isinstance(day, date) else str(day))
+    except QueryError as error:
+        message = f"{name} {error}"
+        raise QueryError(message) from error
 
 
 def build_query(

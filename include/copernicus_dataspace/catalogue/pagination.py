@@ -89,19 +89,21 @@ class Pages:
                 yield from lines
                 sensed = _rest(sensed, lines) if is_cut else None
 
-    def first(self, of: str, query: Query) -> tuple[int, Row | None]:
-        """Return the number of rows of a query, and the first row, with one small request.
+    def first(self, of: str, query: Query, *, rows: int) -> tuple[int, list[Row]]:
+        """Return the number of rows of a query, and the first rows, with one small request.
+
+        Of a query with several filters, only the first is used.
 
         Raises:
             DataSpaceError: The catalogue cannot be queried.
         """
-        params = {**_params(query.filters(query.sensed)[0]), "$top": "1"}
+        params = {**_params(query.filters(query.sensed)[0]), "$top": str(rows)}
         page = self._page(of, params, _check_rows)
         listed = _listed(page, None)
         if isinstance(listed, UnusableRow):
             message = f"{_WHAT}: {listed}."
             raise ServiceUnavailableError(message)
-        return listed or 0, read_row(page["value"][0]) if page["value"] else None
+        return listed or 0, [read_row(one) for one in page["value"]]
 
     def _rows(self, of: str, filter_text: str, *, limits: bool) -> tuple[list[PageRow], bool]:
         """Return the rows of a filter, each once, and whether the cap hides more of them.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from copernicus_dataspace.catalogue.odata_rows import UnusableRow, shortened
 from copernicus_dataspace.catalogue.pagination import Pages
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 _MOST_NAMED: Final = 20
 """Maximum number of rows named in the log."""
 
+_MOST_COUNTED: Final = 100
+"""Maximum number of excluded products that are counted, so that the response remains small."""
+
 _WHAT: Final = "catalogue"
 _PRODUCTS: Final = "Products"
 _DELETED: Final = "DeletedProducts"
@@ -43,6 +46,20 @@ class Deletion:
 
     def __str__(self) -> str:
         return f"{self.date[:10]}: {self.cause}"
+
+
+class FilteredOut(NamedTuple):
+    """Numbers of products that a query excludes.
+
+    Attributes:
+        cloud_cover: By the cloud limit alone.
+        tiles: By the tiles.
+        is_complete: Whether all were counted; else there may be more.
+    """
+
+    cloud_cover: int
+    tiles: int
+    is_complete: bool
 
 
 class Deletions(dict[str, Deletion]):
@@ -162,8 +179,27 @@ class Catalogue:
         Raises:
             DataSpaceError: The catalogue cannot be queried.
         """
-        listed, first = self._pages.first(_PRODUCTS, query)
-        return listed, first.product if first and not first.unusable else None
+        listed, rows = self._pages.first(_PRODUCTS, query, rows=1)
+        return listed, next((row.product for row in rows if not row.unusable), None)
+
+    def filtered_out(self, query: Query) -> FilteredOut | None:
+        """Count the products that only the cloud limit or the tiles exclude, with one request.
+
+        None if the query has no such filter. The tiles are a filter if there is also an area.
+
+        Raises:
+            DataSpaceError: The catalogue cannot be queried.
+        """
+        tiles = query.tiles if query.area else ()
+        if query.product_ids or (query.max_cloud_cover is None and not tiles):
+            return None
+        wider = replace(query, max_cloud_cover=None, tiles=() if tiles else query.tiles)
+        listed, rows = self._pages.first(_PRODUCTS, wider, rows=_MOST_COUNTED)
+        found = [row.product for row in rows if row.product and wider.accepts(row.product)]
+        elsewhere = [one for one in found if tiles and one.tile not in tiles]
+        rejected = [one for one in found if not query.accepts(one)]
+        is_complete = listed <= len(rows) and len(wider.filters(wider.sensed)) == 1
+        return FilteredOut(len(rejected) - len(elsewhere), len(elsewhere), is_complete)
 
 
 def _of_one_id(product: Product, first: Product) -> UnusableRow:

@@ -17,7 +17,7 @@ from copernicus_dataspace.geometry.simplification import cover
 from copernicus_dataspace.geometry.winding_number import RingIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
@@ -60,18 +60,18 @@ class Area:
 
     @classmethod
     def parse(
-        cls, text: str | Path | Mapping[str, Any] | Area, *, folder: Path | None = None
+        cls, text: str | Path | Mapping[str, Any] | Area, *, folders: Iterable[Path] = ()
     ) -> Area:
         """Parse an area in one of the usual forms.
 
-        The forms are: a name in the folder (``lake``, ``lake.gpkg``, ``lake:layer``), GeoJSON, WKT,
+        The forms are: a name in a folder (``lake``, ``lake.gpkg``, ``lake:layer``), GeoJSON, WKT,
         and ``west,south,east,north`` in degrees, where west > east crosses 180. Programs may pass a
         `pathlib.Path`; strings are never paths. A warning is logged for each repair, and if the
         area looks unintended.
 
         Args:
             text: The input; GeoJSON may be parsed already.
-            folder: Folder of named areas; None if there are none.
+            folders: Folders of named areas; for files of the same name, the first one counts.
 
         Raises:
             AreaError: It is empty, unknown, broken or has no area; the message says what to do.
@@ -81,13 +81,34 @@ class Area:
             return text
         name = "GeoJSON" if isinstance(text, Mapping) else _shorten(str(text))
         try:
-            normalised = _normalised(read_shapes(text, folder))
+            normalised = _normalised(read_shapes(text, folders))
         except AreaError as error:
             message = f"Area {name!r} cannot be used: {error}"
             raise AreaError(message) from error
         for words in (*_repairs(normalised), *_doubts(normalised.geometry)):
             logger.warning("Area %r: %s", name, words)
         return cls(normalised.geometry, name)
+
+    @classmethod
+    def of_geojson(cls, content: bytes, name: str) -> Area:
+        """Return the area that `to_geojson` wrote, unchanged.
+
+        Raises:
+            ValueError: It is not GeoJSON, empty, or not in degrees.
+        """
+        try:
+            geometry = shapely.from_geojson(content)
+        except shapely.GEOSException as error:
+            raise ValueError(str(error)) from error
+        west, south, east, north = geometry.bounds  # NaN if it is empty
+        if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # noqa: PLR2004
+            message = "it is empty, or not in degrees"
+            raise ValueError(message)
+        return cls(geometry, _shorten(name))
+
+    def to_geojson(self) -> bytes:
+        """Return the exact area as a GeoJSON geometry."""
+        return bytes(shapely.to_geojson(self.geometry), "ascii")
 
     def search_wkts(self, *, max_chars: int = MAX_SEARCH_CHARS) -> tuple[str, ...]:
         """Return WKT polygons and points that together cover the area, for the catalogue's URL.

@@ -16,12 +16,13 @@ from copernicus_dataspace.errors import AreaError, TransientError
 from copernicus_dataspace.os_errors import may_pass
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 JSON_SUFFIXES: Final = (".geojson", ".json")
 SUFFIXES: Final = (*JSON_SUFFIXES, ".gpkg", ".shp", ".kml", ".kmz", ".fgb", ".zip")
 """Suffixes of area files."""
-FORMS: Final = "a name in the areas folder, GeoJSON, WKT, or west,south,east,north in degrees"
+FORMS: Final = "the name of an area file, GeoJSON, WKT, or west,south,east,north in degrees"
 
 WKT: Final = re.compile(
     r"(?:geography')?(?:SRID\s*=\s*(?P<srid>\d+)\s*;)?\s*"
@@ -40,16 +41,16 @@ _LONGEST_NAME: Final = 200
 _MOST_NAMES: Final = 30
 
 
-def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None:
+def named_file(text: str, folders: Iterable[Path]) -> tuple[Path, str | None] | None:
     """Return file and layer of a named area; None for a literal area.
 
-    A name is that of a file in the folder, with or without its suffix, ``lake`` or ``lake.gpkg``,
-    optionally with a layer, ``lake:north``. It is looked up in the listing of the folder: strings
-    are never used as paths. Links in the folder are followed; hidden files are ignored.
+    A name is that of a file in a folder, with or without its suffix, ``lake`` or ``lake.gpkg``,
+    optionally with a layer, ``lake:north``. It is looked up in the listings of the folders: strings
+    are never used as paths. Links in a folder are followed; hidden files are ignored.
 
     Args:
         text: The input.
-        folder: Folder of named areas; None if there are none.
+        folders: Folders of named areas; for files of the same name, the first one counts.
 
     Raises:
         AreaError: It is empty, or neither a known form nor a name.
@@ -60,7 +61,7 @@ def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None
         raise AreaError(message)
     if text[0] in "{[":
         return None
-    files = _files(folder)
+    files = _files(folders)
     name, _, layer = text.rpartition(":")
     if path := _of_name(text, files):
         return path, None
@@ -69,6 +70,14 @@ def named_file(text: str, folder: Path | None) -> tuple[Path, str | None] | None
     if is_corners(text) or _is_wkt(text):
         return None
     raise AreaError(_refusal(text, files))
+
+
+def area_names(folders: Iterable[Path]) -> list[str]:
+    """Return the names of the areas in folders, without suffix; none if one cannot be read."""
+    try:
+        return _names(_files(folders))
+    except (AreaError, TransientError):
+        return []
 
 
 def is_corners(text: str) -> bool:
@@ -163,15 +172,21 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _files(folder: Path | None) -> dict[str, Path]:
-    """Return the area files of a folder by their names."""
+def _files(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return the area files of folders by their names."""
+    files: dict[str, Path] = {}
+    for folder in folders:
+        files = {**_files_in(folder), **files}
+    return files
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
     try:
-        files = sorted(folder.iterdir()) if folder else []
-        return {composed(file.name): file for file in files if _is_area(file)}
+        return {composed(file.name): file for file in sorted(folder.iterdir()) if _is_area(file)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise unread("the areas folder", error) from error
+        raise unread(f"the folder of areas {folder.name}", error) from error
 
 
 def _is_area(file: Path) -> bool:
@@ -186,8 +201,12 @@ def _of_name(name: str, files: dict[str, Path]) -> Path | None:
     return min(named, key=lambda file: SUFFIXES.index(file.suffix.lower()), default=None)
 
 
+def _names(files: dict[str, Path]) -> list[str]:
+    return sorted({composed(file.stem) for file in files.values()})
+
+
 def _refusal(text: str, files: dict[str, Path]) -> str:
-    names = sorted({composed(file.stem) for file in files.values()})
+    names = _names(files)
     shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     fault = "no such name"
     if _SEPARATORS.search(text):

@@ -28,7 +28,7 @@ from copernicus_dataspace.geometry.geojson import read_geojson, to_degrees
 from copernicus_dataspace.geometry.vector_files import read_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from shapely.geometry.base import BaseGeometry
 
@@ -36,13 +36,15 @@ MAX_FILE_BYTES: Final = 100_000_000
 """Maximum file size; protects a worker's memory."""
 
 
-def read_shapes(source: str | Path | Mapping[str, Any], folder: Path | None) -> list[BaseGeometry]:
+def read_shapes(
+    source: str | Path | Mapping[str, Any], folders: Iterable[Path]
+) -> list[BaseGeometry]:
     """Return the shapes of an area in degrees, longitude first, otherwise unchanged.
 
     Args:
-        source: GeoJSON, WKT, a bounding box, or a name in the folder; a `Path` is a file anywhere,
-            which only programs can pass: strings are never paths.
-        folder: Folder of named areas; None if there are none.
+        source: GeoJSON, WKT, a bounding box, or a name in the folders; a `Path` is a file
+            anywhere, which only programs can pass: strings are never paths.
+        folders: Folders of named areas.
 
     Raises:
         AreaError: The input has no known form, is an unknown name, or is invalid. File contents
@@ -53,7 +55,7 @@ def read_shapes(source: str | Path | Mapping[str, Any], folder: Path | None) -> 
         return _from_file(source, None)
     if not isinstance(source, str):
         return read_geojson(source)
-    named = named_file(source, folder)
+    named = named_file(source, folders)
     if named:
         return _from_file(*named)
     text = source.strip()

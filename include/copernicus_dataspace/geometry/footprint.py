@@ -38,7 +38,9 @@ def geojson(footprint: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if ground is None else dict(mapping(shapely.orient_polygons(ground)))
 
 
-def bounds(footprint: Mapping[str, Any] | None) -> tuple[float, float, float, float] | None:
+def bounds(
+    footprint: BaseGeometry | Mapping[str, Any] | None,
+) -> tuple[float, float, float, float] | None:
     """Return west, south, east, north in degrees; None if the footprint is unusable.
 
     West > east if 180 degrees is crossed. All longitudes are from -180 to 180.
@@ -70,7 +72,9 @@ def span(intervals: Iterable[Sequence[float]]) -> tuple[float, float]:
     return (first, reach) if first + _TURN - reach >= gap else beside
 
 
-def middle(footprint: Mapping[str, Any] | None) -> tuple[float, float] | None:
+def middle(
+    footprint: BaseGeometry | Mapping[str, Any] | None,
+) -> tuple[float, float] | None:
     """Return longitude and latitude of the centre of the bounds."""
     box = bounds(footprint)
     if box is None:

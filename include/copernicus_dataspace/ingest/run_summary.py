@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from copernicus_dataspace.ingest.quota import PERIOD_DAYS
@@ -98,7 +99,7 @@ def as_text(summary: Mapping[str, Any]) -> str:
     lines += [f"Unusable row: {row['label']}: {row['why']}." for row in unusable[:_MOST_NAMED]]
     lines += summary.get("not_complete", ())
     if not summary["products"] and not unusable:
-        lines.append("The catalogue lists no matching products: nothing to do.")
+        lines.append(nothing_in_words(summary))
     lines += [
         f"{row['state']:9}  {row['day']}  {row['files']:3} files  {megabytes(row['bytes']):>10}  "
         f"{row['name']}{'  ' + row['error'] if row['error'] else ''}"
@@ -107,11 +108,54 @@ def as_text(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def in_one_line(summary: Mapping[str, Any]) -> str:
+    """Return days, products and size, such as ``1 Aug 2024 · 5 products · 1.5 MB``."""
+    days = [date.fromisoformat(day) for day in (*summary["days"][:1], *summary["days"][1:][-1:])]
+    period = " to ".join(f"{day.day} {day:%b %Y}" for day in days) or "chosen products"
+    size = megabytes(summary["bytes_delivered"])
+    if summary["missing"]:
+        wanted = summary["delivered"] + len(summary["missing"])
+        return f"{period} · {summary['delivered']} of {wanted} products delivered · {size}"
+    if summary["products"]:
+        return f"{period} · {_numbered(summary['products'])} · {size}"
+    reasons = excluded_in_words(summary)
+    return f"{period} · 0 products" + (f" · left out: {reasons}" if reasons else "")
+
+
+def excluded_in_words(search: Mapping[str, Any]) -> str:
+    """Return how many products a search without result has left out, by reason.
+
+    Args:
+        search: As for `summarise`, with ``filtered_out`` as in `search.FilteredOut`, or None.
+    """
+    filtered_out = search.get("filtered_out") or {}
+    numbers = {
+        "by the cloud limit": filtered_out.get("cloud_cover", 0),
+        "on other tiles": filtered_out.get("tiles", 0),
+        "for newer versions": len(search.get("left_out", ())),
+        "offline": len(search["offline"]),
+    }
+    reasons = [f"{number} {reason}" for reason, number in numbers.items() if number]
+    more = [] if filtered_out.get("is_complete", True) else ["perhaps more"]
+    return ", ".join([*reasons, *more])
+
+
+def nothing_in_words(search: Mapping[str, Any]) -> str:
+    """Return that a search has no result, with what it has left out."""
+    reasons = excluded_in_words(search)
+    matching = f"; left out: {reasons}" if reasons else ""
+    return f"Nothing to do: the catalogue has no matching online products{matching}."
+
+
 def left_out_in_words(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the number of products left out, and the first of them with their replacements."""
     named = [_left_out(row) for row in rows[:_MOST_NAMED]]
     more = len(rows) - len(named)
     return f"{len(rows)} left out: {'; '.join(named)}{f'; and {more} more' if more else ''}."
+
+
+def _numbered(products: int) -> str:
+    return "1 product" if products == 1 else f"{products} products"
 
 
 def _left_out(row: Mapping[str, Any]) -> str:

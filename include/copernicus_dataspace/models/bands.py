@@ -47,6 +47,13 @@ _ITEM_NAME: Final = "item.json"
 _SHOWN: Final = 12
 
 
+def band_names(product_type: str) -> tuple[str, ...]:
+    """Return the names of all bands of a product type, those of L2A with each resolution."""
+    if product_type == "S2MSI1C":
+        return _L1C
+    return tuple(f"{band}_{metres}m" for band in _L2A for metres in sorted(_L2A[band]))
+
+
 def check_bands(bands: Sequence[str], product_type: str) -> None:
     """Refuse entries that no product of this type can hold.
 
@@ -90,7 +97,7 @@ def select_files(
     chosen = {entry: _matches(files, entry, product_type) for entry in bands}
     empty = [entry for entry, matches in chosen.items() if not matches]
     if empty:
-        held = [name for name in _all_names(product_type) if _matches(files, name, product_type)]
+        held = [name for name in band_names(product_type) if _matches(files, name, product_type)]
         if all(_is_glob(entry) for entry in empty) or not held:
             held = [file.path for file in files]
         message = (
@@ -192,12 +199,6 @@ def _known(product_type: str) -> tuple[str, ...]:
         return tuple(f"{band}_{_resolutions(band, '|')}" for band in _L2A)
     message = f"product_type is {product_type!r}; expected 'S2MSI2A' or 'S2MSI1C'."
     raise ConfigurationError(message)
-
-
-def _all_names(product_type: str) -> tuple[str, ...]:
-    if product_type == "S2MSI1C":
-        return _L1C
-    return tuple(f"{band}_{metres}m" for band in _L2A for metres in sorted(_L2A[band]))
 
 
 def _resolutions(band: str, separator: str) -> str:

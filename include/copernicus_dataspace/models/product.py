@@ -176,6 +176,6 @@ def normalise_tile(text: str) -> str:
     """
     match = _TILE.fullmatch(text.strip().upper())
     if match is None or not 1 <= int(match["zone"]) <= 60:  # noqa: PLR2004
-        message = f"tile {text!r} is not an MGRS tile; write it as T36TXL."
+        message = f"tiles: {text!r} is not an MGRS tile; write it as T36TXL."
         raise QueryError(message)
     return f"{int(match['zone']):02}{match['square']}"

@@ -57,13 +57,16 @@ class RemovalOutcome:
     Attributes:
         results: Result of each finding.
         removals: The updated removal record.
-        asks: Approval runs to start: the new one, and an earlier one that must end because the
-            plan has changed; none if the current request is already waiting.
+        requested_run: Approval run to start; None if there is nothing to approve, or the current
+            request is already waiting.
+        ended_run: Earlier approval run that must end because the plan has changed; None if there is
+            none.
     """
 
     results: list[RepairResult]
     removals: RemovalRecord
-    asks: tuple[str, ...] = ()
+    requested_run: str | None = None
+    ended_run: str | None = None
 
 
 def remove_within_limits(
@@ -95,7 +98,7 @@ def remove_within_limits(
     earlier = stored.request
     is_open = earlier is not None and answers.keys().isdisjoint(answer_names(earlier.run_id))
     state = night.state_of(earlier.run_id) if earlier and is_open else RequestState.ENDED
-    request, asks = _request(earlier, state, _asked(before, asked, plan, night), night)
+    request, is_new = _request(earlier, state, _asked(before, asked, plan, night), night)
     after = replace(before.with_done(names, night.now), request=request)
     if after != stored or stored.lost_at == night.now:
         files.remember_removals(after)
@@ -106,7 +109,13 @@ def remove_within_limits(
         after = after.without_done(undone, night.now)
         files.remember_removals(after)
     waiting = {one.name for one in request.removals} if request else set()
-    return RemovalOutcome([_explained(one, names, waiting) for one in done], after, asks)
+    is_ended = state is RequestState.WAITING and (is_new or request is None)
+    return RemovalOutcome(
+        [_explained(one, names, waiting) for one in done],
+        after,
+        requested_run=night.run_id if is_new else None,
+        ended_run=earlier.run_id if earlier and is_ended else None,
+    )
 
 
 def agreed(
@@ -144,15 +153,14 @@ def _asked(
 
 def _request(
     earlier: Request | None, state: RequestState, asked: tuple[Removal, ...], night: NightlyLimits
-) -> tuple[Request | None, tuple[str, ...]]:
-    """Return the current request, and the approval runs to start.
+) -> tuple[Request | None, bool]:
+    """Return the current request, and whether it is new.
 
     A request is never changed once it was shown. A changed plan gets a new run; the earlier run is
     started again and ends because it is no longer the current one.
     """
-    ends = (earlier.run_id,) if earlier and state is RequestState.WAITING else ()
     if not asked:
-        return None, ends
+        return None, False
     names = {one.name for one in earlier.removals} if earlier else set()
     is_known = earlier and names & {one.name for one in asked}
     request = Request(asked, earlier.since if earlier and is_known else night.now, night.run_id)
@@ -160,8 +168,8 @@ def _request(
         state is RequestState.QUEUED
         or (state is RequestState.WAITING and request.keys == earlier.keys)
     ):
-        return replace(request, run_id=earlier.run_id), ()
-    return request, (*ends, night.run_id)
+        return replace(request, run_id=earlier.run_id), False
+    return request, True
 
 
 def _explained(result: RepairResult, tried: set[str], waiting: set[str]) -> RepairResult:

@@ -47,6 +47,9 @@ def check_store(store: Store, folder: str, *, one_run_at_a_time: bool) -> None:
             raise NoConditionalWriteError(message) from error
     store.read(first)  # a clearer error than that of a move, which starts with HEAD
     store.move(first, second)
+    if store.sizes(own).keys() != {second.rpartition("/")[2]}:
+        message = f"{store.uri(own)} does not list the file just written; try again."
+        raise StorageUnavailableError(message)
     if store.read(second) != _CONTENT:
         message = f"{store.uri(second)} was written, but reads back differently; try again."
         raise StorageUnavailableError(message)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ActionCommand,
+    Arg,
+    GroupCommand,
+    lazy_load_command,
+)
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
@@ -16,7 +22,7 @@ def get_commands() -> list[CLICommand]:
         GroupCommand(
             name="copernicus",
             help="Sentinel-2 ingestion from the Copernicus Data Space",
-            subcommands=[_check(), _init()],
+            subcommands=[_check(), _init(), _status()],
         )
     ]
 
@@ -48,4 +54,15 @@ def _init() -> ActionCommand:
         "kept.",
         func=lazy_load_command("airflow_copernicus.cli.init.init"),
         args=(folder,),
+    )
+
+
+def _status() -> ActionCommand:
+    return ActionCommand(
+        name="status",
+        help="Show how complete the archive of each ingest is",
+        description="Shows the latest report of each ingest, as the page Sentinel-2 archive of the "
+        "UI does.",
+        func=lazy_load_command("airflow_copernicus.cli.status.status"),
+        args=(ARG_OUTPUT,),
     )

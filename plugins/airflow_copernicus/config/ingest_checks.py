@@ -1,4 +1,4 @@
-"""Validates the settings of an ingest file, by JSON schema and by meaning.
+"""Validates the settings of an ingest, by JSON schema and by meaning.
 
 Bands, tiles, days and the area's file must exist. The geometry of the area, the connection and the
 output are checked when they are used.
@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import fsspec
@@ -19,7 +20,6 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk.io.fs import has_fs
 
 from airflow_copernicus.config import output_uri
-from airflow_copernicus.config.environment import AREAS
 from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import PARAMS, RUN_ONLY_PARAMS, lines
 from airflow_copernicus.config.setting_errors import reading
@@ -46,12 +46,12 @@ from copernicus_dataspace.models.time_range import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     Schemas = Mapping[str, Mapping[str, Any]]
 
 _HINTS: Final = {
-    "area": "write the name of a file in include/areas, west,south,east,north in degrees, WKT or "
-    "GeoJSON",
+    "area": "write the name of an area file, west,south,east,north in degrees, WKT or GeoJSON",
     "bands": "write a list, such as [SCL_20m, B04_10m]",
     "copernicus_conn_id": "write the id of an Airflow Connection, such as copernicus_default",
     "max_cloud_cover": "write a percentage from 0 to 100, or omit it",
@@ -81,15 +81,21 @@ def normalised(given: Mapping[str, Any], schemas: Schemas) -> dict[str, Any]:
     return {name: _normalised(value, schemas.get(name, {})) for name, value in given.items()}
 
 
-def problems(given: Mapping[str, Any], schemas: Schemas) -> list[str]:
-    """Return a message for each invalid setting of a file.
+def problems(
+    given: Mapping[str, Any], schemas: Schemas, area_folders: Sequence[Path] | None
+) -> list[str]:
+    """Return a message for each invalid setting of an ingest.
 
     Args:
         given: Settings as `normalised` returns them.
         schemas: JSON schema of every setting, by name.
+        area_folders: Folders in which the area is looked up; None if it is known already.
     """
     messages = {name: _schema_problem(name, value, schemas) for name, value in given.items()}
-    for name, check in _SETTING_CHECKS.items():
+    checks = {**_SETTING_CHECKS}
+    if area_folders is not None:
+        checks["area"] = partial(_check_area, folders=area_folders)
+    for name, check in checks.items():
         if name in given and not messages[name]:
             messages[name] = _value_problem(name, check, given[name])
     invalid = {name for name, message in messages.items() if message}
@@ -118,7 +124,7 @@ def duration(text: str) -> timedelta:
 
 def shown(value: Any) -> str:
     """Return a value as JSON for messages, shortened."""
-    return _shortened(json.dumps(value, ensure_ascii=False), _MAX_SHOWN)
+    return _shortened(json.dumps(value, ensure_ascii=False, default=str), _MAX_SHOWN)
 
 
 def _shortened(text: str, length: int) -> str:
@@ -178,16 +184,16 @@ def _value_problem(name: str, check: Callable[[Any], None], value: Any) -> str:
     return ""
 
 
-def _check_area(area: Any) -> None:
+def _check_area(area: Any, folders: Sequence[Path]) -> None:
     if isinstance(area, str) and area:
-        _check_area_text(area)
+        _check_area_text(area, folders)
     elif area:
         _check_geojson(area)
 
 
-def _check_area_text(area: str) -> None:
+def _check_area_text(area: str, folders: Sequence[Path]) -> None:
     try:
-        if named_file(area, AREAS) is not None:
+        if named_file(area, folders) is not None:
             return
         if area.lstrip()[0] in "{[":
             _check_geojson(parsed(area))
@@ -273,7 +279,6 @@ def _check_zip(given: Mapping[str, Any]) -> None:
 
 
 _SETTING_CHECKS: Final[Mapping[str, Callable[[Any], None]]] = {
-    "area": _check_area,
     "tiles": _check_tiles,
     "start_day": _check_start_day,
     "publication_delay": _check_delay,

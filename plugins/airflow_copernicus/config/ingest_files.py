@@ -100,6 +100,23 @@ def check_name(path: Path) -> None:
     raise ConfigurationError(message)
 
 
+def check_dag_id(dag_id: str) -> None:
+    """Check that an ingest may have this DAG id.
+
+    Raises:
+        ConfigurationError: It is invalid or reserved.
+    """
+    if not _DAG_ID.fullmatch(dag_id):
+        message = (
+            f"{dag_id!r} is not a valid DAG id; use up to 200 letters, digits, _ . and -, and "
+            "begin with a letter, a digit or a single _."
+        )
+        raise ConfigurationError(message)
+    if _comparable(dag_id) in map(_comparable, RESERVED_DAG_IDS):
+        message = f"{dag_id!r} is reserved for another DAG of this package; choose another DAG id."
+        raise ConfigurationError(message)
+
+
 def shown_name(path: Path) -> str:
     """Return a file's name for messages, with unprintable characters escaped."""
     return path.name if path.name.isprintable() else repr(path.name)[1:-1]

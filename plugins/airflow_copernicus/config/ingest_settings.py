@@ -1,12 +1,13 @@
-"""Ingests: the validated settings of the files in include/ingests, one file per DAG."""
+"""Ingests: validated settings, declared in an ingest file or in Python; one DAG each."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from airflow_copernicus.config.environment import area_folders
 from airflow_copernicus.config.ingest_checks import (
     DURATION,
     duration,
@@ -24,9 +25,11 @@ from copernicus_dataspace.os_errors import may_pass
 from copernicus_dataspace.reconcile.removals.removal_record import MAX_REMOVALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+INGEST_TAG: Final = "copernicus"
+"""Tag of ingest DAGs; `sentinel2_reconcile` triggers no others."""
 _FIRST_DAY: Final = "2015-06-27"
 """The first day of Sentinel-2 data; the earliest day of a backfill."""
 _CONNECTIONS: Final = 2
@@ -56,11 +59,10 @@ SCHEMAS: Final = {**SETTINGS, **{name: param["schema"] for name, param in PARAMS
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The settings of one file of include/ingests.
+    """The settings of one ingest.
 
     Attributes:
-        path: The file.
-        dag_id: The file's name.
+        dag_id: Id of its DAG.
         description: Shown in the list of DAGs.
         timetable: Of ``schedule``, a cron expression or preset in UTC with intervals of whole
             days, and ``publication_delay``, the time from the end of a day to its scheduled run.
@@ -79,9 +81,9 @@ class Ingest:
         one_run_at_a_time: Whether only one run at a time of this ingest alone writes to its output;
             then storage without conditional writes is allowed.
         defaults: Default of every param, by name.
+        declared: The settings that were given, by name.
     """
 
-    path: Path
     dag_id: str
     description: str
     timetable: SensingDayTimetable
@@ -96,38 +98,71 @@ class Ingest:
     keep_runs_days: int
     one_run_at_a_time: bool
     defaults: Mapping[str, Any]
+    declared: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read and validate a file.
+        """Read and validate a file, whose name is the DAG id.
 
         Raises:
             ConfigurationError: The file cannot be read, is not valid YAML, or has invalid settings;
                 the message names the file and every problem.
         """
         check_name(path)
-        settings = normalised(read_settings(path), SCHEMAS)
-        messages = problems(settings, SCHEMAS)
+        settings = read_settings(path)
+        return cls.of(path.stem, settings, area_folders(path.parent), source=shown_name(path))
+
+    @classmethod
+    def of(
+        cls,
+        dag_id: str,
+        settings: Mapping[str, Any],
+        folders: Sequence[Path] | None,
+        *,
+        source: str | None = None,
+    ) -> Self:
+        """Validate settings.
+
+        Args:
+            dag_id: Id of the DAG.
+            settings: By name, as JSON values.
+            folders: Folders in which the area is looked up; None if it is known already.
+            source: Name of their file for messages; None for the DAG id.
+
+        Raises:
+            ConfigurationError: Settings are invalid; the message names every problem.
+        """
+        given = normalised(settings, SCHEMAS)
+        messages = problems(given, SCHEMAS, folders)
         if messages:
-            message = f"{shown_name(path)}: {one_line(messages)}"
+            message = f"{source or dag_id}: {one_line(messages)}"
             raise ConfigurationError(message)
         return cls(
-            path=path,
-            dag_id=path.stem,
-            description=settings.get("description", "Sentinel-2 files, day by day."),
-            timetable=_timetable(settings),
-            start_day=_midnight(settings.get("start_day", _FIRST_DAY)),
-            catchup=settings.get("catchup", False),
-            copernicus_conn_id=settings.get("copernicus_conn_id", "copernicus_default"),
-            connections=settings.get("connections", _CONNECTIONS),
-            superseded=RemovalPolicy(settings.get("superseded", "remove")),
-            withdrawn=RemovalPolicy(settings.get("withdrawn", "quarantine")),
-            max_removals=settings.get("max_removals", MAX_REMOVALS),
-            scrub_days=settings.get("scrub_days", _SCRUB_DAYS),
-            keep_runs_days=settings.get("keep_runs_days", _KEEP_RUNS_DAYS),
-            one_run_at_a_time=settings.get("one_run_at_a_time", False),
-            defaults={name: settings.get(name, param["default"]) for name, param in PARAMS.items()},
+            dag_id=dag_id,
+            description=given.get("description", "Sentinel-2 files, day by day."),
+            timetable=_timetable(given),
+            start_day=_midnight(given.get("start_day", _FIRST_DAY)),
+            catchup=given.get("catchup", False),
+            copernicus_conn_id=given.get("copernicus_conn_id", "copernicus_default"),
+            connections=given.get("connections", _CONNECTIONS),
+            superseded=RemovalPolicy(given.get("superseded", "remove")),
+            withdrawn=RemovalPolicy(given.get("withdrawn", "quarantine")),
+            max_removals=given.get("max_removals", MAX_REMOVALS),
+            scrub_days=given.get("scrub_days", _SCRUB_DAYS),
+            keep_runs_days=given.get("keep_runs_days", _KEEP_RUNS_DAYS),
+            one_run_at_a_time=given.get("one_run_at_a_time", False),
+            defaults={name: given.get(name, param["default"]) for name, param in PARAMS.items()},
+            declared=given,
         )
+
+
+def as_json(value: Any) -> Any:
+    """Return a setting given in Python as an ingest file has it: days and delays as text."""
+    if isinstance(value, date):
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, timedelta):
+        return f"{value / timedelta(minutes=1):g} minutes"
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
 
 
 def read_in_task(path: Path) -> Ingest:

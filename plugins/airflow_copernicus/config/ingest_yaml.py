@@ -82,7 +82,7 @@ def _text(path: Path) -> str:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         message = (
-            f"it has more than {_MAX_BYTES:,} bytes; move its area to a file in include/areas."
+            f"it has more than {_MAX_BYTES:,} bytes; move its area to an area file."
         )
         raise ValueError(message)
     try:

@@ -6,30 +6,36 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
-from airflow.sdk import DAG, TaskGroup
+from airflow.sdk import DAG
 
-from airflow_copernicus.config.ingest_settings import read_all
 from airflow_copernicus.config.params import approval_params
 from airflow_copernicus.dags.ingest import DEFAULT_ARGS, TAGS
-from airflow_copernicus.dags.reconcile import announce
 from airflow_copernicus.links import APPROVAL_DAG_ID, APPROVAL_TASK_ID
-from airflow_copernicus.operators import CopernicusAskOperator, CopernicusRemoveOperator
+from airflow_copernicus.operators import (
+    CopernicusAnnounceOperator,
+    CopernicusAskOperator,
+    CopernicusRemoveOperator,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 _RESPONSE_TIMEOUT: Final = timedelta(days=30)
 _RETRY_DELAY: Final = timedelta(seconds=10)
 """Airflow loses a response that arrives before the task is deferred; the retry asks again."""
-_EXTRA_ACTIVE_RUNS: Final = 16
-"""In addition to one run of each ingest that waits for a response."""
+_ACTIVE_RUNS: Final = 200
+"""A run of each ingest may wait for a response."""
 _APPROVE: Final = "Approve"
 _REJECT: Final = "Reject"
 
 
-def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
-    """Return the DAG for the ingest files of a folder; further arguments are passed to it."""
-    ingests = [ingest.dag_id for ingest in read_all(folder)]
+def build_approval_dag(outputs: Sequence[str] = (), **dag_arguments: Any) -> DAG:
+    """Return the DAG for the ingests of outputs; further arguments are passed to it.
+
+    Args:
+        outputs: As for `reconcile_dag`.
+        **dag_arguments: Passed to the DAG.
+    """
     with DAG(
         APPROVAL_DAG_ID,
         description="Approval of removals above the limits of an ingest.",
@@ -37,14 +43,14 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
         schedule=None,
         start_date=datetime(2015, 6, 27, tzinfo=UTC),
         catchup=False,
-        max_active_runs=len(ingests) + _EXTRA_ACTIVE_RUNS,
+        max_active_runs=_ACTIVE_RUNS,
         default_args=DEFAULT_ARGS,
-        params=approval_params(ingests),
+        params=approval_params(),
         tags=TAGS,
         **dag_arguments,
     ) as dag:
         params: dict[str, Any] = {name: dag.param(name) for name in ("ingest", "with_rejected")}
-        plan = CopernicusAskOperator(task_id="plan", ingest_folder=folder, **params)
+        plan = CopernicusAskOperator(task_id="plan", outputs=outputs, **params)
         question: Any = plan.output
         approve = HITLBranchOperator(
             task_id=APPROVAL_TASK_ID,
@@ -58,15 +64,18 @@ def build_approval_dag(folder: Path, **dag_arguments: Any) -> DAG:
         )
         remove, keep = (
             CopernicusRemoveOperator(
-                task_id=task_id, ingest_folder=folder, is_approved=is_approved, **params
+                task_id=task_id, outputs=outputs, is_approved=is_approved, **params
             )
             for task_id, is_approved in (("remove", True), ("keep", False))
         )
         plan >> approve >> [remove, keep]
-        with TaskGroup("downstream"):  # an ingest may have the same name as a task
-            for dag_id in ingests:
-                with TaskGroup(dag_id.replace(".", "-")):  # group ids have no dots
-                    announce(dag_id, remove.output)
+        removed: Any = remove.output
+        CopernicusAnnounceOperator(
+            task_id="announce",
+            ingest=removed["ingest"],
+            change=removed["change"],
+            allowed_outputs=outputs,
+        )
     return dag
 
 
@@ -82,4 +91,7 @@ which replaces the earlier request.
   removed, if every byte of their replacements is verified.
 * **Reject**, or no response in 30 days: the products are kept. They are not requested again until
   they change. To request them again, trigger this DAG with *Include rejected removals*.
+
+### In the documentation
+`docs/how-to/reconcile.md`, `docs/how-to/space-and-retention.md`
 """

@@ -5,161 +5,156 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, task, task_group
-from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_copernicus.config.ingest_files import IngestFile, files_in
-from airflow_copernicus.config.ingest_settings import read_all
-from airflow_copernicus.config.params import reconcile_params
-from airflow_copernicus.dags.ingest import DEFAULT_ARGS, TAGS, day_asset
+from airflow_copernicus.config.params import RECONCILE_PARAMS, lines, reconcile_params
+from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.dags.approvals import build_approval_dag
+from airflow_copernicus.dags.ingest import DEFAULT_ARGS, TAGS
 from airflow_copernicus.links import APPROVAL_DAG_ID, RECONCILE_DAG_ID
-from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
+from airflow_copernicus.operators import (
+    CopernicusAnnounceOperator,
+    CopernicusAuditOperator,
+    CopernicusRepairOperator,
+    CopernicusSettleOperator,
+    CopernicusTriggerOperator,
+)
 from airflow_copernicus.retry_policy import RETRY_POLICY
-from airflow_copernicus.runs.ingest_archive import read_changes
+from airflow_copernicus.runs.context import check_run_conf
+from airflow_copernicus.runs.outputs import find_ingests
 from airflow_copernicus.timetables import SensingDayTimetable
+from copernicus_dataspace.errors import ConfigurationError, PermanentError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
-_EXTRA_DELAY: Final = timedelta(hours=3)
-"""After the scheduled start of the ingests' own runs, so that these have finished."""
+_PUBLICATION_DELAY: Final = timedelta(hours=27)
+"""Three hours after the ingests' own runs with the default delay, so that these have finished."""
 _RUN_TIMEOUT: Final = timedelta(hours=23)
 """Ends a run before the next one starts, even if repairs wait for the quota; they continue alone.
 
 A timeout of the run, because Airflow enforces none of a deferred `TriggerDagRunOperator`.
 """
-_POKE_INTERVAL_S: Final = 5
 _MAX_LISTED: Final = 5
+_UNREADABLE: Final = "unreadable"
+"""Key of the XCom with the reasons why outputs cannot be read."""
 
 
-def build_reconcile_dag(folder: Path, **dag_arguments: Any) -> DAG:
-    """Return the DAG for the ingest files of a folder; further arguments are passed to it.
+def reconcile_dag(
+    *, outputs: Sequence[str] = (), ingests: Sequence[str] = (), **dag_arguments: Any
+) -> DAG:
+    """Return `sentinel2_reconcile`; also creates `sentinel2_approve_removals`.
 
-    Raises:
-        ConfigurationError: The folder cannot be read.
+    Args:
+        outputs: URIs of the output stores to maintain. Empty: the default output, the allowed
+            outputs, and the outputs of the ingest files in `ingests_folder`.
+        ingests: DAG ids of the ingests to maintain. Empty: all that are registered in the outputs.
+        **dag_arguments: Passed to the DAG, such as ``on_failure_callback``.
     """
-    delays = [ingest.timetable.publication_delay for ingest in read_all(folder)]
-    delay = max(delays, default=timedelta(days=1)) + _EXTRA_DELAY
+    build_approval_dag(outputs)
     with DAG(
         RECONCILE_DAG_ID,
         description="Finds and repairs missing, damaged, superseded and withdrawn products.",
         doc_md=_DOC,
-        schedule=SensingDayTimetable(publication_delay=delay),
+        schedule=SensingDayTimetable(publication_delay=_PUBLICATION_DELAY),
         start_date=datetime(2015, 6, 27, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=_RUN_TIMEOUT,
         default_args=DEFAULT_ARGS,
-        params=reconcile_params(),
+        params=reconcile_params(ingests),
         tags=TAGS,
         **dag_arguments,
     ) as dag:
-        for ingest in files_in(folder):
-            _group(dag, ingest)
+        found: Any = _find_task(outputs)(chosen=dag.param("ingests"))
+        _ingest_group(dag, outputs).expand(ingest=found)
+        all_outputs_read(found[_UNREADABLE])
     return dag
 
 
-def _group(dag: DAG, ingest: IngestFile) -> None:
-    days: dict[str, Any] = {name: dag.param(name) for name in ("first_day", "last_day")}
-    chosen: Any = dag.param("ingests")
+def _find_task(outputs: Sequence[str]) -> Any:
+    @task(retry_policy=RETRY_POLICY)
+    def registered_ingests(chosen: Sequence[str] | None, **context: Any) -> list[dict[str, str]]:
+        """Return the chosen ingests of the outputs; a further XCom has the unreadable outputs."""
+        check_run_conf(context, RECONCILE_PARAMS)
+        found = find_ingests(outputs)
+        with reading(ingests=chosen):
+            names = {*lines(chosen)}
+        unknown = names - {one["dag_id"] for one in found.ingests}
+        if unknown:
+            raise ConfigurationError(found.refusal("ingests", sorted(unknown)))
+        context["ti"].xcom_push(key=_UNREADABLE, value=found.unreadable)
+        return [one for one in found.ingests if not names or one["dag_id"] in names]
 
-    @task_group(group_id=ingest.dag_id.replace(".", "-"))  # group ids have no dots
-    def group() -> None:
+    return registered_ingests
+
+
+def _ingest_group(dag: DAG, outputs: Sequence[str]) -> Any:
+    days: dict[str, Any] = {name: dag.param(name) for name in ("first_day", "last_day")}
+
+    @task_group(group_id="ingest")
+    def group(ingest: Any) -> None:
+        shared: dict[str, Any] = {
+            "ingest": ingest,
+            "map_index_template": "{{ task.ingest['dag_id'] }}",
+        }
+        stores: dict[str, Any] = {"allowed_outputs": outputs}
         audit = CopernicusAuditOperator(
             task_id="audit",
-            ingest_file=ingest.path,
-            ingests=chosen,
             is_dry_run=dag.param("dry_run"),  # type: ignore[arg-type]  # resolved at run time
             scrub=dag.param("scrub"),  # type: ignore[arg-type]
             **days,
+            **shared,
+            **stores,
         )
-        repair = TriggerDagRunOperator.partial(
-            task_id="repair",
-            trigger_dag_id=ingest.dag_id,
-            logical_date=None,
-            skip_when_already_exists=True,  # a retry continues to wait for the run
-            wait_for_completion=True,
-            allowed_states=["success", "failed"],
-            failed_states=[],  # else Airflow retries the task if the run fails
-            poke_interval=_POKE_INTERVAL_S,
-            deferrable=True,
-            max_active_tis_per_dagrun=1,  # else they would use all active runs of the ingest
-            retries=1,
-        ).expand_kwargs(audit.output)
+        planned: Any = audit.output
+        repair = CopernicusRepairOperator(task_id="repair", planned=planned, retries=1, **shared)
         settle = CopernicusSettleOperator(
-            task_id="settle",
-            ingest_file=ingest.path,
-            ingests=chosen,
-            trigger_rule="all_done",
+            task_id="settle", trigger_rule="all_done", **shared, **stores
         )
         audit >> repair >> settle
+        settled: Any = settle.output
+        CopernicusAnnounceOperator(task_id="announce", change=settled["change"], **shared, **stores)
+        for task_id, run in (("end_request", "ended_request"), ("request", "request")):
+            CopernicusTriggerOperator(
+                task_id=task_id,
+                trigger_dag_id=APPROVAL_DAG_ID,
+                planned=settled[run],
+                reset_dag_run=True,  # ends a pending request
+                **shared,
+            )
+        all_present(settled=settled)
 
-        announce(ingest.dag_id, settle.output)
-        ask(settle.output)
-        all_present(settle.output)  # type: ignore[arg-type]
-
-    group()
-
-
-def announce(dag_id: str, settled: Any) -> None:
-    """Add the tasks that announce replaced and withdrawn products to downstream DAGs.
-
-    Args:
-        dag_id: The ingest.
-        settled: Output of the task that removed them, for this or another ingest.
-    """
-    asset = day_asset(dag_id)
-
-    @task
-    def changed_days(settled: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return a reference to the changes of each changed day."""
-        days: list[dict[str, Any]] = settled["changed"]
-        return days if settled["ingest"] == dag_id else []
-
-    @task(task_id="announce", outlets=[asset], retry_policy=RETRY_POLICY)
-    def announce_change(change: dict[str, Any], outlet_events: Any = None) -> None:
-        """Announce which products of a day were replaced or withdrawn."""
-        changes = read_changes(change)
-        event = outlet_events[asset]
-        event.add_partitions(change["days"])
-        event.extra = changes
-
-    announce_change.expand(change=changed_days(settled))
+    return group
 
 
-def ask(settled: Any) -> None:
-    """Add the tasks that request approval of removals above the limits."""
-
-    @task
-    def questions(settled: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the runs to trigger; none if the current request is already pending."""
-        asks: list[dict[str, Any]] = settled["asks"]
-        return asks
-
-    TriggerDagRunOperator.partial(
-        task_id="ask",
-        trigger_dag_id=APPROVAL_DAG_ID,
-        logical_date=None,
-        reset_dag_run=True,  # ends the pending request
-    ).expand_kwargs(questions(settled))
-
-
-@task
+@task(
+    retry_policy=RETRY_POLICY,
+    map_index_template="{{ task.op_kwargs['settled']['ingest'] }}",
+)
 def all_present(settled: dict[str, Any]) -> None:
     """Fail the run if available products are missing."""
     if settled["missing"]:
         few = ", ".join(settled["missing"][:_MAX_LISTED])
         message = f"{len(settled['missing'])} products are missing: {few}; see {settled['report']}"
-        raise AirflowFailException(message)
+        raise PermanentError(message)
+
+
+@task(retry_policy=RETRY_POLICY)
+def all_outputs_read(unreadable: dict[str, str]) -> None:
+    """Fail the run if the ingests of an output are unknown."""
+    if unreadable:
+        message = " ".join(f"{uri} cannot be read: {why}" for uri, why in unreadable.items())
+        raise PermanentError(message)
 
 
 _DOC: Final = """
 ### What it does
-For every ingest, it compares the archive with the catalogue and triggers the ingest's own DAG to
-fetch missing, late and damaged products. Then it removes superseded and withdrawn products as
-configured in the ingest file, and writes a report; the task `settle` has a link to it. Removals
-above the limits of the ingest need approval: also unpause `sentinel2_approve_removals`.
+For every ingest that is registered in an output, it compares the archive with the catalogue and
+triggers the ingest's own DAG to fetch missing, late and damaged products. Then it removes
+superseded and withdrawn products as configured for the ingest, and writes a report; the task
+`settle` has a link to it. Removals above the limits of the ingest need approval: also unpause
+`sentinel2_approve_removals`.
 
 ### Which days
 * **Scheduled**: the 30 newest days that are due; once a week all days since the first day delivered
@@ -169,4 +164,8 @@ above the limits of the ingest need approval: also unpause `sentinel2_approve_re
 ### If the run fails
 `all_present` lists available products that are missing. For the reason see the run of the ingest's
 DAG that `repair` has triggered.
+An ingest is registered when its own DAG runs. `all_outputs_read` lists outputs that cannot be read.
+
+### In the documentation
+`docs/how-to/reconcile.md`, `docs/reference/reconcile.md`, `docs/reference/archive.md`
 """

@@ -8,6 +8,7 @@ again and classifies their errors.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import (
@@ -18,6 +19,7 @@ from airflow.sdk.exceptions import (
     ErrorType,
 )
 
+from airflow_copernicus.provider_info import EXTRA_FIELDS
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, ServiceUnavailableError
 
 if TYPE_CHECKING:
@@ -68,6 +70,16 @@ def extra_of(connection: Connection) -> dict[str, Any]:
         )
         raise ConfigurationError(message)
     return dict(connection.extra_dejson)  # this property also masks the secrets in logs
+
+
+def with_labels(message: str) -> str:
+    """Return a message in which the connection's fields have the labels of the form."""
+    names = "|".join(EXTRA_FIELDS)
+    return re.sub(
+        rf"(?<!['\w])({names})(?!['\w])",
+        lambda found: f"{EXTRA_FIELDS[found[0]]['label']} ({found[0]})",
+        message,
+    )
 
 
 def _not_found(conn_id: str) -> DataSpaceError:

@@ -31,7 +31,7 @@ def max_connections(extra: Mapping[str, Any]) -> int:
     )
 
 
-def check_max_connections(connections: int, maximum: int, conn_id: str) -> None:
+def check_max_connections(connections: int, maximum: int) -> None:
     """Check a number of concurrent transfers against the limit of the connection.
 
     Raises:
@@ -39,9 +39,9 @@ def check_max_connections(connections: int, maximum: int, conn_id: str) -> None:
     """
     if connections > maximum:
         message = (
-            f"connection {conn_id!r} allows {maximum} concurrent transfers (max_connections), but "
-            f"{connections} are configured; lower `connections` of the ingest (pool_slots of the "
-            "task), or raise max_connections if the account allows more, and restart the scheduler."
+            f"max_connections is {maximum}, but {connections} concurrent transfers are configured; "
+            "lower `connections` of the ingest (pool_slots of the task), or raise max_connections "
+            "if the account allows more, and restart the scheduler."
         )
         raise ConfigurationError(message)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_copernicus.config.environment import AREAS, TRUSTED_HOSTS, state_dir, trusted_hosts
+from airflow_copernicus.config.environment import area_folders, state_dir, trusted_hosts
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
-from airflow_copernicus.hooks.connection import extra_of, read_connection
+from airflow_copernicus.config.setting_errors import reading, reading_params
+from airflow_copernicus.hooks.connection import extra_of, read_connection, with_labels
 from airflow_copernicus.hooks.connection_limits import (
     check_max_connections,
     max_connections,
@@ -28,7 +28,8 @@ from copernicus_dataspace.http.endpoints import Endpoints
 from copernicus_dataspace.service import ClientOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from airflow.sdk import Connection
@@ -54,8 +55,8 @@ class CopernicusHook(BaseHook):
     `catalogue_url`, `download_url`, `stac_url`, `s3_endpoint_url`, `s3_access_key`,
     `s3_secret_key`, `transport`, `client_id`, `totp_secret`, `max_connections`,
     `request_spacing_s` and `quota_gb`. If any URL is set, services without a URL are disabled. Only
-    the service's own hosts over https, localhost, and the hosts in the environment variable
-    ``COPERNICUS_TRUSTED_HOSTS`` are allowed.
+    the service's own hosts over https, localhost, and the hosts of the option `trusted_hosts` of
+    the installation are allowed.
     """
 
     conn_name_attr = "copernicus_conn_id"
@@ -84,8 +85,8 @@ class CopernicusHook(BaseHook):
         connection = read_connection(self.get_connection, self.copernicus_conn_id)
         with reading(copernicus_conn_id=self.copernicus_conn_id):
             extra = extra_of(connection)
-            check_max_connections(connections, max_connections(extra), self.copernicus_conn_id)
             try:
+                check_max_connections(connections, max_connections(extra))
                 username, password = _login(connection)
                 return Client(
                     username,
@@ -96,8 +97,8 @@ class CopernicusHook(BaseHook):
                     options=_options(extra, **options),
                 )
             except ConfigurationError as error:
-                message = f"connection {self.copernicus_conn_id!r}: {error}"
-                raise ConfigurationError(message) from error
+                message = f"connection {self.copernicus_conn_id!r}: {with_labels(str(error))}"
+                raise ConfigurationError(message) from error.__cause__
 
     def search(self, query: Query) -> Products:
         """Return the products that match a query, of all processing baselines.
@@ -127,7 +128,7 @@ class CopernicusHook(BaseHook):
         All versions are included: a reprocessed acquisition has one row for each baseline.
 
         Args:
-            area: Name of a file in include/areas, GeoJSON, WKT, ``west,south,east,north``, or a
+            area: Name of a file in `areas_folder`, GeoJSON, WKT, ``west,south,east,north``, or a
                 `pathlib.Path` to a file elsewhere. A string is never used as a path.
             tiles: MGRS tiles; with an area, products must match both.
             product_type: ``S2MSI2A``, ``S2MSI1C``, or None for both.
@@ -147,6 +148,7 @@ class CopernicusHook(BaseHook):
             product_type=product_type,
             max_cloud_cover=max_cloud_cover,
             product_ids=product_ids,
+            folders=area_folders(),
         )
         return self.search(query).to_dataframe(geometry=geometry)
 
@@ -170,7 +172,7 @@ class CopernicusHook(BaseHook):
         return all(finding.is_good for finding in findings), message
 
 
-def build_query(
+def build_query(  # noqa: PLR0913
     *,
     window: Window | None,
     area: Any,
@@ -178,8 +180,9 @@ def build_query(
     product_type: str | None,
     max_cloud_cover: float | None,
     product_ids: Sequence[str] | None,
+    folders: Iterable[Path] = (),
 ) -> Query:
-    """Return the query for the arguments of a search.
+    """Return the query for the arguments of a search; area files are looked up in the folders.
 
     Raises:
         QueryError: Neither area, tiles nor products are given, or the days are missing.
@@ -187,9 +190,14 @@ def build_query(
         ConfigurationError: Another argument is invalid.
         TransientError: The area's file cannot be read at present.
     """
-    with reading(area=area):
-        place = None if lines(product_ids) else _area(area)
-    with reading(
+    with reading_params(product_ids=product_ids):
+        chosen = lines(product_ids)
+    with reading_params(tiles=tiles):
+        squares = lines(tiles)
+    with reading_params(area=area):
+        place = None if chosen else _area(area, folders)
+    with reading_params(
+        area=area,
         tiles=tiles,
         product_type=product_type,
         max_cloud_cover=max_cloud_cover,
@@ -198,19 +206,19 @@ def build_query(
         return arguments.build_query(
             window=window,
             area=place,
-            tiles=lines(tiles),
+            tiles=squares,
             product_type=product_type,
             max_cloud_cover=max_cloud_cover,
-            product_ids=lines(product_ids),
+            product_ids=chosen,
         )
 
 
-def _area(given: Any) -> Area | None:
+def _area(given: Any, folders: Iterable[Path]) -> Area | None:
     """Parse the argument `area`; None if it is empty."""
     from copernicus_dataspace.geometry.area import Area  # noqa: PLC0415 - shapely is slow to import
 
     given = given.strip() if isinstance(given, str) else given
-    return Area.parse(given, folder=AREAS) if given else None
+    return Area.parse(given, folders=folders) if given else None
 
 
 def days_window(first_day: str | None, last_day: str | None) -> Window | None:
@@ -219,7 +227,7 @@ def days_window(first_day: str | None, last_day: str | None) -> Window | None:
     Raises:
         QueryError: A day is malformed or outside the mission, or the days are in reverse order.
     """
-    with reading(first_day=first_day, last_day=last_day):
+    with reading_params(first_day=first_day, last_day=last_day):
         return arguments.days_window(first_day, last_day)
 
 
@@ -232,7 +240,7 @@ def _addresses(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_extra_keys(extra: Mapping[str, Any]) -> None:
     """Reject keys similar to a known one: a misspelled URL would select the real service."""
-    for name in set(extra) - EXTRA_FIELDS:
+    for name in extra.keys() - EXTRA_FIELDS.keys():
         near = difflib.get_close_matches(name, EXTRA_FIELDS, n=1, cutoff=0.8)
         if near:
             message = f"the connection's extra has {name!r}; did you mean {near[0]!r}?"
@@ -244,22 +252,22 @@ def _check_trusted_hosts(endpoints: Endpoints) -> None:
     try:
         untrusted = endpoints.untrusted(trusted_hosts())
     except ConfigurationError as error:
-        message = f"the environment variable {TRUSTED_HOSTS}: {error}"
+        message = f"trusted_hosts in the section [copernicus] of airflow.cfg: {error}"
         raise ConfigurationError(message) from error
     if untrusted:
         hosts = ", ".join(f"{name} has the host {host}" for name, host in untrusted.items())
         message = (
             f"{hosts}, which is not trusted; nothing was sent. Credentials are sent only over "
-            "https to the service's own hosts, to localhost, and to hosts in the variable "
-            f"{TRUSTED_HOSTS}. Correct the URL, or ask the administrator of this Airflow to add "
-            "the host to that variable for all components."
+            "https to the service's own hosts, to localhost, and to trusted hosts. Correct the "
+            "URL, or ask the administrator of this Airflow to add the host to trusted_hosts in the "
+            "section [copernicus] of airflow.cfg, for all components."
         )
         raise ConfigurationError(message)
 
 
 def _login(connection: Connection) -> tuple[str, str]:
     if not connection.login or not connection.password:
-        missing = "login (the account's e-mail address)" if not connection.login else "password"
+        missing = "Account password" if connection.login else "Account e-mail (login)"
         message = f"it has no {missing}; enter it under Admin > Connections."
         raise ConfigurationError(message)
     return connection.login, connection.password

@@ -15,7 +15,7 @@ from airflow.utils.retries import run_with_db_retries
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_copernicus.config.environment import INGESTS
+from airflow_copernicus.config.environment import ingests_folder
 from airflow_copernicus.config.ingest_settings import read_all
 from airflow_copernicus.hooks.connection_limits import (
     DEFAULT_MAX_CONNECTIONS,
@@ -36,13 +36,17 @@ _MAX_ATTEMPTS: Final = 5
 logger = logging.getLogger(__name__)
 
 
-def update_pool(ingests: Path = INGESTS) -> None:
+def update_pool(ingests: Path | None = None) -> None:
     """Create or resize the pool; its slots are the lowest limit of all ingests' connections.
 
     If a connection cannot be read, an existing pool is not resized, and a new pool assumes the
     limit of a standard account for it.
+
+    Args:
+        ingests: Folder of ingest files; None for that of the installation.
     """
-    known = [*read_all(ingests)] if ingests.is_dir() else []
+    folder = ingests or ingests_folder()
+    known = [*read_all(folder)] if folder.is_dir() else []
     conn_ids = {ingest.copernicus_conn_id for ingest in known} or {_DEFAULT_CONNECTION}
     allowed = [_allowed(conn_id) for conn_id in sorted(conn_ids)]
     lowest = min(DEFAULT_MAX_CONNECTIONS if limit is None else limit for limit in allowed)
@@ -51,7 +55,7 @@ def update_pool(ingests: Path = INGESTS) -> None:
         if 0 <= slots < ingest.connections:
             logger.error(
                 "%s: connections is %d, but the pool %s has %d slots: its downloads cannot start. "
-                "Lower connections in include/ingests, or raise max_connections of %s.",
+                "Lower connections of the ingest, or raise max_connections of %s.",
                 *(ingest.dag_id, ingest.connections, POOL, slots, ingest.copernicus_conn_id),
             )
 

@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 from airflow.sdk.configuration import conf
 
-from airflow_copernicus.config.environment import INGESTS, default_output_uri
+from airflow_copernicus.config.environment import default_output_uri, ingests_folder
 from airflow_copernicus.config.ingest_files import find
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.params import PARAMS, lines
 from airflow_copernicus.runs.context import check_days_have_ended, open_store, sensing_window
+from airflow_copernicus.runs.outputs import find_ingest
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.ingest.run_records import RunRecords
 from copernicus_dataspace.ingest.run_summary import summarise
@@ -75,10 +76,17 @@ def _run(context: Mapping[str, Any]) -> Any:
 
 
 def _settings(run: Any) -> dict[str, Any]:
-    """Return the params: of the run's configuration, the ingest file, or the defaults."""
-    file = find(INGESTS, run.dag_id)
+    """Return the params: of the run's configuration, the ingest, or the defaults."""
+    ingest = _ingest(run.dag_id)
     own = {name: param["default"] for name, param in PARAMS.items()}
-    return {**(Ingest.read(file.path).defaults if file else own), **(run.conf or {})}
+    return {**(ingest.defaults if ingest else own), **(run.conf or {})}
+
+
+def _ingest(dag_id: str) -> Ingest | None:
+    """Return the ingest of the file for a DAG; if there is none, the registered ingest."""
+    folder = ingests_folder()
+    file = find(folder, dag_id) if folder.is_dir() else None
+    return Ingest.read(file.path) if file else find_ingest(dag_id)
 
 
 def _days(run: Any, settings: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_copernicus.config.environment import default_output_uri
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.config.setting_errors import reading_params
 from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.links import CopernicusBrowserLink
 from airflow_copernicus.observability import lineage, metrics
@@ -50,7 +50,7 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
     pool slots, after an hour if the account has reached the connection's `quota_gb` in 30 days, and
     after 30 seconds if other runs are downloading some of the products.
 
-    All arguments are template fields.
+    All arguments except `allowed_outputs` are template fields.
     """
 
     template_fields: Sequence[str] = ("batch", *WANTED_FIELDS, "copernicus_conn_id")
@@ -66,6 +66,7 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         keep_archive: bool = False,
         overwrite: bool = False,
         output_uri: str | None = None,
+        allowed_outputs: Sequence[str] = (),
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
@@ -79,6 +80,7 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
             keep_archive: Whether to store the zip file.
             overwrite: Whether to download existing files again.
             output_uri: As for the search.
+            allowed_outputs: As for the search.
             copernicus_conn_id: The Airflow Connection.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
@@ -90,6 +92,7 @@ class CopernicusDownloadOperator(lineage.TellsLineage, BaseOperator):
         self.keep_archive = keep_archive
         self.overwrite = overwrite
         self.output_uri = output_uri
+        self.allowed_outputs = allowed_outputs
         self.copernicus_conn_id = copernicus_conn_id
 
     def execute(self, context: Context) -> None:
@@ -147,7 +150,7 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
     Needs no account. If another run has taken over a product whose lease expired, the task is
     rescheduled after 30 seconds.
 
-    All arguments are template fields.
+    All arguments except `allowed_outputs` are template fields.
     """
 
     template_fields: Sequence[str] = ("batch", *WANTED_FIELDS)
@@ -163,6 +166,7 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         keep_archive: bool = False,
         overwrite: bool = False,
         output_uri: str | None = None,
+        allowed_outputs: Sequence[str] = (),
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -174,6 +178,7 @@ class CopernicusExtractOperator(lineage.TellsLineage, BaseOperator):
         self.keep_archive = keep_archive
         self.overwrite = overwrite
         self.output_uri = output_uri
+        self.allowed_outputs = allowed_outputs
 
     def execute(self, context: Context) -> None:
         """Deliver the batch and record the delivered products."""
@@ -255,13 +260,13 @@ def _open_batch(
             "batch is not an output of CopernicusSearchOperator; use expand(batch=search.output)."
         )
         raise ConfigurationError(message)
-    store = open_store(operator.output_uri or default_output_uri())
+    store = open_store(operator.output_uri or default_output_uri(), operator.allowed_outputs)
     run = placed(store, run_layout(context, batch["stamp"]))
     records = RunRecords(store, run, batch["search"])
     products = records.products(batch["batch"])
     search, delivered = records.search() or {}, records.handed_over(batch["batch"])
     settings = {name: getattr(operator, name) for name in WANTED_FIELDS if name != "output_uri"}
-    with reading(**settings):
+    with reading_params(**settings):
         wanted = DeliveryOptions(
             **{**settings, "bands": lines(operator.bands)},
             is_permanent=search.get("standing", True),

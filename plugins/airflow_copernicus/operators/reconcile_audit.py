@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
-from airflow_copernicus.config.allowed_outputs import check_output_not_shared
 from airflow_copernicus.config.params import RECONCILE_PARAMS
 from airflow_copernicus.hooks.copernicus import CopernicusHook
 from airflow_copernicus.observability import metrics
@@ -24,6 +23,7 @@ from airflow_copernicus.runs.context import (
     sensing_window,
 )
 from airflow_copernicus.runs.ingest_archive import Archive
+from airflow_copernicus.runs.ingest_registry import check_output_not_shared
 from copernicus_dataspace.errors import QueryError
 from copernicus_dataspace.models.time_range import Window, utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
@@ -34,7 +34,6 @@ from copernicus_dataspace.storage.write_check import check_store
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
 
     from airflow.sdk import Context, RetryPolicy
 
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 _TRAILING_DAYS: Final = 30
 _ONE_DAY: Final = timedelta(days=1)
 _SURVEY_INTERVAL: Final = timedelta(days=7)
+_RUN_DURATION: Final = timedelta(hours=3)
+"""Time for an ingest's own run; days whose run started later are not checked yet."""
 PRODUCTS_PER_RUN: Final = 500
 """Maximum products of a repair run, so that a failed run does not affect all repairs."""
 
@@ -55,57 +56,56 @@ class CopernicusAuditOperator(BaseOperator):
 
     Checks the given days; by default the 30 newest days that are due, and once a week all days
     since the first delivered day, see `reconcile.inspection.survey`. Returns ``trigger_run_id`` and
-    ``conf`` of each repair run of the ingest's DAG, for dynamic task mapping; none in a dry run or
-    if that DAG is paused. The plan is recorded in the output store. Skipped if only other ingests
-    are selected.
+    ``conf`` of each repair run of the ingest's DAG; none in a dry run or if that DAG is paused. The
+    plan is recorded in the output store. Skipped if the ingest's DAG does not exist.
 
-    All arguments except `ingest_file` are template fields.
+    All arguments up to `scrub` are template fields.
     """
 
-    template_fields: Sequence[str] = (*("first_day", "last_day", "ingests", "is_dry_run", "scrub"),)
+    template_fields: Sequence[str] = (*("ingest", "first_day", "last_day", "is_dry_run", "scrub"),)
     ui_color = "#d9e8f5"
 
     def __init__(  # noqa: PLR0913
         self,
         *,
-        ingest_file: str | Path,
+        ingest: Mapping[str, str],
         first_day: str | None = None,
         last_day: str | None = None,
-        ingests: Sequence[str] | None = None,
         is_dry_run: bool = False,
         scrub: bool = False,
+        allowed_outputs: Sequence[str] = (),
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         """Create the operator.
 
         Args:
-            ingest_file: Path of the ingest file, read when the task runs.
+            ingest: ``dag_id`` and ``output_uri`` of an ingest, see `runs.ingest_registry`.
             first_day: First UTC sensing day, ``YYYY-MM-DD``; None for the default days.
             last_day: Last UTC sensing day, inclusive; a single date covers that day.
-            ingests: DAG ids of the selected ingests; empty for all.
             is_dry_run: Whether to report without changing anything.
             scrub: Whether to verify all files now, not only those that are due.
+            allowed_outputs: Outputs that may be used, besides those of the installation.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
         super().__init__(retry_policy=retry_policy, **kwargs)
-        self.ingest_file = str(ingest_file)
+        self.ingest = ingest
         self.first_day = first_day
         self.last_day = last_day
-        self.ingests = ingests
         self.is_dry_run = is_dry_run
         self.scrub = scrub
+        self.allowed_outputs = allowed_outputs
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Compare, prepare the repair of damaged products, record the plan, return the repairs."""
-        archive = Archive.of_file(self.ingest_file, self.ingests, context)
+        archive = Archive.open(self.ingest, context, self.allowed_outputs)
         check_run_conf(context, RECONCILE_PARAMS)
         check_no_days_in_backfill(context, self.first_day, self.last_day)
         archive.store.delete(archive.plan_path)
         is_alone = archive.ingest.one_run_at_a_time
         if is_alone:
-            check_output_not_shared(archive.ingest.defaults["output_uri"], archive.ingest.dag_id)
+            check_output_not_shared(archive.store, archive.ingest.dag_id)
         check_store(archive.store, archive.folder, one_run_at_a_time=is_alone)
         history = archive.files.history(utc_now())
         is_dry = self.is_dry_run or archive.is_switched_off
@@ -146,7 +146,8 @@ class CopernicusAuditOperator(BaseOperator):
                 scrub_days=0,
                 reads_all=self.scrub,
             )
-        last = min(last, (utc_now() - ingest.timetable.publication_delay - _ONE_DAY).date())
+        delay = ingest.timetable.publication_delay + _RUN_DURATION
+        last = min(last, (utc_now() - delay - _ONE_DAY).date())
         trailing = last - timedelta(days=_TRAILING_DAYS - 1)
         scope = Scope(
             first=min(max(trailing, ingest.start_day.date()), last),
@@ -166,7 +167,7 @@ def _repairs(
 ) -> list[dict[str, Any]]:
     """Return run id and configuration of the repair runs.
 
-    The configuration has the settings of this audit, in case the ingest file changes meanwhile.
+    The configuration has the settings of this audit, in case the ingest changes meanwhile.
     """
     by_bands: dict[tuple[str, ...], list[Product]] = defaultdict(list)
     for finding in plan.open:

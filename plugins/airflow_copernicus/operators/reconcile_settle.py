@@ -37,8 +37,7 @@ from copernicus_dataspace.stac.inventory import Inventory
 from copernicus_dataspace.stac.static_catalog import refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context, RetryPolicy
 
@@ -50,35 +49,38 @@ class CopernicusSettleOperator(BaseOperator):
     """Checks the repairs, removes superseded and withdrawn products, and writes the report.
 
     A superseded product is removed only if its newer version is delivered and verified, and only
-    within the limits of the ingest, see `reconcile.removals.removal_record`. Returns ``ingest``,
-    ``report_name``, ``report`` (URI of the page), ``missing`` (names of available products that are
-    missing), ``changed`` (references to the changes of each changed day) and ``asks``, for dynamic
-    task mapping: the approval run to trigger, and the one it replaces; none if the current request
-    is pending. At the end files of old runs are removed, see `airflow_copernicus.runs.pruning`.
+    within the limits of the ingest, see `reconcile.removals.removal_record`. At the end files of
+    old runs are removed, see `airflow_copernicus.runs.pruning`. Returns, each also as its own XCom,
 
-    All arguments except `ingest_file` are template fields.
+    * ``ingest``, ``report_name``, ``report`` (URI of the page),
+    * ``missing`` (names of available products that are missing),
+    * ``change`` (reference to the replaced and withdrawn products; None if there are none),
+    * ``request`` (the approval run to trigger; None if there is none, or it is pending already) and
+      ``ended_request`` (the earlier approval run to clear, so that it ends; None if there is none).
+
+    `ingest` is a template field.
     """
 
-    template_fields: Sequence[str] = ("ingests",)
+    template_fields: Sequence[str] = ("ingest",)
     operator_extra_links = (ArchiveReportLink(),)
     ui_color = "#e6dcf2"
 
     def __init__(
         self,
         *,
-        ingest_file: str | Path,
-        ingests: Sequence[str] | None = None,
+        ingest: Mapping[str, str],
+        allowed_outputs: Sequence[str] = (),
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         """Create the operator; arguments as for CopernicusAuditOperator."""
-        super().__init__(retry_policy=retry_policy, **kwargs)
-        self.ingest_file = str(ingest_file)
-        self.ingests = ingests
+        super().__init__(retry_policy=retry_policy, multiple_outputs=True, **kwargs)
+        self.ingest = ingest
+        self.allowed_outputs = allowed_outputs
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Remove, refresh the STAC catalogue, write the report, and return the results."""
-        archive = Archive.of_file(self.ingest_file, self.ingests, context)
+        archive = Archive.open(self.ingest, context, self.allowed_outputs)
         plan, ingest = _plan(archive), archive.ingest
         retired = _retire(archive, plan)
         if not plan.is_dry:
@@ -89,8 +91,9 @@ class CopernicusSettleOperator(BaseOperator):
             "report_name": name,
             "report": address,
             "missing": [] if plan.is_dry else [*still_missing(retired.results), *plan.unusable],
-            "changed": archive.write_changes(retired.results),
-            "asks": [trigger_kwargs(ingest.dag_id, run_id) for run_id in retired.asks],
+            "change": archive.write_changes(retired.results),
+            "request": trigger_kwargs(ingest.dag_id, retired.requested_run),
+            "ended_request": trigger_kwargs(ingest.dag_id, retired.ended_run),
         }
         if not plan.is_dry:
             prune(archive)
@@ -102,7 +105,7 @@ class CopernicusSettleOperator(BaseOperator):
         known, found = files.history(utc_now()), (plan.days, cells_now(plan, results), delays)
         facts = {
             "ingest": archive.ingest.dag_id,
-            "area": archive.area,
+            "area": archive.place,
             "product_type": archive.ingest.defaults["product_type"],
             "made": made.isoformat(timespec="seconds"),
             "dry_run": plan.is_dry,

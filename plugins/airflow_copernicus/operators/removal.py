@@ -14,8 +14,9 @@ from airflow_copernicus.observability import metrics
 from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.context import check_run_conf
 from airflow_copernicus.runs.ingest_archive import Archive
+from airflow_copernicus.runs.outputs import find_ingests
 from copernicus_dataspace.catalogue.query import sensing_day
-from copernicus_dataspace.errors import NotStagedError
+from copernicus_dataspace.errors import ConfigurationError, NotStagedError
 from copernicus_dataspace.models.product_state import StateAfterRepair
 from copernicus_dataspace.models.time_range import spans, utc_now
 from copernicus_dataspace.reconcile.inspection.archive_state import Scope, inspect_archive
@@ -28,7 +29,6 @@ from copernicus_dataspace.stac.static_catalog import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from airflow.sdk import Context, RetryPolicy
 
@@ -57,29 +57,29 @@ class CopernicusAskOperator(BaseOperator):
     def __init__(
         self,
         *,
-        ingest_folder: str | Path,
         ingest: str,
         with_rejected: bool = False,
+        outputs: Sequence[str] = (),
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         """Create the operator.
 
         Args:
-            ingest_folder: Folder of the ingest files.
             ingest: DAG id of the ingest.
             with_rejected: Whether to include rejected removals.
+            outputs: Outputs whose ingests are known, besides those of the installation.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
         super().__init__(retry_policy=retry_policy, multiple_outputs=True, **kwargs)
-        self.ingest_folder = str(ingest_folder)
         self.ingest = ingest
         self.with_rejected = with_rejected
+        self.outputs = outputs
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Record the requested removals, and return the request."""
-        archive = Archive.of_dag_id(self.ingest_folder, self.ingest, context)
+        archive = _archive(self, context)
         check_run_conf(context, self.template_fields)
         _skip_if_off(archive)
         removals = self._removals(archive, context["dag_run"])
@@ -127,8 +127,8 @@ class CopernicusRemoveOperator(BaseOperator):
 
     If approved, catalogue and archive are compared again; removals in the request, in the record of
     the ingest and in this comparison are carried out, and the STAC catalogue is refreshed. If
-    rejected, the response is recorded. Returns ``ingest``, ``removed`` (names) and ``changed``, see
-    CopernicusSettleOperator.
+    rejected, the response is recorded. Returns ``ingest`` (as for CopernicusAuditOperator),
+    ``removed`` (names) and ``change`` (see CopernicusSettleOperator), each also as its own XCom.
 
     `ingest` and `with_rejected` are template fields.
     """
@@ -139,32 +139,32 @@ class CopernicusRemoveOperator(BaseOperator):
     def __init__(
         self,
         *,
-        ingest_folder: str | Path,
         ingest: str,
         is_approved: bool,
         with_rejected: bool = False,
+        outputs: Sequence[str] = (),
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         """Create the operator.
 
         Args:
-            ingest_folder: Folder of the ingest files.
             ingest: DAG id of the ingest.
             is_approved: Whether the request was approved.
             with_rejected: As for CopernicusAskOperator.
+            outputs: Outputs whose ingests are known, besides those of the installation.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
-        super().__init__(retry_policy=retry_policy, **kwargs)
-        self.ingest_folder = str(ingest_folder)
+        super().__init__(retry_policy=retry_policy, multiple_outputs=True, **kwargs)
         self.ingest = ingest
         self.is_approved = is_approved
         self.with_rejected = with_rejected
+        self.outputs = outputs
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Remove the approved products, or record the rejection; return the changes."""
-        archive = Archive.of_dag_id(self.ingest_folder, self.ingest, context)
+        archive = _archive(self, context)
         _skip_if_off(archive)
         requested = _requested_removals(archive)
         results = self._remove(archive, requested, context) if self.is_approved else []
@@ -179,9 +179,9 @@ class CopernicusRemoveOperator(BaseOperator):
         archive.files.note_approval(answer=answer)
         self.log.info("%s: %s.", self.ingest, answer)
         return {
-            "ingest": self.ingest,
+            "ingest": {"dag_id": self.ingest, "output_uri": archive.ingest.defaults["output_uri"]},
             "removed": removed,
-            "changed": archive.write_changes(results),
+            "change": archive.write_changes(results),
         }
 
     def _remove(
@@ -218,6 +218,21 @@ class CopernicusRemoveOperator(BaseOperator):
                 archive.store.uri(archive.plan_path),
             )
             return None
+
+
+def _archive(
+    operator: CopernicusAskOperator | CopernicusRemoveOperator, context: Context
+) -> Archive:
+    """Open the archive of the operator's ingest.
+
+    Raises:
+        ConfigurationError: No output has an ingest of this DAG id.
+    """
+    found = find_ingests(operator.outputs)
+    matching = [one for one in found.ingests if one["dag_id"] == operator.ingest]
+    if not matching:
+        raise ConfigurationError(found.refusal("ingest", [operator.ingest]))
+    return Archive.open(matching[0], context, operator.outputs)
 
 
 def _skip_if_off(archive: Archive) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
-from airflow_copernicus.config.allowed_outputs import check_output_not_shared
-from airflow_copernicus.config.environment import default_output_uri
+from airflow_copernicus.config.environment import area_folders, default_output_uri
+from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.config.setting_errors import reading_params
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
+from airflow_copernicus.links import CopernicusBrowserLink, RunSummaryLink, search_arguments
 from airflow_copernicus.observability import lineage, metrics
 from airflow_copernicus.operators.batch_outcomes import describe
 from airflow_copernicus.retry_policy import RETRY_POLICY
@@ -27,11 +29,12 @@ from airflow_copernicus.runs.context import (
     search_id,
     sensing_window,
 )
+from airflow_copernicus.runs.ingest_registry import check_output_not_shared, register
 from copernicus_dataspace.catalogue.versions import ALL, LATEST, check_versions, choose
-from copernicus_dataspace.errors import ConfigurationError, StorageRefusedError
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, StorageRefusedError
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.ingest.run_records import RunRecords
-from copernicus_dataspace.ingest.run_summary import left_out_in_words
+from copernicus_dataspace.ingest.run_summary import left_out_in_words, nothing_in_words
 from copernicus_dataspace.models.bands import check_bands
 from copernicus_dataspace.stac.static_catalog import refuse_foreign
 from copernicus_dataspace.storage.write_check import check_store
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, RetryPolicy
 
+    from airflow_copernicus.config.ingest_settings import Ingest
     from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.catalogue.search import Catalogue
     from copernicus_dataspace.models.product import Product
@@ -68,13 +72,14 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
     the browser link). The products are recorded in the output store. If there are few products,
     each batch has one.
 
-    All arguments except `connections` and `one_run_at_a_time` are template fields. Products that
-    are offline or superseded are skipped, and listed in the log and the summary; so are invalid
-    catalogue rows, which also fail the run at its end. The output is checked for the operations
-    that later tasks need, see `storage.write_check`.
+    All arguments up to `copernicus_conn_id` are template fields. Products that are offline or
+    superseded are skipped, and listed in the log and the summary; so are invalid catalogue rows,
+    which also fail the run at its end. The output is checked for the operations that later tasks
+    need, see `storage.write_check`.
     """
 
     template_fields: Sequence[str] = (*QUERY_FIELDS, "bands", "output_uri", "copernicus_conn_id")
+    operator_extra_links = (CopernicusBrowserLink(), RunSummaryLink())
     ui_color = "#d9e8f5"
 
     def __init__(  # noqa: PLR0913
@@ -93,6 +98,9 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         copernicus_conn_id: str = CopernicusHook.default_conn_name,
         connections: int = 1,
         one_run_at_a_time: bool = False,
+        areas_folder: str | Path | None = None,
+        allowed_outputs: Sequence[str] = (),
+        ingest: Ingest | None = None,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -100,7 +108,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
 
         Args:
             bands: Only validated here, so that a misspelled band fails before any download.
-            area: Name of a file in include/areas, GeoJSON, WKT, or ``west,south,east,north``.
+            area: Name of an area file, GeoJSON, WKT, or ``west,south,east,north`` in degrees.
             tiles: MGRS tiles; with an area, products must match both.
             product_type: ``S2MSI2A`` or ``S2MSI1C``.
             max_cloud_cover: Percent, inclusive; None for no limit.
@@ -115,6 +123,11 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
                 account, because tasks with too many slots would never start.
             one_run_at_a_time: Whether no other run writes to the output; then storage without
                 conditional writes is allowed.
+            areas_folder: Folder in which area files are looked up first; None for that of the DAG
+                file.
+            allowed_outputs: Outputs that runs may write to, besides those of the installation.
+            ingest: Registered in its output if the run has the same area, see
+                `runs.ingest_registry`.
             retry_policy: Decides about retries by the class of the error.
             **kwargs: Passed to BaseOperator.
         """
@@ -132,16 +145,21 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         self.copernicus_conn_id = copernicus_conn_id
         self.connections = connections
         self.one_run_at_a_time = one_run_at_a_time
+        self.areas_folder = areas_folder
+        self.allowed_outputs = allowed_outputs
+        self.ingest = ingest
+        self.seen: list[Any] = []
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Search, record the products, and return the references."""
-        store = open_store(self.output_uri or default_output_uri())
+        store = open_store(self.output_uri or default_output_uri(), self.allowed_outputs)
         run = placed(store, run_layout(context))
         search = search_id(context)
         records = RunRecords(store, run, search)
         check_run_conf(context)
         self._check_output(store, records, run.owner)
         query, repair = self._query(context), repair_of(context)
+        self._register(store, query)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
             metrics.record_transfers(context, client.service.statistics),
@@ -150,12 +168,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             found, left_out, unusable = self._search(service.catalogue, query, is_repair=is_repair)
             if found:
                 service.try_account()
+            filtered_out = None if found else self._filtered_out(service.catalogue, query)
             counts = _request_counts(service.statistics)
             quota = {"account": service.account_id, "quota_bytes": service.quota_bytes}
+        self.seen = search_arguments(query, found)
         products = [product for product in found if product.online]
         offline_products = [product for product in found if not product.online]
         offline = [product.stem for product in offline_products]
-        self._log_result(query, products, offline, counts["requests"])
         metrics.record_search(context, len(products), len(offline))
         self.lineage = lineage.Lineage(lineage.product_datasets(service.address, products))
         chosen = bool(query.product_ids)
@@ -174,11 +193,13 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             ),
             "offline": offline,
             "left_out": left_out,
+            "filtered_out": filtered_out,
             "unusable": unusable,
             "service": service.address,
             **counts,
             **quota,
         }
+        self._log_result(query, len(products), facts)
         shared = {"search": search, "stamp": uuid.uuid4().hex[:12]}
         return [
             {**shared, "batch": key, **describe(batch)}
@@ -192,14 +213,23 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             ConfigurationError: It lacks a required operation, or belongs to something else.
         """
         if self.one_run_at_a_time:
-            check_output_not_shared(self.output_uri or default_output_uri(), dag_id)
-        try:
-            refuse_foreign(store)
-            records.clear()
-            check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
-        except StorageRefusedError as error:
-            message = f"output_uri: {error}"
-            raise ConfigurationError(message) from error
+            check_output_not_shared(store, dag_id)
+        with reading_params(output_uri=self.output_uri):
+            try:
+                refuse_foreign(store)
+                records.clear()
+                check_store(store, records.folder, one_run_at_a_time=self.one_run_at_a_time)
+            except StorageRefusedError as error:
+                raise ConfigurationError(str(error)) from error
+
+    def _register(self, store: Store, query: Query) -> None:
+        """Register the ingest, unless the run has another output, area, or selected products."""
+        ingest = self.ingest
+        if ingest is None or query.product_ids or self.area != ingest.defaults["area"]:
+            return
+        own = Place.of(ingest.defaults["output_uri"])
+        if Place.of(self.output_uri or default_output_uri()) == own:
+            register(store, ingest, query.area)
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
@@ -217,15 +247,18 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         return found, left_out, [row.to_json() for row in listed.unusable]
 
     def _query(self, context: Context) -> Query:
-        with reading(versions=self.versions):
+        with reading_params(versions=self.versions):
             check_versions(self.versions)
-        with reading(product_ids=self.product_ids):
+        with reading_params(product_ids=self.product_ids):
             product_ids = lines(self.product_ids)
-        window = None if product_ids else sensing_window(self.first_day, self.last_day, context)
-        check_no_days_in_backfill(context, self.first_day, self.last_day, product_ids)
+        days = {"first_day": self.first_day, "last_day": self.last_day}
+        window = None if product_ids else sensing_window(**days, context=context)
+        with reading_params(**days, product_ids=product_ids):
+            check_no_days_in_backfill(context, *days.values(), product_ids)
         if window is not None:
-            check_days_have_ended(window, is_chosen=bool(self.first_day or self.last_day))
-            with reading(bands=self.bands, product_type=self.product_type):
+            with reading_params(**days):
+                check_days_have_ended(window, is_chosen=any(days.values()))
+            with reading_params(bands=self.bands, product_type=self.product_type):
                 check_bands(lines(self.bands), self.product_type)
         return build_query(
             window=window,
@@ -234,26 +267,39 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             product_type=self.product_type,
             max_cloud_cover=self.max_cloud_cover,
             product_ids=product_ids,
+            folders=area_folders(self._areas_folder()),
         )
+
+    def _areas_folder(self) -> Path | None:
+        if self.areas_folder:
+            return Path(self.areas_folder)
+        return Path(self.dag.fileloc).parent if self.has_dag() else None  # type: ignore[no-untyped-call]
 
     def _completeness_settings(self) -> dict[str, Any]:
         """Return the settings that determine a complete day, see `runs.complete_days`."""
         area = self.area if isinstance(self.area, str | dict) else self.area and str(self.area)
         return {**{name: getattr(self, name) for name in COMPLETENESS_SETTINGS}, "area": area}
 
-    def _log_result(
-        self, query: Query, products: list[Product], offline: list[str], requests: int
-    ) -> None:
+    def _filtered_out(self, catalogue: Catalogue, query: Query) -> dict[str, Any] | None:
+        """Return as JSON what the filters exclude; None if that cannot be counted at present."""
+        try:
+            filtered_out = catalogue.filtered_out(query)
+        except DataSpaceError as error:
+            self.log.warning("The products that the filters exclude were not counted: %s", error)
+            return None
+        return filtered_out and filtered_out._asdict()
+
+    def _log_result(self, query: Query, products: int, facts: dict[str, Any]) -> None:
         place = ", ".join(query.product_ids or query.tiles) or (query.area and query.area.name)
         self.log.info(
             "Searched for %s, sensed %s, %s, maximum cloud cover %s %%.",
             *(query.product_type, query.sensed, place, query.max_cloud_cover),
         )
-        self.log.info("Found %d products with %d requests.", len(products), requests)
+        self.log.info("Found %d products with %d requests.", products, facts["requests"])
         if not products:
-            self.log.info("Nothing to do: the catalogue has no matching online products.")
-        if offline:
-            self.log.warning("Skipped, because they are offline: %s", ", ".join(offline))
+            self.log.info(nothing_in_words(facts))
+        if facts["offline"]:
+            self.log.warning("Skipped, because they are offline: %s", ", ".join(facts["offline"]))
 
 
 def _request_counts(statistics: TransferStatistics) -> dict[str, int]:

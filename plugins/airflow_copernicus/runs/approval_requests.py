@@ -21,9 +21,9 @@ def new_run_id(dag_id: str, began: datetime) -> str:
     return f"{dag_id}__{began:%Y-%m-%dT%H%M%SZ}"
 
 
-def trigger_kwargs(dag_id: str, run_id: str) -> dict[str, Any]:
+def trigger_kwargs(dag_id: str, run_id: str | None) -> dict[str, Any] | None:
     """Return the arguments to trigger an approval run, or to clear one and end its request."""
-    return {"trigger_run_id": run_id, "conf": {"ingest": dag_id}}
+    return None if run_id is None else {"trigger_run_id": run_id, "conf": {"ingest": dag_id}}
 
 
 def state_of(ti: Any, run_id: str) -> RequestState:

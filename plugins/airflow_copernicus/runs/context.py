@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from airflow.sdk import BaseHook, ObjectStoragePath
 from airflow_copernicus.config.allowed_outputs import check_output_allowed
 from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import PARAMS
-from airflow_copernicus.config.setting_errors import reading
+from airflow_copernicus.config.setting_errors import reading, reading_params
 from airflow_copernicus.hooks.connection import read_connection
 from airflow_copernicus.hooks.copernicus import days_window
 from copernicus_dataspace.catalogue.query import of_mission, sensing_day
@@ -21,7 +22,7 @@ from copernicus_dataspace.storage.layout import RunLayout
 from copernicus_dataspace.storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _ONE_DAY: Final = timedelta(days=1)
 _BACKFILL: Final = "backfill"
@@ -49,10 +50,14 @@ def search_id(context: Mapping[str, Any]) -> str:
     return ti.task_id if ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
 
 
-def open_store(output_uri: str) -> Store:
-    """Return the store at an fsspec URI that this installation allows, see `allowed_outputs`.
+def open_store(output_uri: str, allowed: Iterable[str] = ()) -> Store:
+    """Return the store at an fsspec URI that is allowed, see `config.allowed_outputs`.
 
     ``s3://conn_id@bucket/path`` includes the id of its connection.
+
+    Args:
+        output_uri: The URI.
+        allowed: Outputs that the author of the DAG allows, besides those of the installation.
 
     Raises:
         ConfigurationError: The URI is malformed, relative or not allowed, its connection does not
@@ -60,8 +65,8 @@ def open_store(output_uri: str) -> Store:
         StorageRefusedError: The credentials are invalid.
         StorageUnavailableError: The credentials cannot be read at present.
     """
-    with reading(output_uri=output_uri):
-        check_output_allowed(output_uri)
+    with reading_params(output_uri=output_uri):
+        check_output_allowed(output_uri, allowed)
         if Place.of(output_uri).protocol == "s3":
             MissingPackageError.check(
                 "airflow.providers.amazon", "s3", f"output_uri {output_uri!r}"
@@ -91,11 +96,16 @@ def check_run_conf(context: Mapping[str, Any], params: Collection[str] = tuple(P
     if context["dag_run"].run_type == _TRIGGERED:
         unknown -= {REPAIR_KEY}
     if unknown and set(params) <= known:
-        names = ", ".join(sorted(unknown))
+        names = ", ".join(_suggested(name, params) for name in sorted(unknown))
         message = (
             f"unknown param {names} in the run's configuration; params are {', '.join(params)}."
         )
         raise QueryError(message)
+
+
+def _suggested(unknown: str, params: Collection[str]) -> str:
+    near = difflib.get_close_matches(unknown, params, 1)
+    return f"{unknown} (did you mean {near[0]}?)" if near else unknown
 
 
 def is_backfill(context: Mapping[str, Any]) -> bool:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
-from airflow_copernicus.config.ingest_files import file_of, files_in
-from airflow_copernicus.config.ingest_settings import read_in_task
+from airflow_copernicus.config.ingest_settings import INGEST_TAG
 from airflow_copernicus.config.params import lines
-from airflow_copernicus.config.setting_errors import reading
 from airflow_copernicus.hooks.copernicus import build_query
 from airflow_copernicus.runs.context import open_store, run_layout
-from copernicus_dataspace.errors import ConfigurationError, NotStagedError
+from airflow_copernicus.runs.ingest_registry import FOLDER as REGISTRY
+from airflow_copernicus.runs.ingest_registry import (
+    read_area,
+    read_ingest,
+    registered_ingests,
+)
+from copernicus_dataspace.errors import NotStagedError
 from copernicus_dataspace.ingest.run_folders import placed
-from copernicus_dataspace.json_records import read_json, write_json
+from copernicus_dataspace.json_records import read_json, to_json, write_json
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.reconcile.inspection.findings import Terms
 from copernicus_dataspace.reconcile.repair import Policies, Repairer
@@ -28,19 +31,18 @@ from copernicus_dataspace.stac.static_catalog import refuse_foreign
 from copernicus_dataspace.storage.leases import Leases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from airflow_copernicus.config.ingest_settings import Ingest
     from copernicus_dataspace.catalogue.query import Query
+    from copernicus_dataspace.geometry.area import Area
     from copernicus_dataspace.models.time_range import Window
     from copernicus_dataspace.reconcile.repair import RepairResult
     from copernicus_dataspace.storage.layout import RunLayout
     from copernicus_dataspace.storage.store import Store
 
-logger = logging.getLogger(__name__)
-
-_MAX_EVENTS: Final = 500
-"""Below Airflow's maximum of 1024 mapped tasks."""
+MAX_LISTED_CHANGES: Final = 100
+"""Maximum products in the extra of an asset event, which is stored for each changed day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,67 +51,47 @@ class Archive:
 
     Attributes:
         ingest: Settings of the ingest.
-        known: DAG ids of all ingests in the folder.
+        area: Its area; None if it has only tiles.
+        known: DAG ids of all ingests of the output.
         store: The output store.
         run: The run and its paths in the store.
         context: Context of the running task.
     """
 
     ingest: Ingest
+    area: Area | None
     known: frozenset[str]
     store: Store
     run: RunLayout
     context: Mapping[str, Any]
 
     @classmethod
-    def of_file(
-        cls, ingest_file: str, ingests: Sequence[str] | None, context: Mapping[str, Any]
+    def open(
+        cls, ingest: Mapping[str, str], context: Mapping[str, Any], allowed_outputs: Iterable[str]
     ) -> Self:
-        """Return the archive of an ingest file.
+        """Open the archive of a registered ingest.
+
+        Args:
+            ingest: ``dag_id`` and ``output_uri``, see `runs.outputs`.
+            context: Context of the running task.
+            allowed_outputs: Outputs that the author of the DAG allows.
 
         Raises:
-            ConfigurationError: `ingests` names an unknown ingest, or one with an invalid file.
-            AirflowSkipException: `ingests` does not include this one; or it is empty, and the file
-                is invalid.
+            ConfigurationError: The ingest is not registered, or its settings are invalid.
+            AirflowSkipException: This Airflow has no such ingest DAG.
         """
-        with reading(ingests=ingests):
-            file, wanted = file_of(Path(ingest_file)), lines(ingests)
-        known = {other.dag_id for other in files_in(file.path.parent)}
-        if set(wanted) - known:
-            unknown = ", ".join(sorted(set(wanted) - known))
-            message = f"ingests: unknown ingest {unknown}; known ingests: "
-            raise ConfigurationError(message + ", ".join(sorted(known)))
-        if wanted and file.dag_id not in wanted:
-            message = f"{file.dag_id} is not among the selected ingests: {', '.join(wanted)}."
-            raise AirflowSkipException(message)
-        try:
-            ingest = read_in_task(file.path)
-        except ConfigurationError as error:
-            if wanted:
-                message = f"ingests: {file.dag_id} is selected, but its file is invalid: {error}"
-                raise ConfigurationError(message) from error
-            logger.warning("%s is skipped, because its file is invalid: %s", file.dag_id, error)
-            message = f"the file of {file.dag_id} is invalid: {error}"
-            raise AirflowSkipException(message) from error
-        store = open_store(ingest.defaults["output_uri"])
+        dag_id, output_uri = ingest["dag_id"], ingest["output_uri"]
+        store = open_store(output_uri, allowed_outputs)
         refuse_foreign(store)
-        run = placed(store, run_layout(context))
-        return cls(ingest, frozenset(known), store, run, context)
-
-    @classmethod
-    def of_dag_id(cls, folder: str, ingest: str, context: Mapping[str, Any]) -> Self:
-        """Return the archive of an ingest of a folder, by its DAG id.
-
-        Raises:
-            ConfigurationError: The ingest does not exist, or its file is invalid.
-        """
-        files = {file.dag_id: file.path for file in files_in(Path(folder))}
-        if not isinstance(ingest, str) or ingest not in files:
+        found, area = read_ingest(store, dag_id, output_uri), read_area(store, dag_id)
+        if not _is_ingest_dag(context["ti"], dag_id):
             message = (
-                f"ingest: unknown ingest {ingest!r}; known ingests: {', '.join(sorted(files))}."
+                f"there is no ingest DAG {dag_id} in this Airflow. If it was deleted, also delete "
+                f"its record in {store.uri(REGISTRY)}."
             )
-            raise ConfigurationError(message)
-        return cls.of_file(str(files[ingest]), [ingest], context)
+            raise AirflowSkipException(message)
+        run = placed(store, run_layout(context))
+        return cls(found, area, registered_ingests(store), store, run, context)
 
     @property
     def began(self) -> datetime:
@@ -142,7 +124,7 @@ class Archive:
         )
 
     @property
-    def area(self) -> str:
+    def place(self) -> str:
         """Area and tiles, as text for reports."""
         area, tiles = self.ingest.defaults["area"], lines(self.ingest.defaults["tiles"])
         named = area if isinstance(area, str) else "custom geometry" if area else ""
@@ -173,22 +155,21 @@ class Archive:
         """Path of the removals for which the run requests approval."""
         return f"{self.folder}/question.json"
 
-    def write_changes(self, results: Iterable[RepairResult]) -> list[dict[str, Any]]:
-        """Write the replaced and withdrawn products; return references by day."""
+    def write_changes(self, results: Iterable[RepairResult]) -> dict[str, Any] | None:
+        """Write the replaced and withdrawn products by day; return a reference, None if none."""
         changed = changes(results)
         self.store.write(self.changes_path, write_json(changed, indent=1))
+        if not changed:
+            return None
         output_uri = self.ingest.defaults["output_uri"]
-        return [
-            {"days": days, "output_uri": output_uri, "path": self.changes_path}
-            for days in group_days(sorted(changed))
-        ]
+        return {"days": sorted(changed), "output_uri": output_uri, "path": self.changes_path}
 
     def query(self, window: Window) -> Query:
         """Return the catalogue query for a window."""
         params = self.ingest.defaults
         return build_query(
             window=window,
-            area=params["area"],
+            area=self.area,
             tiles=params["tiles"],
             product_type=params["product_type"],
             max_cloud_cover=params["max_cloud_cover"],
@@ -201,29 +182,55 @@ class Archive:
         return Repairer(self.store, Leases(self.store, own), self.terms, datetime.now(UTC))
 
 
-def read_changes(change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the products ``replaced`` and ``withdrawn``, from a result of `Archive.write_changes`.
+def event_extra(change: Mapping[str, Any], allowed_outputs: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the extra of the asset events for a result of `Archive.write_changes`.
+
+    ``replaced`` (ids of the successors, by the id of each removed product) and ``withdrawn`` (ids)
+    of all days; both are left out if they are many. ``changes`` refers to the complete list.
 
     Raises:
-        NotStagedError: The file is missing or damaged.
+        NotStagedError: The list is missing or damaged.
     """
-    store = open_store(change["output_uri"])
+    changed = _read_changes(change, allowed_outputs)
+    is_short = len(changed.replaced) + len(changed.withdrawn) <= MAX_LISTED_CHANGES
+    return {**(to_json(changed) if is_short else {}), "changes": {**change}}
+
+
+def removed_ids(extra: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the products that an asset event lists as replaced or withdrawn.
+
+    Raises:
+        NotStagedError: The list that the event refers to is missing or damaged.
+    """
+    if "replaced" not in extra and "changes" in extra:
+        extra = to_json(_read_changes(extra["changes"], ()))
+    return {*extra.get("replaced", ()), *extra.get("withdrawn", ())}
+
+
+def _read_changes(change: Mapping[str, Any], allowed_outputs: Iterable[str]) -> Changes:
+    store = open_store(change["output_uri"], allowed_outputs)
     try:
         by_day = read_json(store.read(change["path"]), dict[str, Changes])
-        changes = [by_day[day] for day in change["days"]]
+        changed = [by_day[day] for day in change["days"]]
     except (ValueError, KeyError) as error:
         message = (
             f"{store.uri(change['path'])} is missing or damaged, so the changes on "
             f"{', '.join(change['days'])} are unknown: clear the task that wrote it."
         )
         raise NotStagedError(message) from error
-    return {
-        "replaced": {old: new for day in changes for old, new in day.replaced.items()},
-        "withdrawn": [product_id for day in changes for product_id in day.withdrawn],
-    }
+    return Changes(
+        replaced={old: new for day in changed for old, new in day.replaced.items()},
+        withdrawn=[product_id for day in changed for product_id in day.withdrawn],
+    )
 
 
-def group_days(days: Sequence[str]) -> list[list[str]]:
-    """Group days, one per group if there are at most `_MAX_EVENTS`."""
-    size = max(1, -(-len(days) // _MAX_EVENTS))
-    return [list(days[start : start + size]) for start in range(0, len(days), size)]
+def _is_ingest_dag(ti: Any, dag_id: str) -> bool:
+    """Return whether Airflow has an ingest DAG of this id; anybody may write to the registry."""
+    if not hasattr(ti, "get_dag"):  # outside Airflow
+        return True
+    try:
+        return INGEST_TAG in ti.get_dag(dag_id).tags
+    except AirflowRuntimeError as error:
+        if (error.error.detail or {}).get("status_code") == HTTPStatus.NOT_FOUND:
+            return False
+        raise

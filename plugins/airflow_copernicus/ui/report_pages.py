@@ -6,9 +6,8 @@ trusted: pages are rendered from the validated JSON of a report, and no other fi
 
 from __future__ import annotations
 
-import logging
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
@@ -16,24 +15,23 @@ from fastapi import Depends, FastAPI, HTTPException, Path, Response, status
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from airflow_copernicus.config.environment import INGESTS
-from airflow_copernicus.config.ingest_files import files_in, find
-from airflow_copernicus.config.ingest_settings import Ingest
-from airflow_copernicus.runs.context import open_store
+from airflow_copernicus.links import RECONCILE_DAG_ID
+from airflow_copernicus.runs.stored_reports import (
+    LATEST,
+    UnreadableOutputError,
+    known_ingests,
+    read_file,
+)
 from airflow_copernicus.ui.paused_dags import alarms, notes, unpaused_dags
 from copernicus_dataspace.errors import DataSpaceError, ReportError
-from copernicus_dataspace.reports import html_page, wording
-from copernicus_dataspace.reports.validation import MOST_BYTES, read_object, read_report
-from copernicus_dataspace.storage.layout import reports_dir
+from copernicus_dataspace.reports import html_page
+from copernicus_dataspace.reports.validation import read_object, read_report
 
 if TYPE_CHECKING:
     from fastapi import Request
 
-    from copernicus_dataspace.storage.store import Store
+    from airflow_copernicus.runs.stored_reports import KnownIngests
 
-logger = logging.getLogger(__name__)
-
-_LATEST: Final = "latest"
 _FILE: Final = re.compile(r"(latest|\d{4}-\d{2}-\d{2}T\d{6}Z)(?P<kind>\.html|\.json|)", re.ASCII)
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
 _PAGE_HEADERS: Final = {
@@ -66,19 +64,24 @@ def plain_text_error(_: Request, error: AnyHTTPException) -> Response:
 def list_reports(user: GetUserDep) -> Response:
     """Show one row for each ingest the user may read."""
     readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-    try:
-        names = [file.dag_id for file in files_in(INGESTS) if file.dag_id in readable]
-    except DataSpaceError as error:
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    unpaused = unpaused_dags()
-    rows = (_row(name) for name in names)
-    return _html(html_page.overview(rows, alarms=alarms(unpaused), notes=notes(unpaused)))
+    known, unpaused = _known_ingests(), unpaused_dags()
+    return _html(
+        html_page.overview(
+            known.rows(readable),
+            alarms=[
+                *alarms(unpaused),
+                *(known.unreadable if RECONCILE_DAG_ID in readable else ()),
+            ],
+            notes=notes(unpaused),
+        )
+    )
 
 
 @app.get("/reports/{dag_id}", dependencies=_READ_ACCESS)
 def find_latest(dag_id: DagId) -> Response:
     """Redirect to the latest report of an ingest, where relative links work."""
-    return RedirectResponse(f"{_ingest(dag_id).dag_id}/{_LATEST}", headers=_HEADERS)
+    _output_of(dag_id)
+    return RedirectResponse(f"{dag_id}/{LATEST}", headers=_HEADERS)
 
 
 @app.get("/reports/{dag_id}/{name}", dependencies=_READ_ACCESS)
@@ -90,9 +93,9 @@ def show_report(dag_id: DagId, name: str) -> Response:
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     stem = name.removesuffix(match["kind"])
     try:
-        content = _read(dag_id, f"{stem}.json")
+        content = _read(dag_id, _output_of(dag_id), f"{stem}.json")
         if match["kind"] != ".json":
-            current = alarms(unpaused_dags()) if stem == _LATEST else ()
+            current = alarms(unpaused_dags()) if stem == LATEST else ()
             return _html(html_page.html(read_report(content), alarms=current))
         read_object(content)
     except ReportError as error:
@@ -113,68 +116,41 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _row(dag_id: str) -> dict[str, Any]:
-    try:
-        report = read_report(_read(dag_id, f"{_LATEST}.json"))
-    except HTTPException as reason:
-        return {"ingest": dag_id, "why": reason.detail}
-    except ReportError as error:
-        return {"ingest": dag_id, "why": f"its {_LATEST}.json cannot be shown: {error}"}
-    return {"ingest": dag_id, **wording.headline(report)}
-
-
-def _read(dag_id: str, name: str) -> bytes:
+def _read(dag_id: str, output_uri: str, name: str) -> bytes:
     """Return a file of an ingest's reports.
 
     Raises:
-        HTTPException: The ingest or file does not exist, or the output cannot be read.
+        HTTPException: The file does not exist, or the output cannot be read.
         ReportError: The file is empty or too large.
     """
-    ingest = _ingest(dag_id)
     try:
-        content = _content(_open(ingest), f"{reports_dir(dag_id)}/{name}")
-    except (HTTPException, ReportError):
-        raise
-    except Exception as error:  # file systems raise errors of many classes
-        logger.warning("The output of %s cannot be read.", dag_id, exc_info=True)
-        message = (
-            f"The output of {dag_id} cannot be read: {error}. Correct its connection, and restart "
-            "the API server."
-        )
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error
+        content = read_file(dag_id, output_uri, name)
+    except UnreadableOutputError as error:
+        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     if content is None:
         message = f"{dag_id} has no report {name}."
         raise HTTPException(status.HTTP_404_NOT_FOUND, message)
     return content
 
 
-def _content(store: Store, path: str) -> bytes | None:
-    """Return the content of a file, None if there is none; the size is 0 for pipes."""
-    size = store.size(path)
-    if size is not None and not 0 < size <= MOST_BYTES:
-        message = f"it has {size:,} bytes; expected 1 to {MOST_BYTES:,}."
-        raise ReportError(message)
-    return None if size is None else store.read(path)
+def _output_of(dag_id: str) -> str:
+    """Return the output of an ingest.
+
+    Raises:
+        HTTPException: It is unknown, its file is invalid, or an output cannot be read.
+    """
+    known = _known_ingests()
+    if dag_id in known.outputs:
+        return known.outputs[dag_id]
+    if dag_id in known.broken:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, known.broken[dag_id])
+    code = status.HTTP_502_BAD_GATEWAY if known.unreadable else status.HTTP_404_NOT_FOUND
+    message = " ".join([f"There is no ingest {dag_id!r}.", *known.unreadable])
+    raise HTTPException(code, message)
 
 
-def _ingest(dag_id: str) -> Ingest:
+def _known_ingests() -> KnownIngests:
     try:
-        found = find(INGESTS, dag_id)
+        return known_ingests()
     except DataSpaceError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
-    if found is None:
-        message = f"There is no ingest {dag_id!r} in include/ingests."
-        raise HTTPException(status.HTTP_404_NOT_FOUND, message)
-    try:
-        return Ingest.read(found.path)
-    except DataSpaceError as error:
-        message = f"The file of {dag_id} is invalid: {error}"
-        raise HTTPException(status.HTTP_404_NOT_FOUND, message) from error
-
-
-def _open(ingest: Ingest) -> Store:
-    try:
-        return open_store(ingest.defaults["output_uri"])
-    except DataSpaceError as error:
-        message = f"The output of {ingest.dag_id} cannot be read: {error}"
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, message) from error

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import partial
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_copernicus.config import allowed_outputs
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
 from airflow_copernicus.operators import (
+    CopernicusAnnounceOperator,
     CopernicusAuditOperator,
     CopernicusDownloadOperator,
     CopernicusExtractOperator,
@@ -25,10 +25,11 @@ from airflow_copernicus.operators import (
 )
 from airflow_copernicus.runs.context import open_store
 from copernicus_dataspace.errors import ConfigurationError, TransientError
-from tests.airflow_copernicus.conftest import lake_product, make_context
+from tests.airflow_copernicus.conftest import Events, lake_product, make_context
+from tests.support.airflow.registered import registered
 
 BATCH = {"search": "search", "stamp": "1", "batch": "0000", "label": "x"}
-OUTSIDE = r"is not allowed in this installation.*SENTINEL2_OUTPUT_ROOTS"
+OUTSIDE = r"is not allowed in this installation.*allowed_outputs in the section"
 ROOT = Path(__file__).parents[3]
 
 
@@ -38,12 +39,14 @@ def allowed(tmp_path, monkeypatch):
     folder = tmp_path / "data"
     monkeypatch.setenv("SENTINEL2_OUTPUT_URI", f"file://{folder}")
     monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", "")
-    monkeypatch.setattr(allowed_outputs, "INGESTS", tmp_path / "ingests")
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__INGESTS_FOLDER", str(tmp_path / "ingests"))
     (tmp_path / "ingests").mkdir()
     return folder
 
 
-def operators(output_uri, ingest_file):
+def operators(output_uri, dag_id="sentinel2_daily"):
+    ingest = {"dag_id": dag_id, "output_uri": output_uri}
+    change = {"days": [], "output_uri": output_uri, "path": "x"}
     wanted = {"bands": ["SCL_20m"], "output_uri": output_uri}
     return {
         "search": CopernicusSearchOperator(task_id="search", tiles=["36TXL"], **wanted),
@@ -52,8 +55,9 @@ def operators(output_uri, ingest_file):
         "publish": CopernicusPublishOperator(
             task_id="publish", search_id="search", output_uri=output_uri
         ),
-        "audit": CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file),
-        "settle": CopernicusSettleOperator(task_id="settle", ingest_file=ingest_file),
+        "audit": CopernicusAuditOperator(task_id="audit", ingest=ingest),
+        "settle": CopernicusSettleOperator(task_id="settle", ingest=ingest),
+        "announce": CopernicusAnnounceOperator(task_id="announce", ingest=ingest, change=change),
     }
 
 
@@ -61,19 +65,12 @@ def operators(output_uri, ingest_file):
     "task", ["search", "download", "extract", "publish", "audit", "settle", "announce"]
 )
 def test_every_task_refuses_an_output_outside(task, connected, allowed, tmp_path):
-    outside, files = tmp_path / "elsewhere", tmp_path / "others"
+    outside = tmp_path / "elsewhere"
     outside.mkdir()
     (outside / "catalog.json").write_text("theirs")
-    files.mkdir()
-    ingest = files / "lake.yaml"
-    ingest.write_text(f"tiles: [T36TXL]\noutput_uri: {outside.as_uri()}\n")
-    if task == "announce":
-        tell = build_reconcile_dag(files).get_task("lake.announce").python_callable
-        run = partial(tell, {"output_uri": outside.as_uri(), "path": "x", "days": []}, {})
-    else:
-        run = partial(operators(outside.as_uri(), ingest)[task].execute, make_context())
+    context = {**make_context(), "outlet_events": defaultdict(Events)}
     with pytest.raises(ConfigurationError, match=OUTSIDE):
-        run()
+        operators(outside.as_uri())[task].execute(context)
     assert [path.name for path in outside.iterdir()] == ["catalog.json"]
     assert (outside / "catalog.json").read_text() == "theirs"
     assert connected.requests == []
@@ -150,9 +147,7 @@ def test_a_relative_or_unclear_uri_is_refused_in_words(uri, allowed, monkeypatch
     search = CopernicusSearchOperator(
         task_id="s", tiles=["T36TXL"], bands=["SCL_20m"], output_uri=given or "/../"
     )
-    words = (
-        r"output_uri .*; write, for example, file:///data/sentinel2 or s3://connection_id@bucket"
-    )
+    words = r"Output URI \(output_uri\): .*; write, for example, file:///data/sentinel2 or s3://connection_id@bucket"
     with pytest.raises(ConfigurationError, match=r"(?s)" + words):
         search.execute(make_context())
     with pytest.raises(ConfigurationError, match=r"(?s)" + words):
@@ -250,43 +245,63 @@ def test_a_foreign_catalogue_is_never_replaced(content, ingest, connected, tmp_p
 
 @pytest.fixture
 def shared(allowed, tmp_path):
-    """The file of an ingest that wants an output for itself, and another one's that has it, too."""
+    """The file of an ingest that shares its output with one that wants it for itself."""
     settings = f"tiles: [T36TXL]\noutput_uri: {allowed.as_uri()}\n"
     other = tmp_path / "ingests/other.yaml"
     other.write_text(settings)
     ingest = tmp_path / "ingests/sentinel2_daily.yaml"
     ingest.write_text(f"{settings}one_run_at_a_time: true\n")
-    return ingest, other
+    for path in (ingest, other):
+        registered(path)
+    return other
 
 
 @pytest.mark.parametrize("task", ["search", "audit"])
 def test_an_output_for_one_alone_is_refused_where_another_has_it(task, connected, allowed, shared):
-    ingest, other = shared
-    tasks = operators(allowed.as_uri(), ingest)
+    tasks = operators(allowed.as_uri())
     tasks["search"].one_run_at_a_time = True
+    shared.write_text("]")  # it may write again
     with pytest.raises(
-        ConfigurationError, match=r"one_run_at_a_time: .* is also the output of other;"
+        ConfigurationError, match=r"one_run_at_a_time: .* also the output of other;.*/data/ingests"
     ):
         tasks[task].execute(make_context())
     assert connected.requests == []
-    other.write_text("]")  # it writes nowhere
+    (allowed / "ingests/other.json").unlink()
     tasks[task].execute(make_context())
 
 
-def test_an_ingest_file_that_cannot_be_read_now_may_share_the_output(
-    connected, allowed, shared, monkeypatch
+@pytest.fixture
+def stale(monkeypatch):
+    """Return what lets a call of the disk fail for one path."""
+
+    def make(name, failing):
+        really = getattr(os, name)
+
+        def call(path, *args, **kwargs):
+            if str(path) == str(failing):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return really(path, *args, **kwargs)
+
+        monkeypatch.setattr(os, name, call)
+
+    return make
+
+
+def test_others_that_cannot_be_listed_now_may_share_the_output(connected, allowed, shared, stale):
+    stale("scandir", allowed / "ingests")
+    audit = operators(allowed.as_uri())["audit"]
+    with pytest.raises(TransientError, match="ingests cannot be listed"):
+        audit.execute(make_context())
+    assert connected.requests == []
+
+
+def test_an_ingest_file_that_cannot_be_read_now_may_allow_an_output(
+    allowed, shared, stale, tmp_path
 ):
-    _, other = shared
-    really = os.open
-
-    def fails(path, *args, **kwargs):
-        if path == other:
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return really(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "open", fails)
+    stale("open", shared)
+    open_store(allowed.as_uri())
     with pytest.raises(TransientError, match=r"other\.yaml"):
-        allowed_outputs.check_output_not_shared(allowed.as_uri(), "sentinel2_daily")
+        open_store((tmp_path / "third").as_uri())
 
 
 def test_the_rule_costs_a_dag_file_nothing_heavy():

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_copernicus.config import ingest_checks
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.config.setting_errors import reading
-from airflow_copernicus.dags.ingest import build_dags
-from airflow_copernicus.hooks import copernicus
+from airflow_copernicus.dags import ingest_dags
 from airflow_copernicus.operators import (
     CopernicusAskOperator,
     CopernicusAuditOperator,
     CopernicusDownloadOperator,
     CopernicusSearchOperator,
-    CopernicusSettleOperator,
 )
 from copernicus_dataspace.errors import (
     AreaError,
@@ -29,7 +26,9 @@ from copernicus_dataspace.errors import (
 )
 from copernicus_dataspace.geometry import area_input
 from copernicus_dataspace.geometry.area import Area
+from tests.airflow_copernicus.config.test_broken_ingests import registered_ingests
 from tests.airflow_copernicus.conftest import lake_product, make_context
+from tests.support.airflow.registered import registered
 
 ODD = (5, 1.5, True, [None], [[]], {"a": 1}, "\ud800", "x" * 10_000, object())
 CURVE = "CURVEPOLYGON(CIRCULARSTRING(0 0,1 1,2 0,1 -1,0 0))"
@@ -56,8 +55,7 @@ def areas(tmp_path, monkeypatch):
     folder = tmp_path / "areas"
     folder.mkdir()
     (folder / "lake.geojson").write_text(json.dumps(SQUARE))
-    for module in (copernicus, ingest_checks):
-        monkeypatch.setattr(module, "AREAS", folder)
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__AREAS_FOLDER", str(folder))
     return folder
 
 
@@ -115,18 +113,18 @@ def test_nor_is_one_of_a_download(connected, search, output, name, value):
 
 
 @pytest.mark.parametrize("ingest", [["a"], {"a": 1}, 5, None, "nowhere"])
-def test_nor_is_an_ingest_that_is_none(ingest_file, areas, ingest):
-    ask = CopernicusAskOperator(task_id="ask", ingest_folder=ingest_file.parent, ingest=ingest)
-    with pytest.raises(ConfigurationError, match="unknown ingest"):
+def test_nor_is_an_ingest_that_is_none(ingest_file, areas, output, ingest):
+    registered(ingest_file)
+    ask = CopernicusAskOperator(task_id="ask", outputs=[output], ingest=ingest)
+    with pytest.raises(ConfigurationError, match=r"unknown ingest.*registered ingests: lakes"):
         ask.execute(make_context())
 
 
-@pytest.mark.parametrize("kind", [CopernicusAuditOperator, CopernicusSettleOperator])
-@pytest.mark.parametrize("ingests", [5, [None], {"a": 1}])
-def test_nor_are_ingests_of_a_reconcile(ingest_file, areas, kind, ingests):
-    task = kind(task_id="t", ingest_file=ingest_file, ingests=ingests)
+@pytest.mark.parametrize("ingests", [5, [None], [["a"]], {"a": 1}, "nowhere"])
+def test_nor_are_ingests_of_a_reconcile(ingest_file, areas, output, ingests):
+    registered(ingest_file)
     with pytest.raises(ConfigurationError, match="ingests"):
-        task.execute(make_context())
+        registered_ingests(output, chosen=ingests)
 
 
 def test_an_area_with_curves_is_refused_in_words(search):
@@ -140,7 +138,9 @@ def test_what_nobody_thought_of_names_the_setting_and_its_cause(search, monkeypa
         raise error("deep inside")
 
     monkeypatch.setattr(Area, "parse", parse)
-    with pytest.raises(ConfigurationError, match=f"area 'x.*raised {error.__name__}") as refused:
+    with pytest.raises(
+        ConfigurationError, match=rf"\(area\): 'x.*raised {error.__name__}"
+    ) as refused:
         search(area="x" * 500)
     assert isinstance(refused.value.__cause__, error)
     assert len(str(refused.value)) < 300
@@ -186,18 +186,23 @@ def test_an_area_that_nobody_may_read_is_not(search, areas, monkeypatch):
 
 @pytest.mark.parametrize("number", PASSING)
 def test_a_share_that_fails_breaks_no_ingest(connected, areas, ingest_file, monkeypatch, number):
+    audit = CopernicusAuditOperator(task_id="audit", ingest=registered(ingest_file))
     break_file(monkeypatch, number, "lake.geojson")
     assert Ingest.read(ingest_file).defaults["area"] == "lake"
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file)
-    with pytest.raises((TransientError, OSError)) as raised:
-        audit.execute(make_context())
-    assert not isinstance(raised.value, PermanentError)
+    product = connected.add(lake_product(tile="36TXQ"))
+    connected.add(lake_product(tile="36TXL"))
+    (repair,) = audit.execute(make_context())
+    assert repair["conf"]["product_ids"] == [product.id], "in the area of the last run"
 
 
 @pytest.mark.parametrize("number", PASSING)
 def test_an_ingest_file_on_a_share_that_fails_is_tried_again(
     areas, ingest_file, monkeypatch, number
 ):
+    """It may be what allows the output."""
+    audit = CopernicusAuditOperator(task_id="audit", ingest=registered(ingest_file))
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__INGESTS_FOLDER", str(ingest_file.parent))
+    monkeypatch.setenv("SENTINEL2_OUTPUT_ROOTS", "")
     opened = os.open
 
     def unreadable(path, *args, **kwargs):
@@ -206,10 +211,9 @@ def test_an_ingest_file_on_a_share_that_fails_is_tried_again(
         return opened(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", unreadable)
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest_file)
     with pytest.raises(TransientError, match=r"lakes\.yaml cannot be read"):
         audit.execute(make_context())
-    (dag,) = build_dags(ingest_file.parent).values()
+    (dag,) = ingest_dags(ingest_file.parent).values()
     assert "broken" in dag.tags
 
 

@@ -17,6 +17,8 @@ from tests.airflow_copernicus.conftest import make_context
 ROOT = Path(__file__).parents[3]
 URLS = ("identity_url", "catalogue_url", "download_url", "stac_url", "s3_endpoint_url")
 VARIABLE = "COPERNICUS_TRUSTED_HOSTS"
+OPTION = "AIRFLOW__COPERNICUS__TRUSTED_HOSTS"
+ADVICE = "add the host to trusted_hosts in the section"
 KEYS = {"s3_access_key": "key-of-the-store", "s3_secret_key": "secret-of-the-store"}
 
 FOREIGN = [
@@ -117,7 +119,7 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
     connect(emulator.connection(**KEYS, **{field: foreign}))
     passed, words = CopernicusHook().test_connection()
     assert not passed
-    for each in (field, foreign, VARIABLE, "'copernicus_default'"):
+    for each in (field, foreign, ADVICE, "'copernicus_default'"):
         assert each in words
     search = CopernicusSearchOperator(
         task_id="search",
@@ -125,9 +127,9 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
         tiles=["36TXL"],
         output_uri=(tmp_path / "output").as_uri(),
     )
-    with pytest.raises(ConfigurationError, match=f"{field} has the host"):
+    with pytest.raises(ConfigurationError, match=rf"\({field}\) has the host"):
         search.execute(make_context())
-    with pytest.raises(ConfigurationError, match=VARIABLE):
+    with pytest.raises(ConfigurationError, match=ADVICE):
         CopernicusHook().search_frame(tiles="36TXL", first_day="2024-08-01")
     assert heard == []
     assert emulator.requests == []
@@ -136,14 +138,14 @@ def test_nothing_is_sent_to_a_host_nobody_trusts(emulator, connect, tmp_path, li
 @pytest.mark.parametrize("url", FOREIGN)
 def test_a_host_that_only_looks_trusted_is_not(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=f"identity_url has the host .*{VARIABLE}"):
+    with pytest.raises(ConfigurationError, match=rf"\(identity_url\) has the host .*{ADVICE}"):
         CopernicusHook().get_conn()
 
 
 @pytest.mark.parametrize("url", MALFORMED, ids=ascii)
 def test_an_address_that_may_be_read_in_two_ways_is_refused(connect, emulator, url):
     connect(emulator.connection(identity_url=url))
-    with pytest.raises(ConfigurationError, match=r"identity_url (is no|must not contain)"):
+    with pytest.raises(ConfigurationError, match=r"\(identity_url\) (is no|must not contain)"):
         CopernicusHook().get_conn()
     assert CopernicusHook().test_connection()[0] is False
 
@@ -194,23 +196,34 @@ def test_the_service_and_this_machine_are_trusted(connect, emulator, url):
 def test_the_installation_names_hosts_and_ports(
     connect, emulator, monkeypatch, named, url, is_trusted
 ):
-    monkeypatch.setenv(VARIABLE, named)
+    monkeypatch.setenv(OPTION, named)
     connect(emulator.connection(download_url=url))
     if is_trusted:
         CopernicusHook().get_conn().close()
     else:
-        with pytest.raises(ConfigurationError, match="download_url has the host"):
+        with pytest.raises(ConfigurationError, match=r"\(download_url\) has the host"):
             CopernicusHook().get_conn()
+
+
+def test_the_option_counts_before_the_earlier_variable(connect, emulator, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "earlier")
+    connect(emulator.connection(download_url="http://earlier"))
+    CopernicusHook().get_conn().close()
+    monkeypatch.setenv(OPTION, "emulator")
+    with pytest.raises(ConfigurationError, match="download_url has the host"):
+        CopernicusHook().get_conn()
+    connect(emulator.connection(download_url="http://emulator"))
+    CopernicusHook().get_conn().close()
 
 
 @pytest.mark.parametrize(
     "named", ["https://emulator", "*", "*.example.org", "a b", "x@y", "h:port"]
 )
-def test_what_is_no_host_in_the_variable_is_said(connect, emulator, monkeypatch, named):
-    monkeypatch.setenv(VARIABLE, named)
+def test_what_is_no_host_in_the_option_is_said(connect, emulator, monkeypatch, named):
+    monkeypatch.setenv(OPTION, named)
     connect(emulator.connection(download_url="http://emulator"))
     with pytest.raises(
-        ConfigurationError, match=f"{VARIABLE}: {re.escape(repr(named))} is not a host"
+        ConfigurationError, match=rf"airflow\.cfg: {re.escape(repr(named))} is not a host"
     ):
         CopernicusHook().get_conn()
     connect(emulator.connection())

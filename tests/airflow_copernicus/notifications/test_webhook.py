@@ -1,4 +1,4 @@
-"""What the alerts say; tests/e2e/test_observed.py has them sent by a real Airflow."""
+"""What the alerts say; tests/e2e/examples/test_observed.py has them sent by a real Airflow."""
 
 import asyncio
 from datetime import timedelta
@@ -9,7 +9,7 @@ import yaml
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException
 
-from airflow_copernicus.dags import ingest as dag
+from airflow_copernicus.dags import ingest_dags
 from airflow_copernicus.notifications import run_report, webhook
 from airflow_copernicus.notifications.webhook import FailedDaysNotifier, late_after
 from copernicus_dataspace_emulator import Fault
@@ -31,7 +31,7 @@ def hook(connect, monkeypatch):
 @pytest.fixture
 def output(tmp_path, monkeypatch):
     """Where the ingest of the tests puts its files: the ingest file says so, and no run."""
-    monkeypatch.setattr(run_report, "INGESTS", tmp_path)
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__INGESTS_FOLDER", str(tmp_path))
     settings = {"area": "lake", "output_uri": (tmp_path / "output").as_uri()}
     (tmp_path / f"{DAG_ID}.yaml").write_text(yaml.safe_dump(settings))
     return tmp_path / "output"
@@ -199,7 +199,7 @@ def test_every_dag_takes_alerts(tmp_path):
         "on_failure_callback": FailedDaysNotifier(),
         "deadline": late_after(timedelta(hours=1)),
     }
-    for one in dag.build_dags(tmp_path, **given).values():
+    for one in ingest_dags(tmp_path, **given).values():
         assert one.has_on_failure_callback
         (deadline,) = one.deadline
         assert deadline.callback.path == "airflow_copernicus.notifications.webhook.tell_late"

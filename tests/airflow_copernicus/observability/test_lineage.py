@@ -1,4 +1,4 @@
-"""What OpenLineage is told, task by task; tests/e2e/test_observed.py has the events themselves."""
+"""What OpenLineage is told, task by task; the events are in tests/e2e/examples/test_observed.py."""
 
 import subprocess
 import sys

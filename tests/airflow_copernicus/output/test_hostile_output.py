@@ -3,13 +3,16 @@
 import json
 import os
 import shutil
+from collections import defaultdict
 from datetime import UTC, date, datetime
-from types import SimpleNamespace
 
 import pytest
 
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
-from airflow_copernicus.operators import CopernicusPublishOperator, CopernicusSettleOperator
+from airflow_copernicus.operators import (
+    CopernicusAnnounceOperator,
+    CopernicusPublishOperator,
+    CopernicusSettleOperator,
+)
 from copernicus_dataspace.errors import ConfigurationError, NotStagedError
 from copernicus_dataspace.ingest.run_records import Attempt, Delivered
 from copernicus_dataspace.json_records import from_json
@@ -18,7 +21,7 @@ from copernicus_dataspace.reconcile.inspection.history import History
 from copernicus_dataspace.reconcile.inspection.product_lookup import ProductLookup
 from copernicus_dataspace.reconcile.plan import Plan
 from copernicus_dataspace.storage import local_files
-from tests.airflow_copernicus.conftest import lake_product
+from tests.airflow_copernicus.conftest import Events, lake_product
 from tests.airflow_copernicus.output.test_forged_records import true_product
 from tests.airflow_copernicus.reconcile.test_reconcile import DAY, INGEST, Ingests, held, stem
 from tests.airflow_copernicus.ui.test_report_pages import output, project, visit  # noqa: F401
@@ -247,7 +250,6 @@ def test_a_damaged_plan_is_said_in_words(change, connected, ingests, monkeypatch
     ],
 )
 def test_damaged_changes_are_said_in_words(content, ingests):
-    tell = build_reconcile_dag(ingests.folder).get_task(f"{INGEST}.announce").python_callable
     if content is not None:
         ingests.output.mkdir(exist_ok=True)
         (ingests.output / "changes.json").write_text(content)
@@ -256,9 +258,12 @@ def test_damaged_changes_are_said_in_words(content, ingests):
         "output_uri": ingests.output.as_uri(),
         "path": "changes.json",
     }
-    event = SimpleNamespace(add_partitions=None)
+    announce = CopernicusAnnounceOperator(
+        task_id="announce", ingest=ingests.registered()[INGEST], change=change
+    )
+    events = defaultdict(Events)
     with pytest.raises(NotStagedError, match=r"changes.json is missing or damaged.*clear"):
-        tell(change, {None: event})
+        announce.execute({"outlet_events": events})
 
 
 @pytest.mark.parametrize("name", ["item.json", "catalog.json"])

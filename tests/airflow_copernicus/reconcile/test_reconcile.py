@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_copernicus.operators import CopernicusAuditOperator, CopernicusSettleOperator
-from copernicus_dataspace.errors import ConfigurationError, ServiceUnavailableError
+from copernicus_dataspace.errors import ServiceUnavailableError
 from copernicus_dataspace_emulator import Fault
 from tests.airflow_copernicus.conftest import lake_product, make_context, scl_of, transfers
+from tests.support.airflow.registered import registered
 
 INGEST = "sentinel2_daily"
 DAY = date(2024, 8, 1)
@@ -45,9 +45,9 @@ class Ingests:
         context = make_context(
             f"{day}", dag_id="sentinel2_reconcile", run_id=f"scheduled__{day}_{self._runs}"
         )
-        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused)
-        path = self.folder / f"{name}.yaml"
-        audit = CopernicusAuditOperator(task_id="audit", ingest_file=path, **params)
+        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused, tags=["copernicus"])
+        known = self.registered()
+        audit = CopernicusAuditOperator(task_id="audit", ingest=known[name], **params)
         repairs = audit.execute(context)
         for repair in repairs:
             self._ingest(
@@ -59,19 +59,19 @@ class Ingests:
                 ),
                 **repair["conf"],
             )
-        chosen = {"ingests": params["ingests"]} if "ingests" in params else {}
-        settle = CopernicusSettleOperator(task_id="settle", ingest_file=path, **chosen)
+        settle = CopernicusSettleOperator(task_id="settle", ingest=known[name])
         settled = settle.execute(context)
         folder = self.output / "reports" / name
         report = json.loads((folder / f"{settled['report_name']}.json").read_text())
         return {**settled, "report": report, "repairs": repairs}
 
+    def registered(self):
+        """Register the ingests of all files, as their DAGs do; return their names, by DAG id."""
+        return {path.stem: registered(path) for path in sorted(self.folder.iterdir())}
+
     def changes(self, settled):
-        return {
-            day: json.loads((self.output / one["path"]).read_text())[day]
-            for one in settled["changed"]
-            for day in one["days"]
-        }
+        change = settled["change"]
+        return json.loads((self.output / change["path"]).read_text()) if change else {}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_all_that_is_as_it_should_be_is_left_alone(connected, ingest, ingests):
     assert settled["report"]["counts"] == {"present": 1}
     assert settled["report"]["exceptions"] == []
     assert settled["report"]["completeness"]["30"] == 100.0
-    assert settled["changed"] == []
+    assert settled["change"] is None
     assert len(transfers(connected)) == before
 
 
@@ -361,14 +361,6 @@ def test_a_switched_off_ingest_is_reported_only(connected, ingests):
     assert settled["repairs"] == []
     assert states(settled) == {stem(product): ("missing", "missing")}
     assert settled["missing"] == []
-
-
-def test_choosing_ingests(connected, ingests):
-    ingests.write("other")
-    with pytest.raises(AirflowSkipException):
-        ingests.reconcile(ingests=["other"])
-    with pytest.raises(ConfigurationError, match="nonsense; known ingests: other, sentinel2_daily"):
-        ingests.reconcile(ingests=["nonsense"])
 
 
 def test_the_report_stands_beside_the_archive(connected, ingest, ingests):

@@ -1,16 +1,12 @@
 """What the audit must never do: lose what is still listed, or let one product stop the others."""
 
-import itertools
 import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
 from airflow_copernicus.operators import CopernicusAuditOperator
-from airflow_copernicus.runs.ingest_archive import group_days
 from copernicus_dataspace.errors import ProductNotFoundError, QueryError, ServiceUnavailableError
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace_emulator import Fault
@@ -107,7 +103,7 @@ def test_an_older_version_comes_back_where_the_newest_is_deleted(connected, inge
 def test_one_product_that_vanished_does_not_keep_the_others_from_repair(connected, ingest, ingests):
     vanishing = connected.add(lake_product())
     other = connected.add(lake_product(sensed="2024-07-20T08:36:01.024Z"))
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingests.folder / f"{INGEST}.yaml")
+    audit = CopernicusAuditOperator(task_id="audit", ingest=ingests.registered()[INGEST])
     (repair,) = audit.execute(make_context(f"{DAY}", dag_id="sentinel2_reconcile"))
     connected.remove(vanishing.id)  # hours later, as today's work goes first
     run = make_context(
@@ -118,14 +114,6 @@ def test_one_product_that_vanished_does_not_keep_the_others_from_repair(connecte
     except ProductNotFoundError as error:
         pytest.fail(f"the whole repair failed: {error}")
     assert held(ingests.output) == [stem(other)]
-
-
-def test_a_repair_run_that_failed_is_not_run_again(ingests):
-    mapped = build_reconcile_dag(ingests.folder).get_task(f"{INGEST}.repair")
-    names = ("trigger_dag_id", "allowed_states", "failed_states", "reset_dag_run", "deferrable")
-    given = {name: mapped.partial_kwargs[name] for name in names if name in mapped.partial_kwargs}
-    repair = TriggerDagRunOperator(task_id="repair", trigger_run_id="repair__1", **given)
-    repair.execute_complete({}, ("", {"run_ids": ["repair__1"], "repair__1": "failed"}))
 
 
 def test_the_weekly_look_does_without_the_list_of_deleted_products(connected, ingest, ingests):
@@ -254,16 +242,6 @@ def test_a_range_by_hand_is_no_turn_of_the_rolling_looks(connected, ingest, inge
     assert latest.read_bytes() == reported
 
 
-@pytest.mark.parametrize(
-    ("number", "events"), [(0, 0), (1, 1), (500, 500), (501, 251), (4000, 500)]
-)
-def test_very_many_changed_days_areshared_out(number, events):
-    days = [f"{DAY + timedelta(days=n)}" for n in range(number)]
-    shares = group_days(days)
-    assert len(shares) == events
-    assert [*itertools.chain(*shares)] == days
-
-
 def test_what_was_asked_for_by_its_id_is_never_taken_out_nor_reported(connected, ingest, ingests):
     product = connected.add(lake_product(tile="36TWL"))
     ids = [product.id]
@@ -272,7 +250,7 @@ def test_what_was_asked_for_by_its_id_is_never_taken_out_nor_reported(connected,
     assert ingests.reconcile()["report"]["counts"] == {}
     connected.remove(product.id)
     settled = ingests.reconcile(DAY + timedelta(days=1))
-    assert (settled["report"]["counts"], settled["changed"]) == ({}, [])
+    assert (settled["report"]["counts"], settled["change"]) == ({}, None)
     assert held(ingests.output) == [stem(product)]
 
 

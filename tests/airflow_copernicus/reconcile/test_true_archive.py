@@ -20,6 +20,7 @@ from copernicus_dataspace.ingest.delivery import deliver
 from copernicus_dataspace_emulator import Emulator
 from copernicus_dataspace_emulator.products.recipe import instant
 from tests.airflow_copernicus.conftest import make_context
+from tests.support.airflow.registered import registered
 from tests.support.measured_page import Page
 from tests.support.scenario.scenario import Scenario
 from tests.support.scenario.upstream import MONTH, YEAR, end_of
@@ -77,27 +78,28 @@ class Reconciler:
             run_id=f"scheduled__{day}",
             start_date=end_of(day),
         )
-        audit = CopernicusAuditOperator(task_id="audit", ingest_file=self._file)
+        audit = CopernicusAuditOperator(task_id="audit", ingest=registered(self._file))
         for repair in audit.execute(context):
             self._year.repair(repair["conf"], repair["trigger_run_id"])
-        settle = CopernicusSettleOperator(task_id="settle", ingest_file=self._file)
+        settle = CopernicusSettleOperator(task_id="settle", ingest=registered(self._file))
         settled = settle.execute(context)
-        self._approve(day, settled["asks"])
+        self._approve(day, settled["request"])
         name = settled["report_name"]
         text = (self._output / "reports" / INGEST / f"{name}.json").read_text()
         self.reports[day] = json.loads(text)
         self._check(day)
 
-    def _approve(self, day, asks):
+    def _approve(self, day, request):
         """Answer a question at once, as a person who is always there."""
-        for one in asks[-1:]:
-            context = make_context(
-                f"{day}", dag_id="sentinel2_approve_removals", run_id=one["trigger_run_id"]
-            )
-            given = {"ingest_folder": self._file.parent, "ingest": INGEST}
-            CopernicusAskOperator(task_id="plan", **given).execute(context)
-            remove = CopernicusRemoveOperator(task_id="remove", is_approved=True, **given)
-            self.approved += remove.execute(context)["removed"]
+        if request is None:
+            return
+        context = make_context(
+            f"{day}", dag_id="sentinel2_approve_removals", run_id=request["trigger_run_id"]
+        )
+        given = {"ingest": INGEST, "outputs": [self._output.as_uri()]}
+        CopernicusAskOperator(task_id="plan", **given).execute(context)
+        remove = CopernicusRemoveOperator(task_id="remove", is_approved=True, **given)
+        self.approved += remove.execute(context)["removed"]
 
     def _check(self, day):
         """After each night's reconcile nothing that the catalogue shows is missing."""

@@ -12,6 +12,7 @@ from airflow_copernicus.runs import context as runs
 from copernicus_dataspace.errors import PermanentError, QueryError
 from copernicus_dataspace_emulator import Fault
 from tests.airflow_copernicus.conftest import lake_product, make_context
+from tests.support.airflow.registered import registered
 from tests.support.runs.ingest_dag import DagRan, IngestDag
 
 DAY = "2024-08-01"
@@ -29,7 +30,7 @@ def lakes(connected, tmp_path):
 
 
 def repairs(ingest, day=DAY):
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest.path)
+    audit = CopernicusAuditOperator(task_id="audit", ingest=registered(ingest.path))
     context = make_context(day, dag_id="sentinel2_reconcile", run_id="a night")
     return [one["conf"] for one in audit.execute(context)]
 
@@ -228,7 +229,7 @@ def now(text):
         ({"first_day": "2024-07-30", "last_day": "2024-08-02"}, "2024-08-02 has not ended"),
         ({"first_day": "2199-01-01"}, "last_day up to 2024-08-01, or leave both empty"),
         ({"first_day": "2024-08-01", "last_day": "9999-12-30"}, "9999-12-30 has not ended"),
-        ({"first_day": "2024-08-01", "last_day": "9999-12-31"}, "last_day 9999-12-31"),
+        ({"first_day": "2024-08-01", "last_day": "9999-12-31"}, r"\(last_day\): 9999-12-31"),
     ],
 )
 def test_days_that_have_not_ended_are_refused(connected, lakes, monkeypatch, asked, words):
@@ -360,7 +361,7 @@ def test_a_repair_of_a_day_that_has_not_ended_announces_nothing(connected, lakes
     connected.now = f"{today}T01:00:00Z"
     connected.add(lake_product(sensed=sensed, published=f"{today}T00:30:00Z"))
     asked = {"first_day": f"{today}"}
-    audit = CopernicusAuditOperator(task_id="audit", ingest_file=ingest.path, **asked)
+    audit = CopernicusAuditOperator(task_id="audit", ingest=registered(ingest.path), **asked)
     (repair,) = audit.execute(make_context(run_type="manual", dag_id="sentinel2_reconcile"))
     ran = mend(ingest, repair["conf"])
     assert ran.summary["delivered"] == 1

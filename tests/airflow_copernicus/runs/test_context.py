@@ -217,7 +217,8 @@ def test_a_misspelt_param_of_a_run_is_refused(connected, ingest):
     context = make_context(run_type="manual", run_id="manual", conf={"frist_day": "2024-08-01"})
     context["dag"] = SimpleNamespace(params=PARAMS)
     with pytest.raises(
-        QueryError, match="unknown param frist_day in the run's configuration; params are first_day"
+        QueryError,
+        match=r"frist_day \(did you mean first_day\?\) in the run's configuration; params are",
     ):
         ingest(context)
 

@@ -15,6 +15,7 @@ from airflow_copernicus.timetables import SensingDayTimetable
 from copernicus_dataspace.catalogue.query import MISSION
 from copernicus_dataspace.errors import NotStagedError, QueryError
 from tests.airflow_copernicus.conftest import lake_product, make_context
+from tests.support.airflow.registered import registered
 from tests.support.runs.ingest_dag import IngestDag
 
 TYPED = ["0024-06-10", "0001-01-01", "1924-08-01", "2015-06-22"]
@@ -30,7 +31,7 @@ def lakes(connected, tmp_path):
 @pytest.fixture
 def audit(lakes):
     def run(context=None, **days):
-        task = CopernicusAuditOperator(task_id="audit", ingest_file=lakes.path, **days)
+        task = CopernicusAuditOperator(task_id="audit", ingest=registered(lakes.path), **days)
         return task.execute(context or make_context(dag_id="sentinel2_reconcile", run_id="night"))
 
     return run
@@ -107,7 +108,7 @@ def test_a_plan_of_days_before_the_mission_is_damaged(connected, lakes, audit, t
     (path,) = (tmp_path / "output").rglob("plan.json")
     plan = json.loads(path.read_text())
     path.write_text(json.dumps({**plan, name: ["0024-08-01"] if name == "days" else "0024-08-01"}))
-    settle = CopernicusSettleOperator(task_id="settle", ingest_file=lakes.path)
+    settle = CopernicusSettleOperator(task_id="settle", ingest=registered(lakes.path))
     with pytest.raises(NotStagedError, match="or damaged"):
         settle.execute(context)
 

@@ -10,6 +10,7 @@ from airflow_copernicus.runs.context import REPAIR_KEY
 from copernicus_dataspace.errors import ProductNotFoundError, QueryError
 from tests.airflow_copernicus.conftest import lake_product, make_context
 from tests.airflow_copernicus.reconcile.test_reconcile import Ingests
+from tests.support.airflow.registered import registered
 from tests.support.runs.ingest_dag import IngestDag
 
 DAY = date(2024, 8, 1)
@@ -18,17 +19,24 @@ ALL_DAYS, SINGLE_DAYS = 102, 31
 
 
 @pytest.fixture
-def lakes(connected, tmp_path):
-    """An ingest with a product on an old day; the present is the end of the last day."""
-    connected.now = f"{DAY + timedelta(days=1)}T00:00:00Z"
-    connected.add(lake_product(sensed=f"{OLD}T08:36:01.024Z", published=f"{OLD}T12:00:00Z"))
-    return IngestDag(tmp_path, tmp_path / "output")
+def files(tmp_path):
+    """The folder of the ingest files."""
+    (tmp_path / "ingests").mkdir()
+    return tmp_path / "ingests"
 
 
 @pytest.fixture
-def looked_at(ingest, tmp_path):
+def lakes(connected, files, tmp_path):
+    """An ingest with a product on an old day; the present is the end of the last day."""
+    connected.now = f"{DAY + timedelta(days=1)}T00:00:00Z"
+    connected.add(lake_product(sensed=f"{OLD}T08:36:01.024Z", published=f"{OLD}T12:00:00Z"))
+    return IngestDag(files, tmp_path / "output")
+
+
+@pytest.fixture
+def looked_at(ingest, files, tmp_path):
     """Return how many days a weekly look at an ingest takes in."""
-    nights = Ingests(tmp_path, tmp_path / "output", ingest)
+    nights = Ingests(files, tmp_path / "output", ingest)
 
     def look(name="sentinel2_daily"):
         return nights.reconcile(name=name)["report"]["looked_at"]
@@ -70,7 +78,7 @@ def test_a_scheduled_day_stays_one_when_it_is_mended(lakes, looked_at):
     lakes.run(day=f"{OLD}", run_type="scheduled", run_id="a day")
     next(lakes.output.glob("bands/**/*.jp2")).unlink()
     audit = CopernicusAuditOperator(
-        task_id="audit", ingest_file=lakes.path, first_day=f"{OLD}", last_day=f"{OLD}"
+        task_id="audit", ingest=registered(lakes.path), first_day=f"{OLD}", last_day=f"{OLD}"
     )
     (repair,) = audit.execute(make_context(f"{DAY}", dag_id="sentinel2_reconcile", run_id="n"))
     ran = lakes.run(repair["conf"], run_type="operator_triggered", run_id="mended")
@@ -97,9 +105,9 @@ def test_a_backfill_that_takes_up_a_run_by_hand_gives_its_own_day(connected, lak
     assert ran.summary["delivered"] == 1
 
 
-def test_what_another_ingest_has_scheduled_is_no_schedule_of_this_one(lakes, looked_at, tmp_path):
+def test_what_another_ingest_has_scheduled_is_no_schedule_of_this_one(lakes, looked_at, files):
     lakes.run(day=f"{OLD}", run_type="scheduled", run_id="a day")
-    other = IngestDag(tmp_path, tmp_path / "output", "other")
+    other = IngestDag(files, lakes.output, "other")
     other.run({"first_day": f"{OLD}"}, run_id="by hand")
     (item,) = items(lakes)
     assert item["properties"]["dataspace:ingests"] == ["other", "sentinel2_daily"]

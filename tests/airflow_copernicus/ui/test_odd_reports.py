@@ -1,15 +1,15 @@
 """Reports that are damaged, forged or out of reach: each is said in words, and hides no other."""
 
+import errno
 import html
 import json
 import os
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_copernicus.ui import report_pages
+from airflow_copernicus.runs import outputs
 from copernicus_dataspace.errors import ReportError
 from copernicus_dataspace.reports import html_page, validation, wording
 from copernicus_dataspace.reports.text import as_text
@@ -129,9 +129,9 @@ def large(path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: path.mkdir(), "has no report"),
+        (lambda path: path.mkdir(), "no report"),
         (lambda path: path.symlink_to(path.name), "cannot be read"),
-        (lambda path: path.symlink_to("nowhere"), "has no report"),
+        (lambda path: path.symlink_to("nowhere"), "no report"),
         (pipe, "it has 0 bytes"),
         (lambda path: path.symlink_to("/dev/zero"), "it has 0 bytes"),
         (large, "bytes; expected 1 to 100,000,000"),
@@ -139,21 +139,44 @@ def large(path):
 )
 def test_what_cannot_be_read_is_said_in_words(visit, latest, output, make, words):  # noqa: F811
     make(output / "reports/lake/latest.json")
-    assert_said(visit("lake", "hills"), words, status=404 if words == "has no report" else 502)
+    assert_said(visit("lake", "hills"), words, status=404 if words == "no report" else 502)
 
 
 @pytest.mark.parametrize("uri", ["memory://x/y", "ftp://host/x", "s3://nobody@bucket/x"])
-def test_an_output_out_of_reach_is_said_in_words(visit, project, latest, monkeypatch, uri):  # noqa: F811
-    def fail(*_, **__):
-        raise KeyError("a storage fails as its own library likes")
-
-    monkeypatch.setattr(MemoryFileSystem, "info", fail)
+def test_an_output_out_of_reach_is_said_in_words(visit, project, output, latest, uri):  # noqa: F811
     (project / "lake.yaml").write_text(f"area: lake\noutput_uri: {uri}\n")
+    (output / "ingests/lake.json").unlink()
     assert_said(visit("lake", "hills"), "The output of lake cannot be read")
 
 
-def test_broken_ingests_have_rows(visit, project, latest):  # noqa: F811
+def test_a_storage_that_fails_as_its_own_library_likes_is_named(
+    visit,  # noqa: F811
+    latest,
+    monkeypatch,
+    tmp_path,
+):
+    really, away = outputs.registered_ingests, (tmp_path / "away").as_uri()
+
+    def fails(store):
+        if store.uri("x").startswith(away):
+            raise KeyError("bucket")
+        return really(store)
+
+    monkeypatch.setattr(outputs, "registered_ingests", fails)
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__ALLOWED_OUTPUTS", away)
+    latest(json.dumps(RIGHT))
+    browser = visit("lake", "sentinel2_reconcile")
+    assert f"{away} cannot be read: KeyError" in browser.get("/reports").text
+    assert "<h1>lake" in browser.get("/reports/lake/latest").text
+
+
+def test_broken_ingests_have_rows(visit, project, output, latest):  # noqa: F811
     (project / "lake.yaml").write_text("area: leak")
+    latest(json.dumps(RIGHT))
+    browser = visit("lake", "sentinel2_reconcile")
+    assert "The file of lake is invalid: lake.yaml: area:" in browser.get("/reports").text
+    assert "<h1>lake" in browser.get("/reports/lake/latest").text
+    (output / "ingests/lake.json").unlink()
     assert_said(visit("lake", "hills"), "The file of lake is invalid: lake.yaml: area:", status=404)
     (project / "lake.yaml").unlink()
     (project / "lake.yaml").symlink_to("nowhere")
@@ -170,13 +193,20 @@ def test_broken_ingests_have_rows(visit, project, latest):  # noqa: F811
         assert words in answer.text
 
 
-def test_without_its_folder_the_overview_says_so(visit, monkeypatch, tmp_path):  # noqa: F811
+def test_a_folder_of_ingests_that_cannot_be_read_is_named(visit, project, monkeypatch):  # noqa: F811
+    really = os.scandir
+
+    def fails(path):
+        if path == project:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", fails)
     browser = visit("lake")
-    monkeypatch.setattr(report_pages, "INGESTS", tmp_path / "nowhere")
     for path in ("/reports", "/reports/lake", "/reports/lake/latest"):
         answer = browser.get(path)
         assert answer.status_code == 502
-        assert "nowhere cannot be read" in answer.text
+        assert "ingests cannot be read: Permission denied" in answer.text
 
 
 anything = st.recursive(

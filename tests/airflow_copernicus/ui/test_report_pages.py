@@ -11,8 +11,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from airflow_copernicus import links
+from airflow_copernicus.config.ingest_settings import Ingest
+from airflow_copernicus.runs.context import open_store
+from airflow_copernicus.runs.ingest_registry import register
 from airflow_copernicus.ui import paused_dags, plugin_views, report_pages
 from copernicus_dataspace.reports import html_page
+from tests.support.airflow.registered import registered
 from tests.support.sample_report import year
 
 NAME = "2026-11-23T030000Z"
@@ -38,13 +42,15 @@ def output(tmp_path):
 
 @pytest.fixture
 def project(monkeypatch, tmp_path, output):
-    """Two ingests that write to one place, and one whose file is broken."""
+    """Two ingests that have run and write to one place, and one whose file is broken."""
     folder = tmp_path / "ingests"
     folder.mkdir()
     for name in ("lake", "hills"):
-        (folder / f"{name}.yaml").write_text(f"area: lake\noutput_uri: {output.as_uri()}\n")
+        path = folder / f"{name}.yaml"
+        path.write_text(f"area: lake\noutput_uri: {output.as_uri()}\n")
+        registered(path)
     (folder / "broken.yaml").write_text("colour: blue\n")
-    monkeypatch.setattr(report_pages, "INGESTS", folder)
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__INGESTS_FOLDER", str(folder))
     return folder
 
 
@@ -245,12 +251,64 @@ def test_a_database_that_cannot_be_read_hides_no_report(visit, reported):
 
 
 @pytest.mark.parametrize("uri", ["s3://nobody@bucket/x", "ftp://x/y"])
-def test_an_output_that_cannot_be_read_is_said_in_words(visit, project, uri):
-    (project / "lake.yaml").write_text(f"area: lake\noutput_uri: {uri}\n")
-    answer = visit("lake").get("/reports/lake/latest")
+def test_an_output_that_cannot_be_read_is_named_and_hides_no_other(
+    visit, project, reported, output, uri
+):
+    (project / "hills.yaml").write_text(f"area: lake\noutput_uri: {uri}\n")
+    (output / "ingests/hills.json").unlink()
+    answer = visit("hills").get("/reports/hills/latest")
     assert answer.status_code == 502
-    assert "The output of lake cannot be read" in answer.text
-    assert "The output of lake cannot be read" in visit("lake").get("/reports").text
+    assert "The output of hills cannot be read" in answer.text
+    overview = visit("lake", "hills", "sentinel2_reconcile").get("/reports").text
+    assert "The output of hills cannot be read" in overview
+    assert f"{uri} cannot be read: " in overview
+    assert f"{uri} cannot be read: " not in visit("lake").get("/reports").text
+    assert "No available products of the 30 days checked are missing" in overview
+    assert "<h1>lake" in visit("lake").get("/reports/lake/latest").text
+
+
+def test_an_output_of_ingests_without_files_is_named_if_it_cannot_be_read(
+    visit, reported, monkeypatch
+):
+    away = "s3://nobody@bucket/x"
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__ALLOWED_OUTPUTS", away)
+    browser = visit("lake", "coast", "sentinel2_reconcile")
+    answer = browser.get("/reports/coast/latest")
+    assert answer.status_code == 502
+    for text in (answer.text, browser.get("/reports").text):
+        assert f"{away} cannot be read: " in text
+    assert "hills" not in answer.text
+    assert "<h1>lake" in browser.get("/reports/lake/latest").text
+
+
+@pytest.fixture
+def coast(output):
+    """An ingest that a DAG file declares in Python, and that has run."""
+    settings = {"tiles": ["T36TXL"], "output_uri": output.as_uri()}
+    register(open_store(output.as_uri()), Ingest.of("coast", settings, None), None)
+    (output / "reports/coast").mkdir(parents=True)
+    (output / "reports/coast/latest.json").write_text(json.dumps(year(ingest="coast")))
+
+
+def test_an_ingest_without_a_file_has_a_row_and_a_page(visit, project, coast):
+    browser = visit("coast")
+    overview = browser.get("/reports").text
+    assert 'href="reports/coast/latest"' in overview
+    assert "No available products of the 30 days checked are missing" in overview
+    assert "<h1>coast" in browser.get("/reports/coast").text
+    assert browser.get("/reports/coast/latest.json").json() == year(ingest="coast")
+    assert "coast" not in visit("lake").get("/reports").text
+    assert visit("lake").get("/reports/coast/latest").status_code == 403
+
+
+def test_without_ingest_files_the_registered_ingests_are_shown(
+    visit, reported, output, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__INGESTS_FOLDER", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("AIRFLOW__COPERNICUS__OUTPUT_URI", output.as_uri())
+    browser = visit("lake")
+    assert 'href="reports/lake/latest"' in browser.get("/reports").text
+    assert "<h1>lake" in browser.get("/reports/lake/latest").text
 
 
 def test_pages_are_found_where_the_menu_and_the_links_lead():

@@ -308,7 +308,7 @@ def test_points_are_covered(places):
 )
 @pytest.mark.skipif(not REAL_AREAS.is_dir(), reason="the real areas are not on this machine")
 def test_real_areas_are_searchable(name, parts):
-    area = Area.parse(name, folder=REAL_AREAS)
+    area = Area.parse(name, folders=[REAL_AREAS])
     assert shapely.get_num_geometries(area.geometry) == parts
     assert_searchable(area)
 
@@ -320,4 +320,30 @@ def test_real_areas_are_searchable(name, parts):
 @pytest.mark.skipif(not REAL_AREAS.is_dir(), reason="the real areas are not on this machine")
 def test_real_files_that_are_no_areas_are_refused(name, words):
     with pytest.raises(AreaError, match=words):
-        Area.parse(name, folder=REAL_AREAS)
+        Area.parse(name, folders=[REAL_AREAS])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10,0,11,1", "170,-20,-170,20", "-180,-60,180,60", "POINT (7.1 8.3)", "0,80,10,90"],
+)
+def test_an_area_is_the_same_after_it_was_stored(text):
+    area = Area.parse(text)
+    stored = Area.of_geojson(area.to_geojson(), "lake")
+    assert stored.geometry.equals_exact(area.geometry, 0)
+    assert stored.name == "lake"
+    assert stored.search_wkts() == area.search_wkts()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"null", b"[]", b"{", b'{"type":"Point","coordinates":[]}'),
+        b'{"type":"Point","coordinates":[200,0]}',
+        b'{"type":"Point","coordinates":[0,1e400]}',
+        b'{"type":"Polygon","coordinates":[[[0,0],[1,1]]]}',
+    ],
+)
+def test_a_stored_area_that_is_damaged_is_refused(content):
+    with pytest.raises(ValueError):  # noqa: PT011
+        Area.of_geojson(content, "lake")

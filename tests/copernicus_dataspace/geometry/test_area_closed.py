@@ -102,10 +102,10 @@ def test_nothing_is_asked_of_an_address_in_a_file(content, suffix, tmp_path, lis
     else:
         path.write_text(text)
     if content is kml:
-        assert Area.parse("lake", folder=tmp_path).geometry.bounds == (0, 0, 1, 1)
+        assert Area.parse("lake", folders=[tmp_path]).geometry.bounds == (0, 0, 1, 1)
     else:
         with pytest.raises(AreaError, match=rf"^Area 'lake' cannot be used: lake.{suffix}"):
-            Area.parse("lake", folder=tmp_path)
+            Area.parse("lake", folders=[tmp_path])
     assert listener.asked == []
 
 
@@ -116,7 +116,7 @@ def test_nothing_is_asked_of_an_address_in_a_file(content, suffix, tmp_path, lis
 def test_nothing_is_asked_of_an_address_in_a_zip(content, member, tmp_path, listener):
     zipped(tmp_path / "lake.zip", **{member: content(listener.url)})
     with pytest.raises(AreaError):
-        Area.parse("lake", folder=tmp_path)
+        Area.parse("lake", folders=[tmp_path])
     assert listener.asked == []
 
 
@@ -134,7 +134,7 @@ def test_nothing_is_asked_by_a_view_of_a_database(tmp_path, listener):
             "insert into gpkg_geometry_columns values ('v', 'geom', 'GEOMETRY', 4326, 0, 0)"
         )
     with pytest.raises(AreaError):
-        Area.parse("lake", folder=tmp_path)
+        Area.parse("lake", folders=[tmp_path])
     assert listener.asked == []
 
 
@@ -171,7 +171,7 @@ CONTENTS = (
 def test_what_is_in_a_file_is_not_repeated(suffix, content, tmp_path, caplog):
     (tmp_path / f"lake.{suffix}").write_bytes(content.encode(errors="surrogateescape"))
     with caplog.at_level(logging.DEBUG), pytest.raises(AreaError) as refused:
-        Area.parse("lake", folder=tmp_path)
+        Area.parse("lake", folders=[tmp_path])
     said = "".join(traceback.format_exception(refused.value))
     for part in (SECRET, SECRET[:4], str(tmp_path)):
         assert part not in said

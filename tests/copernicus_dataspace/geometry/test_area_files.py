@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
     ],
 )
 def test_a_name_is_a_file_of_the_folder(text, name, layer, folder):
-    assert named_file(text, folder) == (folder / name, layer)
+    assert named_file(text, [folder]) == (folder / name, layer)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_a_name_is_a_file_of_the_folder(text, name, layer, folder):
     ],
 )
 def test_what_is_written_out_is_no_name(text, folder):
-    assert named_file(text, folder) is None
-    assert named_file(text, None) is None
+    assert named_file(text, [folder]) is None
+    assert named_file(text, []) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_is_neither_is_refused_with_the_names_there_are(text, folder):
     outside = folder.parent / "outside.geojson"
     for refused in (text, str(outside), f"{outside}:layer", f"{folder}/lake.geojson"):
         with pytest.raises(AreaError) as error:
-            named_file(refused, folder)
+            named_file(refused, [folder])
         assert len(str(error.value)) < 600
         if refused.strip():
             assert "there are: Fucino 1, a:b, lac (nord), lake, linked, étang." in str(error.value)
@@ -91,7 +91,7 @@ def test_what_is_neither_is_refused_with_the_names_there_are(text, folder):
 @pytest.mark.parametrize("text", ["laek", "Lake", "lakes", "LAKE:north", "laek.geojson"])
 def test_a_misspelt_name_is_answered_with_the_near_one(text, folder):
     with pytest.raises(AreaError, match=r"Did you mean lake\?"):
-        named_file(text, folder)
+        named_file(text, [folder])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_misspelt_name_is_answered_with_the_near_one(text, folder):
 )
 def test_a_name_with_brackets_is_no_wkt(text, folder):
     with pytest.raises(AreaError, match="no such name; there are: Fucino 1"):
-        named_file(text, folder)
+        named_file(text, [folder])
 
 
 @pytest.mark.parametrize("written", ["NFC", "NFD"])
@@ -109,21 +109,31 @@ def test_a_name_is_the_same_however_its_letters_are_composed(text, written, stor
     file = tmp_path / unicodedata.normalize(stored, "Zürichsee.json")
     file.write_text("{}")
     layer = "Süd" if ":" in text else None
-    assert named_file(unicodedata.normalize(written, text), tmp_path) == (file, layer)
+    assert named_file(unicodedata.normalize(written, text), [tmp_path]) == (file, layer)
     with pytest.raises(AreaError, match=r"there are: Zürichsee\. Did you mean Zürichsee\?"):
-        named_file(unicodedata.normalize(written, "Zürichse"), tmp_path)
+        named_file(unicodedata.normalize(written, "Zürichse"), [tmp_path])
 
 
 def test_without_a_folder_there_are_no_names(folder):
-    for nowhere in (None, folder / "none", folder / "secret.txt"):
+    for folders in ([], [folder / "none"], [folder / "secret.txt"]):
         with pytest.raises(AreaError, match="no such name; there are: none"):
-            named_file("lake", nowhere)
+            named_file("lake", folders)
+
+
+def test_of_files_of_the_same_name_that_of_the_first_folder_counts(folder, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "lake.wkt").write_text("POINT (1 1)")
+    (own / "lake.geojson").write_text("{}")
+    assert named_file("lake", [own, folder]) == (own / "lake.geojson", None)
+    assert named_file("lake.wkt", [folder, own]) == (own / "lake.wkt", None)
+    assert named_file("Fucino 1", [own, folder]) == (folder / "Fucino 1.geojson", None)
 
 
 @given(st.text() | st.from_regex(r"[./\\~a-z:%\0 ]{1,30}(\.geojson|\.json)?", fullmatch=True))
 def test_no_text_leads_out_of_the_folder(folder, text):
     try:
-        found = named_file(text, folder)
+        found = named_file(text, [folder])
     except AreaError:
         return
     assert found is None or found[0].parent == folder

@@ -64,7 +64,7 @@ def layer(*shapes, crs="EPSG:4326"):
     ],
 )
 def test_every_form_gives_the_same_area(text, folder):
-    area = Area.parse(text, folder=folder)
+    area = Area.parse(text, folders=[folder])
     assert area.geometry.equals(shapely.box(10, 50, 11, 51))
     assert not area.geometry.has_z
     assert area.search_wkts()[0].count(",") == 4
@@ -86,7 +86,7 @@ def test_files_are_read_by_name_and_a_program_may_give_a_path(suffix, folder):
     boxes = layer(shapely.box(1, 2, 3, 4), shapely.box(5, 6, 7, 8))
     boxes.to_file(folder / f"lake{suffix}", driver=driver)
     for text in ("lake", f"lake{suffix}", folder / f"lake{suffix}"):
-        assert Area.parse(text, folder=folder).geometry.area == pytest.approx(8)
+        assert Area.parse(text, folders=[folder]).geometry.area == pytest.approx(8)
 
 
 def test_a_shapefile_in_a_zip_and_in_metres_is_put_into_degrees(folder, tmp_path):
@@ -94,7 +94,7 @@ def test_a_shapefile_in_a_zip_and_in_metres_is_put_into_degrees(folder, tmp_path
     with zipfile.ZipFile(folder / "field.zip", "w") as archive:
         for part in tmp_path.glob("field.*"):
             archive.write(part, part.name)
-    area = Area.parse("field", folder=folder)
+    area = Area.parse("field", folders=[folder])
     corner = layer(shapely.Point(520_000, 5_020_000), crs="EPSG:32633").to_crs(4326).geometry[0]
     assert area.geometry.distance(corner) < 1e-9
     assert area.geometry.bounds == pytest.approx((15, 45.1537, 15.2557, 45.3338), abs=1e-3)
@@ -104,10 +104,10 @@ def test_all_layers_count_unless_one_is_named(folder):
     for name, west in (("north", 0), ("south", 10)):
         file = folder / "lake.gpkg"
         layer(shapely.box(west, 0, west + 1, 1)).to_file(file, layer=name)
-    assert Area.parse("lake", folder=folder).geometry.area == pytest.approx(2)
-    assert Area.parse("lake:south", folder=folder).geometry.bounds == (10, 0, 11, 1)
+    assert Area.parse("lake", folders=[folder]).geometry.area == pytest.approx(2)
+    assert Area.parse("lake:south", folders=[folder]).geometry.bounds == (10, 0, 11, 1)
     with pytest.raises(AreaError, match=r"no layer east; its layers are: north, south"):
-        Area.parse("lake.gpkg:east", folder=folder)
+        Area.parse("lake.gpkg:east", folders=[folder])
 
 
 def test_folders_of_a_kml_are_all_read(folder):
@@ -120,7 +120,7 @@ def test_folders_of_a_kml_are_all_read(folder):
     ]
     kml = "<kml xmlns='http://www.opengis.net/kml/2.2'><Document>{}</Document></kml>"
     (folder / "two.kml").write_text(kml.format("".join(marks)))
-    assert Area.parse("two", folder=folder).geometry.bounds == (0, 0, 11, 1)
+    assert Area.parse("two", folders=[folder]).geometry.bounds == (0, 0, 11, 1)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_geojson_stays_longitude_first_whatever_its_crs_says(name):
 )
 def test_what_cannot_be_an_area_is_refused_in_words(text, words, folder):
     with pytest.raises(AreaError, match=words) as refused:
-        Area.parse(text, folder=folder)
+        Area.parse(text, folders=[folder])
     assert str(refused.value).startswith("Area ")
     assert len(str(refused.value)) < 500
 
@@ -213,7 +213,7 @@ def test_degrees_that_are_declared_as_metres_are_refused(code, folder):
     wkt = f"SRID={code[5:]};{shape(DEGREES).wkt}"
     for text in (wkt, {**DEGREES, "crs": crs}, collection(DEGREES, crs=crs), "said"):
         with pytest.raises(AreaError, match=r"look like degrees, but its CRS.* is in m"):
-            Area.parse(text, folder=folder)
+            Area.parse(text, folders=[folder])
 
 
 def test_metres_near_the_middle_of_a_projection_are_metres():
@@ -244,7 +244,7 @@ def test_an_area_that_is_hardly_meant_is_warned_of(text, words, caplog):
 def test_an_empty_file_is_said_to_be_empty(suffix, folder):
     (folder / f"nothing.{suffix}").write_bytes(b"")
     with pytest.raises(AreaError, match="it is empty") as refused:
-        Area.parse("nothing", folder=folder)
+        Area.parse("nothing", folders=[folder])
     assert "implify" not in str(refused.value)
 
 
@@ -295,21 +295,21 @@ def test_deeply_nested_collections_are_refused():
 def test_a_broken_file_is_refused(file, content, words, folder):
     (folder / file).write_bytes(content)
     with pytest.raises(AreaError, match=rf"{file}.*{words}"):
-        Area.parse("a", folder=folder)
+        Area.parse("a", folders=[folder])
 
 
 def test_a_file_in_metres_without_crs_is_refused(folder):
     layer(UTM_SQUARE, crs="EPSG:32633").to_file(folder / "field.shp")
     (folder / "field.prj").unlink()
     with pytest.raises(AreaError, match=r"need their CRS: .*\.prj"):
-        Area.parse("field", folder=folder)
+        Area.parse("field", folders=[folder])
 
 
 def test_a_huge_file_is_refused_unread(folder):
     with (folder / "huge.geojson").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)  # takes no space on the disk
     with pytest.raises(AreaError, match=f"{MAX_FILE_BYTES + 1} bytes, more than {MAX_FILE_BYTES}"):
-        Area.parse("huge", folder=folder)
+        Area.parse("huge", folders=[folder])
 
 
 def test_no_text_is_a_path_whatever_the_working_folder(folder, tmp_path, monkeypatch):
@@ -320,7 +320,7 @@ def test_no_text_is_a_path_whatever_the_working_folder(folder, tmp_path, monkeyp
         for text in ("outside", "outside.geojson", "../outside.geojson", str(outside)):
             for names in (folder, None):
                 with pytest.raises(AreaError, match=r"no such name|not a name"):
-                    Area.parse(text, folder=names)
+                    Area.parse(text, folders=[names])
 
 
 @given(st.text() | st.from_regex(r"[POLYGNT(){}\[\]\"0-9a-z ,.:/-]{1,40}", fullmatch=True))

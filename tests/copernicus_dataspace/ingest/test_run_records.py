@@ -108,7 +108,7 @@ def test_every_try_counts(records):
 
 def test_an_empty_summary_says_so():
     text = as_text({**summarise(SEARCH, [], [], {}), "bytes_30_days": 0})
-    assert "nothing to do" in text
+    assert "Nothing to do" in text
     assert "2024-08-01 to 2024-08-02" in text
 
 

@@ -43,3 +43,10 @@ def test_what_was_written_twice_is_refused(tmp_path, monkeypatch):
     with pytest.raises(NoConditionalWriteError, match="overwritten by a conditional write"):
         check_store(store, "runs/a", one_run_at_a_time=False)
     check_store(store, "runs/a", one_run_at_a_time=True)
+
+
+def test_a_file_that_is_not_listed_may_appear(tmp_path, monkeypatch):
+    store = Store(LocalFileSystem(), str(tmp_path))
+    monkeypatch.setattr(store, "sizes", lambda _folder: {})
+    with pytest.raises(StorageUnavailableError, match="does not list the file just written"):
+        check_store(store, "runs/a", one_run_at_a_time=False)

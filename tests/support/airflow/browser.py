@@ -93,6 +93,28 @@ def param(form, name):
     return form.locator(f"[name=element_{name}]")
 
 
+def open_section(form, name):
+    """Open a closed section of a form, which closes the one that is open."""
+    form.get_by_role("button", name=name, exact=True).click()
+
+
+def chosen(form, name):
+    """Return the values chosen in a multi-select."""
+    return [one.input_value() for one in param(form, name).all()]
+
+
+def choose(form, name, *values):
+    """Replace what is chosen in a multi-select, as a person does who types and presses Enter."""
+    box = form.locator(f"#element_{name}").get_by_role("combobox")
+    box.click()
+    for _ in filter(None, chosen(form, name)):
+        box.press("Backspace")
+    for value in values:
+        box.fill(value)
+        box.press("Enter")
+    box.blur()
+
+
 def submitted(page, form, button, path):
     """Press a button of a form; return what was sent, the status, and what came back."""
     with page.expect_response(

@@ -9,7 +9,7 @@ import requests
 def link_of(airflow, task, name):
     """Wait for a link of a task instance, which Airflow stores after the task's state; return it.
 
-    ``task`` is the task instance's path in the REST API.
+    ``task`` is the task instance's path in the REST API, with `?map_index=` where it is mapped.
     """
     path, _, query = task.partition("?")
     links = {}

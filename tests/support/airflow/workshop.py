@@ -13,15 +13,14 @@ _DAGS = '''"""The Airflow DAGs of the ingests beside this file."""
 import datetime
 from pathlib import Path
 
-from airflow_copernicus.dags.ingest import DEFAULT_ARGS, build_dags
+from airflow_copernicus.dags import ingest_dags, reconcile_dag
+from airflow_copernicus.dags.ingest import DEFAULT_ARGS
 from airflow_copernicus.operators import reconcile_audit
-from airflow_copernicus.dags.reconcile import build_reconcile_dag
 
 DEFAULT_ARGS["retries"] = 0
 reconcile_audit.PRODUCTS_PER_RUN = {per_repair}
-INGESTS = Path(__file__).parent / "ingests"
-globals().update(build_dags(INGESTS))
-reconciles = build_reconcile_dag(INGESTS, end_date={end!r})
+ingest_dags(Path(__file__).parent / "ingests")
+reconcile_dag(end_date={end!r})
 '''
 """What fails is not tried again, so that it is seen."""
 

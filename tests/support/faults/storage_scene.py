@@ -18,6 +18,7 @@ from airflow_copernicus.operators import (
 from airflow_copernicus.retry_policy import RETRY_POLICY
 from copernicus_dataspace.errors import DataSpaceError
 from tests.airflow_copernicus.conftest import Events, make_context
+from tests.support.airflow.registered import registered
 
 STEPS = ("search", "download", "extract", "publish", "audit", "settle")
 INGEST = "sentinel2_daily"
@@ -52,11 +53,11 @@ class Run:
         assert publish.execute(context)["missing"] == []
 
     def audit(self):
-        audit = CopernicusAuditOperator(task_id="audit", ingest_file=self._file)
+        audit = CopernicusAuditOperator(task_id="audit", ingest=registered(self._file))
         assert audit.execute(self._night()) == []
 
     def settle(self):
-        settle = CopernicusSettleOperator(task_id="settle", ingest_file=self._file)
+        settle = CopernicusSettleOperator(task_id="settle", ingest=registered(self._file))
         assert settle.execute(self._night())["missing"] == []
 
     def up_to(self, step):

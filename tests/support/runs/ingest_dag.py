@@ -41,7 +41,7 @@ class IngestDag:
 
     def task(self, task_id, context, **mapped):
         """A task of the DAG as the file has it now, with its fields rendered."""
-        dag = build_dag(Ingest.read(self.path))
+        dag = build_dag(Ingest.read(self.path), self.path.parent)
         asked = {**dag.params.dump(), **context["dag_run"].conf}
         context |= {"dag": dag, "params": asked}
         task = copy.copy(dag.get_task(task_id))

@@ -46,17 +46,19 @@ class Approvals(Ingests):
 
     def ask(self, run_id=None, *, is_paused=False, ingest=INGEST, conf=None, **params):
         """Return the question of a run; raises AirflowSkipException where there is none."""
+        self.registered()
         context = self._context(run_id, is_paused=is_paused, conf=conf or {})
         return CopernicusAskOperator(
-            task_id="plan", ingest_folder=self.folder, ingest=ingest, **params
+            task_id="plan", ingest=ingest, outputs=[self.output.as_uri()], **params
         ).execute(context)
 
     def answer(self, run_id=None, *, is_approved, is_paused=False, **params):
         """Answer a run's question; return what the task returns."""
+        self.registered()
         settled = CopernicusRemoveOperator(
             task_id="remove",
-            ingest_folder=self.folder,
             ingest=INGEST,
+            outputs=[self.output.as_uri()],
             is_approved=is_approved,
             **params,
         ).execute(self._context(run_id, is_paused=is_paused))
@@ -67,7 +69,7 @@ class Approvals(Ingests):
         run_type = "operator_triggered" if run_id.startswith(INGEST) else "manual"
         context = make_context(dag_id=DAG_ID, run_id=run_id, run_type=run_type, **changes)
         context["dag"] = SimpleNamespace(params={"ingest": "", "with_rejected": False})
-        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused)
+        context["ti"].get_dag = lambda _: SimpleNamespace(is_paused=is_paused, tags=["copernicus"])
         return context
 
     def questioned(self, run_id=None):
@@ -117,7 +119,7 @@ def new(connected, old):
 def asked(approvals, new):
     """The night after which most of it waits for approval, and the question."""
     settled = approvals.reconcile()
-    approvals.run_id = settled["asks"][0]["trigger_run_id"]
+    approvals.run_id = settled["request"]["trigger_run_id"]
     approvals.ask()
     return settled
 

@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
+from copernicus_dataspace.errors import ConfigurationError
 from tests.airflow_copernicus.conftest import lake_product, make_context, scl_of
 from tests.airflow_copernicus.reconcile.approvals.conftest import (
     COUNT,
@@ -23,7 +23,7 @@ def test_what_is_more_than_the_limit_is_asked_for_and_all_that_adds_is_done(
 ):
     assert held(approvals.output) == names(*old[2:], *new)
     assert approvals.questioned() == [stem(one) for one in old[2:]]
-    (trigger,) = asked["asks"]
+    trigger = asked["request"]
     assert trigger["conf"] == {"ingest": INGEST}
     rows = {one["name"]: (one["action"], one["now"]) for one in asked["report"]["exceptions"]}
     assert rows[stem(old[0])] == ("removed", "gone")
@@ -40,8 +40,8 @@ def test_more_runs_in_a_night_remove_no_more_and_ask_no_more(approvals, asked, o
     ):
         clock.now += timedelta(hours=number)
         settled = approvals.reconcile(**params)
-        assert settled["asks"] == []
-        assert settled["changed"] == []
+        assert settled["request"] is None
+        assert settled["change"] is None
         assert settled["report"]["approval"]["waiting"] == LEFT
     assert held(approvals.output) == names(*old[2:], *new)
 
@@ -50,7 +50,7 @@ def test_what_waits_is_not_removed_by_the_nights_that_follow(approvals, asked, o
     for _ in range(3):
         clock.pass_days(1)
         settled = approvals.reconcile()
-        assert settled["asks"] == []
+        assert settled["request"] is None
     assert settled["report"]["approval"]["since"].startswith("2026-11-20T03:00:00")
     assert held(approvals.output) == names(*old[2:], *new)
 
@@ -70,9 +70,9 @@ def test_the_next_night_has_a_limit_of_its_own(connected, ingest, approvals, ask
     clock.pass_days(1)
     settled = approvals.reconcile()
     assert settled["report"]["approval"]["waiting"] == LEFT + 1
-    ended, begun = settled["asks"]
-    assert [ended] == asked["asks"]
-    assert begun["trigger_run_id"] != ended["trigger_run_id"]
+    begun = settled["request"]
+    assert settled["ended_request"] == asked["request"]
+    assert begun["trigger_run_id"] != asked["request"]["trigger_run_id"]
 
 
 def test_the_latest_report_says_what_a_run_by_hand_has_asked_for(connected, approvals, old):
@@ -92,7 +92,7 @@ def test_a_dry_run_asks_nobody(approvals, old, new, ingest):
         make_context(run_id="more"), first_day=f"{DAY - timedelta(days=COUNT)}", last_day=f"{DAY}"
     )
     settled = approvals.reconcile(is_dry_run=True)
-    assert settled["asks"] == []
+    assert settled["request"] is None
     assert held(approvals.output) == names(*old, *new)
     assert not (approvals.output / RECORD).exists()
 
@@ -104,7 +104,7 @@ def test_moves_to_quarantine_count_and_what_is_kept_asks_nobody(approvals, old, 
     kept = old if policy == "keep" else old[2:]
     assert held(approvals.output) == names(*kept, *new)
     assert settled["report"]["approval"]["waiting"] == (0 if policy == "keep" else LEFT)
-    assert len(settled["asks"]) == (policy != "keep")
+    assert (settled["request"] is not None) == (policy != "keep")
 
 
 @pytest.mark.parametrize(("most", "gone"), [(0, 0), (1, 1), (2, 2), (100, 2)])
@@ -118,7 +118,7 @@ def test_the_limit_is_a_setting_of_the_ingest(approvals, old, new, most, gone):
 @pytest.mark.parametrize("most", [-1, 1.5, "10", None, True])
 def test_a_limit_is_a_whole_number(approvals, most):
     approvals.write(max_removals=most)
-    with pytest.raises(AirflowSkipException, match=r"invalid: .*max_removals"):
+    with pytest.raises(ConfigurationError, match=r"max_removals: .* cannot be used"):
         approvals.reconcile()
 
 
@@ -156,13 +156,13 @@ def test_what_is_left_to_others_is_no_removal(connected, approvals, old):
     settled = approvals.reconcile()
     rows = {one["name"]: one["action"] for one in settled["report"]["exceptions"]}
     assert {rows[stem(one)] for one in old} == {"released to other"}
-    assert (settled["asks"], settled["report"]["approval"]["waiting"]) == ([], 0)
+    assert (settled["request"], settled["report"]["approval"]["waiting"]) == (None, 0)
     assert held(approvals.output) == names(*old, *new)
 
 
 def test_a_plan_of_days_not_looked_at_waits_on(connected, approvals, asked, old, new):
     settled = approvals.reconcile(first_day=f"{DAY}")
-    assert settled["asks"] == []
+    assert settled["request"] is None
     assert settled["report"]["approval"]["waiting"] == LEFT
 
 

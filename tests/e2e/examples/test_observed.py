@@ -1,91 +1,19 @@
-"""A day that fails, as a monitoring team sees it: metrics, lineage, and two alerts.
-
-An Airflow of its own, whose DAG file is the one docs/how-to/alerts-and-metrics.md shows, with a
-deadline of seconds.
-"""
+"""A day that fails, as a monitoring team sees it: metrics, lineage, and two alerts."""
 
 import json
 import re
-import socket
-import threading
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from copernicus_dataspace_emulator import Emulator, Fault
-from dev_airflow.airflow_stack import Stack
-from tests.e2e.conftest import DAG, Rehearsal
-from tests.support import webhook_server
+from copernicus_dataspace_emulator import Fault
+from tests.e2e.examples.conftest import SECRET
 
-DAG_FILE = Path(__file__).parents[2] / "docs" / "examples" / "sentinel2_daily_with_alerts.py"
+DAG = "lake_with_alerts"
 DAY = date(2024, 10, 5)
-SECRET = "T000/B000/hush-hush"
-LATE = "seconds=30"
 TOKEN = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
-
-
-class Collector(threading.Thread):
-    """A StatsD that keeps what is ours."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.lines = []
-
-    def run(self):
-        while True:
-            lines = self.sock.recv(65536).decode().splitlines()
-            self.lines += [line for line in lines if ".copernicus." in line]
-
-    def total(self, metric):
-        found = [line for line in self.lines if line.startswith(f"airflow.copernicus.{metric},")]
-        return sum(float(line.rpartition(":")[2].partition("|")[0]) for line in found)
-
-
-@pytest.fixture(scope="module")
-def statsd():
-    collector = Collector()
-    collector.start()
-    return collector
-
-
-@pytest.fixture(scope="module")
-def hook():
-    with webhook_server.listening() as hook:
-        yield hook
-
-
-@pytest.fixture(scope="module")
-def events(tmp_path_factory):
-    return tmp_path_factory.mktemp("lineage") / "events.jsonl"
-
-
-@pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory, statsd, hook, events):
-    home = tmp_path_factory.mktemp("observed")
-    code = DAG_FILE.read_text()
-    (home / "dags").mkdir()
-    (home / "dags/sentinel2_daily.py").write_text(code.replace("hours=12", LATE))
-    lineage = {"type": "file", "log_file_path": str(events), "append": True}
-    with Emulator(now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")) as emulator:
-        env = {
-            "AIRFLOW_CONN_COPERNICUS_DEFAULT": json.dumps(emulator.connection()),
-            "SENTINEL2_OUTPUT_URI": (home / "output").as_uri(),
-            "AIRFLOW__METRICS__STATSD_ON": "True",
-            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-            "AIRFLOW__METRICS__STATSD_PORT": str(statsd.sock.getsockname()[1]),
-            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
-            "AIRFLOW__METRICS__STATSD_DISABLED_TAGS": "job_id,run_id,kwargs",
-            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
-            "AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO": "True",
-        }
-        with Stack(home / "home", dags_folder=home / "dags", env=env) as airflow:
-            alerts = {"conn_type": "http", "host": hook.address, "password": SECRET}
-            airflow.create("connections", {"connection_id": "copernicus_alerts", **alerts})
-            yield Rehearsal(airflow, emulator, home / "output")
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +29,9 @@ def names(rehearsal):
 @pytest.fixture(scope="module")
 def run(rehearsal, names):
     rehearsal.airflow.unpause(DAG)
-    run = rehearsal.trigger(first_day=str(DAY))
-    assert rehearsal.finished(run) == "failed"
+    run = rehearsal.trigger(DAG, first_day=str(DAY))
+    assert rehearsal.finished(run, DAG) == "failed"
+    rehearsal.emulator.faults.clear()
     return run
 
 
@@ -147,14 +76,14 @@ def test_the_late_day_is_told(hook, run, names):
 
 
 def test_the_metrics_reach_statsd(statsd, run):
-    assert arrived(lambda: statsd.total("days_incomplete")) == 1
-    assert statsd.total("products_found") == 2
-    assert statsd.total("products_delivered") == 1
-    assert statsd.total("products_failed") == 1
-    assert statsd.total("rate_limited") == 1
-    assert statsd.total("retries") == 1
-    assert statsd.total("bytes_transferred") > 0
-    downloads = [line for line in statsd.lines if "task_id=product.download" in line]
+    assert arrived(lambda: statsd.total("days_incomplete", DAG)) == 1
+    assert statsd.total("products_found", DAG) == 2
+    assert statsd.total("products_delivered", DAG) == 1
+    assert statsd.total("products_failed", DAG) == 1
+    assert statsd.total("rate_limited", DAG) == 1
+    assert statsd.total("retries", DAG) == 1
+    assert statsd.total("bytes_transferred", DAG) > 0
+    downloads = [line for line in statsd.of(DAG) if "task_id=product.download" in line]
     assert {line.partition(",")[0] for line in downloads} == {
         f"airflow.copernicus.{name}"
         for name in (
