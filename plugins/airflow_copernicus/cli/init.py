@@ -38,9 +38,10 @@ Next:
    Data Space, e-mail and password of your account (free at https://dataspace.copernicus.eu),
    port 443. Then test it:
      airflow copernicus check
-2. Switch on both DAGs:
+2. Switch on the DAGs: the ingest, the nightly repair, and the question before removals.
      airflow dags unpause lake_scl
      airflow dags unpause sentinel2_reconcile
+     airflow dags unpause sentinel2_approve_removals
 """
 
 

@@ -81,9 +81,7 @@ def _text(path: Path) -> str:
     with os.fdopen(number, "rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
-        message = (
-            f"it has more than {_MAX_BYTES:,} bytes; move its area to an area file."
-        )
+        message = f"it has more than {_MAX_BYTES:,} bytes; move its area to an area file."
         raise ValueError(message)
     try:
         return content.decode("utf-8-sig")

@@ -20,6 +20,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 NAME = "airflow-provider-copernicus"
 PACKAGES = ("airflow_copernicus", "copernicus_dataspace")
 EMULATOR = "copernicus_dataspace_emulator"
+DAGS = {"lake_scl", "sentinel2_reconcile", "sentinel2_approve_removals"}
 PROGRAMS = (".__main__", ".worker_preload")
 
 
@@ -54,7 +55,7 @@ def the_first_dag_file_is_read():
     arguments.func(arguments)
     found = DagBag(conf.get("core", "dags_folder"))
     assert not found.import_errors, found.import_errors
-    assert {"lake_scl", "sentinel2_reconcile"} <= set(found.dags), found.dags
+    assert set(found.dags) == DAGS, found.dags
     for dag in found.dags.values():
         DagSerialization.from_dict(DagSerialization.to_dict(dag))
 
