@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import BaseOperator
 
 from airflow_copernicus.config.environment import area_folders, default_output_uri
-from airflow_copernicus.config.output_uri import Place
 from airflow_copernicus.config.params import lines
 from airflow_copernicus.config.setting_errors import reading_params, titled
 from airflow_copernicus.hooks.copernicus import CopernicusHook, build_query
@@ -29,7 +28,7 @@ from airflow_copernicus.runs.context import (
     search_id,
     sensing_window,
 )
-from airflow_copernicus.runs.ingest_registry import check_output_not_shared, register
+from airflow_copernicus.runs.ingest_registry import check_output_not_shared, register_run
 from copernicus_dataspace.catalogue.versions import ALL, LATEST, check_versions, choose
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, StorageRefusedError
 from copernicus_dataspace.ingest.run_folders import placed
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from copernicus_dataspace.catalogue.search import Catalogue
     from copernicus_dataspace.models.product import Product
     from copernicus_dataspace.storage.store import Store
-    from copernicus_dataspace.transfer_statistics import TransferStatistics
 
 QUERY_FIELDS: Final = (
     "area",
@@ -62,6 +60,7 @@ QUERY_FIELDS: Final = (
     "versions",
 )
 """Arguments and params that determine the products of a run."""
+_COUNTS: Final = ("requests", "retries", "rate_limited")
 
 
 class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
@@ -159,7 +158,9 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         check_run_conf(context)
         self._check_output(store, records, run.owner)
         query, repair = self._query(context), repair_of(context)
-        self._register(store, query)
+        if self.ingest is not None:
+            place = self.output_uri or default_output_uri()
+            register_run(store, self.ingest, output_uri=place, area=self.area, query=query)
         with (
             CopernicusHook(self.copernicus_conn_id).get_conn(self.connections) as client,
             metrics.record_transfers(context, client.service.statistics),
@@ -169,7 +170,7 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             if found:
                 service.try_account()
             filtered_out = None if found else self._filtered_out(service.catalogue, query)
-            counts = _request_counts(service.statistics)
+            counts = {name: getattr(service.statistics, name) for name in _COUNTS}
             quota = {"account": service.account_id, "quota_bytes": service.quota_bytes}
         self.seen = search_arguments(query, found)
         products = [product for product in found if product.online]
@@ -221,15 +222,6 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
         except StorageRefusedError as error:
             message = titled(str(error), {"output_uri": self.output_uri})
             raise ConfigurationError(message) from error
-
-    def _register(self, store: Store, query: Query) -> None:
-        """Register the ingest, unless the run has another output, area, or selected products."""
-        ingest = self.ingest
-        if ingest is None or query.product_ids or self.area != ingest.defaults["area"]:
-            return
-        own = Place.of(ingest.defaults["output_uri"])
-        if Place.of(self.output_uri or default_output_uri()) == own:
-            register(store, ingest, query.area)
 
     def _search(
         self, catalogue: Catalogue, query: Query, *, is_repair: bool
@@ -300,11 +292,3 @@ class CopernicusSearchOperator(lineage.TellsLineage, BaseOperator):
             self.log.info(nothing_in_words(facts))
         if facts["offline"]:
             self.log.warning("Skipped, because they are offline: %s", ", ".join(facts["offline"]))
-
-
-def _request_counts(statistics: TransferStatistics) -> dict[str, int]:
-    return {
-        "requests": statistics.requests,
-        "retries": statistics.retries,
-        "rate_limited": statistics.rate_limited,
-    }

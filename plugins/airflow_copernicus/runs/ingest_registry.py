@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from airflow_copernicus.config.ingest_settings import Ingest
+from airflow_copernicus.config.output_uri import Place
 from copernicus_dataspace.errors import ConfigurationError
 from copernicus_dataspace.json_records import read_json, read_json_or, write_json
 from copernicus_dataspace.models.time_range import utc_now
 from copernicus_dataspace.storage.layout import folder_name
 
 if TYPE_CHECKING:
+    from copernicus_dataspace.catalogue.query import Query
     from copernicus_dataspace.geometry.area import Area
     from copernicus_dataspace.storage.store import Store
 
@@ -90,6 +92,22 @@ def register(store: Store, ingest: Ingest, area: Area | None) -> None:
     if content:
         store.write(_path(ingest.dag_id, _AREA), content)
     store.write(path, write_json(record, indent=1))
+
+
+def register_run(store: Store, ingest: Ingest, *, output_uri: str, area: Any, query: Query) -> None:
+    """Register the ingest of a run, unless the run is about something else.
+
+    Args:
+        store: Output of the run.
+        ingest: Settings of the ingest.
+        output_uri: URI of the run's output, which may be another one than that of the ingest.
+        area: The param `area` of the run, likewise.
+        query: Query of the run, with its area; it may select single products.
+    """
+    if query.product_ids or area != ingest.defaults["area"]:
+        return
+    if Place.of(output_uri) == Place.of(ingest.defaults["output_uri"]):
+        register(store, ingest, query.area)
 
 
 def registered_ingests(store: Store) -> frozenset[str]:

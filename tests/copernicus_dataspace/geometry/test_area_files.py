@@ -123,11 +123,11 @@ def test_without_a_folder_there_are_no_names(folder):
 def test_of_files_of_the_same_name_that_of_the_first_folder_counts(folder, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
-    (own / "lake.wkt").write_text("POINT (1 1)")
+    (own / "lake.json").write_text("{}")
     (own / "lake.geojson").write_text("{}")
     assert named_file("lake", [own, folder]) == (own / "lake.geojson", None)
-    assert named_file("lake.wkt", [folder, own]) == (own / "lake.wkt", None)
-    assert named_file("Fucino 1", [own, folder]) == (folder / "Fucino 1.geojson", None)
+    assert named_file("lake.json", [folder, own]) == (own / "lake.json", None)
+    assert named_file("Fucino 1", [own, folder]) == (folder / "Fucino 1.kml", None)
 
 
 @given(st.text() | st.from_regex(r"[./\\~a-z:%\0 ]{1,30}(\.geojson|\.json)?", fullmatch=True))

@@ -150,7 +150,7 @@ def test_geojson_stays_longitude_first_whatever_its_crs_says(name):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("  ", "it is empty; give a name"),
+        ("  ", "it is empty; give the name"),
         ("sqaure", r"no such name; there are: square\. Did you mean square\? Give"),
         ("../outside", "not a name: paths and URLs are not allowed; there are: square"),
         ("..", "not a name"),
@@ -318,9 +318,9 @@ def test_no_text_is_a_path_whatever_the_working_folder(folder, tmp_path, monkeyp
     for here in (folder, tmp_path, "/"):
         monkeypatch.chdir(here)
         for text in ("outside", "outside.geojson", "../outside.geojson", str(outside)):
-            for names in (folder, None):
+            for folders in ([folder], []):
                 with pytest.raises(AreaError, match=r"no such name|not a name"):
-                    Area.parse(text, folders=[names])
+                    Area.parse(text, folders=folders)
 
 
 @given(st.text() | st.from_regex(r"[POLYGNT(){}\[\]\"0-9a-z ,.:/-]{1,40}", fullmatch=True))
