@@ -103,7 +103,7 @@ KEY = SimpleNamespace(dag_id="lakes", run_id="manual__2024-08-03T00:00:00+00:00"
     [
         ({"area": LAKE}, True, "lat=40.6&lng=34.5"),
         ({"area": LAKE}, False, "lat=40.6&lng=34.5"),
-        ({"area": "179,-1,-179,1"}, False, "lat=0.0&lng=-180.0"),
+        ({"area": "179,-1,-179,1"}, False, "lat=0.0&lng=180.0"),
         ({"tiles": ["T36TXL"]}, True, "lat=41.04&lng=34.85"),
         ({"tiles": ["T36TXL"]}, False, None),
     ],
