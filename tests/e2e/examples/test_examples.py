@@ -64,10 +64,10 @@ def test_files_go_to_object_storage(rehearsal, storage):
 
 
 def test_all_of_them_are_reconciled(rehearsal):
-    rehearsal.airflow.unpause("sentinel2_reconcile")
-    state = rehearsal.finished(
-        rehearsal.trigger("sentinel2_reconcile", first_day=f"{DAY}"), "sentinel2_reconcile"
-    )
-    assert state == "success"
+    dag = "sentinel2_reconcile"
+    rehearsal.airflow.unpause(dag)
+    rehearsal.airflow.wait(lambda: rehearsal.runs(dag), 60, lambda: "no scheduled run")
+    (run,) = rehearsal.runs(dag)
+    assert rehearsal.finished(run["dag_run_id"], dag) == "success"
     reports = {path.parent.name for path in (rehearsal.output / "reports").glob("*/latest.json")}
     assert reports >= {"lake_scl", "lake_vegetation", "lake_water", "two_tiles"}
