@@ -23,10 +23,14 @@ from airflow_copernicus.retry_policy import RETRY_POLICY
 from airflow_copernicus.runs.context import check_run_conf
 from airflow_copernicus.runs.outputs import find_ingests
 from airflow_copernicus.timetables import SensingDayTimetable
-from copernicus_dataspace.errors import ConfigurationError, PermanentError
+from copernicus_dataspace.errors import (
+    ConfigurationError,
+    PermanentError,
+    StorageUnavailableError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _PUBLICATION_DELAY: Final = timedelta(hours=27)
 """Three hours after the ingests' own runs with the default delay, so that these have finished."""
@@ -81,6 +85,8 @@ def _find_task(outputs: Sequence[str]) -> Any:
         with reading(ingests=chosen):
             names = {*lines(chosen)}
         unknown = names - {one["dag_id"] for one in found.ingests}
+        if found.unreadable and (unknown or not found.ingests):
+            raise StorageUnavailableError(_in_words(found.unreadable))
         if unknown:
             raise ConfigurationError(found.refusal("ingests", sorted(unknown)))
         context["ti"].xcom_push(key=_UNREADABLE, value=found.unreadable)
@@ -144,8 +150,11 @@ def all_present(settled: dict[str, Any]) -> None:
 def all_outputs_read(unreadable: dict[str, str]) -> None:
     """Fail the run if the ingests of an output are unknown."""
     if unreadable:
-        message = " ".join(f"{uri} cannot be read: {why}" for uri, why in unreadable.items())
-        raise PermanentError(message)
+        raise PermanentError(_in_words(unreadable))
+
+
+def _in_words(unreadable: Mapping[str, str]) -> str:
+    return " ".join(f"{uri} cannot be read: {why}" for uri, why in unreadable.items())
 
 
 _DOC: Final = """

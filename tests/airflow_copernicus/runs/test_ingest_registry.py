@@ -14,7 +14,7 @@ from airflow_copernicus.runs.context import open_store
 from airflow_copernicus.runs.ingest_archive import Archive
 from airflow_copernicus.runs.ingest_registry import read_area, read_ingest
 from airflow_copernicus.runs.outputs import find_ingests
-from copernicus_dataspace.errors import ConfigurationError, DataSpaceError
+from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, StorageUnavailableError
 from copernicus_dataspace.models.time_range import utc_now
 from tests.airflow_copernicus.conftest import make_context
 
@@ -22,6 +22,7 @@ AREA = {
     "type": "Polygon",
     "coordinates": [[[31, 39], [31.1, 39], [31.1, 39.123456789], [31, 39]]],
 }
+NOWHERE = "gopher://nowhere"
 
 
 @pytest.fixture
@@ -98,15 +99,15 @@ def test_an_ingest_that_moved_is_maintained_where_it_is_now(run, output, tmp_pat
 
 def test_an_output_that_cannot_be_read_does_not_hide_the_others(run, output, tmp_path):
     run()
-    found = find_ingests(["gopher://nowhere", output])
+    found = find_ingests([NOWHERE, output])
     assert [one["dag_id"] for one in found.ingests] == ["lake"]
-    assert [*found.unreadable] == ["gopher://nowhere"]
+    assert [*found.unreadable] == [NOWHERE]
 
 
-def chosen(output, *names, conf=None):
+def chosen(output, *names, conf=None, others=()):
     """Run the task that lists the ingests; return them, and what it says of outputs."""
     pushed = {}
-    dag = reconcile_dag(outputs=[output, "gopher://nowhere"])
+    dag = reconcile_dag(outputs=[output, *others])
     context = make_context(dag_id=dag.dag_id, conf=conf or {})
     context["ti"].xcom_push = lambda key, value: pushed.update({key: value})
     context["dag"] = dag
@@ -118,13 +119,24 @@ def test_all_ingests_are_reconciled_or_the_chosen_ones(run, output):
     run()
     run("shore")
     assert chosen(output)[0] == ["lake", "shore"]
-    names, unreadable = chosen(output, "shore")
+    names, unreadable = chosen(output, "shore", others=[NOWHERE])
     assert names == ["shore"]
-    assert [*unreadable] == ["gopher://nowhere"]
+    assert [*unreadable] == [NOWHERE]
     with pytest.raises(
         ConfigurationError, match=r"ingests: unknown ingest hills; .*: lake, shore\."
     ):
         chosen(output, "lake", "hills")
+
+
+def test_a_night_is_tried_again_if_what_it_needs_may_be_in_an_output_that_cannot_be_read(
+    run, output
+):
+    with pytest.raises(StorageUnavailableError, match=f"{NOWHERE} cannot be read"):
+        chosen(output, others=[NOWHERE])
+    run()
+    assert chosen(output, others=[NOWHERE])[0] == ["lake"]
+    with pytest.raises(StorageUnavailableError, match=f"{NOWHERE} cannot be read"):
+        chosen(output, "hills", others=[NOWHERE])
 
 
 @pytest.mark.parametrize("harm", ["record", "area", "no area", "other settings"])
