@@ -53,8 +53,10 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [
+            "airflow_copernicus.links.ArchiveLink",
             "airflow_copernicus.links.ArchiveReportLink",
             "airflow_copernicus.links.CopernicusBrowserLink",
+            "airflow_copernicus.links.RunSummaryLink",
         ],
         "notifications": [
             "airflow_copernicus.notifications.webhook.FailedDaysNotifier",

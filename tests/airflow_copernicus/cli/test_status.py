@@ -12,6 +12,7 @@ from tests.support.sample_report import year
 @pytest.fixture
 def status(monkeypatch, capsys, tmp_path):
     """Return what runs the command in an installation with three ingest files."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")  # which the command changes
     ingests = tmp_path / "ingests"
     ingests.mkdir()
     good = f"tiles: [T36TXL]\noutput_uri: {(tmp_path / 'output').as_uri()}\n"
