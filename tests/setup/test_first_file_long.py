@@ -1,6 +1,5 @@
 """From an Airflow to the first verified file: one pip command, five lines, one connection."""
 
-import hashlib
 import json
 import os
 import signal
@@ -93,13 +92,13 @@ def test_the_first_file_arrives_within_three_minutes(installation, wheel):
         try:
             _switch_on(installation, emulator)
             file = _first_file(installation)
+            seconds = time.monotonic() - began
         finally:
             os.killpg(airflow.pid, signal.SIGTERM)
             airflow.wait(timeout=60)
-    seconds = time.monotonic() - began
+        (path,) = (path for path in product.files if path.endswith("_SCL_20m.jp2"))
+        assert file.read_bytes() == product.read(path)
     print(f"first file after {seconds:.0f} s, {installed - began:.0f} s of it to install the wheel")  # noqa: T201
-    (path,) = (path for path in product.files if path.endswith("_SCL_20m.jp2"))
-    assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(product.read(path)).digest()
     assert seconds <= GOAL_S
 
 
@@ -111,7 +110,7 @@ def _switch_on(installation, emulator):
     for command in (add, ("dags", "unpause", "--yes", "lake_scl")):
         while True:
             done = installation.run("airflow", *command, check=False)
-            if done.returncode == 0 and "No unpaused" not in done.stdout + done.stderr:
+            if done.returncode == 0 and "No paused" not in done.stdout + done.stderr:
                 break
             assert time.monotonic() < deadline, done.stdout + done.stderr
             time.sleep(1)
