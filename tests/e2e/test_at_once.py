@@ -8,6 +8,7 @@ import pystac
 import pytest
 
 from copernicus_dataspace_emulator import Emulator, Fault
+from tests.support.airflow.registered import registered
 from tests.support.airflow.workshop import RECONCILE, workshop
 
 pytestmark = pytest.mark.long
@@ -90,7 +91,7 @@ def ended(rehearsal):
     return found
 
 
-def test_what_many_runs_want_at_once_is_fetched_once(rivals, days):
+def test_what_many_runs_want_at_once_is_fetched_once(rivals, days, tmp_path):
     first, last = str(days[0]), str(days[-1])
     old = rivals.add(days[0], tile=SHARED, hour=9)
     rivals.airflow.unpause(OTHER)
@@ -102,6 +103,7 @@ def test_what_many_runs_want_at_once_is_fetched_once(rivals, days):
     slow = Fault("download", kind="stall", seconds=EACH_TAKES_S, times=None, match="SCL_20m")
     rivals.emulator.faults.add(slow)
 
+    registered(tmp_path / "dags" / "ingests" / f"{ONE}.yaml")  # as by an earlier run
     begin(rivals, first, last)
     states = ended(rivals)
     assert set(states.values()) == {"success"}
