@@ -52,7 +52,7 @@ class Scene:
         }
         self.airflow.create("backfills", body)
         return [
-            f"backfill__{FIRST + timedelta(days=number + 1)}T00:00:00+00:00"
+            f"backfill__{FIRST + timedelta(days=number)}T23:59:59+00:00"
             for number in range(self.days)
         ]
 
