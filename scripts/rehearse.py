@@ -1,8 +1,9 @@
 """`make rehearse`: Airflow with its UI against an emulated Data Space, without an account.
 
 The emulator has products of the last ten days over the lake. The connection `copernicus_default`
-leads to it, and `sentinel2_daily` and `sentinel2_reconcile` are switched on. Everything starts anew
-each time, and stops with Ctrl-C. Other options go to the emulator, such as ``--fault 429``.
+leads to it, and `sentinel2_daily`, `sentinel2_reconcile` and `sentinel2_approve_removals` are
+switched on. Everything starts anew each time, and stops with Ctrl-C. Other options go to the
+emulator, such as ``--fault 429``.
 """
 
 from __future__ import annotations

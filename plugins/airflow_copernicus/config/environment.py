@@ -55,9 +55,7 @@ def ingests_folder() -> Path:
 
     By default `include/ingests` beside the folder of the DAGs, or `ingests` in it.
     """
-    configured, project = _option("ingests_folder"), _project_folder()
-    default = project / "include" / "ingests" if project else _dags_folder() / "ingests"
-    return Path(configured).expanduser() if configured else default
+    return _folder("ingests_folder", "ingests")
 
 
 def area_folders(beside: Path | None = None) -> tuple[Path, ...]:
@@ -66,10 +64,8 @@ def area_folders(beside: Path | None = None) -> tuple[Path, ...]:
     Args:
         beside: Folder of the DAG file or ingest file that names the area.
     """
-    configured, project = _option("areas_folder"), _project_folder()
-    default = project / "include" / "areas" if project else _dags_folder() / "areas"
     own = (beside, beside / "areas") if beside else ()
-    return (*own, Path(configured).expanduser() if configured else default)
+    return (*own, _folder("areas_folder", "areas"))
 
 
 def state_dir() -> Path | None:
@@ -91,6 +87,14 @@ def _option(name: str) -> str:
 
 def _comma_separated(name: str) -> tuple[str, ...]:
     return tuple(value.strip() for value in _option(name).split(",") if value.strip())
+
+
+def _folder(option: str, name: str) -> Path:
+    """Return the folder of an option; by default that of this name in `include` or of the DAGs."""
+    configured, project = _option(option), _project_folder()
+    if configured:
+        return Path(configured).expanduser()
+    return project / "include" / name if project else _dags_folder() / name
 
 
 def _project_folder() -> Path | None:

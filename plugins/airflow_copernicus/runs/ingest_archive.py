@@ -14,11 +14,7 @@ from airflow_copernicus.config.params import lines
 from airflow_copernicus.hooks.copernicus import build_query
 from airflow_copernicus.runs.context import open_store, run_layout
 from airflow_copernicus.runs.ingest_registry import FOLDER as REGISTRY
-from airflow_copernicus.runs.ingest_registry import (
-    read_area,
-    read_ingest,
-    registered_ingests,
-)
+from airflow_copernicus.runs.ingest_registry import read_with_area, registered_ingests
 from copernicus_dataspace.errors import NotStagedError
 from copernicus_dataspace.ingest.run_folders import placed
 from copernicus_dataspace.json_records import read_json, to_json, write_json
@@ -83,7 +79,7 @@ class Archive:
         dag_id, output_uri = ingest["dag_id"], ingest["output_uri"]
         store = open_store(output_uri, allowed_outputs)
         refuse_foreign(store)
-        found, area = read_ingest(store, dag_id, output_uri), read_area(store, dag_id)
+        found, area = read_with_area(store, dag_id, output_uri)
         if not _is_ingest_dag(context["ti"], dag_id):
             message = (
                 f"there is no ingest DAG {dag_id} in this Airflow. If it was deleted, also delete "

@@ -37,6 +37,9 @@ class _Record:
     area_sha256: str | None
     registered: datetime
 
+    def ingest(self, output_uri: str) -> Ingest:
+        return Ingest.of(self.dag_id, {**self.settings, "output_uri": output_uri}, None)
+
 
 def read_ingest(store: Store, dag_id: str, output_uri: str) -> Ingest:
     """Read an ingest from the registry.
@@ -50,19 +53,23 @@ def read_ingest(store: Store, dag_id: str, output_uri: str) -> Ingest:
         ConfigurationError: The ingest is not registered, its record is damaged, or it has settings
             that this version does not know.
     """
-    record = _read(store, dag_id)
-    return Ingest.of(dag_id, {**record.settings, "output_uri": output_uri}, None)
+    return _read(store, dag_id).ingest(output_uri)
 
 
-def read_area(store: Store, dag_id: str) -> Area | None:
-    """Return the area of an ingest at its last run; None if it has only tiles.
+def read_with_area(store: Store, dag_id: str, output_uri: str) -> tuple[Ingest, Area | None]:
+    """Read an ingest as `read_ingest`, with its area at its last run; None if it has only tiles.
 
     Raises:
-        ConfigurationError: The ingest is not registered, or its record or area is damaged.
+        ConfigurationError: As `read_ingest`, or the area is damaged.
     """
+    record = _read(store, dag_id)
+    return record.ingest(output_uri), _read_area(store, record)
+
+
+def _read_area(store: Store, record: _Record) -> Area | None:
     from copernicus_dataspace.geometry.area import Area  # noqa: PLC0415 - shapely is slow to import
 
-    record = _read(store, dag_id)
+    dag_id = record.dag_id
     if record.area_sha256 is None:
         return None
     path = _path(dag_id, _AREA)
@@ -150,9 +157,12 @@ def _read(store: Store, dag_id: str) -> _Record:
         message = f"{dag_id} is not registered in {store.uri(FOLDER)}: run its DAG once."
         raise ConfigurationError(message)
     try:
-        return read_json(content, _Record)
+        record = read_json(content, _Record)
     except ValueError as error:
         raise _damaged(store, path, dag_id, error) from error
+    if record.dag_id != dag_id:
+        raise _damaged(store, path, dag_id, f"it is about {record.dag_id!r}")
+    return record
 
 
 def _damaged(store: Store, path: str, dag_id: str, why: object) -> ConfigurationError:

@@ -6,7 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_copernicus.config.environment import ingests_folder
+from airflow_copernicus.config.environment import (
+    allowed_outputs,
+    default_output_uri,
+    ingests_folder,
+)
 from airflow_copernicus.config.ingest_files import files_in
 from airflow_copernicus.config.ingest_settings import Ingest
 from airflow_copernicus.runs.context import open_store
@@ -78,7 +82,7 @@ def known_ingests() -> KnownIngests:
             outputs[file.dag_id] = Ingest.read(file.path).defaults["output_uri"]
         except DataSpaceError as error:
             broken[file.dag_id] = f"The file of {file.dag_id} is invalid: {error}"
-    found = find_ingests()
+    found = find_ingests([default_output_uri(), *allowed_outputs(), *outputs.values()])
     outputs |= {one["dag_id"]: one["output_uri"] for one in found.ingests}
     unreadable = [f"{uri} cannot be read: {why}" for uri, why in found.unreadable.items()]
     return KnownIngests(outputs, broken, unreadable)

@@ -12,7 +12,7 @@ from airflow_copernicus.dags import ingest_dag, reconcile_dag
 from airflow_copernicus.runs import ingest_registry
 from airflow_copernicus.runs.context import open_store
 from airflow_copernicus.runs.ingest_archive import Archive
-from airflow_copernicus.runs.ingest_registry import read_area, read_ingest
+from airflow_copernicus.runs.ingest_registry import read_with_area
 from airflow_copernicus.runs.outputs import find_ingests
 from copernicus_dataspace.errors import ConfigurationError, DataSpaceError, StorageUnavailableError
 from copernicus_dataspace.models.time_range import utc_now
@@ -52,10 +52,9 @@ def registered(output):
 def test_an_ingest_is_registered_with_its_settings_and_exact_area(run, output):
     run(bands=["SCL_20m", "B04"], max_removals=7)
     store = open_store(output)
-    ingest = read_ingest(store, "lake", output)
+    ingest, area = read_with_area(store, "lake", output)
     assert (ingest.defaults["bands"], ingest.max_removals) == (["SCL_20m", "B04"], 7)
     assert ingest.defaults["area"] == AREA
-    area = read_area(store, "lake")
     assert [*area.geometry.exterior.coords][2] == (31.1, 39.123456789)
 
 
@@ -139,7 +138,7 @@ def test_a_night_is_tried_again_if_what_it_needs_may_be_in_an_output_that_cannot
         chosen(output, "hills", others=[NOWHERE])
 
 
-@pytest.mark.parametrize("harm", ["record", "area", "no area", "other settings"])
+@pytest.mark.parametrize("harm", ["record", "area", "no area", "other settings", "other ingest"])
 def test_a_damaged_record_is_said_in_words(run, output, tmp_path, harm):
     run()
     folder = tmp_path / "output" / "ingests"
@@ -147,6 +146,9 @@ def test_a_damaged_record_is_said_in_words(run, output, tmp_path, harm):
         (folder / "lake.json").write_text("{")
     elif harm == "other settings":
         text = (folder / "lake.json").read_text().replace('"area"', '"aera"', 1)
+        (folder / "lake.json").write_text(text)
+    elif harm == "other ingest":
+        text = (folder / "lake.json").read_text().replace('"lake"', '"shore"', 1)
         (folder / "lake.json").write_text(text)
     elif harm == "area":
         (folder / "lake.geojson").write_text('{"type": "Point", "coordinates": [1, 2]}')
